@@ -1,0 +1,49 @@
+"""Everything this package raises on purpose. Each message says what was wrong, with which value, and what to do."""
+
+from __future__ import annotations
+
+import gymnasium.error
+
+
+class GymHilError(Exception):
+    """Base of every exception raised by `gym_hil`."""
+
+
+class ConfigurationError(GymHilError, ValueError):
+    """A constructor or `gym.make` argument has a value that cannot work."""
+
+
+class ControllerConfigError(ConfigurationError):
+    """A controller configuration file is missing, unreadable or has a wrong entry."""
+
+
+class InvalidActionError(GymHilError, ValueError):
+    """An action has the wrong shape or is not finite. The environment is left as it was."""
+
+
+class InvalidStateError(GymHilError, ValueError):
+    """A state given to `set_state` was not taken from this kind of environment."""
+
+
+class ResetNeededError(GymHilError, gymnasium.error.ResetNeeded):
+    """`step` or `render` was called before the first `reset`."""
+
+
+class ClosedEnvironmentError(GymHilError, gymnasium.error.ClosedEnvironmentError):
+    """The environment was used after `close`."""
+
+
+class RenderingError(GymHilError, RuntimeError):
+    """A picture cannot be drawn on this machine."""
+
+
+class DeviceError(GymHilError, RuntimeError):
+    """An input device cannot be used."""
+
+
+class UnknownDeviceError(DeviceError, ValueError):
+    """No input device has the given name."""
+
+
+class MissingExtraError(GymHilError, ImportError):
+    """An optional dependency is not installed; the message names the extra that brings it."""
