@@ -1,0 +1,243 @@
+"""The Franka Panda arm: frames, limits, inertials, collision capsules and shells, as part of an MjSpec.
+
+Sources: link frames, joint and torque limits and collision capsules from franka_description (Apache-2.0);
+inertials from Gaz et al., "Dynamic Identification of the Franka Emika Panda Robot With Retrieval of Feasible Parameters
+Using Penalty-Based Optimization", RA-L 2019; joint armature and damping as in MuJoCo Menagerie (Apache-2.0).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import mujoco
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gym_hil.robot.panda_shells import shells
+from gym_hil.robot.shapes import add_mesh
+
+JOINTS = tuple(f"joint{k}" for k in range(1, 8))
+FLANGE = "flange"  # name of the body that tools are mounted on
+
+JOINT_ARMATURE = 0.1  # kg m^2
+JOINT_DAMPING = 1.0  # N m s/rad
+
+VISUAL_GROUP = 2
+COLLISION_GROUP = 3  # MuJoCo's viewers hide it until asked
+OBJECTS, FLOOR = 1, 2  # contact bits; 1 is MuJoCo's default, so a task's geoms need no thought
+
+MATERIALS = {
+    "white": (0.96, 0.96, 0.96, 1.0),
+    "offwhite": (0.84, 0.86, 0.87, 1.0),
+    "grey": (0.55, 0.56, 0.57, 1.0),
+    "finger_grey": (0.33, 0.34, 0.35, 1.0),
+    "dark": (0.17, 0.17, 0.18, 1.0),
+    "black": (0.11, 0.11, 0.12, 1.0),
+}
+
+_TURN_X = (1.0, 1.0, 0.0, 0.0)  # quaternions, MuJoCo normalises them
+_TURN_BACK_X = (1.0, -1.0, 0.0, 0.0)
+_EIGHTH_Z = (0.9238795325112867, 0.0, 0.0, 0.3826834323650898)
+
+
+class Shell(NamedTuple):
+    """One visual mesh on a link: name in `shells()`, material, pose in the link's frame (m, quaternion w first)."""
+
+    mesh: str
+    material: str
+    pos: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    quat: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
+
+
+class Capsule(NamedTuple):
+    """One collision capsule: both ends and the radius, m, in the link's frame."""
+
+    start: tuple[float, float, float]
+    end: tuple[float, float, float]
+    radius: float
+
+
+class Link(NamedTuple):
+    """A link and the joint that carries it.
+
+    Attributes:
+        pos: (3,) m, in the parent link's frame.
+        quat: (4,) in the parent link's frame, w first.
+        range: rad, joint limits.
+        torque: N m, joint torque limit.
+        mass: kg.
+        com: (3,) m, in the link's frame.
+        inertia: (6,) kg m^2 about the centre of mass: xx, yy, zz, xy, xz, yz.
+        shells: what it looks like.
+        capsules: what it bumps with.
+    """
+
+    pos: tuple[float, ...]
+    quat: tuple[float, ...]
+    range: tuple[float, float]
+    torque: float
+    mass: float
+    com: tuple[float, ...]
+    inertia: tuple[float, ...]
+    shells: tuple[Shell, ...]
+    capsules: tuple[Capsule, ...]
+
+
+BASE_SHELLS = (
+    Shell("base", "white"),
+    Shell("base_rear", "white"),
+    Shell("base_foot", "white", (-0.002, 0.0, 0.006)),
+    Shell("base_panel", "offwhite", (-0.080, -0.0772, 0.042)),
+    Shell("base_socket", "dark", (-0.094, -0.078, 0.044), _TURN_X),
+    Shell("base_panel", "offwhite", (-0.080, 0.0772, 0.042)),
+    Shell("base_socket", "dark", (-0.088, 0.078, 0.044), _TURN_X),
+    Shell("seam", "grey", (0.0, 0.0, 0.141)),
+)
+BASE_CAPSULES = (Capsule((-0.085, 0.0, 0.06), (-0.05, 0.0, 0.06), 0.06), Capsule((0, 0, 0.055), (0, 0, 0.085), 0.055))
+
+LINKS = (
+    Link(
+        (0.0, 0.0, 0.333), (1.0, 0.0, 0.0, 0.0), (-2.8973, 2.8973), 87.0,
+        4.970684, (0.003875, 0.002081, -0.04762), (0.70337, 0.70661, 0.009117, -0.000139, 0.006772, 0.019169),
+        (Shell("shoulder", "white"), Shell("seam", "grey", quat=_TURN_X)),
+        (Capsule((0, 0, -0.150), (0, -0.020, -0.080), 0.055), Capsule((0, -0.074, 0), (0, -0.050, 0), 0.055)),
+    ),
+    Link(
+        (0.0, 0.0, 0.0), _TURN_BACK_X, (-1.7628, 1.7628), 87.0,
+        0.646926, (-0.003141, -0.02872, 0.003495), (0.007962, 0.02811, 0.025995, -0.003925, 0.010254, 0.000704),
+        (Shell("shoulder", "white", quat=_TURN_BACK_X), Shell("seam", "grey", (0.0, -0.1945, 0.0), _TURN_X)),
+        (Capsule((0, -0.150, 0), (0, -0.080, 0.020), 0.055), Capsule((0, 0, 0.074), (0, 0, 0.050), 0.055)),
+    ),
+    Link(
+        (0.0, -0.316, 0.0), _TURN_X, (-2.8973, 2.8973), 87.0,
+        3.228604, (0.027518, 0.039252, -0.066502), (0.037242, 0.036155, 0.01083, -0.004761, -0.011396, -0.012805),
+        (
+            Shell("elbow", "white"),
+            Shell("seam", "grey", (0.0825, 0.0, 0.0), _TURN_X),
+            Shell("elbow_band", "dark", (0.0825, 0.0, 0.0)),
+            Shell("elbow_disc", "white", (0.0825, 0.0, 0.0)),
+        ),
+        (Capsule((0, 0, -0.080), (0.045, 0.03, -0.025), 0.055), Capsule((0.0825, 0.048, 0), (0.0825, 0.056, 0), 0.055)),
+    ),
+    Link(
+        (0.0825, 0.0, 0.0), _TURN_X, (-3.0718, -0.0698), 87.0,
+        3.587895, (-0.05317, 0.104419, 0.027454), (0.025853, 0.019552, 0.028323, 0.007796, -0.001332, 0.008641),
+        (
+            Shell("elbow", "white", (-0.0825, 0.0, 0.0), _TURN_X),
+            Shell("seam", "grey", (-0.0825, 0.1235, 0.0), _TURN_X),
+            Shell("elbow_band", "dark", quat=_TURN_X),
+            Shell("elbow_disc", "white", quat=_TURN_X),
+        ),
+        (Capsule((-0.0825, 0.08, 0), (-0.0375, 0.025, 0.03), 0.055), Capsule((0, 0, 0.048), (0, 0, 0.056), 0.055)),
+    ),
+    Link(
+        (-0.0825, 0.384, 0.0), _TURN_BACK_X, (-2.8973, 2.8973), 12.0,
+        1.225946, (-0.011953, 0.041065, -0.038437), (0.035549, 0.029474, 0.008627, -0.002117, -0.004037, 0.000229),
+        (Shell("forearm", "white"), Shell("forearm_cover", "dark"), Shell("forearm_plate", "offwhite")),
+        (
+            Capsule((0, 0, -0.215), (0, 0.030, -0.190), 0.054),
+            Capsule((0, 0.065, -0.170), (0, 0.083, -0.060), 0.028),
+            Capsule((0, 0.064, 0), (0, 0.081, 0), 0.050),
+        ),
+    ),
+    Link(
+        (0.0, 0.0, 0.0), _TURN_X, (-0.0175, 3.7525), 12.0,
+        1.666555, (0.060149, -0.014117, -0.010517), (0.001964, 0.004354, 0.005433, 0.000109, -0.001158, 0.000341),
+        (
+            Shell("wrist_barrel", "white"),
+            Shell("wrist_rim", "dark"),
+            Shell("wrist_disc", "white", (0.0, 0.0, 0.0573)),
+            Shell("wrist_dot", "dark", (0.0, 0.0, 0.0586)),
+            Shell("wrist_bridge", "white"),
+            Shell("wrist_head", "white"),
+            Shell("wrist_cap", "dark"),
+            Shell("wrist_seam", "grey", (0.0, 0.0, -0.0155)),
+        ),
+        (Capsule((0, 0, 0.012), (0, 0, 0.015), 0.046), Capsule((0.088, -0.01, 0), (0.088, 0.036, 0), 0.045)),
+    ),
+    Link(
+        (0.088, 0.0, 0.0), _TURN_X, (-2.8973, 2.8973), 12.0,
+        0.735522, (0.010517, -0.004252, 0.061597), (0.012516, 0.010027, 0.004815, -0.000428, -0.001196, -0.000741),
+        (
+            Shell("flange_ring", "offwhite"),
+            Shell("flange_plate", "grey", (0.0, 0.0, 0.1037)),
+            Shell("grip", "offwhite", quat=_EIGHTH_Z),
+            Shell("grip_buttons", "dark", quat=_EIGHTH_Z),
+        ),
+        (Capsule((0, 0, 0.062), (0, 0, 0.075), 0.043), Capsule((0.03, 0.03, 0.082), (0.055, 0.055, 0.082), 0.022)),
+    ),
+)  # fmt: skip
+
+_FLANGE_POS = (0.0, 0.0, 0.107)
+# The tool's x axis looks back along the fingers' opening, as in facts.json: an eighth turn beyond franka's own flange.
+_FLANGE_QUAT = (0.3826834323650898, 0.0, 0.0, 0.9238795325112867)
+
+
+def add_panda(spec: mujoco.MjSpec, home: ArrayLike, posture_stiffness: float) -> mujoco.MjsBody:
+    """Add the arm to a model, its base at the world's origin.
+
+    Args:
+        spec: the model under construction.
+        home: (7,) rad, where the posture springs pull.
+        posture_stiffness: N m/rad, of those springs; they settle the one degree of freedom that the tool leaves open.
+
+    Returns:
+        The flange's body, for a tool to be mounted on.
+    """
+    for name, rgba in MATERIALS.items():
+        spec.add_material(name=name, rgba=rgba, specular=0.4, shininess=0.3)
+    for name, mesh in shells().items():
+        add_mesh(spec, name, mesh)
+
+    body = spec.worldbody.add_body(name="link0")
+    _dress(body, BASE_SHELLS, BASE_CAPSULES)
+    for number, (link, rest) in enumerate(zip(LINKS, np.asarray(home, float), strict=True), start=1):
+        body = body.add_body(name=f"link{number}", pos=link.pos, quat=link.quat)
+        body.mass, body.ipos, body.fullinertia, body.explicitinertial = link.mass, link.com, link.inertia, True
+        body.gravcomp = 1
+        joint = body.add_joint(name=JOINTS[number - 1], axis=(0, 0, 1), range=link.range)
+        joint.actfrcrange = (-link.torque, link.torque)
+        joint.armature = JOINT_ARMATURE
+        set_linear(joint, damping=JOINT_DAMPING, stiffness=posture_stiffness)
+        joint.springref = rest
+        _dress(body, link.shells, link.capsules)
+    return body.add_body(name=FLANGE, pos=_FLANGE_POS, quat=_FLANGE_QUAT)
+
+
+def add_visual(body: mujoco.MjsBody, shell: Shell) -> None:
+    """Put a weightless mesh on a body that touches nothing."""
+    geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=shell.mesh, material=shell.material)
+    geom.pos, geom.quat, geom.mass = shell.pos, shell.quat, 0
+    geom.group, geom.contype, geom.conaffinity = VISUAL_GROUP, 0, 0
+
+
+def set_linear(joint: mujoco.MjsJoint, **coefficients: float) -> None:
+    """Set a joint's damping or stiffness, constant over its travel.
+
+    Newer MuJoCo takes the coefficients of a polynomial here, 3.3 a plain number.
+    """
+    for name, value in coefficients.items():
+        terms = np.size(getattr(joint, name))
+        setattr(joint, name, value if terms == 1 else [value] + [0.0] * (terms - 1))
+
+
+def set_contact(geom: mujoco.MjsGeom, touches: int) -> None:
+    """Make a robot geom collide with the floor, with task objects or with both, never with the robot itself.
+
+    The arm cannot reach itself within the workspace, and the pairs left out are most of the collision detector's work.
+
+    Args:
+        geom: weightless from now on, and drawn only when its group is asked for.
+        touches: `OBJECTS`, `FLOOR` or both.
+    """
+    geom.group, geom.contype, geom.conaffinity, geom.mass = COLLISION_GROUP, 0, touches, 0
+    geom.rgba = (0.3, 0.6, 0.3, 0.4)
+
+
+def _dress(body: mujoco.MjsBody, visuals: tuple[Shell, ...], capsules: tuple[Capsule, ...]) -> None:
+    for shell in visuals:
+        add_visual(body, shell)
+    for capsule in capsules:
+        geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_CAPSULE, fromto=[*capsule.start, *capsule.end])
+        geom.size = [capsule.radius, 0, 0]
+        set_contact(geom, OBJECTS | FLOOR)

@@ -1,0 +1,165 @@
+"""Closed triangle meshes from cross sections: the loft, and the lathe and slab that are special lofts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import mujoco
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+RING_POINTS = 16  # points of a cross section; 16 gives the whole arm about 7k triangles
+
+_AXES = {"x": 0, "y": 1, "z": 2}
+
+
+class Mesh(NamedTuple):
+    """A closed surface.
+
+    Attributes:
+        vertices: (V, 3) m.
+        faces: (F, 3) vertex indices, counter-clockwise seen from outside.
+    """
+
+    vertices: NDArray[np.float64]
+    faces: NDArray[np.intp]
+
+
+class Section(NamedTuple):
+    """A cross section of a slab: a superellipse in the plane at `height` on the slab's axis.
+
+    Attributes:
+        height: m, along the slab's axis.
+        u: lower and upper extent in m along the first of the other two axes.
+        v: lower and upper extent in m along the second one.
+        exponent: 2 is an ellipse, larger is boxier.
+    """
+
+    height: float
+    u: tuple[float, float]
+    v: tuple[float, float]
+    exponent: float
+
+
+def superellipse(
+    center: ArrayLike, half_a: ArrayLike, half_b: ArrayLike, exponent: float = 2.0, points: int = RING_POINTS
+) -> NDArray[np.float64]:
+    """Points of the curve |s|^n + |t|^n = 1 in the plane of two half axes.
+
+    Args:
+        center: (3,) m.
+        half_a: (3,) m, the half axis along which s runs.
+        half_b: (3,) m, the half axis along which t runs.
+        exponent: n; 2 is an ellipse, larger is boxier.
+        points: how many.
+
+    Returns:
+        (points, 3) m.
+    """
+    angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    s, t = (np.sign(wave) * np.abs(wave) ** (2 / exponent) for wave in (np.cos(angle), np.sin(angle)))
+    return np.asarray(center, float) + np.outer(s, half_a) + np.outer(t, half_b)
+
+
+def loft(rings: Sequence[NDArray[np.float64]]) -> Mesh:
+    """Skin a stack of rings and close both ends.
+
+    The end caps have vertices of their own, so that the rim stays a crisp edge.
+
+    Args:
+        rings: each (N, 3) m, all with the same N.
+
+    Returns:
+        A closed mesh, oriented outwards.
+    """
+    count = len(rings[0])
+    here = np.arange(count)
+    after = (here + 1) % count
+    faces = []
+    for k in range(len(rings) - 1):
+        low, high = k * count, (k + 1) * count
+        faces.append(np.column_stack([low + here, low + after, high + after]))
+        faces.append(np.column_stack([low + here, high + after, high + here]))
+    vertices = list(rings)
+    size = len(rings) * count
+    for ring, inward in ((rings[0], True), (rings[-1], False)):
+        vertices += [ring, ring.mean(0, keepdims=True)]
+        fan = np.column_stack([np.full(count, size + count), size + here, size + after])
+        faces.append(fan[:, [0, 2, 1]] if inward else fan)
+        size += count + 1
+    return _oriented(np.concatenate(vertices), np.concatenate(faces))
+
+
+def lathe(
+    profile: Sequence[tuple[float, float]], axis: str = "z", center: ArrayLike = (0, 0, 0), points: int = RING_POINTS
+) -> Mesh:
+    """Turn a profile around an axis.
+
+    Args:
+        profile: (radius, height) pairs in m, in order along the axis.
+        axis: "x", "y" or "z".
+        center: (3,) m, where height 0 is.
+        points: points around.
+    """
+    up = np.eye(3)[_AXES[axis]]
+    u, v = (np.eye(3)[(_AXES[axis] + k) % 3] for k in (1, 2))
+    return loft([superellipse(np.add(center, up * h), u * r, v * r, 2, points) for r, h in profile])
+
+
+def slab(sections: Sequence[Section], axis: str = "z", points: int = RING_POINTS) -> Mesh:
+    """Loft through cross sections that stand square on an axis."""
+    along = np.eye(3)[_AXES[axis]]
+    u_axis, v_axis = (np.eye(3)[k] for k in range(3) if k != _AXES[axis])
+    rings = []
+    for height, u, v, exponent in sections:
+        center = along * height + u_axis * (sum(u) / 2) + v_axis * (sum(v) / 2)
+        rings.append(superellipse(center, u_axis * (u[1] - u[0]) / 2, v_axis * (v[1] - v[0]) / 2, exponent, points))
+    return loft(rings)
+
+
+def box(half_size: ArrayLike) -> Mesh:
+    """A box with its own four vertices on each side, so that its edges shade crisply."""
+    vertices, faces = [], []
+    for axis in range(3):
+        for sign in (1, -1):
+            corner = len(vertices)
+            for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
+                point = np.zeros(3)
+                point[axis], point[(axis + 1) % 3], point[(axis + 2) % 3] = sign, a * sign, b
+                vertices.append(point * half_size)
+            faces += [(corner, corner + 1, corner + 2), (corner, corner + 2, corner + 3)]
+    return Mesh(np.array(vertices), np.array(faces))
+
+
+def beam(start: ArrayLike, end: ArrayLike, half_width: float, half_depth: float) -> Mesh:
+    """A straight bar with a rectangular cross section.
+
+    Args:
+        start: (3,) m, in the middle of one end.
+        end: (3,) m, in the middle of the other; not above `start` along x.
+        half_width: m, square to the bar and to x.
+        half_depth: m, along x.
+    """
+    start, end = np.asarray(start, float), np.asarray(end, float)
+    along = (end - start) / np.linalg.norm(end - start)
+    wide = np.cross(along, [1.0, 0.0, 0.0])
+    turn = np.column_stack([[1.0, 0.0, 0.0], wide / np.linalg.norm(wide), along])
+    straight = box([half_depth, half_width, np.linalg.norm(end - start) / 2])
+    return Mesh(straight.vertices @ turn.T + (start + end) / 2, straight.faces)
+
+
+def add_mesh(spec: mujoco.MjSpec, name: str, mesh: Mesh) -> None:
+    """Add a mesh asset to a model under a name."""
+    asset = spec.add_mesh(name=name)
+    asset.uservert = mesh.vertices.ravel()
+    asset.userface = mesh.faces.ravel()
+    # Shells are visual and weightless; surface inertia compiles for any of them, however thin.
+    asset.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
+
+
+def _oriented(vertices: NDArray[np.float64], faces: NDArray[np.intp]) -> Mesh:
+    """Turn the faces over if they enclose a negative volume."""
+    a, b, c = np.moveaxis(vertices[faces], 1, 0)
+    volume = np.einsum("ij,ij->", a, np.cross(b, c))
+    return Mesh(vertices, faces if volume > 0 else faces[:, ::-1])
