@@ -1,0 +1,67 @@
+"""MuJoCo's own viewer window, for watching; never a reason for the program to stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Any
+
+import mujoco
+
+
+class ViewerWindow:
+    """A window that shows a simulation while somebody else steps it.
+
+    It opens at the first `sync`. Where it cannot open it warns once and does nothing from then on; when the person closes
+    it, it stays closed and the simulation goes on.
+    """
+
+    def __init__(
+        self, model: mujoco.MjModel, data: mujoco.MjData, *, show_left_ui: bool = False, show_right_ui: bool = False
+    ):
+        self._model, self._data = model, data
+        self._panels = {"show_left_ui": show_left_ui, "show_right_ui": show_right_ui}
+        self._handle: Any = None
+        self._tried = False
+
+    @property
+    def is_open(self) -> bool:
+        """True while the window is on the screen."""
+        return self._handle is not None and self._handle.is_running()
+
+    def sync(self) -> None:
+        """Show the present state."""
+        if not self._tried:
+            self._tried = True
+            self._open()
+        if self.is_open:
+            self._handle.sync()
+
+    def close(self) -> None:
+        """Close the window; the next `sync` opens a new one."""
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+        self._tried = False
+
+    def _open(self) -> None:
+        problem = missing_display()
+        if problem is None:
+            try:
+                import mujoco.viewer
+
+                self._handle = mujoco.viewer.launch_passive(self._model, self._data, **self._panels)
+                return
+            except Exception as error:  # whatever a window system says, the robot goes on
+                problem = f"MuJoCo's viewer did not open ({error})."
+        warnings.warn(f"{problem} Going on without a window; run `gym-hil doctor` for advice.", stacklevel=4)
+
+
+def missing_display() -> str | None:
+    """Why no window can open here, or None if one should."""
+    if sys.platform == "darwin" and "MJPYTHON_BIN" not in os.environ:
+        return "On macOS a window needs MuJoCo's launcher: start Python as `mjpython`."
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return "There is no display: neither DISPLAY nor WAYLAND_DISPLAY is set."
+    return None
