@@ -1,0 +1,1 @@
+"""Gymnasium environments in which a policy and a person share one robot."""

@@ -1,0 +1,85 @@
+"""Arrange five boxes: bring each onto the pad of its own colour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_hil.envs.panda_env import FrankaGymEnv
+from gym_hil.errors import ConfigurationError
+from gym_hil.scene import add_box, add_marker
+
+COLOURS = ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.1, 0.3, 0.1), (0.2, 0.66, 0.32), (0.6, 0.3, 0.6))  # rgb
+BOXES = tuple(f"box{k}" for k in range(1, 6))
+TARGETS = tuple(f"target{k}" for k in range(1, 6))
+BOX_HALF_SIZE = 0.02  # m
+BOX_X, TARGET_X = 0.3, 0.5  # m
+ROWS = (-0.3, -0.15, 0.0, 0.15, 0.3)  # m, y of the pads in order, and of the boxes in an order drawn at reset
+TOLERANCE = 0.03  # m, in x and in y
+
+
+class PandaArrangeBoxesGymEnv(FrankaGymEnv):
+    """Five boxes of 4 cm stand in a row in random order, five pads of the same colours lie in a row behind.
+
+    `environment_state` is the position of each box, in the order of `COLOURS`, flattened to (15,) m; the pads never move.
+    `reset(options={"box_y": (y1, .., y5)})` puts the boxes at given places along y instead.
+    """
+
+    BOUNDS = ((0.2, -0.5, 0.0), (0.6, 0.5, 0.5))
+    RESET_OPTIONS = ("box_y",)
+
+    def add_objects(self, spec: mujoco.MjSpec) -> None:
+        """Add boxes and pads."""
+        for box, target, colour, y in zip(BOXES, TARGETS, COLOURS, ROWS, strict=True):
+            add_box(spec, box, (BOX_X, y, BOX_HALF_SIZE), BOX_HALF_SIZE, (*colour, 1.0))
+            add_marker(spec, target, (TARGET_X, y, 0.0), (0.05, 0.05, 0.005), (*colour, 0.35))
+
+    def reset_objects(self, options: dict[str, Any]) -> None:
+        """Shuffle the boxes' places along y, or take them from the options."""
+        places = _places(options["box_y"]) if "box_y" in options else self.np_random.permutation(ROWS)
+        for box, y in zip(BOXES, places, strict=True):
+            self.data.joint(box).qpos[1] = y
+
+    @property
+    def box_positions(self) -> NDArray[np.float64]:
+        """(5, 3) m, centres of the boxes in the order of `COLOURS`."""
+        return self.data.xpos[self._bodies(BOXES)]
+
+    @property
+    def target_positions(self) -> NDArray[np.float64]:
+        """(5, 3) m, centres of the pads in the order of `COLOURS`."""
+        return self.data.xpos[self._bodies(TARGETS)]
+
+    def environment_state(self) -> NDArray[np.float64]:
+        """The boxes' positions, (15,) m."""
+        return self.box_positions.ravel()
+
+    def is_success(self) -> bool:
+        """True when every box is within 3 cm of its pad's centre, in x and in y."""
+        return bool((self._offsets() <= TOLERANCE).all())
+
+    def is_failure(self) -> bool:
+        """True when a box has left the workspace."""
+        boxes, (low, high) = self.box_positions[:, :2], self.cartesian_bounds[:, :2]
+        return not bool(((low <= boxes) & (boxes <= high)).all())
+
+    def dense_reward(self) -> float:
+        """Mean over the boxes of exp(-5 d), with d the distance in m that a box still has to go; 1 on success."""
+        return float(np.exp(-5 * np.maximum(self._offsets() - TOLERANCE, 0).max(axis=1)).mean())
+
+    def _offsets(self) -> NDArray[np.float64]:
+        """(5, 2) m, how far each box is off its pad in x and y."""
+        return np.abs(self.box_positions - self.target_positions)[:, :2]
+
+    def _bodies(self, names: tuple[str, ...]) -> list[int]:
+        return [self.model.body(name).id for name in names]
+
+
+def _places(values: object) -> NDArray[np.float64]:
+    places = np.asarray(values, dtype=np.float64)
+    if places.shape != (5,) or not (np.abs(places) <= 0.45).all() or np.diff(np.sort(places)).min() < 3 * BOX_HALF_SIZE:
+        raise ConfigurationError(f"box_y is {values!r}; expected five y in m within +-0.45, at least 0.06 m apart.")
+    return places

@@ -1,0 +1,222 @@
+"""A Gymnasium environment around one MuJoCo model: time steps, pictures, seeds, and saving and restoring an episode."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_hil.errors import ConfigurationError, InvalidStateError, ResetNeededError
+from gym_hil.rendering import RENDERERS, Renderer, make_renderer
+from gym_hil.rendering.window import ViewerWindow
+
+Observation = dict[str, Any]
+
+_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+
+
+@dataclass(frozen=True)
+class GymRenderingSpec:
+    """How pictures are drawn.
+
+    Attributes:
+        height: pixels.
+        width: pixels.
+        camera_id: name or number of the camera that `render()` uses; -1 is `front`.
+        mode: kept for callers that pass it; `render_mode` of the environment decides.
+    """
+
+    height: int = 128
+    width: int = 128
+    camera_id: str | int = -1
+    mode: Literal["rgb_array", "human"] = "rgb_array"
+
+
+@dataclass(frozen=True)
+class EnvState:
+    """Everything that the future of an episode depends on.
+
+    Attributes:
+        physics: (n,) MuJoCo's integration state: positions, velocities, commands, warm start, time.
+        rng: state of the environment's random generator.
+    """
+
+    physics: NDArray[np.float64]
+    rng: dict[str, Any]
+
+
+class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
+    """Base of the environments: owns `model` and `data` and everything that is not about a robot.
+
+    Args:
+        spec: the scene.
+        seed: seeds `np_random` until `reset(seed=...)` does.
+        control_dt: s, one environment step.
+        physics_dt: s, one physics step; `control_dt` must be a multiple of it.
+        render_spec: size and camera of pictures.
+        render_mode: None, "rgb_array" or "human".
+        renderer: "raster" (no OpenGL, the same pixels on every machine) or "gl" (`mujoco.Renderer`).
+
+    Raises:
+        ConfigurationError: one of them has a value that cannot work.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": 10}
+
+    def __init__(
+        self,
+        spec: mujoco.MjSpec,
+        seed: int | None = None,
+        control_dt: float = 0.1,
+        physics_dt: float = 0.002,
+        render_spec: GymRenderingSpec | None = None,
+        render_mode: Literal["rgb_array", "human"] | None = None,
+        renderer: Literal["raster", "gl"] = "raster",
+    ):
+        self.n_substeps = substeps(control_dt, physics_dt)
+        self.control_dt, self.physics_dt = control_dt, physics_dt
+        self.render_spec = render_spec or GymRenderingSpec()
+        for side in ("height", "width"):
+            size = getattr(self.render_spec, side)
+            if not isinstance(size, int) or size < 1:
+                raise ConfigurationError(f"render_spec.{side} is {size!r}; expected a number of pixels, 1 or more.")
+        one_of("render_mode", render_mode, [None, *self.metadata["render_modes"]])
+        one_of("renderer", renderer, RENDERERS)
+        self.render_mode, self.renderer = render_mode, renderer
+        self.metadata = {**type(self).metadata, "render_fps": round(1 / control_dt)}  # type: ignore[misc]
+        self.model = spec.compile()
+        self.data = mujoco.MjData(self.model)
+        self.camera = self._camera_name(self.render_spec.camera_id)
+        self._state_size = mujoco.mj_stateSize(self.model, _STATE)
+        self._drawer: Renderer | None = None
+        self._window = ViewerWindow(self.model, self.data)
+        self._started = False
+        if seed is not None:
+            super().reset(seed=seed)
+
+    @abstractmethod
+    def observation(self) -> Observation:
+        """What the environment shows of the present state; the same that `step` and `reset` return."""
+
+    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+        """Draw the present state.
+
+        Returns:
+            (height, width, 3) uint8 for "rgb_array"; None for "human", which updates the window, and without a mode.
+
+        Raises:
+            ResetNeededError: before the first `reset`.
+        """
+        self._need_reset("render")
+        if self.render_mode == "rgb_array":
+            return self.draw([self.camera])[0]
+        if self.render_mode == "human":
+            self._window.sync()
+        else:
+            gym.logger.warn(f"render() does nothing: {type(self).__name__} was made without a render_mode.")
+        return None
+
+    def draw(self, cameras: Sequence[str]) -> list[NDArray[np.uint8]]:
+        """Draw the present state from some cameras.
+
+        Args:
+            cameras: their names.
+
+        Returns:
+            One (height, width, 3) uint8 picture for each.
+        """
+        if self._drawer is None:
+            self._drawer = make_renderer(self.renderer, self.model, self.render_spec.height, self.render_spec.width)
+        mujoco.mj_camlight(self.model, self.data)
+        return self._drawer.render(self.data, cameras)
+
+    def get_state(self) -> EnvState:
+        """Save the episode as it stands; `set_state` goes on from there, bit for bit.
+
+        The step count of Gymnasium's `TimeLimit` is not part of it: that belongs to the wrapper.
+        """
+        self._need_reset("get_state")
+        physics = np.empty(self._state_size)
+        mujoco.mj_getState(self.model, self.data, physics, _STATE)
+        return EnvState(physics, self.np_random.bit_generator.state)
+
+    def set_state(self, state: EnvState) -> Observation:
+        """Go back to a saved state.
+
+        Args:
+            state: from `get_state` of an environment made the same way.
+
+        Returns:
+            The observation of that state.
+
+        Raises:
+            InvalidStateError: it comes from another kind of environment, or is not finite.
+        """
+        physics = np.asarray(state.physics, dtype=np.float64)
+        if physics.shape != (self._state_size,) or not np.isfinite(physics).all():
+            raise InvalidStateError(
+                f"physics has shape {physics.shape}; {type(self).__name__} needs {(self._state_size,)} finite numbers, "
+                "as its own get_state() returns."
+            )
+        mujoco.mj_setState(self.model, self.data, physics, _STATE)
+        self.np_random.bit_generator.state = state.rng
+        mujoco.mj_forward(self.model, self.data)
+        self._started = True
+        return self.observation()
+
+    def close(self) -> None:
+        """Free the renderer and close the window. A later `reset` starts afresh."""
+        if self._drawer is not None:
+            self._drawer.close()
+            self._drawer = None
+        self._window.close()
+        self._started = False
+
+    def _advance(self) -> None:
+        """Simulate one control step, then bring poses up to the new state; `mj_step` leaves them one substep behind."""
+        mujoco.mj_step(self.model, self.data, self.n_substeps)
+        mujoco.mj_kinematics(self.model, self.data)
+
+    def _need_reset(self, what: str) -> None:
+        if not self._started:
+            raise ResetNeededError(f"{type(self).__name__}.{what}() was called before reset(); call env.reset() first.")
+
+    def _camera_name(self, camera: str | int) -> str:
+        names = [self.model.camera(k).name for k in range(self.model.ncam)]
+        if camera == -1:
+            return "front"
+        if isinstance(camera, int) and 0 <= camera < len(names):
+            return names[camera]
+        one_of("render_spec.camera_id", camera, names)
+        return str(camera)
+
+
+def one_of(name: str, value: object, choices: Sequence[object]) -> None:
+    """Raise a ConfigurationError that lists the choices unless `value` is one of them."""
+    if value not in choices:
+        raise ConfigurationError(f"{name} is {value!r}; expected one of {', '.join(map(repr, choices))}.")
+
+
+def substeps(control_dt: float, physics_dt: float) -> int:
+    """How many physics steps make one control step.
+
+    Raises:
+        ConfigurationError: a step is not positive, or `control_dt` is not a multiple of `physics_dt`.
+    """
+    if not (physics_dt > 0 and control_dt > 0):
+        raise ConfigurationError(
+            f"control_dt is {control_dt!r} and physics_dt {physics_dt!r}; expected seconds above 0."
+        )
+    count = round(control_dt / physics_dt)
+    if count < 1 or abs(count * physics_dt - control_dt) > 1e-9:
+        raise ConfigurationError(
+            f"control_dt {control_dt} s is not a multiple of physics_dt {physics_dt} s; "
+            f"the nearest that fits is {max(count, 1) * physics_dt:g} s."
+        )
+    return count

@@ -1,0 +1,307 @@
+"""One control step of the Panda: from a 7-number action to an observation. Tasks build on it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gym_hil.envs.mujoco_env import GymRenderingSpec, MujocoGymEnv, Observation, one_of
+from gym_hil.errors import ConfigurationError, InvalidActionError
+from gym_hil.robot.controller import ROTATION_LIMIT, TOOL_DOWN
+from gym_hil.robot.gripper import COMMAND_CLOSED, STROKE, TCP_SITE
+from gym_hil.robot.gripper import JOINTS as FINGERS
+from gym_hil.robot.panda import JOINTS, LINKS
+from gym_hil.scene import CAMERAS, FORCE_SENSOR, TORQUE_SENSOR, add_home_key, build_scene, rotation_command
+
+# Limits of one base action: m, rad, share of the gripper's travel.
+ACTION_LIMIT = np.array([0.1, 0.1, 0.1, 0.5, 0.5, 0.5, 1.0], dtype=np.float32)
+
+_SPEED_LIMIT = 30.0  # rad/s, ten times what the arm reaches: a bound for the observation space
+_REACH = 2.0  # m, likewise
+_FAR = 10.0  # m, likewise for things that were pushed away
+_FORCE, _TORQUE = 1e4, 1e3  # N and N m, likewise
+
+
+class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
+    """The Panda with its gripper; a task adds objects, success and reward.
+
+    A task is a subclass that overrides `add_objects`, `reset_objects`, `is_success` and what else it needs of the methods
+    between them. See docs/adding_a_task.md.
+
+    The action is float32 (7,): dx, dy, dz in m, a rotation vector in rad (base frame), and the change of the gripper
+    command as a share of its travel (+1 closes). It moves the target that the controller pulls the tool to. The target is
+    kept inside the workspace.
+
+    The observation is a dict: `agent_pos` float32 (18,): joint positions (rad), joint velocities (rad/s), gripper command
+    (0 open to 255 closed), TCP position (m). With `image_obs`, `pixels`: `front` and `wrist`, each uint8
+    (height, width, 3); without, `environment_state` float32 (m), the positions of the task's objects. With
+    `force_torque_obs`, `force_torque` float32 (6,): N and N m that the flange exerts on the gripper, in the TCP's axes.
+
+    Args:
+        seed: seeds `np_random` until `reset(seed=...)` does.
+        control_dt: s, one environment step.
+        physics_dt: s, one physics step; `control_dt` must be a multiple of it.
+        render_spec: size of pictures and the camera of `render()`.
+        render_mode: None, "rgb_array" or "human".
+        image_obs: observe pictures instead of the objects' positions.
+        reward_type: "sparse" (1.0 on success, else 0.0) or "dense" (in [0, 1]).
+        home_position: (7,) rad, where the arm starts.
+        cartesian_bounds: (2, 3) m, lower and upper corner of the workspace.
+        renderer: "raster" or "gl".
+        force_torque_obs: add `force_torque` to the observation.
+
+    Raises:
+        ConfigurationError: an argument has a value that cannot work.
+    """
+
+    HOME: ClassVar[tuple[float, ...]] = (0.0, -0.785, 0.0, -2.35, 0.0, 1.57, np.pi / 4)  # rad
+    BOUNDS: ClassVar[tuple[tuple[float, ...], ...]] = ((0.2, -0.3, 0.0), (0.6, 0.3, 0.5))  # m
+    RESET_OPTIONS: ClassVar[tuple[str, ...]] = ()  # keys that `reset(options=...)` understands
+
+    def __init__(
+        self,
+        seed: int | None = None,
+        control_dt: float = 0.1,
+        physics_dt: float = 0.002,
+        render_spec: GymRenderingSpec | None = None,
+        render_mode: Literal["rgb_array", "human"] | None = None,
+        image_obs: bool = False,
+        reward_type: Literal["sparse", "dense"] = "sparse",
+        home_position: ArrayLike | None = None,
+        cartesian_bounds: ArrayLike | None = None,
+        renderer: Literal["raster", "gl"] = "raster",
+        force_torque_obs: bool = False,
+    ):
+        gym.utils.EzPickle.__init__(
+            self, seed, control_dt, physics_dt, render_spec, render_mode, image_obs, reward_type, home_position,
+            cartesian_bounds, renderer, force_torque_obs,
+        )  # fmt: skip
+        one_of("reward_type", reward_type, ["sparse", "dense"])
+        self.image_obs, self.reward_type, self.force_torque_obs = bool(image_obs), reward_type, bool(force_torque_obs)
+        self.home_position = _home(self.HOME if home_position is None else home_position)
+        self.cartesian_bounds = _bounds(self.BOUNDS if cartesian_bounds is None else cartesian_bounds)
+        scene = build_scene(
+            self.home_position, self.cartesian_bounds, physics_dt=physics_dt, force_torque=self.force_torque_obs
+        )
+        self.add_objects(scene)
+        add_home_key(scene, self.home_position)
+        super().__init__(scene, seed, control_dt, physics_dt, render_spec, render_mode, renderer)
+        self._tcp = self.data.site(TCP_SITE)
+        self._tcp_pos, self._ctrl = self._tcp.xpos, self.data.ctrl
+        self._fingers = [self.model.joint(name).qposadr[0] for name in FINGERS]
+        # Their address in qpos and qvel is the same: the arm comes first and all its joints are hinges.
+        self._arm = slice(0, len(JOINTS))
+        self.action_space = gym.spaces.Box(-ACTION_LIMIT, ACTION_LIMIT, dtype=np.float32)
+        self._go_home()
+        self.observation_space = self._describe_observation()
+
+    def add_objects(self, spec: mujoco.MjSpec) -> None:
+        """Add what the task needs to the scene."""
+
+    def reset_objects(self, options: dict[str, Any]) -> None:
+        """Put the objects where the episode starts, by `self.np_random` and the reset options."""
+
+    def environment_state(self) -> NDArray[np.float64]:
+        """Positions of the task's objects in m, flattened."""
+        return np.zeros(0)
+
+    def is_success(self) -> bool:
+        """True when the task is done."""
+        return False
+
+    def is_failure(self) -> bool:
+        """True when the task cannot be done any more."""
+        return False
+
+    def dense_reward(self) -> float:
+        """How far the task has come, in [0, 1]."""
+        return 0.0
+
+    @property
+    def tcp_position(self) -> NDArray[np.float64]:
+        """(3,) m, the point between the finger tips."""
+        return self._tcp_pos.copy()
+
+    @property
+    def tcp_target(self) -> NDArray[np.float64]:
+        """(3,) m, where the controller pulls that point to."""
+        return self._ctrl[:3].copy()
+
+    @property
+    def gripper_command(self) -> float:
+        """What the gripper was told: 0 open to 1 closed."""
+        return float(self._ctrl[6]) / COMMAND_CLOSED
+
+    @property
+    def gripper_closed(self) -> float:
+        """How far the fingers really are: 0 open to 1 closed."""
+        return float(self.data.qpos[self._fingers[0]]) / STROKE
+
+    def fingers_touching(self, geom: str) -> set[str]:
+        """Names of the finger bodies whose pads press on a geom of the scene."""
+        touched, pairs = self.model.geom(geom).id, self.data.contact.geom
+        others = pairs[(pairs == touched).any(axis=1)].sum(axis=1) - touched
+        return {self.model.body(self.model.geom_bodyid[other]).name for other in others} & set(FINGERS)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode.
+
+        Args:
+            seed: the same seed starts the same episode.
+            options: see `RESET_OPTIONS` of the task.
+
+        Returns:
+            The first observation, and info with `succeed`.
+
+        Raises:
+            ConfigurationError: an option is unknown or out of range.
+        """
+        gym.Env.reset(self, seed=seed)
+        options = options or {}
+        for key in options:
+            one_of("a key of reset(options=...)", key, self.RESET_OPTIONS)
+        self._go_home()
+        self.reset_objects(options)
+        mujoco.mj_forward(self.model, self.data)
+        self._started = True
+        if self.render_mode == "human":
+            self.render()
+        return self.observation(), {"succeed": False}
+
+    def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Move the target by an action and simulate one control step.
+
+        Args:
+            action: (7,) see the class; finite values out of range are clipped.
+
+        Returns:
+            Observation, reward, terminated (success, or an object out of reach), truncated (always False here), and info
+            with `succeed`.
+
+        Raises:
+            InvalidActionError: the shape is wrong or a value is not finite; nothing has moved then.
+            ResetNeededError: before the first `reset`.
+        """
+        self._need_reset("step")
+        self._command(_checked(action))
+        self._advance()
+        succeed = self.is_success()
+        reward = self.dense_reward() if self.reward_type == "dense" else float(succeed)
+        observation = self.observation()
+        if self.render_mode == "human":
+            self.render()
+        return observation, reward, succeed or self.is_failure(), False, {"succeed": succeed}
+
+    def observation(self) -> Observation:
+        """What the environment shows of the present state; see the class."""
+        agent = np.empty(18, dtype=np.float32)
+        agent[0:7] = self.data.qpos[self._arm]
+        agent[7:14] = self.data.qvel[self._arm]
+        agent[14] = self._ctrl[6]
+        agent[15:18] = self._tcp_pos
+        observation: Observation = {"agent_pos": agent}
+        if self.image_obs:
+            observation["pixels"] = dict(zip(CAMERAS, self.draw(CAMERAS), strict=True))
+        else:
+            observation["environment_state"] = self.environment_state().astype(np.float32)
+        if self.force_torque_obs:
+            observation["force_torque"] = self._force_torque()
+        return observation
+
+    def _command(self, action: NDArray[np.float64]) -> None:
+        """Move the controller's target; a target that is never re-read from the arm does not drift."""
+        ctrl, (low, high) = self._ctrl, self.cartesian_bounds
+        ctrl[:3] = np.minimum(np.maximum(ctrl[:3] + action[:3], low), high)
+        if action[3:6].any():
+            ctrl[3:6] = _turned(ctrl[3:6], action[3:6])
+        ctrl[6] = min(max(ctrl[6] + COMMAND_CLOSED * action[6], 0.0), COMMAND_CLOSED)
+
+    def _force_torque(self) -> NDArray[np.float32]:
+        # Forces are known only after the constraint solver has run on the very state that is observed.
+        mujoco.mj_forward(self.model, self.data)
+        force, torque = self.data.sensor(FORCE_SENSOR).data, self.data.sensor(TORQUE_SENSOR).data
+        return np.concatenate([force, torque]).astype(np.float32)
+
+    def _go_home(self) -> None:
+        mujoco.mj_resetDataKeyframe(self.model, self.data, 0)
+        mujoco.mj_forward(self.model, self.data)
+
+    def _describe_observation(self) -> gym.spaces.Dict:
+        ranges = np.array([link.range for link in LINKS])
+        low, high = ranges[:, 0] - 0.2, ranges[:, 1] + 0.2  # rad, MuJoCo's limits give way a little
+        agent_low = [*low, *[-_SPEED_LIMIT] * 7, 0.0, *[-_REACH] * 3]
+        agent_high = [*high, *[_SPEED_LIMIT] * 7, COMMAND_CLOSED, *[_REACH] * 3]
+        spaces: dict[str, gym.Space[Any]] = {
+            "agent_pos": gym.spaces.Box(np.float32(agent_low), np.float32(agent_high), dtype=np.float32)
+        }
+        if self.image_obs:
+            shape = (self.render_spec.height, self.render_spec.width, 3)
+            picture = gym.spaces.Box(0, 255, shape, dtype=np.uint8)
+            spaces["pixels"] = gym.spaces.Dict({camera: picture for camera in CAMERAS})
+        else:
+            spaces["environment_state"] = gym.spaces.Box(-_FAR, _FAR, self.environment_state().shape, dtype=np.float32)
+        if self.force_torque_obs:
+            limit = np.float32([_FORCE] * 3 + [_TORQUE] * 3)
+            spaces["force_torque"] = gym.spaces.Box(-limit, limit, dtype=np.float32)
+        return gym.spaces.Dict(spaces)
+
+
+def _checked(action: ArrayLike) -> NDArray[np.float64]:
+    """The action as float64 within its limits."""
+    try:
+        action = np.asarray(action, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidActionError(f"action {action!r} is not an array of 7 numbers: {error}") from None
+    if action.shape != (7,):
+        raise InvalidActionError(
+            f"action has shape {action.shape}; expected (7,): dx, dy, dz, rotation vector, gripper change."
+        )
+    if not np.isfinite(action).all():
+        raise InvalidActionError(f"action {action} has a value that is not finite.")
+    return np.minimum(np.maximum(action, -ACTION_LIMIT), ACTION_LIMIT)
+
+
+def _turned(command: NDArray[np.float64], rotation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rotation command after a further turn.
+
+    Args:
+        command: (3,) rad, from a tool that points down, in that tool's axes.
+        rotation: (3,) rad, in the base frame.
+
+    Returns:
+        (3,) rad, of length at most `ROTATION_LIMIT`.
+    """
+    down, turn, held, matrix = np.array(TOOL_DOWN), np.empty(4), np.empty(4), np.empty(9)
+    mujoco.mju_axisAngle2Quat(held, command / max(np.linalg.norm(command), 1e-12), np.linalg.norm(command))
+    mujoco.mju_axisAngle2Quat(turn, rotation / np.linalg.norm(rotation), np.linalg.norm(rotation))
+    target = np.empty(4)
+    mujoco.mju_mulQuat(target, down, held)
+    mujoco.mju_mulQuat(target, turn, target.copy())
+    mujoco.mju_quat2Mat(matrix, target)
+    result = rotation_command(matrix)
+    return result * min(1.0, ROTATION_LIMIT / max(np.linalg.norm(result), 1e-12))
+
+
+def _home(position: ArrayLike) -> NDArray[np.float64]:
+    home = np.asarray(position, dtype=np.float64)
+    ranges = np.array([link.range for link in LINKS])
+    if home.shape != (7,) or not ((ranges[:, 0] <= home) & (home <= ranges[:, 1])).all():
+        raise ConfigurationError(
+            f"home_position is {position!r}; expected 7 joint angles in rad within {ranges.tolist()}."
+        )
+    return home
+
+
+def _bounds(corners: ArrayLike) -> NDArray[np.float64]:
+    bounds = np.asarray(corners, dtype=np.float64)
+    if bounds.shape != (2, 3) or not np.isfinite(bounds).all() or not (bounds[0] < bounds[1]).all():
+        raise ConfigurationError(
+            f"cartesian_bounds is {corners!r}; expected the lower and the upper corner of the workspace, each x, y, z in m."
+        )
+    return bounds

@@ -1,0 +1,94 @@
+"""Pick a cube up: grip it and lift it by 0.1 m."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_hil.envs.panda_env import FrankaGymEnv
+from gym_hil.errors import ConfigurationError
+from gym_hil.scene import add_box
+
+CUBE_HALF_SIZE = 0.02  # m
+FIXED_START = (0.5, 0.0)  # m, x and y of the cube unless it is random
+RANDOM_START = ((0.3, -0.15), (0.5, 0.15))  # m, the rectangle it is drawn from
+TABLE = ((0.25, -0.2), (0.55, 0.2))  # m; a cube outside cannot be won back, so the episode ends
+LIFT = 0.1  # m
+
+
+class PandaPickCubeGymEnv(FrankaGymEnv):
+    """A violet cube of 4 cm lies on the floor; the arm starts above it, gripper open.
+
+    `environment_state` is the cube's position, (3,) m. `reset(options={"cube_xy": (x, y)})` puts the cube at a place.
+
+    Args:
+        random_block_position: draw the cube's place from `RANDOM_START` at each reset.
+        **kwargs: see `FrankaGymEnv`.
+    """
+
+    HOME = (0.0, 0.195, 0.0, -2.43, 0.0, 2.62, 0.785)
+    RESET_OPTIONS = ("cube_xy",)
+
+    def __init__(self, *args: Any, random_block_position: bool = False, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        gym.utils.EzPickle.__init__(self, *args, random_block_position=random_block_position, **kwargs)
+        self.random_block_position = random_block_position
+        self._cube = self.data.body("cube")
+        self._cube_address = self.model.joint("cube").qposadr[0]
+
+    def add_objects(self, spec: mujoco.MjSpec) -> None:
+        """Add the cube."""
+        add_box(spec, "cube", (*FIXED_START, CUBE_HALF_SIZE), CUBE_HALF_SIZE, (0.6, 0.3, 0.6, 1.0))
+
+    def reset_objects(self, options: dict[str, Any]) -> None:
+        """Put the cube where the options say, else at a random place or the fixed one."""
+        if "cube_xy" in options:
+            place = _on_table(options["cube_xy"])
+        elif self.random_block_position:
+            place = self.np_random.uniform(*RANDOM_START)
+        else:
+            place = np.array(FIXED_START)
+        self.data.qpos[self._cube_address : self._cube_address + 2] = place
+
+    @property
+    def cube_position(self) -> NDArray[np.float64]:
+        """(3,) m, the cube's centre."""
+        return self.data.body("cube").xpos.copy()
+
+    def environment_state(self) -> NDArray[np.float64]:
+        """The cube's position, (3,) m."""
+        return self.cube_position
+
+    def is_success(self) -> bool:
+        """True when the cube is between both fingers and 0.1 m higher than it lay."""
+        return bool(self._height() >= LIFT and self._is_gripped())
+
+    def is_failure(self) -> bool:
+        """True when the cube has left the table."""
+        (left, near), (right, far) = TABLE
+        x, y, _ = self._cube.xpos
+        return not (left <= x <= right and near <= y <= far)
+
+    def dense_reward(self) -> float:
+        """0.3 for having the tool at the cube and 0.7 for the height, 1 on success."""
+        if self.is_success():
+            return 1.0
+        distance = float(np.linalg.norm(self._tcp_pos - self._cube.xpos))
+        return 0.3 * float(np.exp(-20 * distance)) + 0.7 * min(max(self._height() / LIFT, 0.0), 1.0)
+
+    def _height(self) -> float:
+        return float(self._cube.xpos[2]) - CUBE_HALF_SIZE
+
+    def _is_gripped(self) -> bool:
+        return self.fingers_touching("cube_geom") == {"left_finger", "right_finger"}
+
+
+def _on_table(place: object) -> NDArray[np.float64]:
+    xy = np.asarray(place, dtype=np.float64)
+    if xy.shape != (2,) or not ((TABLE[0] <= xy) & (xy <= TABLE[1])).all():
+        raise ConfigurationError(f"cube_xy is {place!r}; expected x and y in m between {TABLE[0]} and {TABLE[1]}.")
+    return xy
