@@ -1,0 +1,55 @@
+# Every target makes .venv when it is missing: with uv where it is installed, else with venv and pip.
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+BIN := $(VENV)/bin
+
+# One thread a process: the test and benchmark processes are the parallelism.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+export NUMBA_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help demo test check format bench build clean
+
+help:
+	@echo "make demo    a simulated person takes over and lifts the cube; writes outputs/demo.mp4"
+	@echo "make test    run the tests"
+	@echo "make check   lint, formatting and types"
+	@echo "make format  mend what can be mended of these"
+	@echo "make bench   measure beside upstream; writes benchmarks/RESULTS.md"
+	@echo "make build   wheel and sdist into dist/"
+
+demo: $(VENV)/.installed-core
+	$(BIN)/gym-hil demo
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.run
+
+build: $(VENV)/.installed-dev
+	rm -rf dist
+	$(BIN)/python -m build
+
+clean:
+	rm -rf $(VENV) dist build outputs .cache .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/.installed-core: pyproject.toml
+	PYTHON="$(PYTHON)" .ci/install "$(VENV)" -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml
+	PYTHON="$(PYTHON)" .ci/install "$(VENV)" -e ".[dev]"
+	@touch $(VENV)/.installed-core $@
