@@ -36,7 +36,6 @@ def build_scene(
     """
     spec = mujoco.MjSpec()
     spec.modelname = "gym_hil"
-    spec.compiler.degree = False
     option = spec.option
     option.timestep = physics_dt
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST

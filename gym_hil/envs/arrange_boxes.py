@@ -24,7 +24,7 @@ TOLERANCE = 0.03  # m, in x and in y
 class PandaArrangeBoxesGymEnv(FrankaGymEnv):
     """Five boxes of 4 cm stand in a row in random order, five pads of the same colours lie in a row behind.
 
-    `environment_state` is the position of each box, in the order of `COLOURS`, flattened to (15,) m; the pads never move.
+    `environment_state` is the position of each box, in the order of `COLOURS`, flattened to (15,) m. Pads never move.
     `reset(options={"box_y": (y1, .., y5)})` puts the boxes at given places along y instead.
     """
 

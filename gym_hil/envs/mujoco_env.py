@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import gymnasium as gym
 import mujoco
@@ -52,7 +52,7 @@ class EnvState:
 
 
 class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
-    """Base of the environments: owns `model` and `data` and everything that is not about a robot.
+    """Base of the environments: owns `mjspec`, `model` and `data` and everything that is not about a robot.
 
     Args:
         spec: the scene.
@@ -67,7 +67,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         ConfigurationError: one of them has a value that cannot work.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": 10}
+    metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 10}  # noqa: RUF012  # as Gymnasium has it
 
     def __init__(
         self,
@@ -89,7 +89,8 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         one_of("render_mode", render_mode, [None, *self.metadata["render_modes"]])
         one_of("renderer", renderer, RENDERERS)
         self.render_mode, self.renderer = render_mode, renderer
-        self.metadata = {**type(self).metadata, "render_fps": round(1 / control_dt)}  # type: ignore[misc]
+        self.metadata = {**type(self).metadata, "render_fps": round(1 / control_dt)}
+        self.mjspec = spec
         self.model = spec.compile()
         self.data = mujoco.MjData(self.model)
         self.camera = self._camera_name(self.render_spec.camera_id)
@@ -144,7 +145,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         self._need_reset("get_state")
         physics = np.empty(self._state_size)
         mujoco.mj_getState(self.model, self.data, physics, _STATE)
-        return EnvState(physics, self.np_random.bit_generator.state)
+        return EnvState(physics, dict(self.np_random.bit_generator.state))
 
     def set_state(self, state: EnvState) -> Observation:
         """Go back to a saved state.

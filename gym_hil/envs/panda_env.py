@@ -29,15 +29,15 @@ _FORCE, _TORQUE = 1e4, 1e3  # N and N m, likewise
 class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
     """The Panda with its gripper; a task adds objects, success and reward.
 
-    A task is a subclass that overrides `add_objects`, `reset_objects`, `is_success` and what else it needs of the methods
-    between them. See docs/adding_a_task.md.
+    A task is a subclass that overrides `add_objects`, `reset_objects`, `is_success` and what else it needs of the
+    methods beside them. See docs/adding_a_task.md.
 
     The action is float32 (7,): dx, dy, dz in m, a rotation vector in rad (base frame), and the change of the gripper
-    command as a share of its travel (+1 closes). It moves the target that the controller pulls the tool to. The target is
-    kept inside the workspace.
+    command as a share of its travel (+1 closes). It moves the target that the controller pulls the tool to. The target
+    is kept inside the workspace.
 
-    The observation is a dict: `agent_pos` float32 (18,): joint positions (rad), joint velocities (rad/s), gripper command
-    (0 open to 255 closed), TCP position (m). With `image_obs`, `pixels`: `front` and `wrist`, each uint8
+    The observation is a dict: `agent_pos` float32 (18,): joint positions (rad), joint velocities (rad/s), gripper
+    command (0 open to 255 closed), TCP position (m). With `image_obs`, `pixels`: `front` and `wrist`, each uint8
     (height, width, 3); without, `environment_state` float32 (m), the positions of the task's objects. With
     `force_torque_obs`, `force_torque` float32 (6,): N and N m that the flange exerts on the gripper, in the TCP's axes.
 
@@ -181,8 +181,8 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
             action: (7,) see the class; finite values out of range are clipped.
 
         Returns:
-            Observation, reward, terminated (success, or an object out of reach), truncated (always False here), and info
-            with `succeed`.
+            Observation, reward, terminated (success, or an object out of reach), truncated (always False here), and
+            info with `succeed`.
 
         Raises:
             InvalidActionError: the shape is wrong or a value is not finite; nothing has moved then.
@@ -238,17 +238,17 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         agent_low = [*low, *[-_SPEED_LIMIT] * 7, 0.0, *[-_REACH] * 3]
         agent_high = [*high, *[_SPEED_LIMIT] * 7, COMMAND_CLOSED, *[_REACH] * 3]
         spaces: dict[str, gym.Space[Any]] = {
-            "agent_pos": gym.spaces.Box(np.float32(agent_low), np.float32(agent_high), dtype=np.float32)
+            "agent_pos": gym.spaces.Box(np.array(agent_low, np.float32), np.array(agent_high, np.float32))
         }
         if self.image_obs:
             shape = (self.render_spec.height, self.render_spec.width, 3)
             picture = gym.spaces.Box(0, 255, shape, dtype=np.uint8)
-            spaces["pixels"] = gym.spaces.Dict({camera: picture for camera in CAMERAS})
+            spaces["pixels"] = gym.spaces.Dict(dict.fromkeys(CAMERAS, picture))
         else:
             spaces["environment_state"] = gym.spaces.Box(-_FAR, _FAR, self.environment_state().shape, dtype=np.float32)
         if self.force_torque_obs:
-            limit = np.float32([_FORCE] * 3 + [_TORQUE] * 3)
-            spaces["force_torque"] = gym.spaces.Box(-limit, limit, dtype=np.float32)
+            limit = np.array([_FORCE] * 3 + [_TORQUE] * 3, np.float32)
+            spaces["force_torque"] = gym.spaces.Box(-limit, limit)
         return gym.spaces.Dict(spaces)
 
 
@@ -278,14 +278,15 @@ def _turned(command: NDArray[np.float64], rotation: NDArray[np.float64]) -> NDAr
         (3,) rad, of length at most `ROTATION_LIMIT`.
     """
     down, turn, held, matrix = np.array(TOOL_DOWN), np.empty(4), np.empty(4), np.empty(9)
-    mujoco.mju_axisAngle2Quat(held, command / max(np.linalg.norm(command), 1e-12), np.linalg.norm(command))
-    mujoco.mju_axisAngle2Quat(turn, rotation / np.linalg.norm(rotation), np.linalg.norm(rotation))
+    for quat, vector in ((held, command), (turn, rotation)):
+        angle = max(float(np.linalg.norm(vector)), 1e-12)
+        mujoco.mju_axisAngle2Quat(quat, vector / angle, angle)
     target = np.empty(4)
     mujoco.mju_mulQuat(target, down, held)
     mujoco.mju_mulQuat(target, turn, target.copy())
     mujoco.mju_quat2Mat(matrix, target)
     result = rotation_command(matrix)
-    return result * min(1.0, ROTATION_LIMIT / max(np.linalg.norm(result), 1e-12))
+    return result * min(1.0, ROTATION_LIMIT / max(float(np.linalg.norm(result)), 1e-12))
 
 
 def _home(position: ArrayLike) -> NDArray[np.float64]:
@@ -302,6 +303,6 @@ def _bounds(corners: ArrayLike) -> NDArray[np.float64]:
     bounds = np.asarray(corners, dtype=np.float64)
     if bounds.shape != (2, 3) or not np.isfinite(bounds).all() or not (bounds[0] < bounds[1]).all():
         raise ConfigurationError(
-            f"cartesian_bounds is {corners!r}; expected the lower and the upper corner of the workspace, each x, y, z in m."
+            f"cartesian_bounds is {corners!r}; expected the lower and upper corner of the workspace, each x, y, z in m."
         )
     return bounds

@@ -7,6 +7,7 @@ MuJoCo engine, and an environment only writes six numbers into `data.ctrl`.
 from __future__ import annotations
 
 import mujoco
+import numpy as np
 from numpy.typing import ArrayLike
 
 POSITION_ACTUATORS = ("tcp_x", "tcp_y", "tcp_z")
@@ -36,7 +37,7 @@ def add_controller(spec: mujoco.MjSpec, site: str, bounds: ArrayLike) -> None:
     """
     spec.worldbody.add_site(name="base", group=4)
     spec.worldbody.add_site(name="tool_down", quat=TOOL_DOWN, group=4)
-    low, high = bounds
+    low, high = np.asarray(bounds, float)
     for axis, name in enumerate(POSITION_ACTUATORS):
         actuator = _servo(spec, name, site, "base", POSITION_STIFFNESS, POSITION_DAMPING, FORCE_LIMIT)
         actuator.gear[axis] = 1

@@ -41,7 +41,7 @@ _FINGER_ARMATURE = 0.3  # kg
 
 def add_gripper(spec: mujoco.MjSpec, flange: mujoco.MjsBody) -> None:
     """Mount the gripper on a flange, with the tool centre point as site `tcp` and one actuator from 0 to 255."""
-    for name, mesh in _shells().items():
+    for name, mesh in shells().items():
         add_mesh(spec, name, mesh)
     hand = flange.add_body(name="gripper")
     hand.mass, hand.ipos, hand.inertia, hand.explicitinertial = _BODY_MASS, (0, 0, _BODY_COM), _BODY_INERTIA, True
@@ -101,7 +101,7 @@ def _add_finger(hand: mujoco.MjsBody, name: str, side: int) -> None:
         set_contact(pad, OBJECTS)
 
 
-def _shells() -> dict[str, Mesh]:
+def shells() -> dict[str, Mesh]:
     """The gripper's shells; fingers as on the side of positive y, when open."""
     return {
         "gripper_coupling": lathe([(0.0375, 0.0), (0.0375, 0.0095), (0.0345, 0.0125)]),

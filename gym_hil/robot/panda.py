@@ -174,7 +174,7 @@ _FLANGE_QUAT = (0.3826834323650898, 0.0, 0.0, 0.9238795325112867)
 
 
 def add_panda(spec: mujoco.MjSpec, home: ArrayLike, posture_stiffness: float) -> mujoco.MjsBody:
-    """Add the arm to a model, its base at the world's origin.
+    """Add the arm to a model, its base at the world's origin. The model's angles are in radians from then on.
 
     Args:
         spec: the model under construction.
@@ -184,6 +184,7 @@ def add_panda(spec: mujoco.MjSpec, home: ArrayLike, posture_stiffness: float) ->
     Returns:
         The flange's body, for a tool to be mounted on.
     """
+    spec.compiler.degree = False
     for name, rgba in MATERIALS.items():
         spec.add_material(name=name, rgba=rgba, specular=0.4, shininess=0.3)
     for name, mesh in shells().items():

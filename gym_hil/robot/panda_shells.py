@@ -1,6 +1,6 @@
 """The outer shells of the Panda's links, lofted from cross sections.
 
-The outer dimensions are those of the Franka link meshes (franka_description, Apache-2.0), measured; no vertex is theirs.
+Outer dimensions were measured on the Franka link meshes (franka_description, Apache-2.0); no vertex is theirs.
 All numbers are metres in the link's own frame.
 """
 

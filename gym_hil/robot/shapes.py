@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import mujoco
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 RING_POINTS = 16  # points of a cross section; 16 gives the whole arm about 7k triangles
+
+Vector = Sequence[float] | NDArray[np.float64]  # of three numbers
 
 _AXES = {"x": 0, "y": 1, "z": 2}
 
@@ -43,7 +45,7 @@ class Section(NamedTuple):
 
 
 def superellipse(
-    center: ArrayLike, half_a: ArrayLike, half_b: ArrayLike, exponent: float = 2.0, points: int = RING_POINTS
+    center: Vector, half_a: Vector, half_b: Vector, exponent: float = 2.0, points: int = RING_POINTS
 ) -> NDArray[np.float64]:
     """Points of the curve |s|^n + |t|^n = 1 in the plane of two half axes.
 
@@ -92,7 +94,7 @@ def loft(rings: Sequence[NDArray[np.float64]]) -> Mesh:
 
 
 def lathe(
-    profile: Sequence[tuple[float, float]], axis: str = "z", center: ArrayLike = (0, 0, 0), points: int = RING_POINTS
+    profile: Sequence[tuple[float, float]], axis: str = "z", center: Vector = (0, 0, 0), points: int = RING_POINTS
 ) -> Mesh:
     """Turn a profile around an axis.
 
@@ -118,21 +120,22 @@ def slab(sections: Sequence[Section], axis: str = "z", points: int = RING_POINTS
     return loft(rings)
 
 
-def box(half_size: ArrayLike) -> Mesh:
+def box(half_size: Vector) -> Mesh:
     """A box with its own four vertices on each side, so that its edges shade crisply."""
-    vertices, faces = [], []
+    vertices: list[NDArray[np.float64]] = []
+    faces: list[tuple[int, int, int]] = []
     for axis in range(3):
         for sign in (1, -1):
             corner = len(vertices)
             for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
                 point = np.zeros(3)
                 point[axis], point[(axis + 1) % 3], point[(axis + 2) % 3] = sign, a * sign, b
-                vertices.append(point * half_size)
+                vertices.append(point * np.asarray(half_size))
             faces += [(corner, corner + 1, corner + 2), (corner, corner + 2, corner + 3)]
     return Mesh(np.array(vertices), np.array(faces))
 
 
-def beam(start: ArrayLike, end: ArrayLike, half_width: float, half_depth: float) -> Mesh:
+def beam(start: Vector, end: Vector, half_width: float, half_depth: float) -> Mesh:
     """A straight bar with a rectangular cross section.
 
     Args:
@@ -145,7 +148,7 @@ def beam(start: ArrayLike, end: ArrayLike, half_width: float, half_depth: float)
     along = (end - start) / np.linalg.norm(end - start)
     wide = np.cross(along, [1.0, 0.0, 0.0])
     turn = np.column_stack([[1.0, 0.0, 0.0], wide / np.linalg.norm(wide), along])
-    straight = box([half_depth, half_width, np.linalg.norm(end - start) / 2])
+    straight = box([half_depth, half_width, float(np.linalg.norm(end - start)) / 2])
     return Mesh(straight.vertices @ turn.T + (start + end) / 2, straight.faces)
 
 

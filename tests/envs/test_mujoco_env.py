@@ -1,0 +1,217 @@
+"""Time steps, pictures, seeds, saving and restoring: what every environment shares."""
+
+import pickle
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from gym_hil.envs import FrankaGymEnv, GymRenderingSpec, PandaArrangeBoxesGymEnv, PandaPickCubeGymEnv
+from gym_hil.errors import ConfigurationError, InvalidStateError, ResetNeededError
+
+TASKS = [PandaPickCubeGymEnv, PandaArrangeBoxesGymEnv]
+
+# Prints a fingerprint of 20 random steps with pictures.
+TRAJECTORY = """
+import hashlib, numpy as np
+from gym_hil.envs import PandaPickCubeGymEnv
+env = PandaPickCubeGymEnv(image_obs=True, random_block_position=True)
+digest = hashlib.sha256()
+rng = np.random.default_rng(3)
+observation, _ = env.reset(seed=7)
+for _ in range(20):
+    for part in (observation["agent_pos"], *observation["pixels"].values()):
+        digest.update(part.tobytes())
+    observation = env.step(rng.uniform(-0.05, 0.05, 7))[0]
+print(digest.hexdigest())
+"""
+
+
+def run(env: FrankaGymEnv, steps: int, seed: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.array([env.step(rng.uniform(-0.05, 0.05, 7))[0]["agent_pos"] for _ in range(steps)])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_same_seed_gives_the_same_episode_bit_for_bit(task: type[FrankaGymEnv]) -> None:
+    env = task()
+    runs = []
+    for _ in range(2):
+        start = env.reset(seed=7)[0]["environment_state"]
+        runs.append(np.concatenate([start, run(env, 30).ravel()]))
+    assert np.array_equal(*runs)
+
+
+def test_same_seed_gives_the_same_pixels_in_another_process() -> None:
+    command = [sys.executable, "-W", "error", "-c", TRAJECTORY]
+    prints = {subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(2)}
+    assert len(prints) == 1
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_constructor_seed_starts_a_bare_reset(task: type[FrankaGymEnv]) -> None:
+    starts = [task(seed=5).reset()[0]["environment_state"] for _ in range(2)]
+    assert np.array_equal(*starts)
+    env = task()
+    assert np.array_equal(env.reset(seed=5)[0]["environment_state"], starts[0])
+
+
+def test_different_seeds_give_different_starts() -> None:
+    env = PandaPickCubeGymEnv(random_block_position=True)
+    assert len({tuple(env.reset(seed=seed)[0]["environment_state"]) for seed in range(10)}) == 10
+
+
+def test_bare_resets_go_on_drawing_from_the_seeded_generator() -> None:
+    env = PandaPickCubeGymEnv(random_block_position=True, seed=0)
+    starts = [tuple(env.reset()[0]["environment_state"]) for _ in range(3)]
+    assert len(set(starts)) == 3
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("force_torque_obs", [False, True])
+def test_restored_state_goes_on_bit_for_bit(task: type[FrankaGymEnv], force_torque_obs: bool) -> None:
+    env = task(force_torque_obs=force_torque_obs)
+    env.reset(seed=3)
+    run(env, 20)
+    state = env.get_state()
+    onwards = run(env, 20, seed=2)
+    start = env.reset()[0]["environment_state"]
+    other = task(force_torque_obs=force_torque_obs)
+    for restored in (env, other):
+        observation = restored.set_state(state)
+        assert restored.observation_space.contains(observation)
+        assert np.array_equal(run(restored, 20, seed=2), onwards)
+        assert np.array_equal(restored.reset()[0]["environment_state"], start)
+
+
+def test_saved_state_survives_pickling() -> None:
+    env = PandaPickCubeGymEnv()
+    env.reset()
+    run(env, 5)
+    state = pickle.loads(pickle.dumps(env.get_state()))
+    onwards = run(env, 5)
+    env.set_state(state)
+    assert np.array_equal(run(env, 5), onwards)
+
+
+def test_state_of_another_task_is_refused() -> None:
+    boxes = PandaArrangeBoxesGymEnv()
+    boxes.reset()
+    env = PandaPickCubeGymEnv()
+    with pytest.raises(InvalidStateError, match="as its own get_state"):
+        env.set_state(boxes.get_state())
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_pickle_makes_the_same_environment_again(task: type[FrankaGymEnv]) -> None:
+    env = task(seed=4, reward_type="dense", control_dt=0.05)
+    copy = pickle.loads(pickle.dumps(env))
+    assert (copy.reward_type, copy.control_dt) == ("dense", 0.05)
+    assert np.array_equal(copy.reset()[0]["environment_state"], env.reset()[0]["environment_state"])
+
+
+def test_pickle_keeps_the_tasks_own_arguments() -> None:
+    copy = pickle.loads(pickle.dumps(PandaPickCubeGymEnv(random_block_position=True)))
+    assert copy.random_block_position
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"control_dt": 0.1, "physics_dt": 0.003},
+        {"control_dt": 0.001, "physics_dt": 0.002},
+        {"control_dt": -0.1},
+        {"physics_dt": 0.0},
+        {"control_dt": float("nan")},
+        {"render_mode": "depth"},
+        {"renderer": "vulkan"},
+        {"reward_type": "shaped"},
+        {"render_spec": GymRenderingSpec(height=-1)},
+        {"render_spec": GymRenderingSpec(width=0)},
+        {"render_spec": GymRenderingSpec(height=12.5)},  # type: ignore[arg-type]
+        {"render_spec": GymRenderingSpec(camera_id="rear")},
+        {"render_spec": GymRenderingSpec(camera_id=17)},
+    ],
+)
+def test_value_that_cannot_work_is_named_in_the_error(arguments: dict) -> None:
+    with pytest.raises(ConfigurationError, match="|".join(["control_dt", *arguments])):
+        PandaPickCubeGymEnv(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("control_dt", "physics_dt", "expected"), [(0.1, 0.002, 50), (0.02, 0.002, 10), (0.05, 0.0025, 20)]
+)
+def test_substeps_fill_the_control_step(control_dt: float, physics_dt: float, expected: int) -> None:
+    env = PandaPickCubeGymEnv(control_dt=control_dt, physics_dt=physics_dt)
+    env.reset()
+    env.step(np.zeros(7))
+    assert env.n_substeps == expected
+    assert env.data.time == pytest.approx(control_dt)
+
+
+@pytest.mark.parametrize("method", ["render", "get_state"])
+def test_use_before_reset_says_so(method: str) -> None:
+    with pytest.raises(ResetNeededError, match=rf"{method}.* before reset"):
+        getattr(PandaPickCubeGymEnv(render_mode="rgb_array"), method)()
+    with pytest.raises(ResetNeededError, match=r"step.* before reset"):
+        PandaPickCubeGymEnv().step(np.zeros(7))
+
+
+def test_reset_after_close_starts_afresh() -> None:
+    env = PandaPickCubeGymEnv(image_obs=True, render_mode="rgb_array")
+    first = env.reset(seed=0)[0]["pixels"]["front"]
+    env.close()
+    with pytest.raises(ResetNeededError):
+        env.step(np.zeros(7))
+    assert np.array_equal(env.reset(seed=0)[0]["pixels"]["front"], first)
+    env.close()
+    env.close()
+
+
+@pytest.mark.parametrize("camera", [-1, "front", 0])
+def test_render_draws_one_frame_of_the_front_camera(camera: str | int) -> None:
+    spec = GymRenderingSpec(height=40, width=60, camera_id=camera)
+    env = PandaPickCubeGymEnv(render_mode="rgb_array", render_spec=spec, image_obs=True)
+    pixels = env.reset()[0]["pixels"]
+    assert env.render().shape == (40, 60, 3)
+    assert np.array_equal(env.render(), pixels["front"])
+
+
+def test_render_uses_the_camera_that_was_asked_for() -> None:
+    env = PandaPickCubeGymEnv(render_mode="rgb_array", render_spec=GymRenderingSpec(camera_id="wrist"), image_obs=True)
+    assert np.array_equal(env.reset()[0]["pixels"]["wrist"], env.render())
+
+
+def test_rendering_does_not_change_the_physics() -> None:
+    plain, drawn = PandaPickCubeGymEnv(), PandaPickCubeGymEnv(image_obs=True, render_mode="rgb_array")
+    for env in (plain, drawn):
+        env.reset(seed=0)
+    assert np.array_equal(run(plain, 20), run(drawn, 20))
+
+
+def test_human_mode_without_a_display_warns_once_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    env = PandaPickCubeGymEnv(render_mode="human")
+    with pytest.warns(UserWarning, match=r"no display.*gym-hil doctor"):
+        env.reset()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env.step(np.zeros(7))
+        env.reset()
+    env.close()
+
+
+def test_frame_rate_in_metadata_is_the_control_rate() -> None:
+    assert PandaPickCubeGymEnv(control_dt=0.02).metadata["render_fps"] == 50
+    assert PandaPickCubeGymEnv.metadata["render_fps"] == 10
+
+
+def test_render_without_a_mode_warns() -> None:
+    env = PandaPickCubeGymEnv()
+    env.reset()
+    with pytest.warns(UserWarning, match="render_mode"):
+        assert env.render() is None
