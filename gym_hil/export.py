@@ -1,0 +1,39 @@
+"""A task's scene as one MJCF file, for any MuJoCo program to open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gymnasium as gym
+
+from gym_hil.errors import ConfigurationError
+from gym_hil.registration import env_id, find_task
+
+
+def export_scene(task: str, folder: str | Path) -> Path:
+    """Write a task's scene as MJCF.
+
+    The file holds everything: meshes and textures are inside, and the controller is made of its actuators, so that
+    `python -m mujoco.viewer --mjcf=FILE` moves the robot by its sliders.
+
+    Args:
+        task: for example `PandaPickCube-v1`.
+        folder: made if it is missing.
+
+    Returns:
+        The file, `folder/<task>.xml`.
+
+    Raises:
+        ConfigurationError: no such task, or the folder cannot be written.
+    """
+    name, version = find_task(task)
+    path = Path(folder) / f"{name}-v{version}.xml"
+    env = gym.make(env_id(name, "Base", version)).unwrapped
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(env.mjspec.to_xml(), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error}. Choose another folder.") from error
+    finally:
+        env.close()
+    return path

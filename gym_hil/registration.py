@@ -1,0 +1,94 @@
+"""The one table of ids: task x version x control. A new task is one line in `TASKS`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+
+from gym_hil.errors import ConfigurationError
+
+NAMESPACE = "gym_hil"
+
+
+class Version(NamedTuple):
+    """One version of a task.
+
+    Attributes:
+        max_episode_steps: after which the episode is truncated.
+        kwargs: constructor arguments that make this version.
+    """
+
+    max_episode_steps: int
+    kwargs: Mapping[str, Any] = MappingProxyType({})
+
+
+# Task -> where its class is, and its versions in order from v0.
+TASKS: dict[str, tuple[str, tuple[Version, ...]]] = {
+    "PandaPickCube": (
+        "gym_hil.envs:PandaPickCubeGymEnv",
+        (Version(100), Version(150, {"random_block_position": True})),
+    ),
+    "PandaArrangeBoxes": ("gym_hil.envs:PandaArrangeBoxesGymEnv", (Version(100), Version(500))),
+}
+
+# Control -> arguments of `make_env`: who drives, and what a person gets to see.
+CONTROLS: dict[str, dict[str, Any]] = {
+    "": {},
+    "Gamepad": {"device": "gamepad", "use_viewer": True},
+    "Keyboard": {"device": "keyboard", "use_viewer": True},
+    "SpaceMouse": {"device": "spacemouse", "use_viewer": True},
+    "Web": {"device": "web"},
+    "Scripted": {"device": "scripted"},
+}
+
+
+def register_envs() -> None:
+    """Register every id with Gymnasium."""
+    for task, (entry_point, versions) in TASKS.items():
+        for number, version in enumerate(versions):
+            steps = version.max_episode_steps
+            base = env_id(task, "Base", number)
+            gym.register(base, entry_point=entry_point, max_episode_steps=steps, kwargs=dict(version.kwargs))
+            gym.register(
+                env_id(task, "Viewer", number),
+                entry_point="gym_hil.wrappers.factory:make_viewer_env",
+                max_episode_steps=steps,
+                kwargs={"env_id": base},
+            )
+            for control, kwargs in CONTROLS.items():
+                gym.register(
+                    env_id(task, control, number),
+                    entry_point="gym_hil.wrappers.factory:make_env",
+                    max_episode_steps=steps,
+                    kwargs={"env_id": base, **kwargs},
+                )
+
+
+def env_id(task: str, control: str = "", version: int = 0) -> str:
+    """The full id, for example `gym_hil/PandaPickCubeGamepad-v0`."""
+    return f"{NAMESPACE}/{task}{control}-v{version}"
+
+
+def find_task(name: str) -> tuple[str, int]:
+    """Understand what a person types for a task.
+
+    Args:
+        name: such as `PandaPickCube`, `PandaPickCube-v0` or `gym_hil/PandaPickCube-v0`; without version the newest.
+
+    Returns:
+        The task and its version number.
+
+    Raises:
+        ConfigurationError: there is no such task or version.
+    """
+    wanted = name.removeprefix(f"{NAMESPACE}/").lower()
+    known = {f"{task}-v{number}": (task, number) for task, (_, all_) in TASKS.items() for number in range(len(all_))}
+    exact = {key.lower(): found for key, found in known.items()}
+    newest = {task.lower(): (task, len(versions) - 1) for task, (_, versions) in TASKS.items()}
+    found = exact.get(wanted) or newest.get(wanted)
+    if found is None:
+        raise ConfigurationError(f"There is no task {name!r}; choose one of {', '.join(known)}.")
+    return found

@@ -1,0 +1,36 @@
+"""A task in MuJoCo's own viewer, where the mouse pulls at things and sliders move the robot."""
+
+from __future__ import annotations
+
+import sys
+
+import gymnasium as gym
+
+from gym_hil.errors import RenderingError
+from gym_hil.registration import env_id, find_task
+from gym_hil.rendering.window import missing_display
+
+
+def view_task(task: str) -> None:
+    """Open a task and come back when the window is closed.
+
+    Args:
+        task: for example `PandaPickCube-v1`.
+
+    Raises:
+        ConfigurationError: no such task.
+        RenderingError: no window can open here.
+    """
+    name, version = find_task(task)
+    # This viewer runs in the main thread, so on macOS it needs no launcher.
+    problem = missing_display() if sys.platform.startswith("linux") else None
+    if problem:
+        raise RenderingError(
+            f"{problem} Use `gym-hil export {task} DIR` and open the file on a machine with a display."
+        )
+    import mujoco.viewer
+
+    env = gym.make(env_id(name, "Base", version)).unwrapped
+    env.reset()
+    mujoco.viewer.launch(env.model, env.data)
+    env.close()
