@@ -1,0 +1,194 @@
+"""What a model says about light, floor and sky, as the arrays of `gym_hil.rendering.scene.Scene`."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_hil.rendering.geometry import Geometry, look
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+
+FLOOR_FIELDS = 23
+SKY_ROWS = 257
+NO_LIGHT_AMBIENT = 0.3  # measured: what MuJoCo's renderer shows of a model in which every light is off
+
+
+def floor(model: mujoco.MjModel, geometry: Geometry, geom: int) -> tuple[Floats, Floats, Ints]:
+    """Numbers of the floor (23,), its texture at every scale (n, 3), and where each scale starts (levels, 3).
+
+    Args:
+        geom: id of the floor's geom, -1 for none.
+    """
+    numbers = np.zeros(FLOOR_FIELDS, dtype=np.float32)
+    if geom < 0:
+        return numbers, np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32)
+    material = int(model.geom_matid[geom])
+    rgba, gloss = look(model, model.geom_rgba[geom], material)
+    numbers[0] = 1 if geometry.floor_shape < 0 else 2
+    numbers[15:18] = rgba[:3]
+    numbers[18:21] = gloss
+    numbers[22] = model.vis.map.zfar * model.stat.extent / np.sqrt(2)  # measured: where MuJoCo ends an endless plane
+    texture = _texture_of(model, material)
+    if texture < 0:
+        return numbers, np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32)
+    texels, mips = mipmaps(_pixels(model, texture))
+    repeats = _texture_repeats(model, geom, material)
+    numbers[21] = float(max(repeats[0] * mips[0, 1], repeats[1] * mips[0, 2]))
+    return numbers, texels, mips
+
+
+def place_floor(model: mujoco.MjModel, data: mujoco.MjData, geom: int, numbers: Floats) -> None:
+    """Write the floor's pose into its numbers: origin, texture axes and normal."""
+    if geom < 0:
+        return
+    axes = data.geom_xmat[geom].reshape(3, 3).T
+    repeats = _texture_repeats(model, geom, int(model.geom_matid[geom]))
+    numbers[1:4] = data.geom_xpos[geom]
+    numbers[4:7] = axes[0] * repeats[0]
+    numbers[7:10] = -axes[1] * repeats[1]
+    numbers[10:13] = axes[2]
+    numbers[13:15] = np.maximum(model.geom_size[geom, :2], 0.0) * repeats
+
+
+def mipmaps(picture: Floats) -> tuple[Floats, Ints]:
+    """Halve a picture down to one pixel.
+
+    Args:
+        picture: (height, width, 3).
+
+    Returns:
+        All scales as rows (n, 3), and (levels, 3) first row, width and height of each.
+    """
+    levels = [picture]
+    while max(levels[-1].shape[:2]) > 1:
+        last = levels[-1]
+        for axis in (0, 1):
+            if last.shape[axis] > 1:
+                half = last.shape[axis] // 2
+                index = (np.arange(half + 1) * last.shape[axis]) // half
+                sums = np.add.reduceat(last, index[:-1], axis=axis)
+                shape = [1, 1, 1]
+                shape[axis] = half
+                last = sums / np.diff(index).reshape(shape).astype(np.float32)
+        levels.append(last.astype(np.float32))
+    starts = np.cumsum([0] + [level.shape[0] * level.shape[1] for level in levels[:-1]])
+    mips = [(start, level.shape[1], level.shape[0]) for start, level in zip(starts, levels, strict=True)]
+    return np.concatenate([level.reshape(-1, 3) for level in levels]), np.array(mips, dtype=np.int32)
+
+
+def sky(model: mujoco.MjModel) -> Floats:
+    """Colours (257, 3) of the skybox from straight down to straight up, averaged around the vertical; black without."""
+    colours = np.zeros((SKY_ROWS, 3), dtype=np.float32)
+    boxes = np.flatnonzero(model.tex_type == mujoco.mjtTexture.mjTEXTURE_SKYBOX)
+    if not len(boxes):
+        return colours
+    faces = _pixels(model, int(boxes[0]))
+    size = faces.shape[1]
+    if faces.shape[0] < 6 * size:
+        return colours + faces.mean(axis=(0, 1))
+    right, left, up, down, front, back = faces[: 6 * size].reshape(6, size, size, 3)
+    side = np.stack([right, left, front, back]).mean(axis=(0, 2))[::-1]
+    centre = np.abs(np.arange(size) - (size - 1) / 2) / (size / 2)
+    ring = np.maximum(centre[:, None], centre[None, :])
+    for row in range(SKY_ROWS):
+        height = (row - 128) / 64
+        if abs(height) <= 1:
+            at = np.clip((height + 1) / 2 * size - 0.5, 0, size - 1)
+            low = int(at)
+            high = min(low + 1, size - 1)
+            colours[row] = side[low] + (side[high] - side[low]) * (at - low)
+        else:
+            face = up if height > 0 else down
+            nearest = np.abs(ring - (2 - abs(height)))
+            colours[row] = face[nearest <= nearest.min() + 1e-6].mean(axis=0)
+    return colours
+
+
+def haze(model: mujoco.MjModel, geometry: Geometry) -> Floats:
+    """RGB and share (4,) of the haze that MuJoCo draws between an endless floor and a skybox; zeros without both."""
+    wanted = geometry.floor >= 0 and bool((model.tex_type == mujoco.mjtTexture.mjTEXTURE_SKYBOX).any())
+    share = float(np.clip(model.vis.map.haze, 0.0, 1.0)) if wanted else 0.0
+    return np.append(np.asarray(model.vis.rgba.haze)[:3], share).astype(np.float32)
+
+
+def ambient(model: mujoco.MjModel) -> Floats:
+    """RGB light (3,) that comes from everywhere."""
+    light = model.vis.headlight
+    active = np.flatnonzero(model.light_active)
+    if not light.active and not len(active):
+        return np.full(3, NO_LIGHT_AMBIENT, dtype=np.float32)
+    own = np.asarray(light.ambient) if light.active else np.zeros(3)
+    return (own + model.light_ambient[active].sum(axis=0)).astype(np.float32)
+
+
+def headlight(model: mujoco.MjModel) -> Floats:
+    """Diffuse RGB and specular strength (4,) of the headlight."""
+    light = model.vis.headlight
+    if not light.active:
+        return np.zeros(4, dtype=np.float32)
+    return np.append(np.asarray(light.diffuse), np.mean(light.specular)).astype(np.float32)
+
+
+def lights(model: mujoco.MjModel) -> tuple[NDArray[np.intp], Floats, int]:
+    """Ids of the lights that are on, their numbers (n, 16) still without a pose, and which of them casts shadows."""
+    ids = np.flatnonzero(model.light_active)
+    numbers = np.zeros((len(ids), 16), dtype=np.float32)
+    for row, i in zip(numbers, ids, strict=True):
+        row[0] = _light_kind(model, i)
+        row[1] = np.cos(np.radians(model.light_cutoff[i]))
+        row[2] = model.light_exponent[i]
+        row[3:6] = model.light_attenuation[i]
+        row[6:9] = model.light_diffuse[i]
+        row[9] = model.light_specular[i].mean()
+    casting = [k for k, i in enumerate(ids) if model.light_castshadow[i]]
+    return ids, numbers, casting[0] if casting else -1
+
+
+def light_axes(direction: NDArray[np.float64]) -> Floats:
+    """Right, up and forward (3, 3) of a camera that looks along `direction` (3,)."""
+    forward = direction / max(float(np.linalg.norm(direction)), 1e-9)
+    helper = np.array([1.0, 0.0, 0.0]) if abs(forward[0]) < 0.9 else np.array([0.0, 1.0, 0.0])
+    up = np.cross(helper, forward)
+    up /= np.linalg.norm(up)
+    # right x up points back at the light, so that faces turned to the light run counter-clockwise in the map
+    return np.stack([np.cross(forward, up), -up, forward]).astype(np.float32)
+
+
+def _light_kind(model: mujoco.MjModel, i: int) -> int:
+    """0 spot, 1 directional, 2 point, in every MuJoCo version: older ones only know whether it is directional."""
+    if not hasattr(model, "light_type"):
+        return int(model.light_directional[i])
+    kinds = (mujoco.mjtLightType.mjLIGHT_SPOT, mujoco.mjtLightType.mjLIGHT_DIRECTIONAL)
+    return kinds.index(model.light_type[i]) if model.light_type[i] in kinds else 2
+
+
+def _texture_of(model: mujoco.MjModel, material: int) -> int:
+    if material < 0:
+        return -1
+    ids = model.mat_texid[material]
+    for role in (mujoco.mjtTextureRole.mjTEXROLE_RGB, mujoco.mjtTextureRole.mjTEXROLE_RGBA):
+        if ids[role] >= 0 and model.tex_type[ids[role]] == mujoco.mjtTexture.mjTEXTURE_2D:
+            return int(ids[role])
+    return -1
+
+
+def _texture_repeats(model: mujoco.MjModel, geom: int, material: int) -> NDArray[np.float64]:
+    """Repeats per metre (2,) along the plane's x and y; measured on MuJoCo's renderer: its unit is half a size."""
+    if material < 0:
+        return np.zeros(2)
+    repeat = np.asarray(model.mat_texrepeat[material], dtype=np.float64)
+    half = model.geom_size[geom, :2]
+    uniform = np.full(2, bool(model.mat_texuniform[material])) | (half <= 0)
+    return repeat / np.where(uniform, 2.0, 2.0 * np.where(uniform, 1.0, half))
+
+
+def _pixels(model: mujoco.MjModel, texture: int) -> Floats:
+    """A texture as (height, width, 3), 0..1."""
+    height, width = int(model.tex_height[texture]), int(model.tex_width[texture])
+    channels, start = int(model.tex_nchannel[texture]), int(model.tex_adr[texture])
+    flat = model.tex_data[start : start + height * width * channels].reshape(height, width, channels)
+    colour = flat[..., :3] if channels >= 3 else np.repeat(flat[..., :1], 3, axis=2)
+    return colour.astype(np.float32) / np.float32(255.0)
