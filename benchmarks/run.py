@@ -1,0 +1,122 @@
+"""Run the benchmarks and write `benchmarks/RESULTS.md`.
+
+python -m benchmarks.run [--quick] [--only NAME...] [--out FILE]
+"""
+
+import argparse
+import contextlib
+import datetime
+import importlib.metadata
+import inspect
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks import contact, endurance, fidelity, speed, startup
+from benchmarks.row import Row
+from benchmarks.upstream import ONE_THREAD, Worker, WorkerError, ours, upstream
+
+BENCHMARKS: tuple[Callable[..., Row], ...] = (
+    speed.state_step,
+    speed.pixel_step,
+    speed.views,
+    startup.first_observation,
+    startup.memory,
+    fidelity.demonstrations,
+    fidelity.free_motion,
+    fidelity.command_response,
+    fidelity.posture,
+    fidelity.home_pose,
+    contact.floor_push,
+    contact.hold,
+    endurance.random_steps,
+)
+RESULTS = Path(__file__).with_name("RESULTS.md")
+PACKAGES = ("mujoco", "gymnasium", "numpy", "numba")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for; exit status 1 if a bar is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few repeats, to see that everything runs")
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=[f.__name__ for f in BENCHMARKS])
+    parser.add_argument("--out", type=Path, help="where to write (benchmarks/RESULTS.md for a full run)")
+    options = parser.parse_args(arguments)
+    chosen = [f for f in BENCHMARKS if not options.only or f.__name__ in options.only]
+    out = options.out or (None if options.quick or options.only else RESULTS)
+
+    started = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        workers: dict[str, Worker] = {}
+        theirs = ""
+        if any("upstream" in inspect.signature(f).parameters for f in chosen):
+            try:
+                workers["upstream"] = stack.enter_context(upstream())
+                versions = workers["upstream"].call("versions")
+                theirs = ", ".join(f"{name} {version}" for name, version in versions.items())
+            except WorkerError as error:
+                print(f"without upstream: {error}", file=sys.stderr)
+            workers["ours"] = stack.enter_context(ours())
+        rows = []
+        for benchmark in chosen:
+            print(f"{benchmark.__name__} ...", end=" ", flush=True)
+            row = measure(benchmark, workers, quick=options.quick)
+            print(f"{row.measured} [{_verdict(row)}]", flush=True)
+            rows.append(row)
+    text = results(rows, theirs=theirs, seconds=time.monotonic() - started)
+    if out is not None:
+        out.write_text(text, encoding="utf-8")
+        print(f"wrote {out}")
+    return int(any(row.met is False for row in rows))
+
+
+def measure(benchmark: Callable[..., Row], workers: dict[str, Worker], *, quick: bool) -> Row:
+    """Run one benchmark with the workers that it asks for."""
+    parameters = inspect.signature(benchmark).parameters
+    wanted = {name: workers.get(name) for name in ("upstream", "ours") if name in parameters}
+    missing = [name for name, worker in wanted.items() if worker is None]
+    if missing and any(parameters[name].default is inspect.Parameter.empty for name in missing):
+        return Row(benchmark.__doc__.splitlines()[0], "beside upstream", "upstream could not be run here", None)
+    return benchmark(**wanted, quick=quick)
+
+
+def results(rows: Sequence[Row], *, theirs: str, seconds: float) -> str:
+    """The page with the machine's description and the table."""
+    table = "\n".join(f"| {row.what} | {row.bar} | {row.measured} | {_verdict(row)} |" for row in rows)
+    return f"""# Results
+
+Written by `make bench`, which measures upstream `gym-hil==0.1.14` in a virtual environment of its own in the same run.
+Speeds are taken in turns, one thread a process.
+
+- Machine: {machine()}
+- Here: {", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("gym-hil", *PACKAGES))}, Python \
+{platform.python_version()}
+- Upstream: {theirs or "not measured"}
+- Date: {datetime.date.today().isoformat()}, {seconds / 60:.0f} minutes
+
+| what | bar | measured | met |
+|---|---|---|---|
+{table}
+"""
+
+
+def machine() -> str:
+    """Processor, cores, memory and system in a line."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+        return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, no GPU used"
+    return f"{platform.processor()}, {os.cpu_count()} cores, {platform.system()}, no GPU used"
+
+
+def _verdict(row: Row) -> str:
+    return {True: "yes", False: "**no**", None: "not measured"}[row.met]
+
+
+if __name__ == "__main__":
+    os.environ.update(ONE_THREAD)
+    sys.exit(main())

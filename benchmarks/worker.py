@@ -1,0 +1,177 @@
+"""Drives one `gym_hil` package through its public interface; the same code drives upstream's and ours.
+
+As a script it serves `call`s: one JSON object a line in, `{"call": name, "arguments": {...}}`, one out. It needs only
+what every gym_hil needs, because it also runs in upstream's virtual environment.
+"""
+
+import functools
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+import time
+import warnings
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+
+STATE_ID = "gym_hil/PandaPickCube-v0"
+AXES = {"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1)}
+FULL_STEP = 0.025  # m, what a wrapped action of 1 moves
+
+
+def versions():
+    """Versions that decide about the numbers."""
+    names = ("gym-hil", "mujoco", "gymnasium", "numpy")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
+
+
+def time_steps(count, seed, image_obs):
+    """Durations in s of `count` steps with random actions; resets in between are not timed."""
+    env = _env(image_obs)
+    rng = np.random.default_rng(seed)
+    durations = []
+    env.reset()
+    for _ in range(count):
+        action = rng.uniform(env.action_space.low, env.action_space.high).astype(np.float32)
+        start = time.perf_counter()
+        _, _, terminated, truncated, _ = env.step(action)
+        durations.append(time.perf_counter() - start)
+        if terminated or truncated:
+            env.reset()
+    return durations
+
+
+def step_response(steps=10):
+    """mm along each signed axis after each step, one 25 mm command in the first of them."""
+    env = _env()
+    result = {}
+    for axis, direction in AXES.items():
+        for sign, name in ((1, "+"), (-1, "-")):
+            start = _reset(env, away=axis != "x")
+            env_steps = [_motion(sign * np.array(direction))] + [_motion()] * (steps - 1)
+            tcp = np.array([_tcp(env.step(action)[0]) for action in env_steps])
+            result[axis + name] = (1e3 * sign * (tcp - start) @ direction).tolist()
+    return result
+
+
+def push_floor(closed, height, steps=30):
+    """N of normal contact force between robot and floor while driving down at full speed.
+
+    Args:
+        closed: with the gripper closed; its finger tips then reach the floor first.
+        height: m to go up before.
+        steps: how many steps to drive down.
+
+    Returns:
+        The mean over the last third, `steady`, and the largest of any physics step, `peak`.
+    """
+    env = _env()
+    _reset(env, away=True)
+    up = [_motion((0, 0, 1))] * round(height / FULL_STEP)
+    for action in [_motion(gripper=2 if closed else 1)] * 8 + up + [_motion()] * 10:
+        env.step(action)
+    with FloorForce() as forces:
+        for _ in range(steps):
+            env.step(_motion((0, 0, -1)))
+    if not forces.samples:
+        raise RuntimeError("mujoco.mj_step was never called, so contact forces could not be sampled")
+    last_third = forces.samples[-(len(forces.samples) // 3) :]
+    return {"steady": float(np.mean(last_third)), "peak": float(max(forces.samples))}
+
+
+def hold_cube(seconds=30):
+    """How far, in mm, the gripped and lifted cube moves in the gripper, and its height in m at the end."""
+    env = _env()
+    env.reset()
+    observation = env.step(_motion())[0]
+    for _ in range(12):
+        # The gripper first goes round the cube, and closes when it is there.
+        error = observation["environment_state"][:3] - _tcp(observation)
+        observation = env.step(_motion(np.clip(error / FULL_STEP, -1, 1)))[0]
+    for action in [_motion(gripper=2)] * 8 + [_motion((0, 0, 1))] * 6 + [_motion()] * 10:
+        observation = env.step(action)[0]
+    start = observation["environment_state"][:3] - _tcp(observation)
+    slip = 0.0
+    for _ in range(10 * seconds):
+        observation = env.step(_motion())[0]
+        slip = max(slip, float(np.linalg.norm(observation["environment_state"][:3] - _tcp(observation) - start)))
+    return {"slip": 1e3 * slip, "height": float(observation["environment_state"][2])}
+
+
+class FloorForce:
+    """Samples the normal contact force between the robot and the floor after every physics step, while entered."""
+
+    def __init__(self):
+        self.samples = []
+
+    def __enter__(self):
+        self._step = mujoco.mj_step
+        mujoco.mj_step = self._sampled_step
+        return self
+
+    def __exit__(self, *_):
+        mujoco.mj_step = self._step
+
+    def _sampled_step(self, model, data, nstep=1):
+        for _ in range(nstep):
+            self._step(model, data)
+            self.samples.append(self._now(model, data))
+
+    @staticmethod
+    def _now(model, data):
+        free = {model.jnt_bodyid[k] for k in range(model.njnt) if model.jnt_type[k] == mujoco.mjtJoint.mjJNT_FREE}
+        total, force = 0.0, np.zeros(6)
+        for k in range(data.ncon):
+            geoms = data.contact[k].geom
+            on_floor = (model.geom_type[geoms] == mujoco.mjtGeom.mjGEOM_PLANE).any()
+            if on_floor and not free.intersection(model.geom_bodyid[geoms]):
+                mujoco.mj_contactForce(model, data, k, force)
+                total += force[0]
+        return total
+
+
+@functools.cache
+def _env(image_obs=False):
+    """The wrapped task without the pause that follows a reset and without an end by time."""
+    return gym.make(STATE_ID, image_obs=image_obs, reset_delay_seconds=0.0, max_episode_steps=1_000_000)
+
+
+def _reset(env, away=False):
+    """Start anew; `away` moves the tool aside from the cube. Returns the tool's position, (3,) m."""
+    env.reset()
+    for action in [_motion((0, 1, 0))] * (6 if away else 0) + [_motion()] * 15:
+        observation = env.step(action)[0]
+    return _tcp(observation)
+
+
+def _motion(direction=(0, 0, 0), gripper=1):
+    return np.array([*direction, gripper], dtype=np.float32)
+
+
+def _tcp(observation):
+    return np.asarray(observation["agent_pos"][15:18], dtype=np.float64)
+
+
+def serve():
+    """Answer calls until stdin ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    # Whatever the packages print must not get between the answers.
+    os.dup2(2, 1)
+    warnings.simplefilter("ignore")
+    import gym_hil  # noqa: F401  # registers the ids
+
+    calls = {f.__name__: f for f in (versions, time_steps, step_response, push_floor, hold_cube)}
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = {"result": calls[request["call"]](**request["arguments"])}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    serve()

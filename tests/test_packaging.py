@@ -1,0 +1,56 @@
+"""What `pip` and the commands of the repository rely on."""
+
+import importlib.metadata
+import re
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+IGNORED = {".venv", ".cache", "dist", "build", ".git"}
+
+
+@pytest.fixture(scope="module")
+def metadata():
+    return importlib.metadata.metadata("gym-hil")
+
+
+def test_lerobots_requirement_is_fulfilled(metadata):
+    assert Requirement("gym-hil>=0.1.14,<0.2").specifier.contains(metadata["Version"])
+
+
+def test_changelog_tells_of_this_version(metadata):
+    heading = rf"^## {re.escape(metadata['Version'])} \(\d{{4}}-\d\d-\d\d\)$"
+    assert re.search(heading, (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+
+def test_promised_extras_exist(metadata):
+    promised = {"web", "data", "train", "ray", "pynput", "test", "dev", "all"}
+    assert promised <= set(metadata.get_all("Provides-Extra"))
+
+
+def test_core_needs_neither_torch_nor_a_keyboard_grabber(metadata):
+    core = {
+        requirement.name
+        for requirement in map(Requirement, metadata.get_all("Requires-Dist"))
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    }
+    assert core <= {"gymnasium", "mujoco", "numpy", "numba", "imageio", "hidapi", "pygame", "pygame-ce"}
+
+
+def test_oldest_versions_that_are_tested_are_the_oldest_that_are_allowed(metadata):
+    floors = {}
+    for requirement in map(Requirement, metadata.get_all("Requires-Dist")):
+        if "extra" not in str(requirement.marker):
+            floors[requirement.name] = next(s.version for s in requirement.specifier if s.operator == ">=")
+    pins = [Requirement(line) for line in (ROOT / ".ci" / "oldest.txt").read_text().splitlines() if line[:1] != "#"]
+    assert {pin.name for pin in pins} == set(floors) - {"pygame-ce"}
+    for pin in pins:
+        (exact,) = pin.specifier
+        assert exact.version == floors[pin.name] or exact.version == floors[pin.name] + ".0"
+
+
+def test_controller_configuration_exists_once():
+    found = [path for path in ROOT.rglob("controller_config.json") if not IGNORED & set(path.relative_to(ROOT).parts)]
+    assert found == [ROOT / "controller_config.json"]
