@@ -1,0 +1,65 @@
+"""Several devices at once: the first that is engaged drives until it lets go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gym_hil.errors import ConfigurationError
+from gym_hil.teleop.device import Device, TeleopCommand
+
+
+class DeviceGroup(Device):
+    """Devices that share one robot.
+
+    Whoever is engaged first drives until letting go; then the next one that is engaged, in the order given. The events
+    of all are delivered, whoever drives.
+
+    Args:
+        devices: one or more.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+
+    def __init__(self, devices: Sequence[Device]):
+        if not devices:
+            raise ConfigurationError("A group of devices needs at least one device; use device=None to have no device.")
+        self.devices = tuple(devices)
+        self.human = any(device.human for device in self.devices)
+        self._driver: int | None = None
+
+    def poll(self) -> TeleopCommand:
+        """See `Device.poll`."""
+        commands = [device.poll() for device in self.devices]
+        if self._driver is None or not commands[self._driver].engaged:
+            self._driver = next((k for k, command in enumerate(commands) if command.engaged), None)
+        events = tuple(event for command in commands for event in command.events)
+        if self._driver is None:
+            return TeleopCommand(events=events)
+        driving = commands[self._driver]
+        return TeleopCommand(driving.motion, driving.gripper, True, events)
+
+    def reset(self) -> None:
+        """See `Device.reset`."""
+        for device in self.devices:
+            device.reset()
+
+    def seed(self, seed: int) -> None:
+        """See `Device.seed`."""
+        for device in self.devices:
+            device.seed(seed)
+
+    def set_intervention(self, mode: str) -> None:
+        """See `Device.set_intervention`."""
+        for device in self.devices:
+            device.set_intervention(mode)
+
+    def close(self) -> None:
+        """See `Device.close`."""
+        for device in self.devices:
+            device.close()
+
+    @property
+    def legend(self) -> Sequence[tuple[str, str]]:
+        """See `Device.legend`."""
+        return [entry for device in self.devices for entry in device.legend]
