@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -34,9 +35,10 @@ TASKS: dict[str, tuple[str, tuple[Version, ...]]] = {
     "PandaArrangeBoxes": ("gym_hil.envs:PandaArrangeBoxesGymEnv", (Version(100), Version(500))),
 }
 
-# Control -> arguments of `make_env`: who drives, and what a person gets to see.
+# Control -> arguments of the maker: who drives, and what a person gets to see.
 CONTROLS: dict[str, dict[str, Any]] = {
     "": {},
+    "Viewer": {},
     "Gamepad": {"device": "gamepad", "use_viewer": True},
     "Keyboard": {"device": "keyboard", "use_viewer": True},
     "SpaceMouse": {"device": "spacemouse", "use_viewer": True},
@@ -46,25 +48,33 @@ CONTROLS: dict[str, dict[str, Any]] = {
 
 
 def register_envs() -> None:
-    """Register every id with Gymnasium."""
+    """Register every id of the table with Gymnasium."""
+    # Both versions are kept: v0 is what existing configurations name, not an older state of v1.
+    warnings.filterwarnings("ignore", message=rf".*{NAMESPACE}/\S+ is out of date", category=DeprecationWarning)
     for task, (entry_point, versions) in TASKS.items():
-        for number, version in enumerate(versions):
-            steps = version.max_episode_steps
-            base = env_id(task, "Base", number)
-            gym.register(base, entry_point=entry_point, max_episode_steps=steps, kwargs=dict(version.kwargs))
+        register_task(task, entry_point, versions)
+
+
+def register_task(task: str, entry_point: str, versions: Sequence[Version]) -> None:
+    """Register a task with every control.
+
+    Args:
+        task: the ids' stem; `PandaPushCube` becomes `gym_hil/PandaPushCube-v0`, `gym_hil/PandaPushCubeGamepad-v0`, ...
+        entry_point: `module:Class` of a `FrankaGymEnv`.
+        versions: in order from v0.
+    """
+    for number, version in enumerate(versions):
+        steps = version.max_episode_steps
+        base = env_id(task, "Base", number)
+        gym.register(base, entry_point=entry_point, max_episode_steps=steps, kwargs=dict(version.kwargs))
+        for control, kwargs in CONTROLS.items():
+            maker = "make_viewer_env" if control == "Viewer" else "make_env"
             gym.register(
-                env_id(task, "Viewer", number),
-                entry_point="gym_hil.wrappers.factory:make_viewer_env",
+                env_id(task, control, number),
+                entry_point=f"gym_hil.wrappers.factory:{maker}",
                 max_episode_steps=steps,
-                kwargs={"env_id": base},
+                kwargs={"env_id": base, "time_limit": False, **kwargs},  # Gymnasium puts its limit outside
             )
-            for control, kwargs in CONTROLS.items():
-                gym.register(
-                    env_id(task, control, number),
-                    entry_point="gym_hil.wrappers.factory:make_env",
-                    max_episode_steps=steps,
-                    kwargs={"env_id": base, **kwargs},
-                )
 
 
 def env_id(task: str, control: str = "", version: int = 0) -> str:

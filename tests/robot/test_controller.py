@@ -53,7 +53,7 @@ def test_target_is_integrated_and_kept_in_the_workspace(env: PandaPickCubeGymEnv
     start = env.tcp_target
     env.step(along(1, 0.02))
     env.step(along(1, 0.02))
-    assert env.tcp_target == pytest.approx([*start, 0, 0.04, 0])
+    assert env.tcp_target == pytest.approx(start + np.array([0, 0.04, 0]))
     for _ in range(10):
         env.step([0.1, 0.1, 0.1, 0, 0, 0, 0])
     assert env.tcp_target == pytest.approx([0.6, 0.3, 0.5])

@@ -1,0 +1,150 @@
+"""Every id makes the environment that its name promises."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import gym_hil
+from gym_hil.errors import ConfigurationError
+from gym_hil.registration import CONTROLS, TASKS, env_id, find_task
+
+STEPS = {"PandaPickCube": (100, 150), "PandaArrangeBoxes": (100, 500)}
+FREE = ["Base", "", "Viewer", "Scripted"]  # controls that need no hardware
+
+all_tasks = pytest.mark.parametrize(("task", "version"), [(task, v) for task in TASKS for v in (0, 1)])
+# The action [-1, 1] x [0, 2] is a contract with existing datasets and policies; Gymnasium would rather have it symmetric.
+gripper_action = pytest.mark.filterwarnings("ignore:.*symmetric and normalized space")
+the_wrappers_are_checked = pytest.mark.filterwarnings("ignore:.*is different from the unwrapped version")
+free_ids = pytest.mark.parametrize("id_", [env_id(t, c, v) for t in TASKS for c in FREE for v in (0, 1)])
+
+
+@pytest.fixture(autouse=True)
+def no_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+
+
+@all_tasks
+def test_every_control_of_every_task_is_registered(task: str, version: int) -> None:
+    for control in ["Base", *CONTROLS]:
+        spec = gym.spec(env_id(task, control, version))
+        assert spec.max_episode_steps == STEPS[task][version]
+
+
+@free_ids
+@pytest.mark.filterwarnings("ignore:There is no display")
+@the_wrappers_are_checked
+@gripper_action
+def test_gymnasiums_own_checker_has_no_complaint(id_: str) -> None:
+    env = gym.make(id_, disable_env_checker=True)
+    check_env(env, skip_render_check=True)
+    env.close()
+
+
+@the_wrappers_are_checked
+@gripper_action
+def test_checker_has_no_complaint_with_pictures() -> None:
+    env = gym.make("gym_hil/PandaPickCube-v1", image_obs=True, render_mode="rgb_array")
+    check_env(env)
+    env.close()
+
+
+@all_tasks
+@pytest.mark.parametrize("control", ["Base", ""])
+def test_time_truncates_and_never_terminates(task: str, version: int, control: str) -> None:
+    env = gym.make(env_id(task, control, version))
+    env.reset(seed=0)
+    stay = np.array([0, 0, 0, 1], np.float32) if control == "" else np.zeros(7, np.float32)
+    for step in range(1, 1000):
+        _, _, terminated, truncated, _ = env.step(stay)
+        assert not terminated
+        if truncated:
+            break
+    assert step == STEPS[task][version]
+
+
+@pytest.mark.parametrize("control", ["Base", "", "Scripted"])
+def test_max_episode_steps_given_to_make_wins(control: str) -> None:
+    env = gym.make(env_id("PandaArrangeBoxes", control, 0), max_episode_steps=7)
+    env.reset(seed=0)
+    for _ in range(7):
+        *_, truncated, _ = env.step(env.action_space.sample() * 0)
+    assert truncated
+
+
+def test_v1_places_the_cube_at_random_and_v0_does_not() -> None:
+    for version, places in ((0, 1), (1, 5)):
+        env = gym.make(env_id("PandaPickCube", "", version))
+        starts = {tuple(env.reset(seed=seed)[0]["environment_state"]) for seed in range(5)}
+        assert len(starts) == places
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_vector_environments_repeat_by_seed(mode: str) -> None:
+    def episode() -> np.ndarray:
+        envs = gym.make_vec("gym_hil/PandaPickCube-v1", num_envs=2, vectorization_mode=mode, image_obs=True)
+        observation, _ = envs.reset(seed=7)
+        envs.action_space.seed(0)
+        seen = [observation["agent_pos"], observation["pixels"]["front"]]
+        for _ in range(5):
+            observation = envs.step(envs.action_space.sample())[0]
+            seen += [observation["agent_pos"], observation["pixels"]["wrist"]]
+        envs.close()
+        return np.concatenate([part.ravel() for part in seen])
+
+    assert np.array_equal(episode(), episode())
+
+
+def test_sync_async_and_single_environments_agree() -> None:
+    action = np.array([0.5, -0.5, 0.2, 1], np.float32)
+    seen = []
+    for mode in ("sync", "async"):
+        envs = gym.make_vec("gym_hil/PandaPickCube-v1", num_envs=2, vectorization_mode=mode)
+        envs.reset(seed=[3, 4])
+        seen.append(envs.step(np.stack([action, action]))[0]["agent_pos"][1])
+        envs.close()
+    single = gym.make("gym_hil/PandaPickCube-v1")
+    single.reset(seed=4)
+    seen.append(single.step(action)[0]["agent_pos"])
+    assert np.array_equal(seen[0], seen[1])
+    assert np.array_equal(seen[0], seen[2])
+
+
+def test_lerobots_call_works() -> None:
+    env = gym.make(
+        "gym_hil/PandaPickCube-v0", image_obs=True, render_mode="human", use_gripper=True, gripper_penalty=-0.02
+    )
+    with pytest.warns(UserWarning, match="no display"):
+        observation, _ = env.reset()
+    assert observation["pixels"]["front"].shape == (128, 128, 3)
+    assert env.action_space.low == pytest.approx([-1, -1, -1, 0])
+    assert env.action_space.high == pytest.approx([1, 1, 1, 2])
+
+
+def test_unknown_keyword_is_refused() -> None:
+    with pytest.raises(TypeError, match="gripper_size"):
+        gym.make("gym_hil/PandaPickCube-v0", gripper_size=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("PandaPickCube", ("PandaPickCube", 1)),
+        ("pandapickcube-v0", ("PandaPickCube", 0)),
+        ("gym_hil/PandaArrangeBoxes-v1", ("PandaArrangeBoxes", 1)),
+    ],
+)
+def test_task_is_found_by_what_a_person_types(name: str, found: tuple[str, int]) -> None:
+    assert find_task(name) == found
+
+
+def test_unknown_task_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigurationError, match="PandaPickCube-v0"):
+        find_task("PandaStack")
+
+
+def test_version_is_one_that_lerobot_accepts() -> None:
+    major, minor, patch = map(int, gym_hil.__version__.split("."))
+    assert (major, minor) == (0, 1)
+    assert patch >= 20
