@@ -10,6 +10,7 @@ from typing import Any
 from gym_hil.errors import ConfigurationError, UnknownDeviceError
 from gym_hil.teleop.device import Device
 from gym_hil.teleop.group import DeviceGroup
+from gym_hil.teleop.intervention import make_intervention
 
 # Name -> module and class; imported when somebody asks for it.
 DEVICES: dict[str, str] = {
@@ -32,7 +33,7 @@ def make_device(
         env: the environment that it will drive; some devices look at it.
         intervention: `toggle`, `hold` or `auto`; None leaves the device's own, which is `toggle` unless it was made
             with another.
-        **options: for the constructor of a device given by name.
+        **options: for the constructors of devices given by name; of several, each gets those that it knows.
 
     Returns:
         The device; a `DeviceGroup` of several.
@@ -41,33 +42,36 @@ def make_device(
         UnknownDeviceError: no device has that name.
         ConfigurationError: an option or the mode of intervention is unknown.
     """
-    if isinstance(device, Device):
-        if options:
-            raise ConfigurationError(
-                f"{', '.join(options)} cannot be set on a {type(device).__name__} that exists; make it with that value."
-            )
-        made = device
-    elif isinstance(device, str):
-        made = _make_by_name(device, env, options)
+    if isinstance(device, (str, Device)):
+        entries: Sequence[str | Device] = [device]
     elif isinstance(device, Sequence):
-        made = DeviceGroup([make_device(one, env=env, **(options if isinstance(one, str) else {})) for one in device])
+        entries = device
     else:
         raise UnknownDeviceError(f"device is {device!r}; expected a name ({_names()}), a Device, or a list of these.")
+    if intervention is not None:
+        make_intervention(intervention)  # also where no device has a use for it, a mode that does not exist is an error
+    classes = {entry: _find(entry) for entry in entries if isinstance(entry, str)}
+    known = {name: [key for key in inspect.signature(cls).parameters if key != "env"] for name, cls in classes.items()}
+    for option in options:
+        if not any(option in keys for keys in known.values()):
+            raise ConfigurationError(f"No device given by name has the option {option!r}; options are {known}.")
+    devices = [
+        classes[entry].for_env(env, **{key: options[key] for key in options if key in known[entry]})
+        if isinstance(entry, str)
+        else entry
+        for entry in entries
+    ]
+    made = devices[0] if isinstance(device, (str, Device)) else DeviceGroup(devices)
     if intervention is not None:
         made.set_intervention(intervention)
     return made
 
 
-def _make_by_name(name: str, env: Any, options: dict[str, Any]) -> Device:
+def _find(name: str) -> type[Device]:
     if name not in DEVICES:
         raise UnknownDeviceError(f"There is no input device {name!r}; available are {_names()}.")
     module, class_name = DEVICES[name].split(":")
-    cls: type[Device] = getattr(importlib.import_module(module), class_name)
-    known = [key for key in inspect.signature(cls).parameters if key != "env"]
-    for option in options:
-        if option not in known:
-            raise ConfigurationError(f"The device {name!r} has no option {option!r}; it knows {', '.join(known)}.")
-    return cls.for_env(env, **options)
+    return getattr(importlib.import_module(module), class_name)
 
 
 def _names() -> str:

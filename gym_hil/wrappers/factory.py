@@ -59,7 +59,7 @@ def make_env(
     `max_episode_steps=-1`. The limit that the id was registered with is then kept inside.
     """
     own_limit = time_limit or auto_reset
-    env = gym.make(env_id, disable_env_checker=True, max_episode_steps=None if own_limit else -1, **kwargs)
+    env = _make_task(env_id, own_limit, kwargs)
     return wrap_env(
         env,
         ee_step_size=ee_step_size,
@@ -116,7 +116,7 @@ def wrap_env(
         controller_config_path: a mapping file of one's own, for gamepads.
         device: who drives: a device or its name, or several of these to be used together.
         intervention: `toggle`, `hold` or `auto`; None leaves the device's own, which is `toggle`.
-        device_options: constructor arguments for a device given by name.
+        device_options: constructor arguments for devices given by name.
         orientation: the action has a rotation vector.
 
     Returns:
@@ -156,5 +156,11 @@ def make_viewer_env(env_id: str, show_ui: bool = True, *, time_limit: bool = Tru
         time_limit: see `make_env`.
         **kwargs: for the task itself.
     """
-    env = gym.make(env_id, disable_env_checker=True, max_episode_steps=None if time_limit else -1, **kwargs)
+    env = _make_task(env_id, time_limit, kwargs)
     return PassiveViewerWrapper(env, show_left_ui=show_ui, show_right_ui=show_ui)
+
+
+def _make_task(env_id: str, time_limit: bool, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
+    # A spec instead of an id: Gymnasium's remarks on old versions are then made once, about the id that was asked for.
+    spec = gym.spec(env_id)
+    return gym.make(spec, disable_env_checker=True, max_episode_steps=None if time_limit else -1, **kwargs)

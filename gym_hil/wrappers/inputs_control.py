@@ -53,7 +53,7 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         controller_config_path: a mapping file of one's own, for gamepads.
         device: a device or its name, or several of these to be used together; None if nobody drives.
         intervention: `toggle`, `hold` or `auto`; None leaves the device's own.
-        device_options: constructor arguments for a device given by name.
+        device_options: constructor arguments for devices given by name.
 
     Raises:
         UnknownDeviceError: no device has that name.
@@ -113,7 +113,8 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         if device is None and use_gamepad is not None:
             device = "gamepad" if use_gamepad else "keyboard"
         self._device_options = dict(device_options or {})
-        if controller_config_path is not None and device == "gamepad":
+        names = [device] if isinstance(device, str) else device if isinstance(device, Sequence) else []
+        if controller_config_path is not None and "gamepad" in names:
             self._device_options["controller_config_path"] = controller_config_path
         if device is None and (self._device_options or intervention is not None):
             raise ConfigurationError("intervention and device_options need a device; name one with device=.")
@@ -163,7 +164,7 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         engaged, end, asks_quit = False, None, False
         if self._device is not None:
             command = self._device.poll()
-            engaged = command.engaged
+            engaged = bool(command.engaged)
             if engaged:
                 executed = self._action(command)
             if command.events:

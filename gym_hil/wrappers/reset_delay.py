@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import gymnasium as gym
+from numpy.typing import ArrayLike
 
 from gym_hil.errors import ConfigurationError
 
@@ -32,6 +33,12 @@ class ResetDelayWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstru
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         """Start an episode, and wait."""
         result = self.env.reset(**kwargs)
-        if self.delay_seconds > 0:
+        time.sleep(self.delay_seconds)
+        return result
+
+    def step(self, action: ArrayLike) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Make a step, and wait if it started the next episode by itself."""
+        result = self.env.step(action)
+        if "final_info" in result[4]:
             time.sleep(self.delay_seconds)
         return result
