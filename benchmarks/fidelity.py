@@ -51,7 +51,8 @@ def free_motion(quick: bool = False) -> Row:
 
 def command_response(upstream: Worker | None = None, quick: bool = False) -> Row:
     """One 25 mm command along each axis; upstream's numbers come from `facts.json` where it can't be run."""
-    theirs = upstream.call("step_response") if upstream else reference("facts")["step_response"]
+    recorded = upstream.call("step_response") if upstream else reference("facts")["step_response"]
+    theirs = {axis: np.abs(mm) for axis, mm in recorded.items()}
     own = step_response()
     first = {axis: mm[0] / theirs[axis][0] for axis, mm in own.items()}
     worst_first = max(first.values(), key=lambda ratio: abs(ratio - 1))

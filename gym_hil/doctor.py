@@ -170,7 +170,7 @@ def _hid() -> Check:
     if not ok:
         return Check("HID access", False, output, "pip install hidapi")
     names = ", ".join(output.splitlines())
-    if not platform.system() == "Linux":
+    if platform.system() != "Linux":
         return Check("HID access", True, names or "no device connected")
     nodes = sorted(Path("/dev").glob("hidraw*"))
     closed = [str(node) for node in nodes if not os.access(node, os.R_OK | os.W_OK)]
