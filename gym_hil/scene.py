@@ -26,7 +26,7 @@ def build_scene(
     """Put the robot into the arena.
 
     Args:
-        home: (7,) rad, the joint positions that the posture springs pull to.
+        home: (7,) rad, where the arm starts and where the posture springs pull.
         bounds: (2, 3) m, lower and upper corner of the workspace.
         physics_dt: s, one physics step.
         force_torque: add the sensors of force and torque at the wrist.
@@ -82,14 +82,10 @@ def add_marker(spec: mujoco.MjSpec, name: str, position: ArrayLike, half_size: A
     geom.rgba, geom.contype, geom.conaffinity = rgba, 0, 0
 
 
-def add_home_key(spec: mujoco.MjSpec, home: ArrayLike) -> None:
-    """Add the keyframe `home`: the arm at `home`, the gripper open, each free object where its body was put.
-
-    Simulators reset to it, so it also carries the commands that hold the arm there.
-    """
+def add_home_key(spec: mujoco.MjSpec) -> None:
+    """Add the keyframe `home`: everything where it was put, and the commands that hold it there."""
     model = spec.compile()
     data = mujoco.MjData(model)
-    data.qpos[: np.size(home)] = home
     mujoco.mj_kinematics(model, data)
     pose = [*data.site(TCP_SITE).xpos, *rotation_command(data.site(TCP_SITE).xmat)]
     spec.add_key(name="home", qpos=data.qpos, ctrl=[*pose, 0.0])

@@ -44,3 +44,18 @@ def test_home_keyframe_stays_at_home(task: type[FrankaGymEnv]) -> None:
     mujoco.mj_resetDataKeyframe(env.model, env.data, env.model.key("home").id)
     mujoco.mj_step(env.model, env.data, 500)
     assert env.data.qpos[:7] == pytest.approx(env.home_position, abs=1e-5)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_program_that_just_opens_the_scene_can_drive_it(task: type[FrankaGymEnv]) -> None:
+    env = task()
+    model = mujoco.MjModel.from_xml_string(env.mjspec.to_xml())
+    data = mujoco.MjData(model)
+    assert data.qpos[:7] == pytest.approx(env.home_position, abs=1e-6)
+    mujoco.mj_step(model, data, 1000)  # sliders at zero pull to the near end of the workspace
+    assert data.site("tcp").xpos == pytest.approx([0.2, 0.0, 0.0], abs=0.05)
+    for name, value in (("tcp_x", 0.4), ("tcp_y", 0.1), ("tcp_z", 0.2)):
+        data.actuator(name).ctrl[0] = value
+    mujoco.mj_step(model, data, 2000)
+    assert data.site("tcp").xpos == pytest.approx([0.4, 0.1, 0.2], abs=0.003)
+    assert not data.warning.number.any()

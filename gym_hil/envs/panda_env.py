@@ -88,7 +88,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
             self.home_position, self.cartesian_bounds, physics_dt=physics_dt, force_torque=self.force_torque_obs
         )
         self.add_objects(scene)
-        add_home_key(scene, self.home_position)
+        add_home_key(scene)
         super().__init__(scene, seed, control_dt, physics_dt, render_spec, render_mode, renderer)
         self._tcp = self.data.site(TCP_SITE)
         self._tcp_pos, self._ctrl = self._tcp.xpos, self.data.ctrl

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import mujoco
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gym_hil.robot.panda_shells import shells
 from gym_hil.robot.shapes import add_mesh
@@ -178,7 +178,7 @@ def add_panda(spec: mujoco.MjSpec, home: ArrayLike, posture_stiffness: float) ->
 
     Args:
         spec: the model under construction.
-        home: (7,) rad, where the posture springs pull.
+        home: (7,) rad, where the arm starts and where the posture springs pull.
         posture_stiffness: N m/rad, of those springs; they settle the one degree of freedom that the tool leaves open.
 
     Returns:
@@ -193,14 +193,15 @@ def add_panda(spec: mujoco.MjSpec, home: ArrayLike, posture_stiffness: float) ->
     body = spec.worldbody.add_body(name="link0")
     _dress(body, BASE_SHELLS, BASE_CAPSULES)
     for number, (link, rest) in enumerate(zip(LINKS, np.asarray(home, float), strict=True), start=1):
-        body = body.add_body(name=f"link{number}", pos=link.pos, quat=link.quat)
+        # The model's own zero is home, so that any program which opens it finds the arm there.
+        body = body.add_body(name=f"link{number}", pos=link.pos, quat=_turned_about_z(link.quat, rest))
         body.mass, body.ipos, body.fullinertia, body.explicitinertial = link.mass, link.com, link.inertia, True
         body.gravcomp = 1
         joint = body.add_joint(name=JOINTS[number - 1], axis=(0, 0, 1), range=link.range)
         joint.actfrcrange = (-link.torque, link.torque)
         joint.armature = JOINT_ARMATURE
         set_linear(joint, damping=JOINT_DAMPING, stiffness=posture_stiffness)
-        joint.springref = rest
+        joint.ref = joint.springref = rest
         _dress(body, link.shells, link.capsules)
     return body.add_body(name=FLANGE, pos=_FLANGE_POS, quat=_FLANGE_QUAT)
 
@@ -233,6 +234,12 @@ def set_contact(geom: mujoco.MjsGeom, touches: int) -> None:
     """
     geom.group, geom.contype, geom.conaffinity, geom.mass = COLLISION_GROUP, 0, touches, 0
     geom.rgba = (0.3, 0.6, 0.3, 0.4)
+
+
+def _turned_about_z(quat: tuple[float, ...], angle: float) -> NDArray[np.float64]:
+    start, turned = np.array(quat) / np.linalg.norm(quat), np.empty(4)
+    mujoco.mju_mulQuat(turned, start, np.array([np.cos(angle / 2), 0, 0, np.sin(angle / 2)]))
+    return turned
 
 
 def _dress(body: mujoco.MjsBody, visuals: tuple[Shell, ...], capsules: tuple[Capsule, ...]) -> None:
