@@ -108,10 +108,10 @@ class Carrier:
 
 def is_done(errand: Errand) -> bool:
     """True when the thing is where it belongs."""
-    off = errand.thing - errand.place
+    x, y, z = (errand.thing - errand.place).tolist()
     if errand.put_down:
-        return max(abs(off[0]), abs(off[1])) < PLACED and off[2] < LANDED
-    return bool(math.hypot(*off) < LANDED)
+        return max(abs(x), abs(y)) < PLACED and z < LANDED
+    return math.hypot(x, y, z) < LANDED
 
 
 def effort(view: View) -> float:

@@ -43,7 +43,7 @@ class SequenceDevice(Device):
     @property
     def legend(self) -> Sequence[tuple[str, str]]:
         """See `Device.legend`."""
-        return [("replay", f"{len(self._commands)} commands, one a step")]
+        return [(f"replay of {len(self._commands)}", "one command a step")]
 
 
 def _command(number: int, entry: TeleopCommand | ArrayLike) -> TeleopCommand:

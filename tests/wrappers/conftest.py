@@ -1,0 +1,45 @@
+"""Environments to be wrapped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from gym_hil import PandaPickCubeGymEnv
+
+
+@pytest.fixture
+def base() -> PandaPickCubeGymEnv:
+    """The task itself, cube at its fixed place."""
+    return PandaPickCubeGymEnv()
+
+
+class Recorder(gym.Env[Any, Any]):
+    """Nobody's robot: an action of 7 numbers, which it keeps, and a gripper that does what it is told."""
+
+    action_space = gym.spaces.Box(-1, 1, (7,), np.float32)
+    observation_space = gym.spaces.Dict({"agent_pos": gym.spaces.Box(-255, 255, (18,), np.float32)})
+
+    def __init__(self) -> None:
+        self.actions: list[np.ndarray] = []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._agent = np.zeros(18, np.float32)
+        return self._observation(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.actions.append(np.array(action))
+        self._agent[14] = np.clip(self._agent[14] + 255 * action[6], 0, 255)
+        return self._observation(), 0.0, False, False, {}
+
+    def _observation(self) -> dict[str, Any]:
+        return {"agent_pos": self._agent.copy()}
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()

@@ -1,0 +1,155 @@
+"""The stack that `gym.make`, `make_env` and `wrap_env` build."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import gym_hil
+from gym_hil.errors import ConfigurationError, UnknownDeviceError
+from gym_hil.teleop import Button, LatchedDevice
+from gym_hil.wrappers.factory import TIME_TO_GET_READY, make_env, wrap_env
+from gym_hil.wrappers.hil_wrappers import ResetDelayWrapper
+
+BASE = "gym_hil/PandaPickCubeBase-v1"
+WRAPPED = "gym_hil/PandaPickCube-v1"
+STAY = np.array([0, 0, 0, 1], np.float32)
+
+
+def layers(env: gym.Env[Any, Any]) -> list[str]:
+    """Names of the wrappers, from the outside in, without Gymnasium's own."""
+    names = []
+    while isinstance(env, gym.Wrapper):
+        if type(env).__module__.startswith("gym_hil"):
+            names.append(type(env).__name__)
+        env = env.env
+    return names
+
+
+def test_stack_is_in_order() -> None:
+    env = make_env(BASE, use_viewer=True, reset_delay_seconds=0.5)
+    assert layers(env) == [
+        "ResetDelayWrapper",
+        "PassiveViewerWrapper",
+        "InputsControlWrapper",
+        "EEActionWrapper",
+        "GripperPenaltyWrapper",
+    ]
+    assert layers(gym.make(WRAPPED)) == layers(env)[2:]
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [({}, 4), ({"use_gripper": False}, 3), ({"orientation": True}, 7), ({"use_gripper": True, "orientation": True}, 7)],
+)
+def test_options_choose_the_action(options: dict[str, bool], size: int) -> None:
+    assert gym.make(WRAPPED, **options).action_space.shape == (size,)
+
+
+def test_step_size_and_penalty_arrive() -> None:
+    env = gym.make(WRAPPED, ee_step_size={"x": 0.01, "y": 0.02, "z": 0.03}, gripper_penalty=-0.5)
+    env.reset(seed=0)
+    start = env.unwrapped.tcp_target
+    info = env.step([1, 1, 1, 2])[4]
+    np.testing.assert_allclose(env.unwrapped.tcp_target - start, [0.01, 0.02, 0.03], atol=1e-8)
+    assert info["discrete_penalty"] == -0.5
+    assert gym_hil.wrap_env(gym_hil.PandaPickCubeGymEnv(), gripper_penalty=None).reset()[1]["discrete_penalty"] == 0.0
+
+
+def test_what_lerobot_passes_is_understood() -> None:
+    env = gym.make(WRAPPED, image_obs=True, render_mode="human", use_gripper=True, gripper_penalty=-0.02)
+    assert not hasattr(env, "get_raw_joint_positions")
+    assert set(env.observation_space.spaces) == {"agent_pos", "pixels"}
+    env.close()
+
+
+def test_person_gets_time_after_a_reset_and_nobody_else() -> None:
+    pad = LatchedDevice()
+    with_person = wrap_env(gym_hil.PandaPickCubeGymEnv(), device=pad)
+    assert isinstance(with_person, ResetDelayWrapper)
+    assert with_person.delay_seconds == TIME_TO_GET_READY
+    for options in ({}, {"device": "scripted"}, {"device": pad, "reset_delay_seconds": 0}):
+        assert "ResetDelayWrapper" not in layers(wrap_env(gym_hil.PandaPickCubeGymEnv(), **options))
+
+
+def test_time_limit_is_applied_once_and_the_callers_wins() -> None:
+    for options, steps in (({}, 150), ({"max_episode_steps": 200}, 200), ({"max_episode_steps": 5}, 5)):
+        env = gym.make(WRAPPED, **options)
+        env.reset(seed=0)
+        ends = [env.step(STAY)[3] for _ in range(steps)]
+        assert ends == [False] * (steps - 1) + [True]
+
+
+def test_environment_made_directly_has_the_time_limit_of_its_id() -> None:
+    env = make_env(BASE)
+    env.reset(seed=0)
+    assert [env.step(STAY)[3] for _ in range(150)] == [False] * 149 + [True]
+
+
+def test_auto_reset_starts_a_full_episode_after_a_time_out() -> None:
+    direct = make_env(BASE, auto_reset=True)
+    through_make = gym.make(WRAPPED, auto_reset=True, max_episode_steps=-1)
+    for env in (direct, through_make):
+        env.reset(seed=0)
+        ends = [env.step(STAY)[2:4] for _ in range(301)]
+        assert [k for k, (terminated, truncated) in enumerate(ends) if truncated] == [149, 299]
+        assert not any(terminated for terminated, _ in ends)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"device": "scripted", "device_options": {"motion_noise": 0.1}},
+        {"orientation": True},
+        {"use_gripper": False},
+    ],
+)
+def test_spec_makes_the_same_environment_again(options: dict[str, Any]) -> None:
+    env = gym.make(WRAPPED, **options)
+    spec = pickle.loads(pickle.dumps(env.spec))
+    again = gym.make(spec)
+    assert str(again) == str(env)
+    assert again.action_space == env.action_space
+    np.testing.assert_array_equal(again.reset(seed=1)[0]["agent_pos"], env.reset(seed=1)[0]["agent_pos"])
+
+
+def test_spec_of_an_environment_with_a_device_in_hand_names_that_device() -> None:
+    pad = LatchedDevice(clock=lambda: 0.0)
+    env = gym.make(WRAPPED, device=pad, reset_delay_seconds=0)
+    again = gym.make(env.spec)
+    again.reset(seed=0)
+    pad.latch.tap(Button.INTERVENE)
+    assert again.step(STAY)[4]["is_intervention"]
+
+
+def test_scripted_id_needs_no_device_and_lifts_the_cube() -> None:
+    env = gym.make("gym_hil/PandaPickCubeScripted-v1")
+    env.reset(seed=0)
+    for _ in range(60):
+        _, reward, terminated, _, info = env.step(STAY)
+        assert info["is_intervention"]
+        if terminated:
+            break
+    assert (reward, info["next.success"]) == (1.0, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"device": "telepathy"}, UnknownDeviceError),
+        ({"device": "scripted", "intervention": "sometimes"}, ConfigurationError),
+        ({"ee_step_size": {"x": 1}}, ConfigurationError),
+        ({"gripper_penalty": 1.0}, ConfigurationError),
+        ({"reset_delay_seconds": -1}, ConfigurationError),
+        ({"reward_type": "vague"}, ConfigurationError),
+        ({"colour": "red"}, TypeError),
+    ],
+)
+def test_argument_that_cannot_work_is_refused(options: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        gym.make(WRAPPED, **options)
