@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
+import threading
 import warnings
 from typing import Any
 
 import mujoco
 
+_SECONDS_TO_CLOSE = 5.0
+
 
 class ViewerWindow:
     """A window that shows a simulation while somebody else steps it.
 
-    It opens at the first `sync`. Where it cannot open it warns once and does nothing from then on; when the person closes
-    it, it stays closed and the simulation goes on.
+    It opens at the first `sync`. Where it cannot open it warns once and does nothing from then on; when the person
+    closes it, it stays closed and the simulation goes on.
     """
 
     def __init__(
@@ -23,6 +27,7 @@ class ViewerWindow:
         self._model, self._data = model, data
         self._panels = {"show_left_ui": show_left_ui, "show_right_ui": show_right_ui}
         self._handle: Any = None
+        self._threads: list[threading.Thread] = []
         self._tried = False
 
     @property
@@ -42,7 +47,10 @@ class ViewerWindow:
         """Close the window; the next `sync` opens a new one."""
         if self._handle is not None:
             self._handle.close()
+            for thread in self._threads:
+                thread.join(timeout=_SECONDS_TO_CLOSE)
             self._handle = None
+            atexit.unregister(self.close)
         self._tried = False
 
     def _open(self) -> None:
@@ -51,7 +59,11 @@ class ViewerWindow:
             try:
                 import mujoco.viewer
 
+                before = threading.enumerate()
                 self._handle = mujoco.viewer.launch_passive(self._model, self._data, **self._panels)
+                self._threads = [thread for thread in threading.enumerate() if thread not in before]
+                # MuJoCo ends the window system at exit; a thread that still draws then takes the process down with it.
+                atexit.register(self.close)
                 return
             except Exception as error:  # whatever a window system says, the robot goes on
                 problem = f"MuJoCo's viewer did not open ({error})."

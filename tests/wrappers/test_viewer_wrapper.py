@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 import types
 from typing import Any
@@ -103,3 +105,24 @@ def test_environment_that_has_a_window_gets_no_second_one() -> None:
         env.reset()
     assert len(caught) == 1
     env.step(STAY)
+
+
+@pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="needs xvfb-run, a display without a screen")
+@pytest.mark.parametrize("end", ["env.close()", "pass"], ids=["closed", "left open"])
+def test_real_window_does_not_take_the_process_down_at_exit(end: str) -> None:
+    program = f"""
+import warnings
+
+import numpy as np
+from gym_hil import PandaPickCubeGymEnv, PassiveViewerWrapper
+
+warnings.simplefilter("ignore")
+env = PassiveViewerWrapper(PandaPickCubeGymEnv())
+env.reset()
+for _ in range(3):
+    env.step(np.zeros(7))
+{end}
+"""
+    command = ["xvfb-run", "-a", sys.executable, "-c", program]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
