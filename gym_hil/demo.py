@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.envs import GymRenderingSpec
+from gym_hil.envs import FrankaGymEnv, GymRenderingSpec
 from gym_hil.errors import ConfigurationError
 from gym_hil.registration import env_id, find_task
 
@@ -51,7 +51,8 @@ def run_demo(
         device_options={"takeover": "no_progress", "reaction_delay": 2, "motion_noise": 0.1, "seed": seed},
     )
     env.action_space.seed(seed)
-    fps = env.unwrapped.metadata["render_fps"]
+    task_env = cast(FrankaGymEnv, env.unwrapped)
+    fps = task_env.metadata["render_fps"]
     successes = 0
     with _Video(Path(out), fps) as video:
         for episode in range(episodes):
@@ -66,8 +67,9 @@ def run_demo(
                 done = terminated or truncated
                 actors.append(info["is_intervention"])
                 status = f"episode {episode + 1} of {episodes}", f"step {len(actors)}", info["succeed"]
-                video.add(_picture(env.unwrapped.draw(["front", "wrist"]), actors, status))
-            video.hold(round(_LAST_SECONDS * fps))
+                frame = _picture(task_env.draw(["front", "wrist"]), actors, status)
+                for _ in range(round(_LAST_SECONDS * fps) if done else 1):
+                    video.add(frame)
             successes += info["succeed"]
             print(
                 f"episode {episode + 1}: {'success' if info['succeed'] else 'no success'} after {len(actors)} steps, "
@@ -111,7 +113,6 @@ class _Video:
         if path.suffix not in (".mp4", ".gif"):
             raise ConfigurationError(f"{path} ends in {path.suffix!r}; expected .mp4 or .gif.")
         self._path, self._fps = path, fps
-        self._last: NDArray[np.uint8] | None = None
 
     def __enter__(self) -> _Video:
         import imageio
@@ -133,10 +134,4 @@ class _Video:
 
     def add(self, frame: NDArray[np.uint8]) -> None:
         """Append a frame."""
-        self._last = frame
         self._writer.append_data(frame)
-
-    def hold(self, count: int) -> None:
-        """Show the last frame a while longer."""
-        for _ in range(count):
-            self._writer.append_data(self._last)

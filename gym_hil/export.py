@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import gymnasium as gym
-
 from gym_hil.errors import ConfigurationError
-from gym_hil.registration import env_id, find_task
+from gym_hil.registration import find_task, make_task
 
 
 def export_scene(task: str, folder: str | Path) -> Path:
@@ -28,7 +26,7 @@ def export_scene(task: str, folder: str | Path) -> Path:
     """
     name, version = find_task(task)
     path = Path(folder) / f"{name}-v{version}.xml"
-    env = gym.make(env_id(name, "Base", version)).unwrapped
+    env = make_task(task)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(env.mjspec.to_xml(), encoding="utf-8")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import gymnasium as gym
 
 from gym_hil.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from gym_hil.envs import FrankaGymEnv
 
 NAMESPACE = "gym_hil"
 
@@ -102,3 +105,16 @@ def find_task(name: str) -> tuple[str, int]:
     if found is None:
         raise ConfigurationError(f"There is no task {name!r}; choose one of {', '.join(known)}.")
     return found
+
+
+def make_task(name: str) -> FrankaGymEnv:
+    """Make the environment of a task without any wrapper.
+
+    Args:
+        name: see `find_task`.
+
+    Raises:
+        ConfigurationError: there is no such task or version.
+    """
+    task, version = find_task(name)
+    return cast("FrankaGymEnv", gym.make(env_id(task, "Base", version)).unwrapped)

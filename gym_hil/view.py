@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import sys
 
-import gymnasium as gym
-
 from gym_hil.errors import RenderingError
-from gym_hil.registration import env_id, find_task
+from gym_hil.registration import make_task
 from gym_hil.rendering.window import missing_display
 
 
@@ -21,7 +19,7 @@ def view_task(task: str) -> None:
         ConfigurationError: no such task.
         RenderingError: no window can open here.
     """
-    name, version = find_task(task)
+    env = make_task(task)
     # This viewer runs in the main thread, so on macOS it needs no launcher.
     problem = missing_display() if sys.platform.startswith("linux") else None
     if problem:
@@ -30,7 +28,6 @@ def view_task(task: str) -> None:
         )
     import mujoco.viewer
 
-    env = gym.make(env_id(name, "Base", version)).unwrapped
     env.reset()
     mujoco.viewer.launch(env.model, env.data)
     env.close()
