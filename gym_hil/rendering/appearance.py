@@ -161,8 +161,8 @@ def _light_kind(model: mujoco.MjModel, i: int) -> int:
     """0 spot, 1 directional, 2 point, in every MuJoCo version: older ones only know whether it is directional."""
     if not hasattr(model, "light_type"):
         return int(model.light_directional[i])
-    kinds = (mujoco.mjtLightType.mjLIGHT_SPOT, mujoco.mjtLightType.mjLIGHT_DIRECTIONAL)
-    return kinds.index(model.light_type[i]) if model.light_type[i] in kinds else 2
+    kinds = {int(mujoco.mjtLightType.mjLIGHT_SPOT): 0, int(mujoco.mjtLightType.mjLIGHT_DIRECTIONAL): 1}
+    return kinds.get(int(model.light_type[i]), 2)
 
 
 def _texture_of(model: mujoco.MjModel, material: int) -> int:

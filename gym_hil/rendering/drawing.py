@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from gym_hil.rendering.ground import find_plane, light_floor, mix_light, shade_floor
 from gym_hil.rendering.kernels import (
     HALF,
     ONE,
@@ -15,15 +16,13 @@ from gym_hil.rendering.kernels import (
     fill,
     fill_clipped,
     helper,
-    illuminate,
     place,
     to_camera,
 )
-from gym_hil.rendering.scene import Scene
-from gym_hil.rendering.shading import FULL, ray, shade, shade_floor, shade_sky, veil
+from gym_hil.rendering.shading import FULL, ray, shade, shade_sky
 
-NOTHING = -1  # triangle of a sample that shows floor or sky
-GRID = 4  # pixels between the points where the light on an endless floor is computed
+NOTHING = -1  # triangle of a sample that shows sky
+FLOOR = -2  # triangle of a sample that shows the floor
 QUARTER = np.float32(0.25)
 
 
@@ -70,203 +69,164 @@ def in_view(scene, s, camera, half_width, half_height):
 def draw_shape(scene, s, camera, half_width, half_height, depth, ids):
     """Fill the triangles of one shape."""
     world, triangles, spans, screen = scene.world, scene.triangles, scene.spans, scene.screen
+    floor = s == scene.choices[1]
     project(world, spans[s, 0], spans[s, 1], camera, half_width, half_height, screen)
     for t in range(spans[s, 2], spans[s, 3]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         wa, wb, wc = screen[a, 2], screen[b, 2], screen[c, 2]
         if wa > ZERO and wb > ZERO and wc > ZERO:
-            fill(
-                screen[a, 0], screen[a, 1], wa, screen[b, 0], screen[b, 1], wb, screen[c, 0], screen[c, 1], wc,
-                t, depth, ids,
-            )  # fmt: skip
+            ax, ay, bx, by, cx, cy = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1]
+            if (bx - ax) * (cy - ay) < (cx - ax) * (by - ay):
+                fill(ax, ay, wa, bx, by, wb, cx, cy, wc, FLOOR if floor else t, depth, ids)
         elif wa > ZERO or wb > ZERO or wc > ZERO:
-            fill_clipped(world, triangles, t, camera, half_width, half_height, scene.corners, depth, ids)
+            fill_clipped(
+                world, triangles, t, FLOOR if floor else t, camera, half_width, half_height, scene.corners, depth, ids
+            )
 
 
 @helper
-def clear(scene, camera, half_width, half_height, plane):
-    """Empty the depth buffer, or fill it with an endless floor.
-
-    Args:
-        plane: (3,) written: 1/depth of the floor is plane[0] + plane[1] * x + plane[2] * y over samples.
-    """
-    floor, depth = scene.floor, scene.depth
-    scene.ids[:] = NOTHING
-    plane[:] = ZERO
-    height = ZERO
-    for k in range(3):
-        height += floor[10 + k] * (camera[k] - floor[1 + k])
-    if floor[0] != ONE or height <= np.float32(1e-4):
+def clear(scene, camera, half_width, half_height):
+    """Empty the depth buffer, or fill it with an endless floor up to its edge."""
+    depth, ids, plane = scene.depth, scene.ids, scene.plane
+    seen = find_plane(scene, camera, half_width, half_height)
+    if not seen or scene.floor[0] != ONE:
         depth[:] = ZERO
+        ids[:] = NOTHING
         return
-    inverse = -ONE / height
-    right = (floor[10] * camera[3] + floor[11] * camera[6] + floor[12] * camera[9]) * inverse / camera[12]
-    up = (floor[10] * camera[4] + floor[11] * camera[7] + floor[12] * camera[10]) * inverse / camera[12]
-    back = (floor[10] * camera[5] + floor[11] * camera[8] + floor[12] * camera[11]) * inverse
-    plane[1] = right
-    plane[2] = -up
-    plane[0] = -back - right * half_width + up * half_height
     for i in range(depth.shape[0]):
         start = plane[0] + plane[2] * (np.float32(i) + HALF)
         for j in range(depth.shape[1]):
-            depth[i, j] = max(start + plane[1] * (np.float32(j) + HALF), ZERO)
+            w = max(start + plane[1] * (np.float32(j) + HALF), ZERO)
+            depth[i, j] = w
+            ids[i, j] = NOTHING
+            if w > ZERO:
+                dx, dy, _ = ray(np.float32(j) + HALF, np.float32(i) + HALF, camera, half_width, half_height)
+                if dx * dx + dy * dy < (w * scene.floor[22]) * (w * scene.floor[22]):
+                    ids[i, j] = FLOOR
 
 
 @helper
-def light_floor(scene, camera, half_width, half_height, plane):
-    """Compute the light on the endless floor at every GRID-th pixel."""
-    floor, grid = scene.floor, scene.grid
-    for i in range(grid.shape[0]):
-        y = np.float32(2 * GRID * i + 1)
-        for j in range(grid.shape[1]):
-            x = np.float32(2 * GRID * j + 1)
-            dx, dy, dz = ray(x, y, camera, half_width, half_height)
-            z = ONE / max(plane[0] + plane[1] * x + plane[2] * y, np.float32(0.01))
-            illuminate(
-                camera[0] + dx * z, camera[1] + dy * z, camera[2] + dz * z, floor[10], floor[11], floor[12], floor[19],
-                camera, scene.ambient, scene.headlight, scene.lights, scene.choices[0], grid[i, j],
-            )  # fmt: skip
+def resolve(scene, view, ids, alpha, half_width, half_height):
+    """Shade every pixel once for each surface among its four samples, average, and lay it over the picture.
 
-
-@helper
-def shade_background(scene, camera, half_width, half_height, plane, i, j, band, out):
-    """Colour of floor or sky at the middle of a pixel, with the light from `band`, one row of the grid."""
-    x = np.float32(2 * j + 1)
-    y = np.float32(2 * i + 1)
-    dx, dy, dz = ray(x, y, camera, half_width, half_height)
-    w = plane[0] + plane[1] * x + plane[2] * y
-    if w > ZERO:
-        z = ONE / w
-        dx *= z
-        dy *= z
-        dz *= z
-        radius = math.sqrt(dx * dx + dy * dy)
-        if radius < scene.floor[22]:
-            k = j // GRID
-            f = np.float32(j - k * GRID) / np.float32(GRID)
-            p, q = band[k], band[k + 1]
-            shade_floor(
-                scene, camera, camera[0] + dx, camera[1] + dy, camera[2] + dz,
-                p[0] + (q[0] - p[0]) * f, p[1] + (q[1] - p[1]) * f, p[2] + (q[2] - p[2]) * f,
-                p[3] + (q[3] - p[3]) * f, p[4] + (q[4] - p[4]) * f, p[5] + (q[5] - p[5]) * f, out,
-            )  # fmt: skip
-            haze = scene.haze[3]
-            if haze > ZERO and radius > scene.floor[22] * (ONE - haze):
-                veil((radius / scene.floor[22] - ONE + haze) / haze, scene.haze, out)
-            return
-    shade_sky(scene, camera, dx, dy, dz, out)
-
-
-@helper
-def resolve(scene, view, camera, half_width, half_height, plane):
-    """Shade every pixel once for each thing among its four samples, and average."""
-    ids, pixels, grid = scene.ids, scene.pixels, scene.grid
-    band, colour = scene.band, scene.colour
+    Args:
+        alpha: 1 for the opaque picture, which covers everything; less for a translucent shape.
+    """
+    pixels, colour, camera = scene.pixels, scene.colour, scene.cameras[view]
+    key = max(scene.choices[0], 0)
+    width = pixels.shape[1]
+    share = QUARTER * alpha
     for i in range(pixels.shape[0]):
-        row = i // GRID
-        f = np.float32(i - row * GRID) / np.float32(GRID)
-        for j in range(grid.shape[1]):
-            for k in range(6):
-                band[j, k] = grid[row, j, k] + (grid[row + 1, j, k] - grid[row, j, k]) * f
-        for j in range(pixels.shape[1]):
+        mixed = False
+        j = 0
+        while j < width:
             t0, t1 = ids[2 * i, 2 * j], ids[2 * i, 2 * j + 1]
             t2, t3 = ids[2 * i + 1, 2 * j], ids[2 * i + 1, 2 * j + 1]
-            if t0 == t1 and t0 == t2 and t0 == t3:
-                if t0 == NOTHING:
-                    shade_background(scene, camera, half_width, half_height, plane, i, j, band, pixels[i, j])
-                else:
-                    dx, dy, dz = ray(np.float32(2 * j + 1), np.float32(2 * i + 1), camera, half_width, half_height)
-                    shade(scene, view, t0, dx, dy, dz, pixels[i, j])
-                continue
-            red = green = blue = ZERO
-            before = np.int32(-2)
-            for k in range(4):
+            same = t0 == t1 and t0 == t2 and t0 == t3
+            if alpha < ONE:
+                if same and t0 < 0:
+                    j += 1
+                    continue
+                covered = QUARTER * np.float32((t0 >= 0) + (t1 >= 0) + (t2 >= 0) + (t3 >= 0))
+                for k in range(3):
+                    pixels[i, j, k] *= ONE - alpha * covered
+                    pixels[i, j, 3 + k] *= ONE - covered
+            elif t0 == FLOOR or t1 == FLOOR or t2 == FLOOR or t3 == FLOOR:
+                if not mixed:
+                    mix_light(scene, i)
+                    mixed = True
+                end = j + 1
+                while same and end < width and (
+                    ids[2 * i, 2 * end] == FLOOR and ids[2 * i, 2 * end + 1] == FLOOR
+                    and ids[2 * i + 1, 2 * end] == FLOOR and ids[2 * i + 1, 2 * end + 1] == FLOOR
+                ):  # fmt: skip
+                    end += 1
+                shade_floor(
+                    scene.floor, scene.plane, scene.band, camera, scene.haze, scene.lights[key], scene.light_axes,
+                    scene.shadow_map, scene.shadow_frame, scene.texels, scene.mips, scene.choices[0] >= 0,
+                    half_width, half_height, i, j, end, pixels[i],
+                )  # fmt: skip
+                if same:
+                    j = end
+                    continue
+                part = QUARTER * np.float32((t0 == FLOOR) + (t1 == FLOOR) + (t2 == FLOOR) + (t3 == FLOOR))
+                for k in range(6):
+                    pixels[i, j, k] *= part
+            else:
+                for k in range(6):
+                    pixels[i, j, k] = ZERO
+            last = FLOOR
+            k = 0
+            while k < 4:
                 t = ids[2 * i + k // 2, 2 * j + k % 2]
-                if t != before:
-                    before = t
-                    if t == NOTHING:
-                        shade_background(scene, camera, half_width, half_height, plane, i, j, band, colour)
-                    else:
-                        x = np.float32(2 * j + k % 2) + HALF
-                        y = np.float32(2 * i + k // 2) + HALF
-                        dx, dy, dz = ray(x, y, camera, half_width, half_height)
+                weight = share
+                if same:
+                    k = 3
+                    weight = alpha
+                surface = scene.surface[t] if t >= 0 else t
+                if surface != last and (t >= 0 or alpha == ONE):
+                    last = surface
+                    x = np.float32(2 * j + 1) if same else np.float32(2 * j + k % 2) + HALF
+                    y = np.float32(2 * i + 1) if same else np.float32(2 * i + k // 2) + HALF
+                    dx, dy, dz = ray(x, y, camera, half_width, half_height)
+                    if t >= 0:
                         shade(scene, view, t, dx, dy, dz, colour)
-                red += min(colour[0], FULL)
-                green += min(colour[1], FULL)
-                blue += min(colour[2], FULL)
-            pixels[i, j, 0] = red * QUARTER
-            pixels[i, j, 1] = green * QUARTER
-            pixels[i, j, 2] = blue * QUARTER
+                    elif t == NOTHING:
+                        shade_sky(scene, camera, dx, dy, dz, colour)
+                if t >= 0 or (alpha == ONE and t == NOTHING):
+                    for c in range(3):
+                        pixels[i, j, c] += colour[c] * weight
+                        over = colour[3 + c] if alpha < ONE else min(colour[3 + c], FULL - colour[c])
+                        pixels[i, j, 3 + c] += over * weight
+                k += 1
+            j += 1
 
 
 @helper
-def blend_shape(scene, s, view, camera, half_width, half_height):
-    """Lay one translucent shape over the picture."""
-    ids, pixels, colour = scene.layer_ids, scene.pixels, scene.colour
-    for i in range(ids.shape[0]):
-        for j in range(ids.shape[1]):
+def begin_layer(scene):
+    """Let the opaque picture hide what the next translucent shape has behind it."""
+    for i in range(scene.depth.shape[0]):
+        for j in range(scene.depth.shape[1]):
             scene.layer_depth[i, j] = scene.depth[i, j]
-    draw_shape(scene, s, camera, half_width, half_height, scene.layer_depth, ids)
-    share = QUARTER * scene.colours[s, 3]
-    for i in range(pixels.shape[0]):
-        for j in range(pixels.shape[1]):
-            before = np.int32(NOTHING)
-            red = green = blue = covered = ZERO
-            for k in range(4):
-                t = ids[2 * i + k // 2, 2 * j + k % 2]
-                if t == NOTHING:
-                    continue
-                if t != before:
-                    before = t
-                    x = np.float32(2 * j + k % 2) + HALF
-                    y = np.float32(2 * i + k // 2) + HALF
-                    dx, dy, dz = ray(x, y, camera, half_width, half_height)
-                    shade(scene, view, t, dx, dy, dz, colour)
-                red += min(colour[0], FULL)
-                green += min(colour[1], FULL)
-                blue += min(colour[2], FULL)
-                covered += share
-            if covered > ZERO:
-                pixels[i, j, 0] = min(pixels[i, j, 0], FULL) * (ONE - covered) + red * share
-                pixels[i, j, 1] = min(pixels[i, j, 1], FULL) * (ONE - covered) + green * share
-                pixels[i, j, 2] = min(pixels[i, j, 2], FULL) * (ONE - covered) + blue * share
-    ids[:] = NOTHING
+            scene.layer_ids[i, j] = NOTHING
 
 
 @helper
 def draw_camera(scene, view):
     """Draw the picture of one camera."""
-    camera, plane, far_to_near = scene.cameras[view], scene.plane, scene.order
+    camera, order = scene.cameras[view], scene.order
     half_height = np.float32(scene.pixels.shape[0])
     half_width = np.float32(scene.pixels.shape[1])
-    clear(scene, camera, half_width, half_height, plane)
-    shapes = scene.spans.shape[0]
+    clear(scene, camera, half_width, half_height)
     translucent = 0
-    for s in range(shapes):
-        far_to_near[s] = ZERO
+    for s in range(order.shape[0]):
+        order[s] = ZERO
         if not in_view(scene, s, camera, half_width, half_height):
             continue
         if scene.colours[s, 3] < ONE:
             _, _, z = distance(scene, s, camera)
-            far_to_near[s] = max(z + scene.bounds[s, 3], np.float32(1e-6))
+            order[s] = max(z + scene.bounds[s, 3], np.float32(1e-6))
             translucent += 1
         else:
             draw_shape(scene, s, camera, half_width, half_height, scene.depth, scene.ids)
-    if plane[0] != ZERO or plane[1] != ZERO or plane[2] != ZERO:
-        light_floor(scene, camera, half_width, half_height, plane)
-    resolve(scene, view, camera, half_width, half_height, plane)
+    if scene.plane[0] != ZERO or scene.plane[1] != ZERO or scene.plane[2] != ZERO:
+        light_floor(scene, camera, half_width, half_height)
+    resolve(scene, view, scene.ids, ONE, half_width, half_height)
     for _ in range(translucent):
-        s = 0
-        for k in range(1, shapes):
-            if far_to_near[k] > far_to_near[s]:
-                s = k
-        far_to_near[s] = ZERO
-        blend_shape(scene, s, view, camera, half_width, half_height)
-    image = scene.images[view]
+        farthest = 0
+        for s in range(1, order.shape[0]):
+            if order[s] > order[farthest]:
+                farthest = s
+        order[farthest] = ZERO
+        begin_layer(scene)
+        draw_shape(scene, farthest, camera, half_width, half_height, scene.layer_depth, scene.layer_ids)
+        resolve(scene, view, scene.layer_ids, scene.colours[farthest, 3], half_width, half_height)
+    image, pixels = scene.images[view], scene.pixels
     for i in range(image.shape[0]):
         for j in range(image.shape[1]):
             for k in range(3):
-                image[i, j, k] = np.uint8(min(max(scene.pixels[i, j, k] + HALF, ZERO), FULL))
+                value = pixels[i, j, k] + pixels[i, j, 3 + k] + HALF
+                image[i, j, k] = np.uint8(min(max(value, ZERO), FULL))
 
 
 @entry

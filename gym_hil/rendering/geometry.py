@@ -36,6 +36,7 @@ class Geometry:
         normals: (V, 3) unit vectors.
         triangles: (T, 3) rows of `vertices`, counter-clockwise seen from outside.
         triangle_shape: (T,) the shape each triangle belongs to.
+        triangle_surface: (T,) equal for triangles of one smooth surface.
         spans: (S, 4) first and last + 1 vertex, first and last + 1 triangle of each shape.
         bounds: (S, 4) centre and radius of a sphere around each shape, m.
         colours: (S, 4) RGBA, 0..1.
@@ -50,6 +51,7 @@ class Geometry:
     normals: Floats
     triangles: Ints
     triangle_shape: Ints
+    triangle_surface: Ints
     spans: Ints
     bounds: Floats
     colours: Floats
@@ -93,12 +95,14 @@ def extract(model: mujoco.MjModel) -> Geometry:
         shifted.append(faces + first_vertex)
         first_vertex, first_triangle = spans[-1][1], spans[-1][3]
         bounds.append(_bounding_sphere(points))
+    all_triangles = _rows(shifted, 3, np.int32)
     counts = [len(faces) for faces in triangles]
     return Geometry(
         vertices=_rows(vertices, 3, np.float32),
         normals=_rows(normals, 3, np.float32),
-        triangles=_rows(shifted, 3, np.int32),
+        triangles=all_triangles,
         triangle_shape=np.repeat(np.arange(len(counts), dtype=np.int32), counts),
+        triangle_surface=surfaces(all_triangles, first_vertex),
         spans=np.array(spans, dtype=np.int32).reshape(-1, 4),
         bounds=np.array(bounds, dtype=np.float32).reshape(-1, 4),
         colours=np.array([colour for colour, _ in looks], dtype=np.float32).reshape(-1, 4),
@@ -154,6 +158,20 @@ def smoothed(points: NDArray[np.float64], faces: Ints) -> tuple[Floats, Floats, 
         total[first].astype(np.float32),
         index.reshape(-1, 3).astype(np.int32),
     )
+
+
+def surfaces(faces: Ints, vertices: int) -> Ints:
+    """Number (m,) the faces (m, 3) so that those connected by shared vertices have the same number."""
+    label = np.arange(vertices)
+    while True:
+        lowest = label[faces].min(axis=1, initial=vertices)
+        spread = label.copy()
+        np.minimum.at(spread, label[faces].reshape(-1), np.repeat(lowest, 3))
+        np.minimum.at(spread, faces.reshape(-1), np.repeat(lowest, 3))
+        spread = spread[spread]
+        if np.array_equal(spread, label):
+            return lowest.astype(np.int32)
+        label = spread
 
 
 def _corner_angle(corners: NDArray[np.float64], k: int) -> NDArray[np.float64]:

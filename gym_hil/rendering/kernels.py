@@ -11,12 +11,14 @@ import numpy as np
 from numba import njit
 
 helper = njit(nogil=True, error_model="numpy", _nrt=False)
+inlined = njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)
 
 FAR_EDGE = np.float32(1e9)
 ONE = np.float32(1.0)
 ZERO = np.float32(0.0)
 HALF = np.float32(0.5)
 MAX_COORDINATE = np.float32(1e8)  # samples
+SMALL = 6  # samples
 FILL_SLACK = np.float32(1e-3)  # samples; lets neighbours overlap by a hair, so that no gap opens between them
 
 
@@ -38,9 +40,41 @@ def fill(x0, y0, w0, x1, y1, w1, x2, y2, w2, triangle, depth, ids):
     bottom = min(bottom, np.float32(height - 1))
     if top > bottom or right < ZERO or left > np.float32(width - 1):
         return
-    first_row = int(math.ceil(top))
-    last_row = int(math.floor(bottom))
-    if first_row > last_row or math.ceil(left) > math.floor(right) + ONE:
+    first_row = int(np.ceil(top))
+    last_row = int(np.floor(bottom))
+    if first_row > last_row or np.ceil(left) > right:
+        return
+    first_column = int(np.ceil(max(left, ZERO)))
+    last_column = int(np.floor(min(right, np.float32(width - 1))))
+    inverse = ONE / area
+    w_x = ((w1 - w0) * (y2 - y0) - (w2 - w0) * (y1 - y0)) * inverse
+    w_y = ((w2 - w0) * (x1 - x0) - (w1 - w0) * (x2 - x0)) * inverse
+    keep_ids = ids.shape[0] == height
+    if last_row - first_row < SMALL and last_column - first_column < SMALL:
+        # testing every sample of a small box costs less than finding where its rows start and stop
+        x = np.float32(first_column) + HALF
+        y = np.float32(first_row) + HALF
+        ux, uy, vx, vy, tx, ty = x1 - x0, y1 - y0, x2 - x1, y2 - y1, x0 - x2, y0 - y2
+        e0 = uy * (x - x0) - ux * (y - y0) + FILL_SLACK * (abs(ux) + abs(uy))
+        e1 = vy * (x - x1) - vx * (y - y1) + FILL_SLACK * (abs(vx) + abs(vy))
+        e2 = ty * (x - x2) - tx * (y - y2) + FILL_SLACK * (abs(tx) + abs(ty))
+        w = w0 + (x - x0) * w_x + (y - y0) * w_y
+        for i in range(last_row - first_row + 1):
+            row = first_row + i
+            f0, f1, f2, here = e0, e1, e2, w
+            for column in range(first_column, last_column + 1):
+                if f0 >= ZERO and f1 >= ZERO and f2 >= ZERO and here > depth[row, column]:
+                    depth[row, column] = here
+                    if keep_ids:
+                        ids[row, column] = triangle
+                f0 += uy
+                f1 += vy
+                f2 += ty
+                here += w_x
+            e0 -= ux
+            e1 -= vx
+            e2 -= tx
+            w += w_y
         return
     # seen from outside, edges 0-1-2 run counter-clockwise: going down is the left side, going up the right side
     la_x = lb_x = -FAR_EDGE
@@ -67,28 +101,27 @@ def fill(x0, y0, w0, x1, y1, w1, x2, y2, w2, triangle, depth, ids):
                 ra_x, ra_y, ra_s = ax, ay, slope
             else:
                 rb_x, rb_y, rb_s = ax, ay, slope
-    inverse = ONE / area
-    w_x = ((w1 - w0) * (y2 - y0) - (w2 - w0) * (y1 - y0)) * inverse
-    w_y = ((w2 - w0) * (x1 - x0) - (w1 - w0) * (x2 - x0)) * inverse
-    keep_ids = ids.shape[0] == height
     for row in range(first_row, last_row + 1):
         y = np.float32(row) + HALF
         start = max(la_x + (y - la_y) * la_s, lb_x + (y - lb_y) * lb_s, left) - HALF - FILL_SLACK
         stop = min(ra_x + (y - ra_y) * ra_s, rb_x + (y - rb_y) * rb_s, right + HALF) - HALF + FILL_SLACK
-        first = int(math.ceil(min(max(start, ZERO), np.float32(width))))
-        last = int(math.floor(min(max(stop, -ONE), np.float32(width - 1))))
+        first = int(np.ceil(min(max(start, ZERO), np.float32(width))))
+        last = int(np.floor(min(max(stop, -ONE), np.float32(width - 1))))
         w = w0 + (y - y0) * w_y + (np.float32(first) + HALF - x0) * w_x
-        for column in range(first, last + 1):
-            if w > depth[row, column]:
-                depth[row, column] = w
-                if keep_ids:
+        if keep_ids:
+            for column in range(first, last + 1):
+                if w > depth[row, column]:
+                    depth[row, column] = w
                     ids[row, column] = triangle
-            w += w_x
+                w += w_x
+        else:
+            for step in range(last + 1 - first):
+                depth[row, first + step] = max(depth[row, first + step], w + np.float32(step) * w_x)
 
 
 @helper
-def fill_clipped(world, triangles, t, camera, half_width, half_height, corners, depth, ids):
-    """Cut one triangle at the near plane and fill what is in front of it. `corners` (4, 3) is scratch."""
+def fill_clipped(world, triangles, t, name, camera, half_width, half_height, corners, depth, ids):
+    """Cut one triangle at the near plane and fill what is in front of it, with `name` as its id; `corners` (4, 3) is scratch."""
     focal, near = camera[12], camera[13]
     n = 0
     for k in range(3):
@@ -112,11 +145,11 @@ def fill_clipped(world, triangles, t, camera, half_width, half_height, corners, 
             corners[0, 0], corners[0, 1], corners[0, 2],
             corners[k - 1, 0], corners[k - 1, 1], corners[k - 1, 2],
             corners[k, 0], corners[k, 1], corners[k, 2],
-            t, depth, ids,
+            name, depth, ids,
         )  # fmt: skip
 
 
-@helper
+@inlined
 def to_camera(x, y, z, camera):
     """Coordinates right, up and forward of the camera, m."""
     dx = x - camera[0]
@@ -208,54 +241,59 @@ def draw_shadows(world, triangles, spans, colours, floor_shape, light, axes, scr
             screen[i, 1] = (screen[i, 1] - frame[1]) * frame[2]
         for t in range(spans[s, 2], spans[s, 3]):
             a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-            if screen[a, 2] > ZERO and screen[b, 2] > ZERO and screen[c, 2] > ZERO:
-                fill(
-                    screen[a, 0], screen[a, 1], screen[a, 2],
-                    screen[b, 0], screen[b, 1], screen[b, 2],
-                    screen[c, 0], screen[c, 1], screen[c, 2],
-                    t, shadow_map, no_ids,
-                )  # fmt: skip
+            wa, wb, wc = screen[a, 2], screen[b, 2], screen[c, 2]
+            ax, ay, bx, by, cx, cy = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1]
+            if wa > ZERO and wb > ZERO and wc > ZERO and (bx - ax) * (cy - ay) < (cx - ax) * (by - ay):
+                fill(ax, ay, wa, bx, by, wb, cx, cy, wc, t, shadow_map, no_ids)
 
 
-@helper
+@inlined
 def sunlit(x, y, z, bias, light, axes, shadow_map, frame):
-    """Share of the shadow-casting light that reaches a point, 0..1, blended over four texels."""
-    if frame[2] == ZERO:
-        return ONE
+    """Share of the shadow-casting light that reaches a point, 0..1."""
     dx = x - light[10]
     dy = y - light[11]
     dz = z - light[12]
-    u = axes[0, 0] * dx + axes[0, 1] * dy + axes[0, 2] * dz
-    v = axes[1, 0] * dx + axes[1, 1] * dy + axes[1, 2] * dz
-    d = axes[2, 0] * dx + axes[2, 1] * dy + axes[2, 2] * dz
-    if light[0] == ONE:
+    return shadow_share(
+        axes[0, 0] * dx + axes[0, 1] * dy + axes[0, 2] * dz,
+        axes[1, 0] * dx + axes[1, 1] * dy + axes[1, 2] * dz,
+        axes[2, 0] * dx + axes[2, 1] * dy + axes[2, 2] * dz,
+        bias, light[0] == ONE, shadow_map, frame[0], frame[1], frame[2],
+    )  # fmt: skip
+
+
+@inlined
+def shadow_share(u, v, d, bias, directional, shadow_map, left, top, scale):
+    """Share of light that reaches a point right, up and forward of the light, blended over four texels."""
+    if directional:
         w = np.float32(100.0) - d + bias
-    elif d > np.float32(0.05):
+    else:
+        if d < np.float32(0.05):
+            return ONE
         w = ONE / d
         u *= w
         v *= w
         w += bias * w * w
-    else:
+    u = (u - left) * scale - HALF
+    v = (v - top) * scale - HALF
+    end = np.float32(shadow_map.shape[0] - 1)
+    if not (u >= ZERO and v >= ZERO and u < end and v < end):
         return ONE
-    u = (u - frame[0]) * frame[2] - HALF
-    v = (v - frame[1]) * frame[2] - HALF
-    size = shadow_map.shape[0]
-    if not (u >= ZERO and v >= ZERO and u < np.float32(size - 1) and v < np.float32(size - 1)):
-        return ONE
-    i = int(v)
-    j = int(u)
+    i = np.uint32(v)
+    j = np.uint32(u)
     fu = u - np.float32(j)
     fv = v - np.float32(i)
+    i1 = np.uint32(i + np.uint32(1))
+    j1 = np.uint32(j + np.uint32(1))
     p = ONE if shadow_map[i, j] <= w else ZERO
-    q = ONE if shadow_map[i, j + 1] <= w else ZERO
-    r = ONE if shadow_map[i + 1, j] <= w else ZERO
-    s = ONE if shadow_map[i + 1, j + 1] <= w else ZERO
+    q = ONE if shadow_map[i, j1] <= w else ZERO
+    r = ONE if shadow_map[i1, j] <= w else ZERO
+    s = ONE if shadow_map[i1, j1] <= w else ZERO
     p += (q - p) * fu
     r += (s - r) * fu
     return p + (r - p) * fv
 
 
-@helper
+@inlined
 def power(base, exponent):
     """base ** exponent for 0 <= base <= 1, and 0 where that is too dark to see."""
     if exponent * (ONE - base) > np.float32(8.0):
@@ -299,6 +337,8 @@ def illuminate(x, y, z, nx, ny, nz, shininess, camera, ambient, headlight, light
             lx *= scale
             ly *= scale
             lz *= scale
+            if nx * lx + ny * ly + nz * lz <= ZERO:
+                continue
             strength /= light[3] + distance * (light[4] + distance * light[5])
             if light[0] == ZERO:
                 axis = -(lx * light[13] + ly * light[14] + lz * light[15])
@@ -322,7 +362,7 @@ def illuminate(x, y, z, nx, ny, nz, shininess, camera, ambient, headlight, light
             out[3] += shine
 
 
-@helper
+@inlined
 def glint(nx, ny, nz, hx, hy, hz, shininess):
     """Blinn's specular term for an unnormalised half vector."""
     length = math.sqrt(hx * hx + hy * hy + hz * hz)

@@ -9,12 +9,13 @@ import numpy as np
 
 from gym_hil.errors import RenderingError
 from gym_hil.rendering import appearance
-from gym_hil.rendering.drawing import GRID, draw
+from gym_hil.rendering.drawing import draw
 from gym_hil.rendering.geometry import extract
+from gym_hil.rendering.ground import GRID
 from gym_hil.rendering.renderer import Image, camera_id, checked_size
 from gym_hil.rendering.scene import Scene
 
-SHADOW_TEXELS = 512  # side of the shadow map, which is fitted to what casts shadows
+SHADOW_TEXELS = 320  # side of the shadow map, which is fitted to what casts shadows
 
 
 class RasterRenderer:
@@ -47,12 +48,13 @@ class RasterRenderer:
         self._lights, lights, key = appearance.lights(model)
         floor, texels, mips = appearance.floor(model, geometry, self._floor)
         shapes, vertices, samples = len(geometry.spans), len(geometry.vertices), (2 * self.height, 2 * self.width)
-        grid = (-(-self.height // GRID) + 1, -(-self.width // GRID) + 1, 6)
+        grid = (-(-self.height // GRID) + 1, -(-self.width // GRID) + 1, 7)
         return Scene(
             vertices=geometry.vertices,
             normals=geometry.normals,
             triangles=geometry.triangles,
             shape=geometry.triangle_shape,
+            surface=geometry.triangle_surface,
             spans=geometry.spans,
             bounds=geometry.bounds,
             colours=geometry.colours,
@@ -67,9 +69,9 @@ class RasterRenderer:
             choices=np.array([key, geometry.floor_shape], dtype=np.int32),
             positions=np.zeros((shapes, 3), dtype=np.float32),
             rotations=np.zeros((shapes, 9), dtype=np.float32),
-            lights=lights,
+            lights=lights if len(lights) else np.zeros((1, 16), dtype=np.float32),  # a dark one
             light_axes=np.zeros((3, 3), dtype=np.float32),
-            cameras=np.zeros((0, 14), dtype=np.float32),
+            cameras=np.zeros((0, 15), dtype=np.float32),
             world=np.zeros((vertices, 3), dtype=np.float32),
             world_normals=np.zeros((vertices, 3), dtype=np.float32),
             screen=np.zeros((vertices, 3), dtype=np.float32),
@@ -86,9 +88,9 @@ class RasterRenderer:
             plane=np.zeros(3, dtype=np.float32),
             order=np.zeros(shapes, dtype=np.float32),
             corners=np.zeros((4, 3), dtype=np.float32),
-            colour=np.zeros(3, dtype=np.float32),
+            colour=np.zeros(6, dtype=np.float32),
             no_ids=np.zeros((0, 0), dtype=np.int32),
-            pixels=np.zeros((self.height, self.width, 3), dtype=np.float32),
+            pixels=np.zeros((self.height, self.width, 6), dtype=np.float32),
             images=np.zeros((0, self.height, self.width, 3), dtype=np.uint8),
         )
 
@@ -104,15 +106,17 @@ class RasterRenderer:
         scene.positions[shown:] = data.site_xpos[self._sites]
         scene.rotations[shown:] = data.site_xmat[self._sites]
         appearance.place_floor(self._model, data, self._floor, scene.floor)
-        scene.lights[:, 10:13] = data.light_xpos[self._lights]
-        scene.lights[:, 13:16] = data.light_xdir[self._lights]
+        count = len(self._lights)
+        scene.lights[:count, 10:13] = data.light_xpos[self._lights]
+        scene.lights[:count, 13:16] = data.light_xdir[self._lights]
         if scene.choices[0] >= 0:
             scene.light_axes[:] = appearance.light_axes(data.light_xdir[self._lights[scene.choices[0]]])
-        views = np.zeros((len(ids), 14), dtype=np.float32)
+        views = np.zeros((len(ids), 15), dtype=np.float32)
         views[:, :3] = data.cam_xpos[ids]
         views[:, 3:12] = data.cam_xmat[ids]
         views[:, 12] = self.height / np.tan(np.radians(self._model.cam_fovy[ids]) / 2)
         views[:, 13] = self._model.vis.map.znear * self._model.stat.extent
+        views[:, 14] = 1 / views[:, 12]
         images = np.empty((len(ids), self.height, self.width, 3), dtype=np.uint8)
         draw(scene._replace(cameras=views, images=images))
         return [image.copy() for image in images]

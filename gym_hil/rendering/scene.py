@@ -19,6 +19,7 @@ class Scene(NamedTuple):
         normals: (V, 3) unit vectors, in the frame of their shape.
         triangles: (T, 3) rows of vertices, counter-clockwise seen from outside.
         shape: (T,) the shape of each triangle.
+        surface: (T,) triangles of one number form one smooth surface.
         spans: (S, 4) first and last + 1 vertex, first and last + 1 triangle.
         bounds: (S, 4) centre and radius of a sphere around the shape, m, in its frame.
         colours: (S, 4) RGBA, 0..1.
@@ -38,7 +39,8 @@ class Scene(NamedTuple):
         lights: (L, 16) kind (0 spot, 1 directional, 2 point), cosine of the cutoff, exponent, attenuation 3,
             diffuse RGB, specular strength, position 3, direction 3.
         light_axes: (3, 3) right, up and forward of the shadow map.
-        cameras: (C, 14) position 3, rotation 9 (columns right, up, back), focal length in samples, near distance in m.
+        cameras: (C, 15) position 3, rotation 9 (columns right, up, back), focal length in samples, near distance
+            in m, 1 / focal length.
         world: (V, 3) vertices in the world.
         world_normals: (V, 3) normals in the world.
         screen: (V, 3) x, y in samples and 1/depth.
@@ -51,14 +53,14 @@ class Scene(NamedTuple):
         lit: (V, 6) light on a vertex: RGB irradiance and specular; then diffuse and specular share of the light
             that casts shadows.
         lit_for: (V,) the camera for which `lit` holds.
-        grid: (rows, columns, 6) light on the floor at every few pixels, laid out like `lit`.
-        band: (columns, 6) one row of `grid`.
+        grid: (rows, columns, 7) light on the floor at every few pixels, laid out like `lit`, and the texture's level.
+        band: (columns, 7) one row of `grid`.
         plane: (3) 1/depth of an endless floor as plane[0] + plane[1] x + plane[2] y over samples.
         order: (S) distance of the translucent shapes that are still to be drawn, m.
         corners: (4, 3) scratch of clipping.
-        colour: (3) scratch of shading.
+        colour: (6) scratch of shading.
         no_ids: (0, 0) stands for `ids` where only depth is wanted.
-        pixels: (H, W, 3) colours before rounding, 0..255 and above.
+        pixels: (H, W, 6) colours before rounding: RGB without, and RGB only from, the light that casts shadows.
         images: (C, H, W, 3) the result.
     """
 
@@ -66,6 +68,7 @@ class Scene(NamedTuple):
     normals: Floats
     triangles: Ints
     shape: Ints
+    surface: Ints
     spans: Ints
     bounds: Floats
     colours: Floats
