@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 
@@ -68,5 +69,8 @@ def _measure(*, image_obs: bool, python: str = sys.executable) -> dict[str, floa
     environment = {**os.environ, **ONE_THREAD}
     if python != sys.executable:
         environment.setdefault("MUJOCO_GL", "egl")
-    result = subprocess.run([python, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    # Not from the checkout: `-c` would import the package that lies there instead of the installed one.
+    with tempfile.TemporaryDirectory() as folder:
+        command = [python, "-c", program]
+        result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=folder)
     return json.loads(result.stdout.splitlines()[-1])
