@@ -19,8 +19,7 @@ NO_LIGHT_AMBIENT = 0.3  # measured: what MuJoCo's renderer shows of a model in w
 def floor(model: mujoco.MjModel, geometry: Geometry, geom: int) -> tuple[Floats, Floats, Ints]:
     """Numbers of the floor (23,), its texture at every scale (n, 3), and where each scale starts (levels, 3).
 
-    Args:
-        geom: id of the floor's geom, -1 for none.
+    `geom` is the id of the floor's geom, -1 for none.
     """
     numbers = np.zeros(FLOOR_FIELDS, dtype=np.float32)
     if geom < 0:
@@ -137,7 +136,7 @@ def lights(model: mujoco.MjModel) -> tuple[NDArray[np.intp], Floats, int]:
     ids = np.flatnonzero(model.light_active)
     numbers = np.zeros((len(ids), 16), dtype=np.float32)
     for row, i in zip(numbers, ids, strict=True):
-        row[0] = _light_kind(model, i)
+        row[0] = _light_kind(model, int(i))
         row[1] = np.cos(np.radians(model.light_cutoff[i]))
         row[2] = model.light_exponent[i]
         row[3:6] = model.light_attenuation[i]

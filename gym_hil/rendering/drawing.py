@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
+from gym_hil.rendering.compiling import HALF, ONE, ZERO, Real, entry, fingerprint, helper
+from gym_hil.rendering.filling import fill, fill_clipped, place, to_camera
 from gym_hil.rendering.ground import find_plane, light_floor, mix_light, shade_floor
-from gym_hil.rendering.kernels import (
-    HALF,
-    ONE,
-    ZERO,
-    draw_shadows,
-    entry,
-    fill,
-    fill_clipped,
-    helper,
-    place,
-    to_camera,
-)
+from gym_hil.rendering.scene import Floats, Ints, Scene
 from gym_hil.rendering.shading import FULL, ray, shade, shade_sky
+from gym_hil.rendering.shadows import draw_shadows
 
 NOTHING = -1  # triangle of a sample that shows sky
 FLOOR = -2  # triangle of a sample that shows the floor
-QUARTER = np.float32(0.25)
+QUARTER: Real = np.float32(0.25)
 
 
 @helper
-def project(world, first, last, camera, half_width, half_height, screen):
+def project(
+    world: Floats, first: int, last: int, camera: Floats, half_width: Real, half_height: Real, screen: Floats
+) -> None:
     """Screen x, y and 1/depth of some vertices; 1/depth is -1 behind the near plane."""
     focal, near = camera[12], camera[13]
     for i in range(first, last):
@@ -42,7 +37,7 @@ def project(world, first, last, camera, half_width, half_height, screen):
 
 
 @helper
-def distance(scene, s, camera):
+def distance(scene: Scene, s: int, camera: Floats) -> tuple[Real, Real, Real]:
     """How far the middle of a shape lies right, up and forward of a camera, m."""
     r, b, p = scene.rotations[s], scene.bounds[s], scene.positions[s]
     return to_camera(
@@ -54,7 +49,7 @@ def distance(scene, s, camera):
 
 
 @helper
-def in_view(scene, s, camera, half_width, half_height):
+def in_view(scene: Scene, s: int, camera: Floats, half_width: Real, half_height: Real) -> bool:
     """Whether the sphere around a shape reaches into the camera's view."""
     x, y, z = distance(scene, s, camera)
     radius, focal = scene.bounds[s, 3], camera[12]
@@ -66,7 +61,9 @@ def in_view(scene, s, camera, half_width, half_height):
 
 
 @helper
-def draw_shape(scene, s, camera, half_width, half_height, depth, ids):
+def draw_shape(
+    scene: Scene, s: int, camera: Floats, half_width: Real, half_height: Real, depth: Floats, ids: Ints
+) -> None:
     """Fill the triangles of one shape."""
     world, triangles, spans, screen = scene.world, scene.triangles, scene.spans, scene.screen
     floor = s == scene.choices[1]
@@ -85,7 +82,7 @@ def draw_shape(scene, s, camera, half_width, half_height, depth, ids):
 
 
 @helper
-def clear(scene, camera, half_width, half_height):
+def clear(scene: Scene, camera: Floats, half_width: Real, half_height: Real) -> None:
     """Empty the depth buffer, or fill it with an endless floor up to its edge."""
     depth, ids, plane = scene.depth, scene.ids, scene.plane
     seen = find_plane(scene, camera, half_width, half_height)
@@ -106,11 +103,10 @@ def clear(scene, camera, half_width, half_height):
 
 
 @helper
-def resolve(scene, view, ids, alpha, half_width, half_height):
+def resolve(scene: Scene, view: int, ids: Ints, alpha: Real, half_width: Real, half_height: Real) -> None:
     """Shade every pixel once for each surface among its four samples, average, and lay it over the picture.
 
-    Args:
-        alpha: 1 for the opaque picture, which covers everything; less for a translucent shape.
+    The opaque picture, with an alpha of 1, covers everything; a translucent shape has less.
     """
     pixels, colour, camera = scene.pixels, scene.colour, scene.cameras[view]
     key = max(scene.choices[0], 0)
@@ -183,7 +179,7 @@ def resolve(scene, view, ids, alpha, half_width, half_height):
 
 
 @helper
-def begin_layer(scene):
+def begin_layer(scene: Scene) -> None:
     """Let the opaque picture hide what the next translucent shape has behind it."""
     for i in range(scene.depth.shape[0]):
         for j in range(scene.depth.shape[1]):
@@ -192,7 +188,7 @@ def begin_layer(scene):
 
 
 @helper
-def draw_camera(scene, view):
+def draw_camera(scene: Scene, view: int) -> None:
     """Draw the picture of one camera."""
     camera, order = scene.cameras[view], scene.order
     half_height = np.float32(scene.pixels.shape[0])
@@ -229,18 +225,29 @@ def draw_camera(scene, view):
                 image[i, j, k] = np.uint8(min(max(value, ZERO), FULL))
 
 
-@entry
-def draw(scene):
-    """Draw all cameras of a Scene into scene.images."""
-    place(
-        scene.vertices, scene.normals, scene.spans, scene.positions, scene.rotations, scene.world, scene.world_normals
-    )
-    key = scene.choices[0]
-    if key >= 0:
-        draw_shadows(
-            scene.world, scene.triangles, scene.spans, scene.colours, scene.choices[1], scene.lights[key],
-            scene.light_axes, scene.screen, scene.shadow_map, scene.shadow_frame, scene.no_ids,
+def _compile(sources: int) -> Callable[[Scene], None]:
+    """Make `draw`; `sources` makes numba compile anew when any of the modules it draws from has changed."""
+
+    def draw(scene: Scene) -> None:
+        if sources < 0:
+            return
+        place(
+            scene.vertices, scene.normals, scene.spans, scene.positions, scene.rotations,
+            scene.world, scene.world_normals,
         )  # fmt: skip
-    scene.lit_for[:] = NOTHING
-    for view in range(scene.cameras.shape[0]):
-        draw_camera(scene, view)
+        key = scene.choices[0]
+        if key >= 0:
+            draw_shadows(
+                scene.world, scene.triangles, scene.spans, scene.colours, scene.choices[1], scene.lights[key],
+                scene.light_axes, scene.screen, scene.shadow_map, scene.shadow_frame, scene.no_ids,
+            )  # fmt: skip
+        scene.lit_for[:] = NOTHING
+        for view in range(scene.cameras.shape[0]):
+            draw_camera(scene, view)
+
+    return entry(draw)
+
+
+_COMPILED = ("compiling", "scene", "filling", "lighting", "shadows", "shading", "ground", "drawing")
+
+draw = _compile(fingerprint(*(f"gym_hil.rendering.{name}" for name in _COMPILED)))

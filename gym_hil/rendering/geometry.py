@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -183,8 +185,10 @@ def _corner_angle(corners: NDArray[np.float64], k: int) -> NDArray[np.float64]:
 
 def _floor(model: mujoco.MjModel) -> int:
     planes = [g for g in range(model.ngeom) if model.geom_type[g] == mujoco.mjtGeom.mjGEOM_PLANE]
-    opaque = [g for g in planes if _geom_visible(model, g) and look(model, model.geom_rgba[g], model.geom_matid[g])[0][3] >= 1]
-    return opaque[0] if opaque else -1
+    for g in planes:
+        if _geom_visible(model, g) and look(model, model.geom_rgba[g], int(model.geom_matid[g]))[0][3] >= 1:
+            return g
+    return -1
 
 
 def _geom_visible(model: mujoco.MjModel, g: int) -> bool:
@@ -202,11 +206,14 @@ def _mesh(model: mujoco.MjModel, mesh: int) -> tuple[NDArray[np.float64], Ints]:
 
 def look(model: mujoco.MjModel, rgba: Floats, material: int) -> tuple[Floats, tuple[float, float, float]]:
     """Colour (4,) and (specular, shininess exponent, emission) of something with this rgba and material."""
+    own = material < 0 or not np.array_equal(rgba, DEFAULT_RGBA)
+    colour = np.array(rgba if own else model.mat_rgba[material], dtype=np.float32)
+    if colour[3] < 1:
+        colour[3] = 1 - (1 - colour[3]) ** 2  # measured: MuJoCo lays everything translucent on twice
     if material < 0:
-        return np.array(rgba, dtype=np.float32), (0.5, 64.0, 0.0)
-    colour = model.mat_rgba[material] if np.array_equal(rgba, DEFAULT_RGBA) else rgba
+        return colour, (0.5, 64.0, 0.0)
     gloss = (model.mat_specular[material], 128.0 * model.mat_shininess[material], model.mat_emission[material])
-    return np.array(colour, dtype=np.float32), (float(gloss[0]), float(gloss[1]), float(gloss[2]))
+    return colour, (float(gloss[0]), float(gloss[1]), float(gloss[2]))
 
 
 def _bounding_sphere(points: Floats) -> NDArray[np.float32]:
@@ -216,5 +223,5 @@ def _bounding_sphere(points: Floats) -> NDArray[np.float32]:
     return np.append(centre, np.linalg.norm(points - centre, axis=1).max() + 1e-6).astype(np.float32)
 
 
-def _rows(parts: list[NDArray[np.generic]], width: int, dtype: type) -> NDArray:
+def _rows(parts: Sequence[NDArray[Any]], width: int, dtype: type) -> NDArray[Any]:
     return np.concatenate(parts).astype(dtype) if parts else np.zeros((0, width), dtype=dtype)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import mujoco
@@ -64,22 +65,38 @@ class GLRenderer:
 
 
 def _open(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
-    headless = sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    chosen_here = headless and not os.environ.get("MUJOCO_GL") and "mujoco.gl_context" not in sys.modules
-    if chosen_here:
-        os.environ["MUJOCO_GL"] = "egl"  # MuJoCo would choose GLFW, which needs a display
     frame = model.vis.global_
     frame.offheight = max(frame.offheight, height)
     frame.offwidth = max(frame.offwidth, width)
     try:
-        return mujoco.Renderer(model, height, width)
+        with _headless_backend():
+            return mujoco.Renderer(model, height, width)
     except Exception as error:  # each back end fails in its own way, some with an AttributeError
-        backend = os.environ.get("MUJOCO_GL") or "the default"
+        chosen = os.environ.get("MUJOCO_GL") or "not set"
         raise RenderingError(
-            f"OpenGL does not work here (MUJOCO_GL: {backend}): {error}. On a machine without a display install libegl1 "
-            "and set MUJOCO_GL=egl, or install libosmesa6 and set MUJOCO_GL=osmesa, before mujoco is imported; with a "
-            "display use MUJOCO_GL=glfw. renderer='raster' needs none of them."
+            f"OpenGL does not work here (MUJOCO_GL: {chosen}): {error}. Without a display, install libegl1 and set "
+            "MUJOCO_GL=egl, or install libosmesa6 and set MUJOCO_GL=osmesa, before Python starts; with a display use "
+            "MUJOCO_GL=glfw. renderer='raster' needs none of them."
         ) from error
+
+
+@contextmanager
+def _headless_backend() -> Iterator[None]:
+    """Let MuJoCo use EGL on a Linux without a display, unless `MUJOCO_GL` says what to use.
+
+    MuJoCo chooses its back end when it is imported, which is long before; without the variable it chooses GLFW, which
+    needs a display.
+    """
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if not sys.platform.startswith("linux") or display or os.environ.get("MUJOCO_GL"):
+        yield
+        return
+    from mujoco import egl
+
+    contexts = sys.modules[mujoco.Renderer.__module__].gl_context
+    before = contexts.GLContext
+    contexts.GLContext = egl.GLContext
+    try:
+        yield
     finally:
-        if chosen_here:
-            del os.environ["MUJOCO_GL"]
+        contexts.GLContext = before

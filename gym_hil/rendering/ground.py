@@ -10,17 +10,20 @@ import math
 
 import numpy as np
 
-from gym_hil.rendering.kernels import HALF, ONE, ZERO, helper, illuminate, inlined, shadow_share
+from gym_hil.rendering.compiling import HALF, ONE, ZERO, Real, helper, inlined
+from gym_hil.rendering.lighting import illuminate
+from gym_hil.rendering.scene import Floats, Ints, Scene
 from gym_hil.rendering.shading import FULL, ray, veil
+from gym_hil.rendering.shadows import shadow_share
 
 GRID_BITS = 3
 GRID = 1 << GRID_BITS  # pixels between the points where the light on the floor is computed
-FLOOR_BIAS = np.float32(0.001)  # m
-TWO = np.float32(2.0)
+FLOOR_BIAS: Real = np.float32(0.001)  # m
+TWO: Real = np.float32(2.0)
 
 
 @helper
-def find_plane(scene, camera, half_width, half_height):
+def find_plane(scene: Scene, camera: Floats, half_width: Real, half_height: Real) -> bool:
     """Write `scene.plane`: 1/depth of the floor over samples; zeros where the camera can't see its upper side.
 
     Returns:
@@ -44,7 +47,7 @@ def find_plane(scene, camera, half_width, half_height):
 
 
 @helper
-def light_floor(scene, camera, half_width, half_height):
+def light_floor(scene: Scene, camera: Floats, half_width: Real, half_height: Real) -> None:
     """Compute the light on the floor, and the level of its texture, at every GRID-th pixel."""
     floor, grid, plane = scene.floor, scene.grid, scene.plane
     last = np.float32(max(scene.mips.shape[0] - 1, 0))
@@ -70,7 +73,7 @@ def light_floor(scene, camera, half_width, half_height):
 
 
 @inlined
-def mix_light(scene, i):
+def mix_light(scene: Scene, i: int) -> None:
     """Interpolate the floor's light along one row of pixels into `scene.band`."""
     grid, band = scene.grid, scene.band
     row = i >> GRID_BITS
@@ -81,7 +84,9 @@ def mix_light(scene, i):
 
 
 @inlined
-def along(ax, ay, az, camera, y, half_width, half_height):
+def along(
+    ax: Real, ay: Real, az: Real, camera: Floats, y: Real, half_width: Real, half_height: Real
+) -> tuple[Real, Real]:
     """What a ray gains along a world axis in row y: its value at x = 0 and its growth per sample."""
     right = (ax * camera[3] + ay * camera[6] + az * camera[9]) * camera[14]
     up = (ax * camera[4] + ay * camera[7] + az * camera[10]) * camera[14]
@@ -90,16 +95,30 @@ def along(ax, ay, az, camera, y, half_width, half_height):
 
 
 @helper
-def shade_floor(floor, plane, band, camera, haze, light, axes, shadow_map, frame, texels, mips, key, half_width,
-                half_height, i, first, last, out):  # fmt: skip
+def shade_floor(
+    floor: Floats,
+    plane: Floats,
+    band: Floats,
+    camera: Floats,
+    haze: Floats,
+    light: Floats,
+    axes: Floats,
+    shadow_map: Floats,
+    frame: Floats,
+    texels: Floats,
+    mips: Ints,
+    key: bool,
+    half_width: Real,
+    half_height: Real,
+    i: int,
+    first: int,
+    last: int,
+    out: Floats,
+) -> None:
     """Colours of the floor at the middles of pixels first..last - 1 of row i, where the endless plane can be seen.
 
     As in OpenGL, the texture dims what shines too, and the light that casts shadows is clipped apart from the rest.
-
-    Args:
-        light: the numbers of the light that casts shadows.
-        key: whether there is such a light.
-        out: (W, 6) the row of pixels.
+    `light` is the one that casts shadows, if `key` says so; `out` (W, 6) is the row of pixels.
     """
     y = np.float32(2 * i + 1)
     cx, cy, cz = camera[0], camera[1], camera[2]

@@ -15,7 +15,8 @@ from gym_hil.rendering.ground import GRID
 from gym_hil.rendering.renderer import Image, camera_id, checked_size
 from gym_hil.rendering.scene import Scene
 
-SHADOW_TEXELS = 320  # side of the shadow map, which is fitted to what casts shadows
+SHADOW_TEXELS = 2.5  # per pixel, along the side of the shadow map, which is fitted to what casts shadows
+SHADOW_LIMITS = (64, 1024)  # texels
 
 
 class RasterRenderer:
@@ -49,6 +50,7 @@ class RasterRenderer:
         floor, texels, mips = appearance.floor(model, geometry, self._floor)
         shapes, vertices, samples = len(geometry.spans), len(geometry.vertices), (2 * self.height, 2 * self.width)
         grid = (-(-self.height // GRID) + 1, -(-self.width // GRID) + 1, 7)
+        texels_across = int(np.clip(SHADOW_TEXELS * max(self.height, self.width), *SHADOW_LIMITS))
         return Scene(
             vertices=geometry.vertices,
             normals=geometry.normals,
@@ -79,7 +81,7 @@ class RasterRenderer:
             ids=np.full(samples, -1, dtype=np.int32),
             layer_depth=np.zeros(samples, dtype=np.float32),
             layer_ids=np.full(samples, -1, dtype=np.int32),
-            shadow_map=np.zeros((SHADOW_TEXELS, SHADOW_TEXELS), dtype=np.float32),
+            shadow_map=np.zeros((texels_across, texels_across), dtype=np.float32),
             shadow_frame=np.zeros(3, dtype=np.float32),
             lit=np.zeros((vertices, 6), dtype=np.float32),
             lit_for=np.full(vertices, -1, dtype=np.int32),

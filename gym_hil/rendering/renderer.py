@@ -61,7 +61,7 @@ def camera_id(model: mujoco.MjModel, camera: str | int) -> int:
     """
     if isinstance(camera, str):
         found = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, camera)
-    elif isinstance(camera, numbers.Integral) and 0 <= camera < model.ncam:
+    elif isinstance(camera, (int, np.integer)) and 0 <= camera < model.ncam:
         found = int(camera)
     else:
         found = -1

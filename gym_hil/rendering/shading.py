@@ -10,14 +10,17 @@ import math
 
 import numpy as np
 
-from gym_hil.rendering.kernels import ONE, ZERO, illuminate, inlined, sunlit
+from gym_hil.rendering.compiling import ONE, ZERO, Real, inlined
+from gym_hil.rendering.lighting import illuminate
+from gym_hil.rendering.scene import Floats, Scene
+from gym_hil.rendering.shadows import sunlit
 
-SHADOW_BIAS = np.float32(0.004)  # m; hides the shadow map's texels on the faces that cast it
-FULL = np.float32(255.0)
+SHADOW_BIAS: Real = np.float32(0.004)  # m; hides the shadow map's texels on the faces that cast it
+FULL: Real = np.float32(255.0)
 
 
 @inlined
-def ray(x, y, camera, half_width, half_height):
+def ray(x: Real, y: Real, camera: Floats, half_width: Real, half_height: Real) -> tuple[Real, Real, Real]:
     """Direction of the ray through a sample, of length 1 along the camera's axis."""
     right = (x - half_width) * camera[14]
     up = (half_height - y) * camera[14]
@@ -29,7 +32,7 @@ def ray(x, y, camera, half_width, half_height):
 
 
 @inlined
-def shade(scene, view, t, dx, dy, dz, out):
+def shade(scene: Scene, view: int, t: int, dx: Real, dy: Real, dz: Real, out: Floats) -> None:
     """Colour of triangle t where the ray (dx, dy, dz) from camera `view` meets it, or of its nearest point."""
     world, triangles, lit, lights = scene.world, scene.triangles, scene.lit, scene.lights
     camera = scene.cameras[view]
@@ -81,7 +84,7 @@ def shade(scene, view, t, dx, dy, dz, out):
 
 
 @inlined
-def shade_sky(scene, camera, dx, dy, dz, out):
+def shade_sky(scene: Scene, camera: Floats, dx: Real, dy: Real, dz: Real, out: Floats) -> None:
     """Colour of the sky in one direction, with the haze above the floor's edge."""
     sky, haze, floor = scene.sky, scene.haze, scene.floor
     side = max(abs(dx), abs(dy))
@@ -105,7 +108,7 @@ def shade_sky(scene, camera, dx, dy, dz, out):
 
 
 @inlined
-def veil(share, haze, out):
+def veil(share: Real, haze: Floats, out: Floats) -> None:
     """Blend haze over a colour."""
     for k in range(3):
         out[k] += (FULL * haze[k] - out[k]) * share

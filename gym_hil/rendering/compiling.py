@@ -1,0 +1,43 @@
+"""How the inner loops are compiled, and kept on disk so that the next process need not compile them.
+
+No fast-math: equal states give equal bytes. Nothing compiled here owns memory, so no reference counts are kept; they
+would cost more than the drawing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+Real = Any  # a float32 inside compiled code
+
+ZERO: Real = np.float32(0.0)
+HALF: Real = np.float32(0.5)
+ONE: Real = np.float32(1.0)
+
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+
+helper = njit(**_OPTIONS)
+inlined = njit(forceinline=True, **_OPTIONS)
+
+
+def fingerprint(*modules: str) -> int:
+    """Checksum of the sources of some modules, 0 where there are none; numba itself looks at one module only."""
+    try:
+        return zlib.crc32("".join(inspect.getsource(sys.modules[name]) for name in modules).encode())
+    except OSError:
+        return 0
+
+
+def entry(function: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Compile a function that Python calls, and keep the result on disk where some folder can be written."""
+    try:
+        return njit(cache=True, **_OPTIONS)(function)
+    except RuntimeError:  # numba found no folder for its cache
+        return helper(function)
