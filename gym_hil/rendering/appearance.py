@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -34,22 +36,30 @@ def floor(model: mujoco.MjModel, geometry: Geometry, geom: int) -> tuple[Floats,
     if texture < 0:
         return numbers, np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32)
     texels, mips = mipmaps(_pixels(model, texture))
-    repeats = _texture_repeats(model, geom, material)
+    repeats = texture_repeats(model, geom)
+    numbers[13:15] = np.maximum(model.geom_size[geom, :2], 0.0) * repeats
     numbers[21] = float(max(repeats[0] * mips[0, 1], repeats[1] * mips[0, 2]))
     return numbers, texels, mips
 
 
-def place_floor(model: mujoco.MjModel, data: mujoco.MjData, geom: int, numbers: Floats) -> None:
-    """Write the floor's pose into its numbers: origin, texture axes and normal."""
-    if geom < 0:
-        return
-    axes = data.geom_xmat[geom].reshape(3, 3).T
-    repeats = _texture_repeats(model, geom, int(model.geom_matid[geom]))
+def place_floor(data: mujoco.MjData, geom: int, repeats: NDArray[np.float64], numbers: Floats) -> None:
+    """Write the floor's pose into its numbers: origin, texture axes for `repeats` (2,) per metre, and normal."""
+    axes = data.geom_xmat[geom]
     numbers[1:4] = data.geom_xpos[geom]
-    numbers[4:7] = axes[0] * repeats[0]
-    numbers[7:10] = -axes[1] * repeats[1]
-    numbers[10:13] = axes[2]
-    numbers[13:15] = np.maximum(model.geom_size[geom, :2], 0.0) * repeats
+    numbers[4:7] = axes[0::3] * repeats[0]
+    numbers[7:10] = axes[1::3] * -repeats[1]
+    numbers[10:13] = axes[2::3]
+
+
+def texture_repeats(model: mujoco.MjModel, geom: int) -> NDArray[np.float64]:
+    """Repeats per metre (2,) along a plane's x and y; measured on MuJoCo's renderer: its unit is half a size."""
+    material = int(model.geom_matid[geom]) if geom >= 0 else -1
+    if material < 0:
+        return np.zeros(2)
+    repeat = np.asarray(model.mat_texrepeat[material], dtype=np.float64)
+    half = model.geom_size[geom, :2]
+    uniform = np.full(2, bool(model.mat_texuniform[material])) | (half <= 0)
+    return repeat / np.where(uniform, 2.0, 2.0 * np.where(uniform, 1.0, half))
 
 
 def mipmaps(picture: Floats) -> tuple[Floats, Ints]:
@@ -146,14 +156,16 @@ def lights(model: mujoco.MjModel) -> tuple[NDArray[np.intp], Floats, int]:
     return ids, numbers, casting[0] if casting else -1
 
 
-def light_axes(direction: NDArray[np.float64]) -> Floats:
-    """Right, up and forward (3, 3) of a camera that looks along `direction` (3,)."""
-    forward = direction / max(float(np.linalg.norm(direction)), 1e-9)
-    helper = np.array([1.0, 0.0, 0.0]) if abs(forward[0]) < 0.9 else np.array([0.0, 1.0, 0.0])
-    up = np.cross(helper, forward)
-    up /= np.linalg.norm(up)
-    # right x up points back at the light, so that faces turned to the light run counter-clockwise in the map
-    return np.stack([np.cross(forward, up), -up, forward]).astype(np.float32)
+def light_axes(direction: NDArray[np.float64]) -> list[tuple[float, float, float]]:
+    """Right, up and forward axis (3, 3) of a camera that looks along `direction` (3,)."""
+    x, y, z = direction.tolist()  # plain floats: for nine numbers numpy costs more than it saves
+    length = math.sqrt(x * x + y * y + z * z) or 1.0
+    x, y, z = x / length, y / length, z / length
+    flat = math.hypot(x, y)
+    # looking straight down or up, any direction is as good a right
+    right = (y / flat, -x / flat, 0.0) if flat > 1e-6 else (1.0, 0.0, 0.0)
+    down = (y * right[2] - z * right[1], z * right[0] - x * right[2], x * right[1] - y * right[0])
+    return [right, down, (x, y, z)]
 
 
 def _light_kind(model: mujoco.MjModel, i: int) -> int:
@@ -172,16 +184,6 @@ def _texture_of(model: mujoco.MjModel, material: int) -> int:
         if ids[role] >= 0 and model.tex_type[ids[role]] == mujoco.mjtTexture.mjTEXTURE_2D:
             return int(ids[role])
     return -1
-
-
-def _texture_repeats(model: mujoco.MjModel, geom: int, material: int) -> NDArray[np.float64]:
-    """Repeats per metre (2,) along the plane's x and y; measured on MuJoCo's renderer: its unit is half a size."""
-    if material < 0:
-        return np.zeros(2)
-    repeat = np.asarray(model.mat_texrepeat[material], dtype=np.float64)
-    half = model.geom_size[geom, :2]
-    uniform = np.full(2, bool(model.mat_texuniform[material])) | (half <= 0)
-    return repeat / np.where(uniform, 2.0, 2.0 * np.where(uniform, 1.0, half))
 
 
 def _pixels(model: mujoco.MjModel, texture: int) -> Floats:

@@ -47,6 +47,7 @@ class RasterRenderer:
         self._geoms, self._sites = geometry.geoms, geometry.sites
         self._floor = geometry.floor if geometry.floor_shape < 0 else int(geometry.geoms[geometry.floor_shape])
         self._lights, lights, key = appearance.lights(model)
+        self._repeats = appearance.texture_repeats(model, self._floor)
         floor, texels, mips = appearance.floor(model, geometry, self._floor)
         shapes, vertices, samples = len(geometry.spans), len(geometry.vertices), (2 * self.height, 2 * self.width)
         grid = (-(-self.height // GRID) + 1, -(-self.width // GRID) + 1, 7)
@@ -107,7 +108,8 @@ class RasterRenderer:
         scene.rotations[:shown] = data.geom_xmat[self._geoms]
         scene.positions[shown:] = data.site_xpos[self._sites]
         scene.rotations[shown:] = data.site_xmat[self._sites]
-        appearance.place_floor(self._model, data, self._floor, scene.floor)
+        if self._floor >= 0:
+            appearance.place_floor(data, self._floor, self._repeats, scene.floor)
         count = len(self._lights)
         scene.lights[:count, 10:13] = data.light_xpos[self._lights]
         scene.lights[:count, 13:16] = data.light_xdir[self._lights]
