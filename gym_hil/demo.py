@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any, cast
 
@@ -54,6 +55,11 @@ def run_demo(
     task_env = cast(FrankaGymEnv, env.unwrapped)
     fps = task_env.metadata["render_fps"]
     successes = 0
+    patience = threading.Timer(1.0, print, ["compiling the renderer, once; this takes about a quarter of a minute ..."])
+    patience.start()
+    env.reset()
+    task_env.draw(["front"])
+    patience.cancel()
     with _Video(Path(out), fps) as video:
         for episode in range(episodes):
             env.reset(seed=seed + episode)
