@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gym_hil.rendering.compiling import HALF, ONE, ZERO, Real, entry, fingerprint, helper
+from gym_hil.rendering.compiling import HALF, ONE, ZERO, Real, entry, fingerprint, helper, inlined
 from gym_hil.rendering.filling import fill, fill_clipped, place, to_camera
 from gym_hil.rendering.ground import find_plane, light_floor, mix_light, shade_floor
 from gym_hil.rendering.scene import Floats, Ints, Scene
@@ -102,17 +103,27 @@ def clear(scene: Scene, camera: Floats, half_width: Real, half_height: Real) -> 
                     ids[i, j] = FLOOR
 
 
+@inlined
+def finish_row(image: NDArray[np.uint8], i: int, pixels: Floats) -> None:
+    """Round one row of pixels (W, 6) into the image."""
+    for j in range(image.shape[1]):
+        for k in range(3):
+            image[i, j, k] = np.uint8(min(max(pixels[j, k] + pixels[j, 3 + k] + HALF, ZERO), FULL))
+
+
 @helper
-def resolve(scene: Scene, view: int, ids: Ints, alpha: Real, half_width: Real, half_height: Real) -> None:
+def resolve(scene: Scene, view: int, ids: Ints, alpha: Real, keep: bool, half_width: Real, half_height: Real) -> None:
     """Shade every pixel once for each surface among its four samples, average, and lay it over the picture.
 
     The opaque picture, with an alpha of 1, covers everything; a translucent shape has less.
+    Without `keep` the pixels go straight into the image, which leaves the processor's cache to other things.
     """
     pixels, colour, camera = scene.pixels, scene.colour, scene.cameras[view]
     key = max(scene.choices[0], 0)
     width = pixels.shape[1]
     share = QUARTER * alpha
     for i in range(pixels.shape[0]):
+        row = i if keep else 0
         mixed = False
         j = 0
         while j < width:
@@ -125,8 +136,8 @@ def resolve(scene: Scene, view: int, ids: Ints, alpha: Real, half_width: Real, h
                     continue
                 covered = QUARTER * np.float32((t0 >= 0) + (t1 >= 0) + (t2 >= 0) + (t3 >= 0))
                 for k in range(3):
-                    pixels[i, j, k] *= ONE - alpha * covered
-                    pixels[i, j, 3 + k] *= ONE - covered
+                    pixels[row, j, k] *= ONE - alpha * covered
+                    pixels[row, j, 3 + k] *= ONE - covered
             elif t0 == FLOOR or t1 == FLOOR or t2 == FLOOR or t3 == FLOOR:
                 if not mixed:
                     mix_light(scene, i)
@@ -140,17 +151,17 @@ def resolve(scene: Scene, view: int, ids: Ints, alpha: Real, half_width: Real, h
                 shade_floor(
                     scene.floor, scene.plane, scene.band, camera, scene.haze, scene.lights[key], scene.light_axes,
                     scene.shadow_map, scene.shadow_frame, scene.texels, scene.mips, scene.choices[0] >= 0,
-                    half_width, half_height, i, j, end, pixels[i],
+                    half_width, half_height, i, j, end, pixels[row],
                 )  # fmt: skip
                 if same:
                     j = end
                     continue
                 part = QUARTER * np.float32((t0 == FLOOR) + (t1 == FLOOR) + (t2 == FLOOR) + (t3 == FLOOR))
                 for k in range(6):
-                    pixels[i, j, k] *= part
+                    pixels[row, j, k] *= part
             else:
                 for k in range(6):
-                    pixels[i, j, k] = ZERO
+                    pixels[row, j, k] = ZERO
             last = FLOOR
             k = 0
             while k < 4:
@@ -171,11 +182,13 @@ def resolve(scene: Scene, view: int, ids: Ints, alpha: Real, half_width: Real, h
                         shade_sky(scene, camera, dx, dy, dz, colour)
                 if t >= 0 or (alpha == ONE and t == NOTHING):
                     for c in range(3):
-                        pixels[i, j, c] += colour[c] * weight
+                        pixels[row, j, c] += colour[c] * weight
                         over = colour[3 + c] if alpha < ONE else min(colour[3 + c], FULL - colour[c])
-                        pixels[i, j, 3 + c] += over * weight
+                        pixels[row, j, 3 + c] += over * weight
                 k += 1
             j += 1
+        if not keep:
+            finish_row(scene.images[view], i, pixels[row])
 
 
 @helper
@@ -207,7 +220,7 @@ def draw_camera(scene: Scene, view: int) -> None:
             draw_shape(scene, s, camera, half_width, half_height, scene.depth, scene.ids)
     if scene.plane[0] != ZERO or scene.plane[1] != ZERO or scene.plane[2] != ZERO:
         light_floor(scene, camera, half_width, half_height)
-    resolve(scene, view, scene.ids, ONE, half_width, half_height)
+    resolve(scene, view, scene.ids, ONE, translucent > 0, half_width, half_height)
     for _ in range(translucent):
         farthest = 0
         for s in range(1, order.shape[0]):
@@ -216,13 +229,10 @@ def draw_camera(scene: Scene, view: int) -> None:
         order[farthest] = ZERO
         begin_layer(scene)
         draw_shape(scene, farthest, camera, half_width, half_height, scene.layer_depth, scene.layer_ids)
-        resolve(scene, view, scene.layer_ids, scene.colours[farthest, 3], half_width, half_height)
-    image, pixels = scene.images[view], scene.pixels
-    for i in range(image.shape[0]):
-        for j in range(image.shape[1]):
-            for k in range(3):
-                value = pixels[i, j, k] + pixels[i, j, 3 + k] + HALF
-                image[i, j, k] = np.uint8(min(max(value, ZERO), FULL))
+        resolve(scene, view, scene.layer_ids, scene.colours[farthest, 3], True, half_width, half_height)
+    if translucent > 0:
+        for i in range(scene.pixels.shape[0]):
+            finish_row(scene.images[view], i, scene.pixels[i])
 
 
 def _compile(sources: int) -> Callable[[Scene], None]:

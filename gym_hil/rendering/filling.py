@@ -9,7 +9,7 @@ from gym_hil.rendering.scene import Floats, Ints
 
 FAR_EDGE: Real = np.float32(1e9)
 MAX_COORDINATE: Real = np.float32(1e8)  # samples
-SMALL = 6  # samples
+SMALL = 4  # samples
 FILL_SLACK: Real = np.float32(1e-3)  # samples; lets neighbours overlap by a hair, so that no gap opens between them
 
 

@@ -143,31 +143,36 @@ def shade_floor(
     textured = mips.shape[0] > 0
     level = -1
     start, width, height = 0, 1, 1
+    segment = -1
+    p0 = p1 = p2 = p3 = p4 = p5 = p6 = q0 = q1 = q2 = q3 = q4 = q5 = q6 = ZERO
     for j in range(first, last):
         x = np.float32(2 * j + 1)
         z = ONE / max(w0 + w1 * x, np.float32(1e-3))
-        k = j >> GRID_BITS
+        if j >> GRID_BITS != segment:
+            segment = j >> GRID_BITS
+            p, q = band[segment], band[segment + 1]
+            p0, p1, p2, p3, p4, p5, p6 = p[0], p[1], p[2], p[3], p[4], p[5], p[6] + HALF
+            q0, q1, q2, q3, q4, q5, q6 = q[0] - p0, q[1] - p1, q[2] - p2, q[3] - p3, q[4] - p4, q[5] - p5, q[6] - p[6]
         f = np.float32(j & (GRID - 1)) * (ONE / np.float32(GRID))
-        p0, p1, p2, p3 = band[k, 0], band[k, 1], band[k, 2], band[k, 3]
-        shine = gloss * (p3 + (band[k + 1, 3] - p3) * f)
-        base_red = min(red * (p0 + (band[k + 1, 0] - p0) * f + glow) + shine, ONE)
-        base_green = min(green * (p1 + (band[k + 1, 1] - p1) * f + glow) + shine, ONE)
-        base_blue = min(blue * (p2 + (band[k + 1, 2] - p2) * f + glow) + shine, ONE)
+        shine = gloss * (p3 + q3 * f)
+        base_red = min(red * (p0 + q0 * f + glow) + shine, ONE)
+        base_green = min(green * (p1 + q1 * f + glow) + shine, ONE)
+        base_blue = min(blue * (p2 + q2 * f + glow) + shine, ONE)
         over_red = over_green = over_blue = ZERO
-        diffuse = band[k, 4] + (band[k + 1, 4] - band[k, 4]) * f
+        diffuse = p4 + q4 * f
         if key and diffuse > ZERO:
             share = shadow_share(
                 a_base + z * (a0 + a1 * x), b_base + z * (b0 + b1 * x), d_base + z * (d0 + d1 * x),
                 FLOOR_BIAS, directional, shadow_map, frame0, frame1, frame2,
             )  # fmt: skip
             if share > ZERO:
-                shine = gloss * (band[k, 5] + (band[k + 1, 5] - band[k, 5]) * f)
+                shine = gloss * (p5 + q5 * f)
                 over_red = share * min(red * diffuse * key_red + shine, ONE)
                 over_green = share * min(green * diffuse * key_green + shine, ONE)
                 over_blue = share * min(blue * diffuse * key_blue + shine, ONE)
         part_red = part_green = part_blue = FULL
         if textured:
-            wanted = int(band[k, 6] + (band[k + 1, 6] - band[k, 6]) * f + HALF)
+            wanted = int(p6 + q6 * f)
             if wanted != level:
                 level = wanted
                 start, width, height = mips[level, 0], mips[level, 1], mips[level, 2]
@@ -182,17 +187,17 @@ def shade_floor(
             above = min(below, height) - 1 if below > 0 else height - 1
             right = right if right < width else 0
             below = below if below < height else 0
-            p = np.uint64(start + above * width)
-            q = np.uint64(start + below * width)
+            high = np.uint64(start + above * width)
+            deep = np.uint64(start + below * width)
             n, m = np.uint64(left), np.uint64(right)
-            top = texels[p + n, 0] + (texels[p + m, 0] - texels[p + n, 0]) * fu
-            low = texels[q + n, 0] + (texels[q + m, 0] - texels[q + n, 0]) * fu
+            top = texels[high + n, 0] + (texels[high + m, 0] - texels[high + n, 0]) * fu
+            low = texels[deep + n, 0] + (texels[deep + m, 0] - texels[deep + n, 0]) * fu
             part_red = FULL * (top + (low - top) * fv)
-            top = texels[p + n, 1] + (texels[p + m, 1] - texels[p + n, 1]) * fu
-            low = texels[q + n, 1] + (texels[q + m, 1] - texels[q + n, 1]) * fu
+            top = texels[high + n, 1] + (texels[high + m, 1] - texels[high + n, 1]) * fu
+            low = texels[deep + n, 1] + (texels[deep + m, 1] - texels[deep + n, 1]) * fu
             part_green = FULL * (top + (low - top) * fv)
-            top = texels[p + n, 2] + (texels[p + m, 2] - texels[p + n, 2]) * fu
-            low = texels[q + n, 2] + (texels[q + m, 2] - texels[q + n, 2]) * fu
+            top = texels[high + n, 2] + (texels[high + m, 2] - texels[high + n, 2]) * fu
+            low = texels[deep + n, 2] + (texels[deep + m, 2] - texels[deep + n, 2]) * fu
             part_blue = FULL * (top + (low - top) * fv)
         out[j, 0] = part_red * base_red
         out[j, 1] = part_green * base_green
