@@ -50,7 +50,9 @@ def add_gripper(spec: mujoco.MjSpec, flange: mujoco.MjsBody) -> None:
         add_visual(hand, shell)
     palm = hand.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, pos=(0, 0, 0.052), size=(0.030, 0.036, 0.043))
     set_contact(palm, OBJECTS | FLOOR)
-    hand.add_site(name=TCP_SITE, pos=(0, 0, PINCH_DISTANCE), quat=(0, 0, 0, 1), group=4)
+    # The turn is the body's, not the site's: before MuJoCo 3.15 a turned site's rotation actuators pull the wrong way.
+    tool = hand.add_body(name=TCP_SITE, pos=(0, 0, PINCH_DISTANCE), quat=(0, 0, 0, 1))
+    tool.add_site(name=TCP_SITE, group=4)
     for name, side in zip(JOINTS, (-1, 1), strict=True):
         _add_finger(hand, name, side)
 

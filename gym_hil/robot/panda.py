@@ -93,6 +93,12 @@ BASE_SHELLS = (
     Shell("base_socket", "dark", (-0.088, 0.078, 0.044), _TURN_X),
     Shell("seam", "grey", (0.0, 0.0, 0.141)),
 )
+# Mass (kg), centre of mass (m) and inertia (kg m^2), as in `Link`.
+BASE_INERTIAL = (
+    0.629769,
+    (-0.041018, -0.00014, 0.049974),
+    (0.00315, 0.00388, 0.004285, 8.2904e-7, 0.00015, 8.2299e-6),
+)
 BASE_CAPSULES = (Capsule((-0.085, 0.0, 0.06), (-0.05, 0.0, 0.06), 0.06), Capsule((0, 0, 0.055), (0, 0, 0.085), 0.055))
 
 LINKS = (
@@ -191,6 +197,7 @@ def add_panda(spec: mujoco.MjSpec, home: ArrayLike, posture_stiffness: float) ->
         add_mesh(spec, name, mesh)
 
     body = spec.worldbody.add_body(name="link0")
+    body.mass, body.ipos, body.fullinertia, body.explicitinertial = *BASE_INERTIAL, True
     _dress(body, BASE_SHELLS, BASE_CAPSULES)
     for number, (link, rest) in enumerate(zip(LINKS, np.asarray(home, float), strict=True), start=1):
         # The model's own zero is home, so that any program which opens it finds the arm there.
