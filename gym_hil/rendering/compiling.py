@@ -10,11 +10,12 @@ import inspect
 import sys
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 from numba import njit
 
+P = ParamSpec("P")
 Real = Any  # a float32 inside compiled code
 
 ZERO: Real = np.float32(0.0)
@@ -35,7 +36,7 @@ def fingerprint(*modules: str) -> int:
         return 0
 
 
-def entry(function: Callable[[Any], None]) -> Callable[[Any], None]:
+def entry(function: Callable[P, None]) -> Callable[P, None]:
     """Compile a function that Python calls, and keep the result on disk where some folder can be written."""
     try:
         return njit(cache=True, **_OPTIONS)(function)

@@ -1,4 +1,4 @@
-"""Compiled: one call that draws every camera of a scene, from vertices to bytes."""
+"""Compiled: from vertices to bytes; one call for what all cameras share, and one for each camera."""
 
 from __future__ import annotations
 
@@ -235,10 +235,14 @@ def draw_camera(scene: Scene, view: int) -> None:
             finish_row(scene.images[view], i, scene.pixels[i])
 
 
-def _compile(sources: int) -> Callable[[Scene], None]:
-    """Make `draw`; `sources` makes numba compile anew when any of the modules it draws from has changed."""
+def _compile(sources: int) -> tuple[Callable[[Scene], None], Callable[[Scene, int], None]]:
+    """Make `begin` and `draw`; `sources` makes numba compile anew when any of the modules they use has changed.
 
-    def draw(scene: Scene) -> None:
+    They are two because the compiler makes slower code of one that does both.
+    """
+
+    def begin(scene: Scene) -> None:
+        """Place what all cameras share: vertices and shadows."""
         if sources < 0:
             return
         place(
@@ -252,12 +256,15 @@ def _compile(sources: int) -> Callable[[Scene], None]:
                 scene.light_axes, scene.screen, scene.shadow_map, scene.shadow_frame, scene.no_ids,
             )  # fmt: skip
         scene.lit_for[:] = NOTHING
-        for view in range(scene.cameras.shape[0]):
+
+    def draw(scene: Scene, view: int) -> None:
+        """Draw what one camera sees into its image."""
+        if sources >= 0:
             draw_camera(scene, view)
 
-    return entry(draw)
+    return entry(begin), entry(draw)
 
 
 _COMPILED = ("compiling", "scene", "filling", "lighting", "shadows", "shading", "ground", "drawing")
 
-draw = _compile(fingerprint(*(f"gym_hil.rendering.{name}" for name in _COMPILED)))
+begin, draw = _compile(fingerprint(*(f"gym_hil.rendering.{name}" for name in _COMPILED)))

@@ -67,10 +67,13 @@ def fill(
             row = first_row + i
             f0, f1, f2, here = e0, e1, e2, w
             for column in range(first_column, last_column + 1):
-                if f0 >= ZERO and f1 >= ZERO and f2 >= ZERO and here > depth[row, column]:
-                    depth[row, column] = here
-                    if keep_ids:
-                        ids[row, column] = triangle
+                # no branches: which samples are inside is as good as random to the processor
+                there = depth[row, column]
+                nearer = (min(f0, f1, f2) >= ZERO) & (here > there)
+                depth[row, column] = here if nearer else there
+                if keep_ids:
+                    old = ids[row, column]
+                    ids[row, column] = triangle if nearer else old
                 f0 += uy
                 f1 += vy
                 f2 += ty

@@ -6,8 +6,10 @@ import math
 
 import numpy as np
 
-from gym_hil.rendering.compiling import ONE, ZERO, Real, helper, inlined
+from gym_hil.rendering.compiling import HALF, ONE, ZERO, Real, helper, inlined
 from gym_hil.rendering.scene import Floats
+
+DARK: Real = np.float32(8.0)  # e to the power of minus this is less than one step of a byte
 
 
 @helper
@@ -60,10 +62,14 @@ def illuminate(
             lz *= scale
             if nx * lx + ny * ly + nz * lz <= ZERO:
                 continue
-            strength /= light[3] + distance * (light[4] + distance * light[5])
+            fading = light[3] + distance * (light[4] + distance * light[5])
+            if fading != ONE:
+                strength /= max(fading, np.float32(1e-6))
             if light[0] == ZERO:
                 axis = -(lx * light[13] + ly * light[14] + lz * light[15])
                 if axis < light[1] or axis <= ZERO:
+                    continue
+                if light[2] * (ONE - axis) > DARK:
                     continue
                 strength *= power(min(axis, ONE), light[2])
         diffuse = nx * lx + ny * ly + nz * lz
@@ -85,18 +91,22 @@ def illuminate(
 
 @inlined
 def glint(nx: Real, ny: Real, nz: Real, hx: Real, hy: Real, hz: Real, shininess: Real) -> Real:
-    """Blinn's specular term for an unnormalised half vector."""
+    """Blinn's specular term for an unnormalised half vector, and 0 where that is too dark to see."""
+    along = nx * hx + ny * hy + nz * hz
     length = math.sqrt(hx * hx + hy * hy + hz * hz)
-    if length < np.float32(1e-6):
+    if along <= ZERO or shininess * (length - along) > DARK * length:
         return ZERO
-    return power(min(max((nx * hx + ny * hy + nz * hz) / length, ZERO), ONE), shininess)
+    return power(min(along / length, ONE), shininess)
 
 
 @inlined
 def power(base: Real, exponent: Real) -> Real:
-    """Power of a base in 0..1, and 0 where that is too dark to see."""
-    if exponent * (ONE - base) > np.float32(8.0):
-        return ZERO
-    if base <= ZERO:
-        return ONE if exponent <= ZERO else ZERO
-    return math.exp(exponent * math.log(base))
+    """Raise a base in 0..1 to the nearest whole power: products are the same on every machine, logarithms are not."""
+    n = int(exponent + HALF)
+    result = ONE
+    while n > 0:
+        if n & 1:
+            result *= base
+        base *= base
+        n >>= 1
+    return result

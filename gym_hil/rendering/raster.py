@@ -9,13 +9,13 @@ import numpy as np
 
 from gym_hil.errors import RenderingError
 from gym_hil.rendering import appearance
-from gym_hil.rendering.drawing import draw
+from gym_hil.rendering.drawing import begin, draw
 from gym_hil.rendering.geometry import extract
 from gym_hil.rendering.ground import GRID
 from gym_hil.rendering.renderer import Image, camera_id, checked_size
 from gym_hil.rendering.scene import Scene
 
-SHADOW_TEXELS = 2.5  # per pixel, along the side of the shadow map, which is fitted to what casts shadows
+SHADOW_TEXELS = 2  # per pixel, along the side of the shadow map, which is fitted to what casts shadows
 SHADOW_LIMITS = (64, 1024)  # texels
 
 
@@ -122,7 +122,10 @@ class RasterRenderer:
         views[:, 13] = self._model.vis.map.znear * self._model.stat.extent
         views[:, 14] = 1 / views[:, 12]
         images = np.empty((len(ids), self.height, self.width, 3), dtype=np.uint8)
-        draw(scene._replace(cameras=views, images=images))
+        scene = scene._replace(cameras=views, images=images)
+        begin(scene)
+        for view in range(len(ids)):
+            draw(scene, view)
         return [image.copy() for image in images]
 
     def close(self) -> None:
