@@ -32,8 +32,8 @@ def test_demo_leaves_a_video_in_which_both_have_acted(
 ) -> None:
     out = tmp_path / "new folder" / f"demo.{suffix}"
     assert main(["demo", "--episodes", "1", "--out", str(out)]) == 0
-    printed = capsys.readouterr().out
-    steps, by_person = (int(word) for word in printed.split("\n")[0].split() if word.isdigit())
+    told = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("episode 1:"))
+    steps, by_person = (int(word) for word in told.removeprefix("episode 1:").split() if word.isdigit())
     assert 0 < by_person < steps
     frames = imageio.mimread(out, memtest=False)
     assert len(frames) >= steps
