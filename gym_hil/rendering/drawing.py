@@ -17,6 +17,7 @@ from gym_hil.rendering.shadows import draw_shadows
 
 NOTHING = -1  # triangle of a sample that shows sky
 FLOOR = -2  # triangle of a sample that shows the floor
+TWO: Real = np.float32(2.0)
 QUARTER: Real = np.float32(0.25)
 
 
@@ -120,12 +121,12 @@ def resolve(scene: Scene, view: int, ids: Ints, alpha: Real, keep: bool, half_wi
     """
     pixels, colour, camera = scene.pixels, scene.colour, scene.cameras[view]
     key = max(scene.choices[0], 0)
-    width = pixels.shape[1]
+    width = scene.window[3]
     share = QUARTER * alpha
-    for i in range(pixels.shape[0]):
+    for i in range(scene.window[0], scene.window[1]):
         row = i if keep else 0
         mixed = False
-        j = 0
+        j = scene.window[2]
         while j < width:
             t0, t1 = ids[2 * i, 2 * j], ids[2 * i, 2 * j + 1]
             t2, t3 = ids[2 * i + 1, 2 * j], ids[2 * i + 1, 2 * j + 1]
@@ -181,21 +182,42 @@ def resolve(scene: Scene, view: int, ids: Ints, alpha: Real, keep: bool, half_wi
                     elif t == NOTHING:
                         shade_sky(scene, camera, dx, dy, dz, colour)
                 if t >= 0 or (alpha == ONE and t == NOTHING):
-                    for c in range(3):
+                    for c in range(6):
                         pixels[row, j, c] += colour[c] * weight
-                        over = colour[3 + c] if alpha < ONE else min(colour[3 + c], FULL - colour[c])
-                        pixels[row, j, 3 + c] += over * weight
                 k += 1
             j += 1
         if not keep:
             finish_row(scene.images[view], i, pixels[row])
 
 
+@inlined
+def whole_window(scene: Scene) -> None:
+    """Let `resolve` look at all pixels."""
+    window = scene.window
+    window[0] = window[2] = 0
+    window[1] = scene.pixels.shape[0]
+    window[3] = scene.pixels.shape[1]
+
+
 @helper
-def begin_layer(scene: Scene) -> None:
-    """Let the opaque picture hide what the next translucent shape has behind it."""
-    for i in range(scene.depth.shape[0]):
-        for j in range(scene.depth.shape[1]):
+def begin_layer(scene: Scene, s: int, camera: Floats, half_width: Real, half_height: Real) -> None:
+    """Find the pixels that a translucent shape may cover, and let the opaque picture hide what lies behind it."""
+    whole_window(scene)
+    window = scene.window
+    x, y, z = distance(scene, s, camera)
+    radius = scene.bounds[s, 3]
+    nearest = z - radius
+    if nearest > camera[13]:
+        # no point of the sphere is farther from the middle on the screen than this
+        reach = camera[12] * radius / nearest * (ONE + max(abs(x), abs(y)) / z) + ONE
+        x = half_width + camera[12] * x / z
+        y = half_height - camera[12] * y / z
+        window[0] = int(min(max(y - reach, ZERO), TWO * half_height)) // 2
+        window[1] = (int(min(max(y + reach, ZERO), TWO * half_height)) + 1) // 2
+        window[2] = int(min(max(x - reach, ZERO), TWO * half_width)) // 2
+        window[3] = (int(min(max(x + reach, ZERO), TWO * half_width)) + 1) // 2
+    for i in range(2 * window[0], 2 * window[1]):
+        for j in range(2 * window[2], 2 * window[3]):
             scene.layer_depth[i, j] = scene.depth[i, j]
             scene.layer_ids[i, j] = NOTHING
 
@@ -220,6 +242,7 @@ def draw_camera(scene: Scene, view: int) -> None:
             draw_shape(scene, s, camera, half_width, half_height, scene.depth, scene.ids)
     if scene.plane[0] != ZERO or scene.plane[1] != ZERO or scene.plane[2] != ZERO:
         light_floor(scene, camera, half_width, half_height)
+    whole_window(scene)
     resolve(scene, view, scene.ids, ONE, translucent > 0, half_width, half_height)
     for _ in range(translucent):
         farthest = 0
@@ -227,7 +250,7 @@ def draw_camera(scene: Scene, view: int) -> None:
             if order[s] > order[farthest]:
                 farthest = s
         order[farthest] = ZERO
-        begin_layer(scene)
+        begin_layer(scene, farthest, camera, half_width, half_height)
         draw_shape(scene, farthest, camera, half_width, half_height, scene.layer_depth, scene.layer_ids)
         resolve(scene, view, scene.layer_ids, scene.colours[farthest, 3], True, half_width, half_height)
     if translucent > 0:

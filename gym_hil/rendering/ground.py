@@ -180,7 +180,7 @@ def shade_floor(
             v = v_base + z * (v0 + v1 * x)
             u = (u - np.floor(u)) * np.float32(width) + HALF
             v = (v - np.floor(v)) * np.float32(height) + HALF
-            right, below = int(u), int(v)
+            right, below = max(int(u), 0), max(int(v), 0)
             fu, fv = u - np.float32(right), v - np.float32(below)
             # a difference that rounds up to 1 lands on the texel after the last; it wraps around like the first
             left = min(right, width) - 1 if right > 0 else width - 1

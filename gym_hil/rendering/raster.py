@@ -90,6 +90,7 @@ class RasterRenderer:
             band=np.zeros(grid[1:], dtype=np.float32),
             plane=np.zeros(3, dtype=np.float32),
             order=np.zeros(shapes, dtype=np.float32),
+            window=np.zeros(4, dtype=np.int32),
             corners=np.zeros((4, 3), dtype=np.float32),
             colour=np.zeros(6, dtype=np.float32),
             no_ids=np.zeros((0, 0), dtype=np.int32),

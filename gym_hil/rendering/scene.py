@@ -57,6 +57,7 @@ class Scene(NamedTuple):
         band: (columns, 7) one row of `grid`.
         plane: (3) 1/depth of an endless floor as plane[0] + plane[1] x + plane[2] y over samples.
         order: (S) distance of the translucent shapes that are still to be drawn, m.
+        window: (4) first and last + 1 row, first and last + 1 column of the pixels that are being shaded.
         corners: (4, 3) scratch of clipping.
         colour: (6) scratch of shading.
         no_ids: (0, 0) stands for `ids` where only depth is wanted.
@@ -101,6 +102,7 @@ class Scene(NamedTuple):
     band: Floats
     plane: Floats
     order: Floats
+    window: Ints
     corners: Floats
     colour: Floats
     no_ids: Ints

@@ -80,7 +80,7 @@ def shade(scene: Scene, view: int, t: int, dx: Real, dy: Real, dz: Real, out: Fl
         shine = scene.gloss[s, 0] * (first * lit[a, 5] + u * lit[b, 5] + v * lit[c, 5])
         for k in range(3):
             bright = scene.colours[s, k] * key_diffuse * lights[key, 6 + k] + shine
-            out[3 + k] = FULL * share * min(bright, ONE)
+            out[3 + k] = min(FULL * share * bright, FULL - out[k])
 
 
 @inlined
@@ -94,7 +94,7 @@ def shade_sky(scene: Scene, camera: Floats, dx: Real, dy: Real, dz: Real, out: F
         where = np.float32(256.0) - np.float32(64.0) * side / dz
     else:
         where = -np.float32(64.0) * side / min(dz, np.float32(-1e-9))
-    i = min(int(where), 255)
+    i = min(max(int(where), 0), 255)
     f = where - np.float32(i)
     for k in range(3):
         out[k] = FULL * (sky[i, k] + (sky[i + 1, k] - sky[i, k]) * f)
