@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from gym_hil.errors import RenderingError
 from gym_hil.rendering import appearance
@@ -104,6 +105,19 @@ class RasterRenderer:
         if scene is None:
             raise RenderingError("This renderer is closed; make a new one.")
         ids = [camera_id(self._model, camera) for camera in cameras]
+        views = np.zeros((len(ids), 15), dtype=np.float32)
+        # a simulation that has blown up is for others to report
+        with np.errstate(invalid="ignore", over="ignore"):
+            self._pose(scene, data, ids, views)
+        images = np.empty((len(ids), self.height, self.width, 3), dtype=np.uint8)
+        scene = scene._replace(cameras=views, images=images)
+        begin(scene)
+        for view in range(len(ids)):
+            draw(scene, view)
+        return [image.copy() for image in images]
+
+    def _pose(self, scene: Scene, data: mujoco.MjData, cameras: list[int], views: NDArray[np.float32]) -> None:
+        """Write where everything is into the scene, and the cameras into `views` (C, 15)."""
         shown = len(self._geoms)
         scene.positions[:shown] = data.geom_xpos[self._geoms]
         scene.rotations[:shown] = data.geom_xmat[self._geoms]
@@ -116,18 +130,11 @@ class RasterRenderer:
         scene.lights[:count, 13:16] = data.light_xdir[self._lights]
         if scene.choices[0] >= 0:
             scene.light_axes[:] = appearance.light_axes(data.light_xdir[self._lights[scene.choices[0]]])
-        views = np.zeros((len(ids), 15), dtype=np.float32)
-        views[:, :3] = data.cam_xpos[ids]
-        views[:, 3:12] = data.cam_xmat[ids]
-        views[:, 12] = self.height / np.tan(np.radians(self._model.cam_fovy[ids]) / 2)
+        views[:, :3] = data.cam_xpos[cameras]
+        views[:, 3:12] = data.cam_xmat[cameras]
+        views[:, 12] = self.height / np.tan(np.radians(self._model.cam_fovy[cameras]) / 2)
         views[:, 13] = self._model.vis.map.znear * self._model.stat.extent
         views[:, 14] = 1 / views[:, 12]
-        images = np.empty((len(ids), self.height, self.width, 3), dtype=np.uint8)
-        scene = scene._replace(cameras=views, images=images)
-        begin(scene)
-        for view in range(len(ids)):
-            draw(scene, view)
-        return [image.copy() for image in images]
 
     def close(self) -> None:
         """Free the buffers. Closing twice is allowed."""

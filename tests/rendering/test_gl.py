@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from gym_hil.rendering import make_renderer
+from tests.rendering.scenes import FLOOR, load
+
+DRAW = """
+import mujoco
+from gym_hil.errors import RenderingError
+from gym_hil.rendering import make_renderer
+model = mujoco.MjModel.from_xml_string('<mujoco><worldbody><camera name="eye"/></worldbody></mujoco>')
+renderer = make_renderer("gl", model, 8, 8)
+try:
+    renderer.render(mujoco.MjData(model), ["eye"])
+except RenderingError as error:
+    print(error)
+"""
+
+
+@pytest.mark.gl
+@pytest.mark.usefixtures("opengl")
+def test_pictures_may_be_larger_than_the_models_offscreen_buffer():
+    model, data = load(FLOOR)
+    renderer = make_renderer("gl", model, 500, 700)
+    picture = renderer.render(data, ["eye"])[0]
+    renderer.close()
+    assert picture.shape == (500, 700, 3)
+    assert picture.mean() > 200
+
+
+@pytest.mark.gl
+@pytest.mark.usefixtures("opengl")
+def test_the_caller_owns_the_pictures():
+    model, data = load(FLOOR)
+    renderer = make_renderer("gl", model, 8, 8)
+    first, second = renderer.render(data, ["eye", "eye"])
+    first[:] = 7
+    renderer.close()
+    assert np.array_equal(np.unique(second), [255])
+
+
+@pytest.mark.gl
+@pytest.mark.usefixtures("opengl")
+def test_a_renderer_that_nobody_closes_says_nothing_at_the_end():
+    done = subprocess.run([sys.executable, "-c", DRAW], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_machine_without_opengl_is_told_what_to_do():
+    environment = {**os.environ, "MUJOCO_GL": "glfw"}
+    environment.pop("DISPLAY", None)
+    environment.pop("WAYLAND_DISPLAY", None)
+    done = subprocess.run([sys.executable, "-c", DRAW], capture_output=True, text=True, check=True, env=environment)
+    for hint in ("libegl1", "MUJOCO_GL=egl", "libosmesa6", "MUJOCO_GL=osmesa", "renderer='raster'"):
+        assert hint in done.stdout
