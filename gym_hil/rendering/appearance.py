@@ -19,13 +19,13 @@ NO_LIGHT_AMBIENT = 0.3  # measured: what MuJoCo's renderer shows of a model in w
 
 
 def floor(model: mujoco.MjModel, geometry: Geometry, geom: int) -> tuple[Floats, Floats, Ints]:
-    """Numbers of the floor (23,), its texture at every scale (n, 3), and where each scale starts (levels, 3).
+    """Numbers of the floor (23,), its texture at every scale (n, 4), and where each scale starts (levels, 3).
 
     `geom` is the id of the floor's geom, -1 for none.
     """
     numbers = np.zeros(FLOOR_FIELDS, dtype=np.float32)
     if geom < 0:
-        return numbers, np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32)
+        return numbers, np.zeros((0, 4), np.float32), np.zeros((0, 3), np.int32)
     material = int(model.geom_matid[geom])
     rgba, gloss = look(model, model.geom_rgba[geom], material)
     numbers[0] = 1 if geometry.floor_shape < 0 else 2
@@ -34,7 +34,7 @@ def floor(model: mujoco.MjModel, geometry: Geometry, geom: int) -> tuple[Floats,
     numbers[22] = model.vis.map.zfar * model.stat.extent / np.sqrt(2)  # measured: where MuJoCo ends an endless plane
     texture = _texture_of(model, material)
     if texture < 0:
-        return numbers, np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32)
+        return numbers, np.zeros((0, 4), np.float32), np.zeros((0, 3), np.int32)
     texels, mips = mipmaps(_pixels(model, texture))
     repeats = texture_repeats(model, geom)
     numbers[13:15] = np.maximum(model.geom_size[geom, :2], 0.0) * repeats
@@ -69,23 +69,23 @@ def mipmaps(picture: Floats) -> tuple[Floats, Ints]:
         picture: (height, width, 3).
 
     Returns:
-        All scales as rows (n, 3), and (levels, 3) first row, width and height of each.
+        All scales as rows (n, 4), and (levels, 3) first row, width and height of each. A scale is stored with a border
+        of one texel that repeats its other side. The fourth number of a texel is 1 where it, its right, its lower and
+        its lower right neighbour are the same.
     """
     levels = [picture]
     while max(levels[-1].shape[:2]) > 1:
-        last = levels[-1]
-        for axis in (0, 1):
-            if last.shape[axis] > 1:
-                half = last.shape[axis] // 2
-                index = (np.arange(half + 1) * last.shape[axis]) // half
-                sums = np.add.reduceat(last, index[:-1], axis=axis)
-                shape = [1, 1, 1]
-                shape[axis] = half
-                last = sums / np.diff(index).reshape(shape).astype(np.float32)
-        levels.append(last.astype(np.float32))
-    starts = np.cumsum([0] + [level.shape[0] * level.shape[1] for level in levels[:-1]])
-    mips = [(start, level.shape[1], level.shape[0]) for start, level in zip(starts, levels, strict=True)]
-    return np.concatenate([level.reshape(-1, 3) for level in levels]), np.array(mips, dtype=np.int32)
+        levels.append(_halved(_halved(levels[-1], 0), 1).astype(np.float32))
+    rows, mips, start = [], [], 0
+    for level in levels:
+        bordered = np.pad(level, ((1, 1), (1, 1), (0, 0)), mode="wrap")
+        same = np.zeros((*bordered.shape[:2], 1), dtype=np.float32)
+        block = [bordered[i : i - 1 or None, j : j - 1 or None] for i in (0, 1) for j in (0, 1)]
+        same[:-1, :-1, 0] = np.all([(block[0] == other).all(axis=2) for other in block[1:]], axis=0)
+        rows.append(np.concatenate([bordered, same], axis=2).reshape(-1, 4))
+        mips.append((start, level.shape[1], level.shape[0]))
+        start += len(rows[-1])
+    return np.concatenate(rows), np.array(mips, dtype=np.int32)
 
 
 def sky(model: mujoco.MjModel) -> Floats:
@@ -166,6 +166,17 @@ def light_axes(direction: NDArray[np.float64]) -> list[tuple[float, float, float
     right = (y / flat, -x / flat, 0.0) if flat > 1e-6 else (1.0, 0.0, 0.0)
     down = (y * right[2] - z * right[1], z * right[0] - x * right[2], x * right[1] - y * right[0])
     return [right, down, (x, y, z)]
+
+
+def _halved(picture: Floats, axis: int) -> Floats:
+    """Average neighbours along one axis; of an odd number, some are averaged by three."""
+    if picture.shape[axis] == 1:
+        return picture
+    half = picture.shape[axis] // 2
+    index = (np.arange(half + 1) * picture.shape[axis]) // half
+    shape = [1, 1, 1]
+    shape[axis] = half
+    return np.add.reduceat(picture, index[:-1], axis=axis) / np.diff(index).reshape(shape).astype(np.float32)
 
 
 def _light_kind(model: mujoco.MjModel, i: int) -> int:

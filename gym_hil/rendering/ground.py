@@ -170,7 +170,7 @@ def shade_floor(
                 over_red = share * min(red * diffuse * key_red + shine, ONE)
                 over_green = share * min(green * diffuse * key_green + shine, ONE)
                 over_blue = share * min(blue * diffuse * key_blue + shine, ONE)
-        part_red = part_green = part_blue = FULL
+        part_red = part_green = part_blue = ONE
         if textured:
             wanted = int(p6 + q6 * f)
             if wanted != level:
@@ -180,31 +180,33 @@ def shade_floor(
             v = v_base + z * (v0 + v1 * x)
             u = (u - np.floor(u)) * np.float32(width) + HALF
             v = (v - np.floor(v)) * np.float32(height) + HALF
-            right, below = max(int(u), 0), max(int(v), 0)
-            fu, fv = u - np.float32(right), v - np.float32(below)
-            # a difference that rounds up to 1 lands on the texel after the last; it wraps around like the first
-            left = min(right, width) - 1 if right > 0 else width - 1
-            above = min(below, height) - 1 if below > 0 else height - 1
-            right = right if right < width else 0
-            below = below if below < height else 0
-            high = np.uint64(start + above * width)
-            deep = np.uint64(start + below * width)
-            n, m = np.uint64(left), np.uint64(right)
-            top = texels[high + n, 0] + (texels[high + m, 0] - texels[high + n, 0]) * fu
-            low = texels[deep + n, 0] + (texels[deep + m, 0] - texels[deep + n, 0]) * fu
-            part_red = FULL * (top + (low - top) * fv)
-            top = texels[high + n, 1] + (texels[high + m, 1] - texels[high + n, 1]) * fu
-            low = texels[deep + n, 1] + (texels[deep + m, 1] - texels[deep + n, 1]) * fu
-            part_green = FULL * (top + (low - top) * fv)
-            top = texels[high + n, 2] + (texels[high + m, 2] - texels[high + n, 2]) * fu
-            low = texels[deep + n, 2] + (texels[deep + m, 2] - texels[deep + n, 2]) * fu
-            part_blue = FULL * (top + (low - top) * fv)
-        out[j, 0] = part_red * base_red
-        out[j, 1] = part_green * base_green
-        out[j, 2] = part_blue * base_blue
-        out[j, 3] = min(part_red * over_red, FULL - part_red * base_red)
-        out[j, 4] = min(part_green * over_green, FULL - part_green * base_green)
-        out[j, 5] = min(part_blue * over_blue, FULL - part_blue * base_blue)
+            # the texture has a border, so that the four texels around any point lie beside each other
+            right, below = min(max(int(u), 0), width), min(max(int(v), 0), height)
+            high = np.uint64(start + below * (width + 2) + right)
+            part_red, part_green, part_blue = texels[high, 0], texels[high, 1], texels[high, 2]
+            if texels[high, 3] == ZERO:
+                next_ = high + np.uint64(1)
+                deep = np.uint64(high + np.uint64(width + 2))
+                last_ = np.uint64(deep + np.uint64(1))
+                fu, fv = u - np.float32(right), v - np.float32(below)
+                part_red += (texels[next_, 0] - part_red) * fu
+                part_green += (texels[next_, 1] - part_green) * fu
+                part_blue += (texels[next_, 2] - part_blue) * fu
+                low_red = texels[deep, 0] + (texels[last_, 0] - texels[deep, 0]) * fu
+                low_green = texels[deep, 1] + (texels[last_, 1] - texels[deep, 1]) * fu
+                low_blue = texels[deep, 2] + (texels[last_, 2] - texels[deep, 2]) * fu
+                part_red += (low_red - part_red) * fv
+                part_green += (low_green - part_green) * fv
+                part_blue += (low_blue - part_blue) * fv
+        base_red *= FULL * part_red
+        base_green *= FULL * part_green
+        base_blue *= FULL * part_blue
+        out[j, 0] = base_red
+        out[j, 1] = base_green
+        out[j, 2] = base_blue
+        out[j, 3] = min(FULL * part_red * over_red, FULL - base_red)
+        out[j, 4] = min(FULL * part_green * over_green, FULL - base_green)
+        out[j, 5] = min(FULL * part_blue * over_blue, FULL - base_blue)
         if haze[3] > ZERO:
             dx, dy, _ = ray(x, y, camera, half_width, half_height)
             share = (z * math.sqrt(dx * dx + dy * dy) / floor[22] - ONE + haze[3]) / haze[3]

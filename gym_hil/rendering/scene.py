@@ -27,7 +27,7 @@ class Scene(NamedTuple):
         floor: (24) kind (0 none, 1 endless, 2 the shape given in `choices`), origin 3, u axis 3, v axis 3 (texture
             repeats per m), normal 3, u and v at the origin, RGB 3, specular strength, shininess exponent, emission,
             texels per m, radius at which an endless floor ends in m, 0.
-        texels: (n, 3) the floor's texture at every scale, 0..1.
+        texels: (n, 4) the floor's texture at every scale, as `appearance.mipmaps` lays it out.
         mips: (levels, 3) first row in `texels`, width, height.
         sky: (257, 3) colours from straight down over the horizon (128) to straight up, along the faces of a cube.
         haze: (4) RGB and the share of the floor's radius that lies in haze; share 0 stands for none.

@@ -13,8 +13,8 @@ def test_every_scale_of_a_texture_has_its_mean_colour(shape):
     texels, mips = appearance.mipmaps(picture)
     assert tuple(mips[0]) == (0, shape[1], shape[0])
     assert tuple(mips[-1][1:]) == (1, 1)
-    assert mips[-1][0] == len(texels) - 1
-    assert texels[-1] == pytest.approx(picture.mean(axis=(0, 1)), abs=0.1)
+    assert mips[-1][0] == len(texels) - 9
+    assert texels[-1, :3] == pytest.approx(picture.mean(axis=(0, 1)), abs=0.1)
 
 
 def test_the_sky_is_black_without_a_skybox():
@@ -51,3 +51,11 @@ def test_only_lights_that_are_on_count_and_the_first_that_casts_shadows_is_found
     assert numbers[:, 0].tolist() == [0, 1, 0]
     assert numbers[0, 6:9] == pytest.approx([0.1, 0.2, 0.3])
     assert key == 1
+
+
+def test_a_texture_is_marked_flat_exactly_where_four_neighbours_agree():
+    picture = np.zeros((4, 6, 3), dtype=np.float32)
+    picture[:, 3:] = 1
+    texels, _ = appearance.mipmaps(picture)
+    flat = texels[: 6 * 8, 3].reshape(6, 8)
+    assert flat[:5, :7].tolist() == [[0, 1, 1, 0, 1, 1, 0]] * 5

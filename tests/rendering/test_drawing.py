@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from tests.rendering.scenes import CHECKER, HALF_LIGHT, SKY, draw
 
-number = st.floats(-2, 2, allow_nan=False, width=32)
-size = st.floats(0.015625, 3, width=32)
-degrees = st.floats(-180, 180, width=32)
-colour = st.floats(0, 1, width=32)
+number = st.floats(-2, 2, allow_nan=False, width=32, allow_subnormal=False)
+size = st.floats(0.015625, 3, width=32, allow_subnormal=False)
+degrees = st.floats(-180, 180, width=32, allow_subnormal=False)
+colour = st.floats(0, 1, width=32, allow_subnormal=False)
 
 
 @st.composite
