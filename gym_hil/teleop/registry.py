@@ -14,6 +14,7 @@ from gym_hil.teleop.intervention import make_intervention
 
 # Name -> module and class; imported when somebody asks for it.
 DEVICES: dict[str, str] = {
+    "gamepad": "gym_hil.teleop.gamepad:Gamepad",
     "scripted": "gym_hil.teleop.scripted:ScriptedPerson",
     "sequence": "gym_hil.teleop.sequence:SequenceDevice",
 }

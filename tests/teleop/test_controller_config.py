@@ -1,0 +1,23 @@
+"""Mappings of a file, all at once; one by one they are tested with `load_controller_config`."""
+
+import json
+
+import pytest
+
+from gym_hil.errors import ControllerConfigError
+from gym_hil.teleop.controller_config import bundled_config_path, load_controller_config, load_controller_configs
+
+
+def test_all_entries_are_loaded_as_one_by_one():
+    configs = load_controller_configs()
+    assert list(configs) == list(json.loads(bundled_config_path().read_text()))
+    for name, config in configs.items():
+        assert config == load_controller_config(name)
+
+
+def test_every_entry_has_to_be_valid(tmp_path):
+    path = tmp_path / "pads.json"
+    path.write_text(json.dumps({"default": load_controller_config("default"), "My pad": {"axes": {}}}))
+    assert load_controller_config("default", path)
+    with pytest.raises(ControllerConfigError, match=r"'My pad'.*axes\.left_x is missing"):
+        load_controller_configs(path)

@@ -1,0 +1,190 @@
+"""Gamepads that come and go, others that use pygame, and the end of the process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+import gym_hil  # noqa: F401
+from gym_hil.teleop import Event
+from gym_hil.teleop.gamepad import Gamepad
+from gym_hil.teleop.gamepad_sdl import JOYSTICKS
+from tests.teleop.virtual_pad import GAME_CONTROLLER, VirtualPad
+from tests.teleop.waiting import wait_for
+
+RB, Y = 5, 3
+LEFT_Y, LT = 1, 2
+
+
+def test_known_controller_is_preferred_to_other_joysticks(
+    plug: Callable[..., VirtualPad], make: Callable[..., Gamepad]
+) -> None:
+    plug("Throttle")
+    plug("A pad nobody has heard of", kind=GAME_CONTROLLER)
+    plug("PS4 Controller")
+    assert make().connected == "PS4 Controller"
+
+
+def test_start_without_a_pad_is_said_once_and_it_is_picked_up_when_it_comes(
+    plug: Callable[..., VirtualPad], make: Callable[..., Gamepad], caplog: pytest.LogCaptureFixture
+) -> None:
+    gamepad = make()
+    for _ in range(3):
+        assert not gamepad.poll().engaged
+    assert caplog.text.count("No gamepad is connected") == 1
+    pad = plug()
+    gamepad.poll()
+    assert gamepad.connected == "Xbox 360 Controller"
+    assert "Gamepad Xbox 360 Controller is used" in caplog.text
+    pad.tap(RB)
+    assert gamepad.poll().engaged
+
+
+def test_pad_is_picked_up_while_nobody_polls(plug: Callable[..., VirtualPad], make: Callable[..., Gamepad]) -> None:
+    gamepad = make()
+    plug()
+    wait_for(lambda: gamepad.connected is not None)
+
+
+def test_unplugging_lets_go_of_everything_and_says_so(
+    pad: VirtualPad, gamepad: Gamepad, caplog: pytest.LogCaptureFixture
+) -> None:
+    pad.tap(RB)
+    pad.axis(LEFT_Y, -1.0)
+    pad.axis(LT, 1.0)
+    assert gamepad.poll().engaged
+    pad.unplug()
+    command = gamepad.poll()
+    assert (command.engaged, command.gripper, bool(command.motion.any())) == (False, 0, False)
+    assert gamepad.connected is None
+    assert [record.levelno for record in caplog.records if "is gone" in record.message] == [logging.WARNING]
+
+
+def test_pad_comes_back_fifty_times(
+    pad: VirtualPad, gamepad: Gamepad, plug: Callable[..., VirtualPad], make: Callable[..., Gamepad]
+) -> None:
+    for _ in range(50):
+        pad.button(RB, True)
+        pad.axis(LEFT_Y, -1.0)
+        command = gamepad.poll()
+        assert (command.engaged, command.motion[0]) == (True, 1.0)
+        pad.unplug()
+        assert not gamepad.poll().engaged
+        pad = plug()
+        command = gamepad.poll()
+        assert (command.engaged, command.motion[0]) == (False, 0.0)
+
+
+def test_button_held_while_plugged_in_is_no_press(
+    plug: Callable[..., VirtualPad], make: Callable[..., Gamepad]
+) -> None:
+    gamepad = make(intervention="hold")
+    pad = plug()
+    pad.button(RB, True)
+    pad.flush()
+    gamepad.poll()
+    pad.button(RB, False)
+    gamepad.poll()
+    pad.button(RB, True)
+    assert gamepad.poll().engaged
+
+
+def test_two_gamepad_devices_share_one_pad(pad: VirtualPad, make: Callable[..., Gamepad]) -> None:
+    first, second = make(), make()
+    pad.tap(Y)
+    assert first.poll().events == (Event.SUCCESS,)
+    assert second.poll().events == (Event.SUCCESS,)
+    first.close()
+    pad.tap(Y)
+    assert second.poll().events == (Event.SUCCESS,)
+
+
+def test_press_that_other_code_took_from_the_queue_is_still_found(
+    pad: VirtualPad, make: Callable[..., Gamepad]
+) -> None:
+    import pygame
+
+    gamepad = make(intervention="hold")
+    with JOYSTICKS._lock:
+        pad.button(RB, True)
+        pygame.event.get()
+    gamepad.poll()
+    assert gamepad.poll().engaged
+    with JOYSTICKS._lock:
+        pad.unplug()
+        pygame.event.get()
+    gamepad.poll()
+    assert gamepad.connected is None
+
+
+def test_events_of_others_stay_in_pygames_queue(pad: VirtualPad, gamepad: Gamepad) -> None:
+    import pygame
+
+    pygame.event.clear()
+    pygame.event.post(pygame.event.Event(pygame.USEREVENT, number=7))
+    pad.tap(Y)
+    gamepad.poll()
+    assert [event.number for event in pygame.event.get(pygame.USEREVENT)] == [7]
+
+
+def test_pygame_shut_down_by_others_is_survived(pad: VirtualPad, gamepad: Gamepad) -> None:
+    import pygame
+
+    pad.tap(RB)
+    assert gamepad.poll().engaged
+    with JOYSTICKS._lock:
+        pygame.quit()
+        assert not gamepad.poll().engaged
+        gamepad.poll()
+        pad.reopen()
+    pad.tap(RB)
+    assert gamepad.poll().engaged
+
+
+def test_closing_ends_the_thread_and_twice_does_no_harm(pad: VirtualPad, gamepad: Gamepad) -> None:
+    gamepad.close()
+    gamepad.close()
+    pad.tap(RB)
+    assert not gamepad.poll().engaged
+
+
+def test_last_one_stops_sdl_and_the_thread() -> None:
+    code = """
+import os, threading
+import pygame
+from gym_hil.teleop.gamepad import Gamepad
+gamepad = Gamepad()
+assert pygame.display.get_driver() == "dummy", pygame.display.get_driver()
+gamepad.close()
+assert not pygame.joystick.get_init() and not pygame.display.get_init()
+assert threading.active_count() == 1
+assert not [key for key in os.environ if key.startswith("SDL_")]
+"""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SDL_")}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment, timeout=60)
+
+
+def test_process_ends_on_a_signal_and_without_closing() -> None:
+    for ending, status in (("os.kill(os.getpid(), signal.SIGTERM)", -15), ("", 0)):
+        code = f"import os, signal, gym_hil.teleop.gamepad as g\npad = g.Gamepad()\n{ending}"
+        result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, timeout=60)
+        assert result.returncode == status, result.stderr
+
+
+def test_forgotten_gamepad_stops_the_thread() -> None:
+    code = """
+import gc, threading, time
+from gym_hil.teleop.gamepad import Gamepad
+Gamepad()
+gc.collect()
+deadline = time.monotonic() + 30
+while threading.active_count() > 1:
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
