@@ -1,7 +1,8 @@
 """How the inner loops are compiled, and kept on disk so that the next process need not compile them.
 
 No fast-math: equal states give equal bytes. Nothing compiled here owns memory, so no reference counts are kept; they
-would cost more than the drawing.
+would cost more than the drawing. Where a helper is called from several places, whole numbers are made np.int64, so that
+it need not be compiled for each kind of them.
 """
 
 from __future__ import annotations

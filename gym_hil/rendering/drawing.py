@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,22 +40,21 @@ def project(
 
 
 @helper
-def distance(scene: Scene, s: int, camera: Floats) -> tuple[Real, Real, Real]:
+def middle(position: Floats, rotation: Floats, bound: Floats, camera: Floats) -> tuple[Real, Real, Real]:
     """How far the middle of a shape lies right, up and forward of a camera, m."""
-    r, b, p = scene.rotations[s], scene.bounds[s], scene.positions[s]
+    x, y, z = bound[0], bound[1], bound[2]
     return to_camera(
-        r[0] * b[0] + r[1] * b[1] + r[2] * b[2] + p[0],
-        r[3] * b[0] + r[4] * b[1] + r[5] * b[2] + p[1],
-        r[6] * b[0] + r[7] * b[1] + r[8] * b[2] + p[2],
+        rotation[0] * x + rotation[1] * y + rotation[2] * z + position[0],
+        rotation[3] * x + rotation[4] * y + rotation[5] * z + position[1],
+        rotation[6] * x + rotation[7] * y + rotation[8] * z + position[2],
         camera,
     )
 
 
 @helper
-def in_view(scene: Scene, s: int, camera: Floats, half_width: Real, half_height: Real) -> bool:
-    """Whether the sphere around a shape reaches into the camera's view."""
-    x, y, z = distance(scene, s, camera)
-    radius, focal = scene.bounds[s, 3], camera[12]
+def in_view(x: Real, y: Real, z: Real, radius: Real, camera: Floats, half_width: Real, half_height: Real) -> bool:
+    """Whether a sphere, given by its middle in the camera's frame, reaches into the camera's view."""
+    focal = camera[12]
     return (
         z + radius > camera[13]
         and focal * abs(x) - half_width * z < radius * math.sqrt(focal * focal + half_width * half_width)
@@ -121,12 +121,12 @@ def resolve(scene: Scene, view: int, ids: Ints, alpha: Real, keep: bool, half_wi
     """
     pixels, colour, camera = scene.pixels, scene.colour, scene.cameras[view]
     key = max(scene.choices[0], 0)
-    width = scene.window[3]
+    first_column, width = np.int64(scene.window[2]), np.int64(scene.window[3])
     share = QUARTER * alpha
-    for i in range(scene.window[0], scene.window[1]):
+    for i in range(np.int64(scene.window[0]), np.int64(scene.window[1])):
         row = i if keep else 0
         mixed = False
-        j = scene.window[2]
+        j = first_column
         while j < width:
             t0, t1 = ids[2 * i, 2 * j], ids[2 * i, 2 * j + 1]
             t2, t3 = ids[2 * i + 1, 2 * j], ids[2 * i + 1, 2 * j + 1]
@@ -141,7 +141,7 @@ def resolve(scene: Scene, view: int, ids: Ints, alpha: Real, keep: bool, half_wi
                     pixels[row, j, 3 + k] *= ONE - covered
             elif t0 == FLOOR or t1 == FLOOR or t2 == FLOOR or t3 == FLOOR:
                 if not mixed:
-                    mix_light(scene, i)
+                    mix_light(scene.grid, scene.band, i)
                     mixed = True
                 end = j + 1
                 while same and end < width and (
@@ -190,21 +190,20 @@ def resolve(scene: Scene, view: int, ids: Ints, alpha: Real, keep: bool, half_wi
             finish_row(scene.images[view], i, pixels[row])
 
 
-@inlined
-def whole_window(scene: Scene) -> None:
+@helper
+def whole_window(window: Ints, rows: int, columns: int) -> None:
     """Let `resolve` look at all pixels."""
-    window = scene.window
     window[0] = window[2] = 0
-    window[1] = scene.pixels.shape[0]
-    window[3] = scene.pixels.shape[1]
+    window[1] = rows
+    window[3] = columns
 
 
 @helper
 def begin_layer(scene: Scene, s: int, camera: Floats, half_width: Real, half_height: Real) -> None:
     """Find the pixels that a translucent shape may cover, and let the opaque picture hide what lies behind it."""
-    whole_window(scene)
+    whole_window(scene.window, scene.pixels.shape[0], scene.pixels.shape[1])
     window = scene.window
-    x, y, z = distance(scene, s, camera)
+    x, y, z = middle(scene.positions[s], scene.rotations[s], scene.bounds[s], camera)
     radius = scene.bounds[s, 3]
     nearest = z - radius
     if nearest > camera[13]:
@@ -232,27 +231,28 @@ def draw_camera(scene: Scene, view: int) -> None:
     translucent = 0
     for s in range(order.shape[0]):
         order[s] = ZERO
-        if not in_view(scene, s, camera, half_width, half_height):
+        x, y, z = middle(scene.positions[s], scene.rotations[s], scene.bounds[s], camera)
+        radius = scene.bounds[s, 3]
+        if not in_view(x, y, z, radius, camera, half_width, half_height):
             continue
         if scene.colours[s, 3] < ONE:
-            _, _, z = distance(scene, s, camera)
-            order[s] = max(z + scene.bounds[s, 3], np.float32(1e-6))
+            order[s] = max(z + radius, np.float32(1e-6))
             translucent += 1
         else:
             draw_shape(scene, s, camera, half_width, half_height, scene.depth, scene.ids)
     if scene.plane[0] != ZERO or scene.plane[1] != ZERO or scene.plane[2] != ZERO:
         light_floor(scene, camera, half_width, half_height)
-    whole_window(scene)
+    whole_window(scene.window, scene.pixels.shape[0], scene.pixels.shape[1])
     resolve(scene, view, scene.ids, ONE, translucent > 0, half_width, half_height)
     for _ in range(translucent):
-        farthest = 0
+        farthest: Any = np.int64(0)
         for s in range(1, order.shape[0]):
             if order[s] > order[farthest]:
                 farthest = s
         order[farthest] = ZERO
         begin_layer(scene, farthest, camera, half_width, half_height)
         draw_shape(scene, farthest, camera, half_width, half_height, scene.layer_depth, scene.layer_ids)
-        resolve(scene, view, scene.layer_ids, scene.colours[farthest, 3], True, half_width, half_height)
+        resolve(scene, view, scene.layer_ids, scene.colours[farthest, 3], translucent > 0, half_width, half_height)
     if translucent > 0:
         for i in range(scene.pixels.shape[0]):
             finish_row(scene.images[view], i, scene.pixels[i])

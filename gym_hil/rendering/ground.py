@@ -73,9 +73,8 @@ def light_floor(scene: Scene, camera: Floats, half_width: Real, half_height: Rea
 
 
 @inlined
-def mix_light(scene: Scene, i: int) -> None:
-    """Interpolate the floor's light along one row of pixels into `scene.band`."""
-    grid, band = scene.grid, scene.band
+def mix_light(grid: Floats, band: Floats, i: int) -> None:
+    """Interpolate the floor's light, known at the points of `grid`, along one row of pixels into `band`."""
     row = i >> GRID_BITS
     f = np.float32(i & (GRID - 1)) * (ONE / np.float32(GRID))
     for j in range(grid.shape[1]):

@@ -85,7 +85,7 @@ def draw_shadows(
             wa, wb, wc = screen[a, 2], screen[b, 2], screen[c, 2]
             ax, ay, bx, by, cx, cy = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1]
             if wa > ZERO and wb > ZERO and wc > ZERO and (bx - ax) * (cy - ay) < (cx - ax) * (by - ay):
-                fill(ax, ay, wa, bx, by, wb, cx, cy, wc, t, shadow_map, no_ids)
+                fill(ax, ay, wa, bx, by, wb, cx, cy, wc, np.int64(t), shadow_map, no_ids)
 
 
 @inlined
