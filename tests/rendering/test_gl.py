@@ -3,10 +3,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import gym_hil
 from gym_hil.rendering import make_renderer
 from tests.rendering.scenes import FLOOR, load
 
@@ -52,10 +54,13 @@ def test_a_renderer_that_nobody_closes_says_nothing_at_the_end():
     assert (done.stdout, done.stderr) == ("", "")
 
 
-def test_a_machine_without_opengl_is_told_what_to_do():
-    environment = {**os.environ, "MUJOCO_GL": "glfw"}
+def test_a_machine_without_opengl_is_told_what_to_do(tmp_path):
+    # MuJoCo leaves a log in the current folder when OpenGL fails
+    environment = {**os.environ, "MUJOCO_GL": "glfw", "PYTHONPATH": str(Path(gym_hil.__file__).parents[1])}
     environment.pop("DISPLAY", None)
     environment.pop("WAYLAND_DISPLAY", None)
-    done = subprocess.run([sys.executable, "-c", DRAW], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", DRAW], capture_output=True, text=True, check=True, env=environment, cwd=tmp_path
+    )
     for hint in ("libegl1", "MUJOCO_GL=egl", "libosmesa6", "MUJOCO_GL=osmesa", "renderer='raster'"):
         assert hint in done.stdout
