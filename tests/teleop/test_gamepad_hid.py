@@ -1,0 +1,314 @@
+"""Game controllers from their bytes to commands and events."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gym_hil  # noqa: F401
+from gym_hil.teleop import Button, Event
+from gym_hil.teleop.gamepad_hid import STRANGE_REPORTS, GamepadHid
+from gym_hil.teleop.gamepad_mapping import BINDINGS
+from gym_hil.teleop.hid_reports import CONTROLLERS, read_controls
+from gym_hil.teleop.latch import EVENTS
+from tests.teleop.clock import Clock
+from tests.teleop.fake_hid import FakeHid
+
+DS4, DS5, XBOX, XBOX_OLD = (0x054C, 0x09CC), (0x054C, 0x0CE6), (0x045E, 0x0B13), (0x045E, 0x02E0)
+SWITCH, F310 = (0x057E, 0x2009), (0x046D, 0xC216)
+
+
+class Pad:
+    """Reports of one controller, from what is done with its hands.
+
+    Args:
+        model: vendor and product.
+        rest: the report of an untouched controller.
+        sticks: where `left_x`, `left_y` and `right_y` are, and the bytes for as far right or up as it goes.
+        buttons: for each word, where it is and what it adds to the byte; a trigger's bytes replace those at rest.
+    """
+
+    def __init__(self, model, rest, sticks, buttons):
+        self.model, self.rest, self.sticks, self.buttons = model, bytes.fromhex(rest), sticks, buttons
+
+    def report(self, *down, **pushed):
+        data = bytearray(self.rest)
+        for stick in pushed:
+            byte, far = self.sticks[stick]
+            data[byte : byte + len(far)] = far
+        for word in down:
+            byte, value = self.buttons[word]
+            if isinstance(value, bytes):
+                data[byte : byte + len(value)] = value
+            else:
+                data[byte] |= value
+        return bytes(data)
+
+
+def sony(model, first, rest, buttons, triggers):
+    return Pad(
+        model,
+        rest,
+        {"left_x": (first, b"\xff"), "left_y": (first + 1, b"\x00"), "right_y": (first + 3, b"\x00")},
+        {
+            "x": (buttons, 0x10),
+            "a": (buttons, 0x20),
+            "y": (buttons, 0x80),
+            "rb": (buttons + 1, 0x02),
+            "lt": (triggers, b"\xff"),
+            "rt": (triggers + 1, b"\xff"),
+        },
+    )
+
+
+def xbox(model, length, x, y, rb):
+    return Pad(
+        model,
+        "01 0080 0080 0080 0080 0000 0000 00".replace(" ", "") + "00" * (length - 14),
+        {"left_x": (1, b"\xff\xff"), "left_y": (3, b"\x00\x00"), "right_y": (7, b"\x00\x00")},
+        {
+            "a": (14, 0x01),
+            "x": (14, x),
+            "y": (14, y),
+            "rb": (14, rb),
+            "lt": (9, b"\xff\x03"),
+            "rt": (11, b"\xff\x03"),
+        },
+    )
+
+
+PADS = {
+    "DualShock 4, USB": sony(DS4, 1, "01 80 7f 80 80 08 00 10 00 00" + "00" * 54, 5, 8),
+    "DualShock 4, Bluetooth": sony(DS4, 3, "11 c0 00 80 7f 80 80 08 00 10 00 00" + "00" * 66, 7, 10),
+    "DualShock 4, Bluetooth, short": sony(DS4, 1, "01 80 7f 80 80 08 00 10 00 00", 5, 8),
+    "DualSense, USB": sony(DS5, 1, "01 80 7f 80 80 00 00 5a 08 00" + "00" * 54, 8, 5),
+    "DualSense, Bluetooth": sony(DS5, 2, "31 41 80 7f 80 80 00 00 5a 08 00" + "00" * 67, 9, 6),
+    "DualSense, Bluetooth, short": sony(DS5, 1, "01 80 7f 80 80 08 00 10 00 00", 5, 8),
+    "Xbox Series X": xbox(XBOX, 17, 0x08, 0x10, 0x80),
+    "Xbox One S, old firmware": xbox(XBOX_OLD, 16, 0x04, 0x08, 0x20),
+    "Switch Pro, full": Pad(
+        SWITCH,
+        "30 07 91 00 80 00 d0 07 7d d0 07 7d" + "00" * 37,
+        # 12 bits each: x 3500 with y 2000, x 2000 with y 3500
+        {"left_x": (6, b"\xac\x0d\x7d"), "left_y": (6, b"\xd0\xc7\xda"), "right_y": (9, b"\xd0\xc7\xda")},
+        {"x": (3, 0x02), "y": (3, 0x01), "a": (3, 0x08), "rb": (3, 0x40), "rt": (3, 0x80), "lt": (5, 0x80)},
+    ),
+    "Switch Pro, simple": Pad(
+        SWITCH,
+        "3f 00 00 08 00 80 00 80 00 80 00 80",
+        {"left_x": (4, b"\x00\xf0"), "left_y": (6, b"\x00\x10"), "right_y": (10, b"\x00\x10")},
+        {"x": (1, 0x08), "y": (1, 0x04), "a": (1, 0x02), "rb": (1, 0x20), "rt": (1, 0x80), "lt": (1, 0x40)},
+    ),
+    "Logitech F310": Pad(
+        F310,
+        "80 7f 80 7f 08 00 00 ff",  # as published for an untouched one
+        {"left_x": (0, b"\xff"), "left_y": (1, b"\x00"), "right_y": (3, b"\x00")},
+        {"x": (4, 0x10), "a": (4, 0x20), "y": (4, 0x80), "rb": (5, 0x02), "lt": (5, 0x04), "rt": (5, 0x08)},
+    ),
+}
+
+
+@pytest.fixture
+def bus(monkeypatch):
+    return FakeHid().install(monkeypatch)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture(params=PADS)
+def pad(request):
+    return PADS[request.param]
+
+
+@pytest.fixture
+def unit(bus, pad):
+    return bus.plug(*pad.model, "Test Controller")
+
+
+@pytest.fixture
+def gamepad(unit, pad, clock):
+    gamepad = GamepadHid(clock=clock)
+    unit.send(pad.report())
+    yield gamepad
+    gamepad.close()
+
+
+def test_untouched_controller_does_nothing(gamepad):
+    command = gamepad.poll()
+    assert not command.motion.any()
+    assert (command.gripper, command.engaged, command.events) == (0, False, ())
+
+
+@pytest.mark.parametrize(("stick", "axis", "sign"), [("left_y", 0, 1), ("left_x", 1, -1), ("right_y", 2, 1)])
+def test_stick_moves_the_hand(gamepad, unit, pad, stick, axis, sign):
+    unit.send(pad.report(**{stick: True}))
+    np.testing.assert_allclose(gamepad.poll().motion, sign * np.eye(6)[axis], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("word", "event"), [("y", Event.SUCCESS), ("a", Event.FAILURE), ("x", Event.RERECORD)], ids=lambda value: str(value)
+)
+def test_button_ends_the_episode_once(gamepad, unit, pad, word, event):
+    unit.send(pad.report(word))
+    assert gamepad.poll().events == (event,)
+    unit.send(pad.report(word))
+    assert gamepad.poll().events == ()
+
+
+def test_triggers_move_the_gripper(gamepad, unit, pad):
+    unit.send(pad.report("lt"))
+    assert gamepad.poll().gripper == 1
+    unit.send(pad.report("rt"))
+    assert gamepad.poll().gripper == -1
+    unit.send(pad.report())
+    assert gamepad.poll().gripper == 0
+
+
+def test_right_bumper_takes_over_and_hands_back(gamepad, unit, pad):
+    unit.send(pad.report("rb"), pad.report())
+    assert gamepad.poll().engaged
+    unit.send(pad.report("rb"), pad.report())
+    assert not gamepad.poll().engaged
+
+
+def test_press_and_release_between_two_polls_is_delivered_once(gamepad, unit, pad):
+    unit.send(pad.report("y"), pad.report())
+    assert gamepad.poll().events == (Event.SUCCESS,)
+    assert gamepad.poll().events == ()
+
+
+def test_button_down_while_it_is_plugged_in_is_no_press(bus, clock, pad):
+    unit = bus.plug(*pad.model)
+    gamepad = GamepadHid(clock=clock)
+    unit.send(pad.report("y"), pad.report("y"))
+    assert gamepad.poll().events == ()
+    unit.send(pad.report(), pad.report("y"))
+    assert gamepad.poll().events == (Event.SUCCESS,)
+    gamepad.close()
+
+
+def test_plugging_in_and_out_fifty_times_works_each_time(bus, clock, pad, caplog):
+    gamepad = GamepadHid(clock=clock)
+    for _ in range(50):
+        unit = bus.plug(*pad.model, "Test Controller")
+        clock.now += 1
+        gamepad.poll()
+        unit.send(pad.report(), pad.report("rb", left_y=True), pad.report("y", left_y=True))
+        command = gamepad.poll()
+        assert command.engaged
+        assert command.motion[0] == pytest.approx(1, abs=0.01)
+        assert command.events == (Event.SUCCESS,)
+        bus.unplug(unit)
+        command = gamepad.poll()
+        assert (command.engaged, command.motion.any(), command.events) == (False, False, ())
+    assert sum("is gone" in record.message for record in caplog.records) == 50
+    gamepad.close()
+
+
+def test_silence_of_a_controller_that_reports_all_the_time_lets_go(gamepad, unit, pad, clock):
+    unit.send(pad.report("rb", left_y=True))
+    assert gamepad.poll().engaged
+    clock.now += 0.3
+    streams = read_controls(CONTROLLERS[pad.model], pad.rest).streams
+    command = gamepad.poll()
+    assert command.engaged == command.motion.any() == (not streams)
+
+
+@pytest.mark.parametrize("pad", [PADS["DualShock 4, USB"]])
+def test_trigger_counts_from_its_middle_on_without_flutter(gamepad, unit, pad):
+    down = []
+    for pull in (0, 100, 130, 150, 130, 120, 110, 130):
+        data = bytearray(pad.rest)
+        data[8] = pull
+        unit.send(data)
+        down.append(gamepad.poll().gripper == 1)
+    assert down == [False, False, False, True, True, True, False, False]
+
+
+@pytest.mark.parametrize("pad", [PADS["DualShock 4, USB"]])
+def test_small_deflection_is_none_and_the_rest_starts_at_zero(gamepad, unit, pad):
+    for count, expected in ((127.5 - 12, 0.0), (127.5 - 25.5, 0.1 / 0.9)):
+        data = bytearray(pad.rest)
+        data[2] = int(count)
+        unit.send(data)
+        assert gamepad.poll().motion[0] == pytest.approx(expected, abs=0.005)
+
+
+@pytest.mark.parametrize("pad", [PADS["DualSense, USB"]])
+def test_legend_uses_the_words_on_the_controller(gamepad):
+    assert ("triangle", Button.SUCCESS.value) in gamepad.legend
+
+
+def test_controller_that_speaks_unknown_reports_is_told_once(bus, clock, caplog):
+    unit = bus.plug(*F310, "Logitech Dual Action")
+    gamepad = GamepadHid(clock=clock)
+    unit.send(*["01 80 7f 80 7f 08 00 00 ff"] * 3 * STRANGE_REPORTS)
+    assert not gamepad.poll().motion.any()
+    assert [record.message.split(".")[0] for record in caplog.records] == [
+        "The Logitech Dual Action sends reports that are not known (number 0x1, 9 bytes)"
+    ]
+    gamepad.close()
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(list(CONTROLLERS.values())), st.binary(max_size=90), st.sampled_from(["", "01", "11", "30", "31"])
+)
+def test_no_bytes_break_the_reading(model, data, number):
+    for layout in model.layouts:  # also at the shortest length of each kind
+        for report in (bytes.fromhex(number) + data, (bytes.fromhex(number) + data * 90)[: layout.lengths[0]]):
+            controls = read_controls(model, report)
+            if controls is not None:
+                assert max(map(abs, controls.sticks.values())) <= 1
+                assert controls.down <= set(BINDINGS)
+
+
+@settings(deadline=None, max_examples=1000)
+@given(
+    st.sampled_from(list(PADS)),
+    st.lists(st.one_of(st.none(), st.sets(st.sampled_from(list(BINDINGS))), st.binary(min_size=1)), max_size=60),
+)
+def test_every_press_is_delivered_exactly_once(name, reports):
+    pad = PADS[name]
+    with pytest.MonkeyPatch.context() as patch:
+        unit = FakeHid().install(patch).plug(*pad.model)
+        gamepad = GamepadHid(clock=Clock())
+    unit.send(pad.report())
+    pressed, delivered, before = [], [], set()
+    switches = 0
+    for report in [*reports, None]:
+        if report is None:
+            command = gamepad.poll()
+            delivered += command.events
+            assert command.engaged == (switches % 2 == 1)
+        elif isinstance(report, set):
+            unit.send(pad.report(*report))
+            pressed += [
+                EVENTS[button] for word, button in BINDINGS.items() if word in report - before and button in EVENTS
+            ]
+            switches += "rb" in report - before
+            before = report
+        elif read_controls(CONTROLLERS[pad.model], report) is None:
+            unit.send(report)
+    assert delivered == pressed
+    gamepad.close()
+
+
+def test_it_drives_the_arm(bus):
+    pad = PADS["Xbox Series X"]
+    unit = bus.plug(*pad.model)
+    env = gym.make("gym_hil/PandaPickCube-v1", device="gamepad_hid", reset_delay_seconds=0)
+    env.reset(seed=0)
+    start = env.unwrapped.tcp_position.copy()
+    unit.send(pad.report(), pad.report("rb"), pad.report(right_y=True))
+    for _ in range(6):
+        info = env.step(np.array([0, 0, 0, 1], np.float32))[4]
+        assert info["is_intervention"]
+    assert env.unwrapped.tcp_position[2] - start[2] > 0.1
+    unit.send(pad.report("a"))
+    assert env.step(np.array([0, 0, 0, 1], np.float32))[2]
+    env.close()

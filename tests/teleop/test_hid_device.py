@@ -1,0 +1,37 @@
+"""What finding hidapi says when it is not as expected."""
+
+import sys
+import types
+
+import pytest
+
+from gym_hil.errors import DeviceError
+from gym_hil.teleop import make_device
+from gym_hil.teleop.hid_device import load_hidapi
+from tests.teleop.fake_hid import FakeHid
+
+
+def test_the_installed_hidapi_is_found():
+    assert hasattr(load_hidapi(), "device")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has two of them")
+def test_the_module_that_leaves_the_kernel_its_device_is_preferred(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hidraw", preferred := FakeHid())
+    monkeypatch.setitem(sys.modules, "hid", FakeHid())
+    assert load_hidapi() is preferred
+
+
+@pytest.mark.parametrize("device", ["spacemouse", "gamepad_hid"])
+def test_missing_hidapi_says_what_to_install(monkeypatch, device):
+    for name in ("hid", "hidraw"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(DeviceError, match="pip install hidapi"):
+        make_device(device)
+
+
+def test_another_module_of_that_name_is_recognised(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hidraw", None)
+    monkeypatch.setitem(sys.modules, "hid", types.ModuleType("hid"))
+    with pytest.raises(DeviceError, match="pip uninstall hid"):
+        load_hidapi()

@@ -1,0 +1,365 @@
+"""A SpaceMouse from its bytes to the arm."""
+
+import gc
+import struct
+import sys
+import threading
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gym_hil  # noqa: F401
+from gym_hil.errors import ConfigurationError
+from gym_hil.teleop import Button, LatchedDevice
+from gym_hil.teleop.spacemouse import CONNEXION, LOGITECH, MULTI_AXIS_CONTROLLER, SpaceMouse, SpaceMouseDecoder
+from tests.teleop.clock import Clock
+from tests.teleop.fake_hid import FakeHid, wait_until
+
+COMPACT = (CONNEXION, 0xC635, "SpaceMouse Compact", MULTI_AXIS_CONTROLLER)
+PRO = (LOGITECH, 0xC62B, "SpaceMouse Pro", MULTI_AXIS_CONTROLLER)
+RIGHT, BACK, DOWN = range(3)  # what the cap's axes count
+
+
+def axes(number, *counts):
+    return struct.pack(f"<B{len(counts)}h", number, *counts)
+
+
+def push(axis, counts):
+    return axes(1, *(counts if k == axis else 0 for k in range(3)))
+
+
+def turn(axis, counts):
+    return axes(2, *(counts if k == axis else 0 for k in range(3)))
+
+
+REST = [axes(1, 0, 0, 0), axes(2, 0, 0, 0)]
+LEFT_KEY, RIGHT_KEY, BOTH_KEYS, NO_KEY = "03 01 00", "03 02 00", "03 03 00", "03 00 00"
+
+
+@pytest.fixture
+def bus(monkeypatch):
+    return FakeHid().install(monkeypatch)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def unit(bus):
+    return bus.plug(*COMPACT)
+
+
+@pytest.fixture
+def mouse(unit, clock):
+    mouse = SpaceMouse(clock=clock)
+    yield mouse
+    mouse.close()
+
+
+def test_recorded_reports_of_a_compact_are_understood():
+    decoder = SpaceMouseDecoder()
+    # Published with CloudCompare's pull request 2339: right and down with a tilt.
+    for report in ("02 20 00 00 00 17 00", "01 12 00 00 00 f8 00"):
+        decoder.take(bytes.fromhex(report))
+    np.testing.assert_allclose(decoder.motion * 350, [0, -18, -248, 0, -32, -23], atol=1e-9)
+
+
+def test_newer_models_send_six_axes_in_one_report():
+    decoder = SpaceMouseDecoder()
+    assert decoder.take(axes(1, 35, 70, 105, 140, 175, 210)) == 1
+    np.testing.assert_allclose(decoder.motion, [-0.2, -0.1, -0.3, -0.5, -0.4, -0.6])
+
+
+@pytest.mark.parametrize(
+    ("report", "component"),
+    [
+        pytest.param(push(BACK, -350), 0, id="pushing away moves forward"),
+        pytest.param(push(RIGHT, -350), 1, id="pushing left moves left"),
+        pytest.param(push(DOWN, -350), 2, id="lifting moves up"),
+        pytest.param(turn(BACK, -350), 3, id="tilting to the right turns about forward"),
+        pytest.param(turn(RIGHT, -350), 4, id="tilting away turns about left"),
+        pytest.param(turn(DOWN, -350), 5, id="twisting counter-clockwise turns about up"),
+    ],
+)
+def test_cap_moves_the_hand_the_same_way(mouse, unit, report, component):
+    unit.send(report)
+    np.testing.assert_array_equal(mouse.poll().motion, np.eye(6)[component])
+
+
+def test_small_deflection_is_none_and_the_rest_starts_at_zero(mouse, unit):
+    unit.send(push(DOWN, -35))
+    assert not mouse.poll().motion.any()
+    unit.send(push(DOWN, -70))
+    assert mouse.poll().motion[2] == pytest.approx(0.1 / 0.9)
+
+
+def test_touching_the_cap_takes_over_and_leaving_it_lets_go(mouse, unit, clock):
+    assert not mouse.poll().engaged
+    unit.send(push(BACK, -200))
+    assert mouse.poll().engaged
+    unit.send(*REST)
+    assert mouse.poll().engaged
+    clock.now += 0.6
+    assert not mouse.poll().engaged
+
+
+def test_left_button_closes_and_right_button_opens(mouse, unit):
+    unit.send(LEFT_KEY)
+    assert [mouse.poll().gripper, mouse.poll().gripper] == [1, 1]
+    unit.send(RIGHT_KEY)
+    assert mouse.poll().gripper == -1
+    unit.send(NO_KEY)
+    assert mouse.poll().gripper == 0
+
+
+def test_keys_1_and_2_of_a_big_model_close_and_open(bus, clock):
+    unit = bus.plug(*PRO)
+    mouse = SpaceMouse(clock=clock)
+    unit.send("03 00 10 00 00")
+    assert mouse.poll().gripper == 1
+    unit.send("03 00 20 00 00")
+    assert mouse.poll().gripper == -1
+    mouse.close()
+
+
+def test_tap_between_two_polls_acts_for_one_poll(mouse, unit):
+    unit.send(LEFT_KEY, NO_KEY)
+    assert [mouse.poll().gripper, mouse.poll().gripper] == [1, 0]
+
+
+@pytest.mark.parametrize("last", [LEFT_KEY, RIGHT_KEY])
+def test_both_buttons_take_over_where_touching_does_not(mouse, unit, last):
+    mouse.set_intervention("toggle")
+    unit.send(push(BACK, -350))
+    assert not mouse.poll().engaged
+    unit.send(BOTH_KEYS)
+    command = mouse.poll()
+    assert (command.engaged, command.gripper) == (True, 0)
+    unit.send(last)  # they never come up at once
+    assert mouse.poll().gripper == 0
+    unit.send(NO_KEY)
+    assert mouse.poll().engaged
+
+
+def test_held_button_of_an_untouched_cap_stays_held(mouse, unit, clock):
+    unit.send(LEFT_KEY)
+    for _ in range(5):
+        assert mouse.poll().gripper == 1
+        clock.now += 10
+
+
+def test_cap_that_stops_reporting_stops_the_hand(mouse, unit, clock):
+    unit.send(push(BACK, -350))
+    assert mouse.poll().motion[0] == 1
+    clock.now += 0.3
+    assert not mouse.poll().motion.any()
+    unit.send(push(BACK, -350))
+    assert mouse.poll().motion[0] == 1
+
+
+def test_reports_are_taken_in_while_nobody_polls(mouse, unit):
+    unit.send(LEFT_KEY, NO_KEY, *[push(BACK, -350)] * 200)
+    wait_until(lambda: not unit.queue)
+    command = mouse.poll()
+    assert (command.gripper, command.motion[0]) == (1, 1.0)
+
+
+def test_unplugging_lets_go_and_is_told_once(mouse, unit, bus, clock, caplog):
+    unit.send(push(BACK, -350), LEFT_KEY)
+    assert mouse.poll().engaged
+    bus.unplug(unit)
+    for _ in range(20):
+        command = mouse.poll()
+        assert (command.motion.any(), command.gripper, command.engaged) == (False, 0, False)
+        clock.now += 0.5
+    assert [record.message for record in caplog.records] == [
+        "The SpaceMouse Compact is gone: everything is let go of. Waiting for it to come back."
+    ]
+
+
+def test_plugging_in_and_out_fifty_times_works_each_time(bus, clock):
+    mouse = SpaceMouse(clock=clock)
+    for _ in range(50):
+        unit = bus.plug(*COMPACT)
+        clock.now += 1
+        mouse.poll()
+        unit.send(push(BACK, -350), LEFT_KEY)
+        command = mouse.poll()
+        assert (command.motion[0], command.gripper, command.engaged) == (1, 1, True)
+        bus.unplug(unit)
+        command = mouse.poll()
+        assert (command.motion.any(), command.gripper, command.engaged) == (False, 0, False)
+    mouse.close()
+    wait_until(lambda: not reading_threads())
+
+
+def reading_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "gym_hil SpaceMouse"]
+
+
+def test_missing_mouse_is_told_once_and_looked_for_once_a_second(bus, clock, caplog):
+    mouse = SpaceMouse(clock=clock)
+    first = bus.looks
+    for _ in range(100):
+        clock.now += 0.125
+        assert not mouse.poll().engaged
+    assert bus.looks == 13 * first
+    assert len(caplog.records) == 1
+    assert "There is no SpaceMouse; it is used as soon as it is plugged in" in caplog.text
+    assert mouse.connected is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="udev is Linux's")
+def test_refused_access_names_the_udev_rule(bus, clock, caplog):
+    bus.plug(*COMPACT, openable=False)
+    SpaceMouse(clock=clock)
+    assert 'KERNEL=="hidraw*", KERNELS=="*:256F:C635.*", MODE="0660", TAG+="uaccess"' in caplog.text
+
+
+def test_permissions_that_come_a_moment_after_the_mouse_are_waited_for(bus, clock, caplog):
+    mouse = SpaceMouse(clock=clock)
+    unit = bus.plug(*COMPACT, openable=False)
+    clock.now += 1
+    mouse.poll()
+    unit.openable = True
+    clock.now += 1
+    mouse.poll()
+    assert mouse.connected == "SpaceMouse Compact"
+    assert [record.message.split(";")[0] for record in caplog.records] == [
+        "There is no SpaceMouse",
+        "SpaceMouse Compact is used.",
+    ]
+    mouse.close()
+
+
+@pytest.mark.parametrize(
+    ("entry", "taken"),
+    [
+        ((LOGITECH, 0xC077, "USB Optical Mouse", (1, 2)), False),
+        ((CONNEXION, 0xC656, "CadMouse", (1, 2)), False),
+        ((LOGITECH, 0xC626, "SpaceNavigator", (0, 0)), True),
+        ((LOGITECH, 0xC077, "USB Optical Mouse", (0, 0)), False),
+        ((CONNEXION, 0xC6FF, "a later model", MULTI_AXIS_CONTROLLER), True),
+    ],
+)
+def test_only_a_spacemouse_is_taken_for_one(bus, clock, entry, taken):
+    bus.plug(*entry)
+    mouse = SpaceMouse(clock=clock)
+    assert (mouse.connected is not None) == taken
+    mouse.close()
+
+
+def test_closed_mouse_stays_closed(mouse, unit, clock):
+    mouse.close()
+    mouse.close()
+    unit.send(push(BACK, -350))
+    clock.now += 10
+    assert not mouse.poll().engaged
+    wait_until(lambda: not reading_threads())
+
+
+def test_forgotten_mouse_stops_reading(unit, clock):
+    SpaceMouse(clock=clock)
+    gc.collect()
+    wait_until(lambda: not reading_threads())
+
+
+@pytest.mark.parametrize("deadzone", [-0.1, 1.0, float("nan")])
+def test_impossible_dead_zone_is_refused(bus, deadzone):
+    with pytest.raises(ConfigurationError, match="deadzone is"):
+        SpaceMouse(deadzone=deadzone)
+
+
+def test_legend_tells_what_the_hands_can_do(mouse):
+    assert "left button" in mouse.describe()
+    assert "close the gripper" in mouse.describe()
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=20), max_size=30))
+def test_no_bytes_break_the_decoder(reports):
+    decoder = SpaceMouseDecoder()
+    for report in reports:
+        decoder.take(report)
+        assert np.abs(decoder.motion).max() <= 1
+        assert decoder.keys >= 0
+
+
+@settings(deadline=None, max_examples=1000)
+@given(st.lists(st.one_of(st.sampled_from([0, 1, 2, 3]), st.none(), st.binary(min_size=1, max_size=9)), max_size=60))
+def test_every_press_of_both_buttons_switches_exactly_once(reports):
+    with pytest.MonkeyPatch.context() as patch:
+        bus = FakeHid().install(patch)
+        unit = bus.plug(*COMPACT)
+        mouse = SpaceMouse(intervention="toggle", clock=Clock())
+    presses, before = 0, 0
+    for report in reports:
+        if report is None:
+            assert mouse.poll().engaged == (presses % 2 == 1)
+            continue
+        if isinstance(report, bytes):
+            if report[:1] == b"\x03":
+                continue
+            unit.send(report)
+            continue
+        unit.send([3, report, 0])
+        presses += report == 3 and before != 3
+        before = report
+    assert mouse.poll().engaged == (presses % 2 == 1)
+    mouse.close()
+
+
+def make(**options):
+    return gym.make("gym_hil/PandaPickCubeSpaceMouse-v0", use_viewer=False, reset_delay_seconds=0, **options)
+
+
+def test_pushing_the_cap_moves_the_arm(unit):
+    env = make()
+    env.reset(seed=0)
+    start = env.unwrapped.tcp_position.copy()
+    for _ in range(8):
+        unit.send(push(RIGHT, -350))
+        info = env.step(np.array([0, 0, 0, 1], np.float32))[4]
+        assert info["is_intervention"]
+    moved = env.unwrapped.tcp_position - start
+    assert moved[1] > 0.1
+    assert np.abs(moved[[0, 2]]).max() < 0.03
+    env.close()
+
+
+def test_twisting_the_cap_turns_the_hand(unit):
+    env = make(orientation=True)
+    env.reset(seed=0)
+    unit.send(turn(DOWN, -350))
+    info = env.step(np.zeros(7, np.float32))[4]
+    assert info["is_intervention"]
+    np.testing.assert_allclose(info["action_intervention"], [0, 0, 0, 0, 0, info["action_intervention"][5], 1])
+    assert info["action_intervention"][5] > 0
+    env.close()
+
+
+def test_without_the_mouse_the_policy_acts(bus, caplog):
+    env = make()
+    env.reset(seed=0)
+    for _ in range(3):
+        info = env.step(np.array([1, 0, 0, 1], np.float32))[4]
+        assert not info["is_intervention"]
+        np.testing.assert_array_equal(info["action_intervention"], [1, 0, 0, 1])
+    assert [record.message.split(";")[0] for record in caplog.records] == ["There is no SpaceMouse"]
+    env.close()
+
+
+def test_success_comes_from_a_device_beside_it(unit):
+    pedal = LatchedDevice()
+    env = make(device=["spacemouse", pedal])
+    env.reset(seed=0)
+    unit.send(push(BACK, -350))
+    pedal.latch.tap(Button.SUCCESS)
+    _, reward, terminated, _, info = env.step(np.array([0, 0, 0, 1], np.float32))
+    assert (reward, terminated, info["is_intervention"]) == (1.0, True, True)
+    env.close()
