@@ -15,8 +15,10 @@ from gym_hil.teleop.intervention import make_intervention
 # Name -> module and class; imported when somebody asks for it.
 DEVICES: dict[str, str] = {
     "gamepad": "gym_hil.teleop.gamepad:Gamepad",
+    "gamepad_hid": "gym_hil.teleop.gamepad_hid:GamepadHid",
     "scripted": "gym_hil.teleop.scripted:ScriptedPerson",
     "sequence": "gym_hil.teleop.sequence:SequenceDevice",
+    "spacemouse": "gym_hil.teleop.spacemouse:SpaceMouse",
 }
 
 
