@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any, cast
 
@@ -55,11 +54,6 @@ def run_demo(
     task_env = cast(FrankaGymEnv, env.unwrapped)
     fps = task_env.metadata["render_fps"]
     successes = 0
-    patience = threading.Timer(1.0, print, ["compiling the renderer, once; this takes about a quarter of a minute ..."])
-    patience.start()
-    env.reset()
-    task_env.draw(["front"])
-    patience.cancel()
     with _Video(Path(out), fps) as video:
         for episode in range(episodes):
             env.reset(seed=seed + episode)

@@ -82,9 +82,16 @@ def add_marker(spec: mujoco.MjSpec, name: str, position: ArrayLike, half_size: A
     geom.rgba, geom.contype, geom.conaffinity = rgba, 0, 0
 
 
-def add_home_key(spec: mujoco.MjSpec) -> None:
-    """Add the keyframe `home`: everything where it was put, and the commands that hold it there."""
+def finish_scene(spec: mujoco.MjSpec) -> None:
+    """Settle what depends on all that is in the scene.
+
+    Adds the keyframe `home`: everything where it was put, and the commands that hold it there. Chooses whether the
+    solver splits contacts into islands, which costs a tenth of the step with one free object and gains with several.
+    """
     model = spec.compile()
+    if np.count_nonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_FREE) < 2:
+        # MuJoCo 3.3 has no such flag: there, islands have to be asked for.
+        spec.option.disableflags |= int(getattr(mujoco.mjtDisableBit, "mjDSBL_ISLAND", 0))
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     pose = [*data.site(TCP_SITE).xpos, *rotation_command(data.site(TCP_SITE).xmat)]

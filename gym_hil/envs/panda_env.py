@@ -15,7 +15,7 @@ from gym_hil.robot.controller import ROTATION_LIMIT, TOOL_DOWN
 from gym_hil.robot.gripper import COMMAND_CLOSED, STROKE, TCP_SITE
 from gym_hil.robot.gripper import JOINTS as FINGERS
 from gym_hil.robot.panda import JOINTS, LINKS
-from gym_hil.scene import CAMERAS, FORCE_SENSOR, TORQUE_SENSOR, add_home_key, build_scene, rotation_command
+from gym_hil.scene import CAMERAS, FORCE_SENSOR, TORQUE_SENSOR, build_scene, finish_scene, rotation_command
 
 # Limits of one base action: m, rad, share of the gripper's travel.
 ACTION_LIMIT = np.array([0.1, 0.1, 0.1, 0.5, 0.5, 0.5, 1.0], dtype=np.float32)
@@ -88,7 +88,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
             self.home_position, self.cartesian_bounds, physics_dt=physics_dt, force_torque=self.force_torque_obs
         )
         self.add_objects(scene)
-        add_home_key(scene)
+        finish_scene(scene)
         super().__init__(scene, seed, control_dt, physics_dt, render_spec, render_mode, renderer)
         self._tcp = self.data.site(TCP_SITE)
         self._tcp_pos, self._ctrl = self._tcp.xpos, self.data.ctrl

@@ -7,14 +7,21 @@ it need not be compiled for each kind of them.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import logging
 import sys
+import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec
 
 import numpy as np
 from numba import njit
+
+PATIENCE = 1.0  # s of silence before a person is told what is going on; loading from the cache takes 0.2 s
+
+_LOG = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 Real = Any  # a float32 inside compiled code
@@ -43,3 +50,16 @@ def entry(function: Callable[P, None]) -> Callable[P, None]:
         return njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # numba found no folder for its cache
         return helper(function)
+
+
+@contextlib.contextmanager
+def told_if_slow() -> Iterator[None]:
+    """Say on the log why a first drawing takes so long, if it does."""
+    message = "Compiling the renderer. This happens once on a machine and takes about a quarter of a minute."
+    timer = threading.Timer(PATIENCE, _LOG.warning, [message])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

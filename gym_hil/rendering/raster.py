@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import mujoco
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from gym_hil.errors import RenderingError
 from gym_hil.rendering import appearance
+from gym_hil.rendering.compiling import told_if_slow
 from gym_hil.rendering.drawing import begin, draw
 from gym_hil.rendering.geometry import extract
 from gym_hil.rendering.ground import GRID
@@ -42,6 +44,7 @@ class RasterRenderer:
         self.width = checked_size("width", width)
         self._model = model
         self._scene: Scene | None = self._read(model)
+        self._has_drawn = False
 
     def _read(self, model: mujoco.MjModel) -> Scene:
         geometry = extract(model)
@@ -111,9 +114,11 @@ class RasterRenderer:
             self._pose(scene, data, ids, views)
         images = np.empty((len(ids), self.height, self.width, 3), dtype=np.uint8)
         scene = scene._replace(cameras=views, images=images)
-        begin(scene)
-        for view in range(len(ids)):
-            draw(scene, view)
+        with contextlib.nullcontext() if self._has_drawn else told_if_slow():
+            begin(scene)
+            for view in range(len(ids)):
+                draw(scene, view)
+        self._has_drawn = True
         return [image.copy() for image in images]
 
     def _pose(self, scene: Scene, data: mujoco.MjData, cameras: list[int], views: NDArray[np.float32]) -> None:

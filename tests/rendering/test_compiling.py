@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import gym_hil
@@ -82,3 +83,19 @@ def test_a_package_without_sources_is_compiled_all_the_same(monkeypatch):
 
     monkeypatch.setattr(compiling.inspect, "getsource", missing)
     assert compiling.fingerprint("gym_hil.rendering.compiling") == 0
+
+
+def test_a_slow_first_drawing_is_explained(caplog, monkeypatch):
+    monkeypatch.setattr(compiling, "PATIENCE", 0.0)
+    with compiling.told_if_slow():
+        deadline = time.monotonic() + 10
+        while not caplog.records and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert "Compiling the renderer" in caplog.text
+
+
+def test_a_quick_first_drawing_is_silent(caplog, monkeypatch):
+    monkeypatch.setattr(compiling, "PATIENCE", 3600.0)
+    with compiling.told_if_slow():
+        pass
+    assert not caplog.records
