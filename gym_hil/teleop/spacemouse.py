@@ -1,8 +1,8 @@
 """The SpaceMouse: a cap that is pushed, lifted, tilted and twisted, and the arm that follows it.
 
 Sources: the report descriptors of a SpaceNavigator and a SpaceMouse Wireless as published by the project
-AndunHH/spacemouse, which also measured the times between reports; the device lists of spacenavd and MeshLib; HID Usage
-Tables, 4.2, for the directions of the axes.
+AndunHH/spacemouse, which also measured the times between reports; the device lists of spacenavd, MeshLib and
+PySpaceMouse, the last also for the keys of big models; HID Usage Tables, 4.2, for the directions of the axes.
 """
 
 from __future__ import annotations
