@@ -123,7 +123,7 @@ def _light_and_floor(spec: mujoco.MjSpec) -> None:
     sky = spec.add_texture(name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, width=32, height=192)
     sky.builtin = mujoco.mjtBuiltin.mjBUILTIN_GRADIENT
     sky.rgb1, sky.rgb2 = np.divide(SKY, 255)
-    grid = spec.add_texture(name="grid", type=mujoco.mjtTexture.mjTEXTURE_2D, width=512, height=512)
+    grid = spec.add_texture(name="grid", type=mujoco.mjtTexture.mjTEXTURE_2D, width=256, height=256)
     grid.builtin = mujoco.mjtBuiltin.mjBUILTIN_CHECKER
     grid.rgb1, grid.rgb2 = np.divide(CHECKER, 255)
     material = spec.add_material(name="floor", texrepeat=[_SQUARES_PER_METRE] * 2, texuniform=True)

@@ -8,6 +8,7 @@ it need not be compiled for each kind of them.
 from __future__ import annotations
 
 import contextlib
+import gc
 import inspect
 import logging
 import sys
@@ -53,13 +54,18 @@ def entry(function: Callable[P, None]) -> Callable[P, None]:
 
 
 @contextlib.contextmanager
-def told_if_slow() -> Iterator[None]:
-    """Say on the log why a first drawing takes so long, if it does."""
+def first_drawing() -> Iterator[None]:
+    """Load or compile what is drawn with: quickly if it can be, and not without a word if it takes long."""
     message = "Compiling the renderer. This happens once on a machine and takes about a quarter of a minute."
     timer = threading.Timer(PATIENCE, _LOG.warning, [message])
     timer.daemon = True
     timer.start()
+    # Numba makes very many objects to stay; looking through them for garbage again and again is a fifth of the time.
+    was_collecting = gc.isenabled()
+    gc.disable()
     try:
         yield
     finally:
         timer.cancel()
+        if was_collecting:
+            gc.enable()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gym_hil.errors import RenderingError
 from gym_hil.rendering import appearance
-from gym_hil.rendering.compiling import told_if_slow
+from gym_hil.rendering.compiling import first_drawing
 from gym_hil.rendering.drawing import begin, draw
 from gym_hil.rendering.geometry import extract
 from gym_hil.rendering.ground import GRID
@@ -114,12 +114,12 @@ class RasterRenderer:
             self._pose(scene, data, ids, views)
         images = np.empty((len(ids), self.height, self.width, 3), dtype=np.uint8)
         scene = scene._replace(cameras=views, images=images)
-        with contextlib.nullcontext() if self._has_drawn else told_if_slow():
+        with contextlib.nullcontext() if self._has_drawn else first_drawing():
             begin(scene)
             for view in range(len(ids)):
                 draw(scene, view)
         self._has_drawn = True
-        return [image.copy() for image in images]
+        return list(images)
 
     def _pose(self, scene: Scene, data: mujoco.MjData, cameras: list[int], views: NDArray[np.float32]) -> None:
         """Write where everything is into the scene, and the cameras into `views` (C, 15)."""
