@@ -16,6 +16,7 @@ from gym_hil.teleop.intervention import make_intervention
 DEVICES: dict[str, str] = {
     "gamepad": "gym_hil.teleop.gamepad:Gamepad",
     "gamepad_hid": "gym_hil.teleop.gamepad_hid:GamepadHid",
+    "keyboard": "gym_hil.teleop.keyboard:Keyboard",
     "scripted": "gym_hil.teleop.scripted:ScriptedPerson",
     "sequence": "gym_hil.teleop.sequence:SequenceDevice",
     "spacemouse": "gym_hil.teleop.spacemouse:SpaceMouse",

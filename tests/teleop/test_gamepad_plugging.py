@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import pytest
 
-import gym_hil  # noqa: F401
 from gym_hil.teleop import Event
 from gym_hil.teleop.gamepad import Gamepad
 from gym_hil.teleop.gamepad_sdl import JOYSTICKS

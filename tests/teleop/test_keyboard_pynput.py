@@ -1,0 +1,153 @@
+"""Keys heard by pynput, here from a real X server and in another process: it leaves threads and sockets behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gym_hil.errors import DeviceError, MissingExtraError
+from gym_hil.teleop import Button
+from gym_hil.teleop.keyboard import Keyboard
+from gym_hil.teleop.keyboard_keys import KEYS
+from tests.teleop.x_server import Server
+
+SYMBOLS = {
+    "enter": "Return",
+    "keypad_enter": "Return",
+    "esc": "Escape",
+    "shift_l": "Shift_L",
+    "shift_r": "Shift_R",
+    "ctrl_l": "Control_L",
+    "ctrl_r": "Control_R",
+    **{key: key.capitalize() for key in ("up", "down", "left", "right")},
+}
+SCRIPT = """
+import json, os, sys, time
+sys.path.insert(0, sys.argv[1])
+from gym_hil.teleop.keyboard import Keyboard
+from tests.teleop.x_server import Fingers
+
+def settle():
+    # Return is the last of each round: when its event has come, everything before it has.
+    fingers.tap("Return")
+    deadline, events, last = time.monotonic() + 30, [], None
+    while "success" not in events:
+        assert time.monotonic() < deadline
+        last = keyboard.poll()
+        events += [event.value for event in last.events]
+    last = keyboard.poll()
+    return [last.motion.tolist()[:3], last.gripper, last.engaged, events]
+
+fingers, keyboard = Fingers(os.environ["DISPLAY"]), Keyboard(backend="pynput", intervention="hold")
+# pynput says that it is ready a moment before it is.
+while not keyboard.poll().events:
+    fingers.tap("r")
+    time.sleep(0.01)
+settle()
+heard = {}
+for symbol in json.loads(sys.argv[2]):
+    fingers.move(symbol, True)
+    heard[symbol] = settle()
+    fingers.move(symbol, False)
+heard["nothing"] = settle()
+print(json.dumps(heard), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
+def test_keys_do_what_they_mean() -> None:
+    pytest.importorskip("Xlib", reason="python-xlib is not installed")
+    if not _installed("pynput"):
+        pytest.skip("pynput is not installed")
+    server = Server()
+    try:
+        symbols = [SYMBOLS.get(key, key) for key, button in KEYS.items() if button is not Button.SUCCESS]
+        root = str(Path(__file__).parents[2])
+        result = subprocess.run(
+            [sys.executable, "-c", SCRIPT, root, json.dumps(symbols)],
+            env={**os.environ, "DISPLAY": server.display},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        server.stop()
+    assert result.returncode == 0, result.stderr
+    heard = json.loads(result.stdout)
+    still = [0, 0, 0]
+    assert heard["nothing"] == [still, 0, False, ["success"]]
+    assert heard["space"] == [still, 0, True, ["success"]]
+    for pair, motion in {
+        ("Up", "w"): [1, 0, 0],
+        ("Down", "s"): [-1, 0, 0],
+        ("Left", "a"): [0, 1, 0],
+        ("Right", "d"): [0, -1, 0],
+        ("Shift_R", "e"): [0, 0, 1],
+        ("Shift_L", "q"): [0, 0, -1],
+    }.items():
+        for symbol in pair:
+            assert heard[symbol] == [motion, 0, False, ["success"]], symbol
+    for pair, gripper in {("Control_L", "f"): 1, ("Control_R", "g"): -1}.items():
+        for symbol in pair:
+            assert heard[symbol] == [still, gripper, False, ["success"]], symbol
+    assert heard["Escape"] == [still, 0, False, ["failure", "success"]]
+    assert heard["r"] == [still, 0, False, ["rerecord", "success"]]
+
+
+def test_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'gym-hil\[pynput\]'"):
+        Keyboard(backend="pynput")
+
+
+def test_package_that_does_not_work_here_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not _installed("pynput"):
+        pytest.skip("pynput is not installed")
+    monkeypatch.setenv("PYNPUT_BACKEND", "none_such")
+    with pytest.raises(DeviceError, match="pynput does not work here: "):
+        Keyboard(backend="pynput")
+
+
+def test_macos_without_permission_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Listener:
+        """What pynput's does on macOS when it may not listen."""
+
+        IS_TRUSTED = False
+        running = True
+
+        def __init__(self, **callbacks: Any):
+            pass
+
+        def start(self) -> None:
+            pass
+
+        def wait(self) -> None:
+            pass
+
+        def stop(self) -> None:
+            pass
+
+        def is_alive(self) -> bool:
+            return True
+
+    module = SimpleNamespace(keyboard=SimpleNamespace(Listener=Listener))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: module)
+    monkeypatch.setitem(sys.modules, "pynput", module)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(DeviceError, match="Input Monitoring"):
+        Keyboard()
+
+
+def _installed(name: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(name) is not None

@@ -1,0 +1,322 @@
+"""Keys typed into a pseudo-terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gym_hil.errors import DeviceError
+from gym_hil.teleop import Event, Latch, TeleopCommand
+from gym_hil.teleop.keyboard import Keyboard
+from gym_hil.teleop.keyboard_keys import KEYS, MODIFIERS, Keys
+from gym_hil.teleop.keyboard_terminal import TypedKeys, keys_in
+from tests.teleop.clock import Clock
+from tests.teleop.waiting import PATIENCE, wait_for
+
+
+class Terminal:
+    """A terminal: `type` into it."""
+
+    def __init__(self) -> None:
+        self._master, self.slave = pty.openpty()
+        self._open = True
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def read_until(self, text: str) -> None:
+        seen = ""
+        while text not in seen:
+            assert select.select([self._master], [], [], PATIENCE)[0], f"only {seen!r} came"
+            seen += os.read(self._master, 1024).decode()
+
+    @property
+    def settings(self) -> list[Any]:
+        return termios.tcgetattr(self.slave)
+
+    @property
+    def echoes(self) -> bool:
+        return bool(self.settings[3] & termios.ECHO and self.settings[3] & termios.ICANON)
+
+    def hang_up(self) -> None:
+        if self._open:
+            self._open = False
+            os.close(self._master)
+
+    def close(self) -> None:
+        self.hang_up()
+        os.close(self.slave)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(fileno=lambda: terminal.slave))
+    monkeypatch.delenv("DISPLAY", raising=False)
+    yield terminal
+    terminal.close()
+
+
+@pytest.fixture
+def keyboard(terminal: Terminal) -> Iterator[Keyboard]:
+    with contextlib.closing(Keyboard()) as keyboard:
+        yield keyboard
+
+
+def poll_until(keyboard: Keyboard, condition: Callable[[TeleopCommand], bool]) -> TeleopCommand:
+    commands = []
+
+    def met() -> bool:
+        commands.append(keyboard.poll())
+        return condition(commands[-1])
+
+    wait_for(met)
+    return commands[-1]
+
+
+def run_in(terminal: Terminal, code: str) -> subprocess.Popen[bytes]:
+    """A Python program whose controlling terminal this is."""
+    take_terminal = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+    environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", take_terminal + code],
+        stdin=terminal.slave,
+        stdout=terminal.slave,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("wasdqefgr", list("wasdqefgr")),
+        ("WR", ["w", "r"]),
+        (" \r\n", ["space", "enter", "enter"]),
+        ("\x1b[A\x1b[B\x1b[C\x1b[D", ["up", "down", "right", "left"]),
+        ("\x1bOA\x1bOD", ["up", "left"]),
+        ("\x1b[1;2A", ["up"]),  # with Shift
+        ("\x1b[3~\x1b[15~\x1bOPw", ["w"]),  # Delete, F5, F1
+        ("\x1b\x1b[A", ["esc", "up"]),
+        ("\x1bw", ["esc", "w"]),
+        ("x~é", []),
+    ],
+)
+def test_characters_mean_keys(text: str, keys: list[str]) -> None:
+    assert keys_in(text) == (keys, "")
+
+
+@pytest.mark.parametrize("rest", ["\x1b", "\x1b[", "\x1b[1;", "\x1bO"])
+def test_beginning_of_a_sequence_is_kept_for_later(rest: str) -> None:
+    assert keys_in("w" + rest) == (["w"], rest)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def latch(clock: Clock) -> Latch:
+    return Latch(clock=clock, silence_timeout=1000.0)
+
+
+def test_held_key_is_held_while_its_characters_come(clock: Clock, latch: Latch) -> None:
+    typed = TypedKeys(Keys(latch))
+    for _ in range(30):
+        typed.type("w", clock.now)
+        clock.now += 0.03
+        typed.let_go(clock.now)
+        assert latch.poll().motion[0] == 1
+    clock.now += 0.2
+    typed.let_go(clock.now)
+    assert latch.poll().motion[0] == 0
+
+
+def test_key_that_repeats_itself_is_one_press_and_typing_it_again_is_another(clock: Clock, latch: Latch) -> None:
+    typed = TypedKeys(Keys(latch))
+    for _ in range(20):
+        typed.type("enter", clock.now)
+        clock.now += 0.03
+        typed.let_go(clock.now)
+    clock.now += 0.13
+    typed.type("enter", clock.now)
+    assert latch.poll().events == (Event.SUCCESS, Event.SUCCESS)
+
+
+@pytest.mark.parametrize(
+    ("text", "component", "sign"),
+    [
+        ("\x1b[A", 0, 1),
+        ("s", 0, -1),
+        ("\x1b[D", 1, 1),
+        ("d", 1, -1),
+        ("e", 2, 1),
+        ("q", 2, -1),
+    ],
+)
+def test_motion_lasts_for_a_moment(
+    keyboard: Keyboard, terminal: Terminal, text: str, component: int, sign: int
+) -> None:
+    terminal.type(" ")
+    poll_until(keyboard, lambda command: command.engaged)
+    terminal.type(text)
+    command = poll_until(keyboard, lambda command: bool(command.motion.any()))
+    np.testing.assert_array_equal(command.motion, np.eye(6)[component] * sign)
+    poll_until(keyboard, lambda command: not command.motion.any())
+
+
+def test_gripper_and_events_are_typed(keyboard: Keyboard, terminal: Terminal) -> None:
+    for text, gripper in (("f", 1), ("g", -1)):
+        terminal.type(text)
+        assert poll_until(keyboard, lambda command: command.gripper != 0).gripper == gripper
+        poll_until(keyboard, lambda command: command.gripper == 0)
+    for text, event in (("\r", Event.SUCCESS), ("\x1b", Event.FAILURE), ("r", Event.RERECORD)):
+        terminal.type(text)
+        assert poll_until(keyboard, lambda command: command.events != ()).events == (event,)
+
+
+def test_several_keys_between_two_polls_count_each(keyboard: Keyboard, terminal: Terminal) -> None:
+    terminal.type("r\r fr")
+    events: list[Event] = []
+
+    def all_came() -> bool:
+        events.extend(keyboard.poll().events)
+        return len(events) >= 2
+
+    wait_for(all_came)
+    assert events[:2] == [Event.RERECORD, Event.SUCCESS]
+
+
+def test_automatic_choice_and_the_legend_say_that_it_is_the_terminal(keyboard: Keyboard) -> None:
+    assert keyboard.backend == "terminal"
+    legend = dict(keyboard.legend)
+    assert legend["E"] == "move up"
+    assert legend["Up or W"] == "move forward"
+    assert not [control for control in legend if "Shift" in control or "Ctrl" in control]
+    assert keyboard.describe().startswith("keys from this terminal:\n")
+
+
+def test_terminal_is_restored(terminal: Terminal) -> None:
+    before = terminal.settings
+    keyboard = Keyboard()
+    assert not terminal.echoes
+    keyboard.close()
+    keyboard.close()
+    assert terminal.settings == before
+    assert terminal.echoes
+
+
+def test_terminal_that_hangs_up_lets_go_of_everything(
+    keyboard: Keyboard, terminal: Terminal, caplog: pytest.LogCaptureFixture
+) -> None:
+    terminal.type(" ")
+    poll_until(keyboard, lambda command: command.engaged)
+    terminal.hang_up()
+    poll_until(keyboard, lambda command: not command.engaged)
+    assert "no longer heard" in caplog.text
+
+
+def test_mode_that_something_else_changed_is_set_again(keyboard: Keyboard, terminal: Terminal) -> None:
+    settings = terminal.settings
+    settings[3] |= termios.ICANON | termios.ECHO
+    termios.tcsetattr(terminal.slave, termios.TCSANOW, settings)
+    wait_for(lambda: not terminal.echoes)
+    terminal.type("\r")
+    poll_until(keyboard, lambda command: command.events == (Event.SUCCESS,))
+
+
+MAKE = """
+import os, signal, sys, time
+from gym_hil.teleop.keyboard import Keyboard
+keyboard = Keyboard()
+print("ready", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [
+        ("", 0),
+        ("raise RuntimeError('on purpose')", 1),
+        ("sys.exit(3)", 3),
+        ("del keyboard", 0),
+        ("os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
+        ("os.kill(os.getpid(), signal.SIGHUP)", -signal.SIGHUP),
+        ("os.kill(os.getpid(), signal.SIGINT); time.sleep(60)", None),
+    ],
+)
+def test_terminal_is_restored_however_the_program_ends(ending: str, status: int | None) -> None:
+    terminal = Terminal()
+    before = terminal.settings
+    program = run_in(terminal, MAKE + "sys.stderr = open(os.devnull, 'w')\n" + ending)
+    terminal.read_until("ready")
+    result = program.wait(PATIENCE)
+    assert terminal.settings == before
+    assert result == status if status is not None else result != 0
+    terminal.close()
+
+
+def test_ctrl_c_still_interrupts() -> None:
+    terminal = Terminal()
+    waiting = MAKE.replace("print(", "\ntry:\n  print(") + "  time.sleep(60)\n"
+    program = run_in(terminal, waiting + "except KeyboardInterrupt:\n  print('interrupted', flush=True)\n")
+    terminal.read_until("ready")
+    terminal.type("\x03")
+    terminal.read_until("interrupted")
+    assert program.wait(PATIENCE) == 0
+    terminal.close()
+
+
+def test_program_in_the_background_does_not_touch_its_terminal() -> None:
+    terminal = Terminal()
+    program = run_in(
+        terminal,
+        """
+import os
+from gym_hil.errors import DeviceError
+from gym_hil.teleop.keyboard import Keyboard
+child = os.fork()
+if child == 0:
+    os.setpgid(0, 0)
+    try:
+        Keyboard()
+    except DeviceError as error:
+        os._exit(7 if "background" in str(error) else 1)
+    os._exit(2)
+_, status = os.waitpid(child, os.WUNTRACED)
+print("status", os.waitstatus_to_exitcode(status), flush=True)
+""",
+    )
+    terminal.read_until("status 7")
+    assert program.wait(PATIENCE) == 0
+    assert terminal.echoes
+    terminal.close()
+
+
+def test_input_that_is_no_terminal_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with open(os.devnull) as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        with pytest.raises(DeviceError, match="not a terminal"):
+            Keyboard(backend="terminal")
+        monkeypatch.setattr(sys, "stdin", None)
+        with pytest.raises(DeviceError, match="not a terminal"):
+            Keyboard(backend="terminal")
+
+
+def test_letters_do_what_shift_and_ctrl_do() -> None:
+    typed = {KEYS[key] for key in keys_in("wasdqefgr")[0]}
+    assert typed >= {KEYS[key] for key in MODIFIERS}
