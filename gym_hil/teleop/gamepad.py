@@ -81,6 +81,11 @@ class Gamepad(LatchedDevice):
         return None if pad is None else pad.name
 
     @property
+    def pad(self) -> Pad | None:
+        """The gamepad in use."""
+        return self._pad
+
+    @property
     def busy(self) -> bool:
         """Whether a gamepad is in use."""
         return self._pad is not None
@@ -141,7 +146,7 @@ class Gamepad(LatchedDevice):
         _, mapping, joystick = min(found, key=lambda entry: entry[0])
         self._pad = pad = Pad(joystick, mapping, self.latch.press, self.latch.release)
         level = logging.WARNING if self._missed else logging.INFO  # whoever read of its absence wants to know
-        logger.log(level, "Gamepad %s is used, with the mapping of %s.", pad.name, pad.origin)
+        logger.log(level, "Gamepad %s is used, with the mapping of %s.", pad.name, pad.mapping.origin)
         if pad.lacks:
             logger.warning("The gamepad %s has nothing for: %s. %s", pad.name, ", ".join(pad.lacks), HELP)
 

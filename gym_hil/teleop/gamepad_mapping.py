@@ -61,11 +61,13 @@ class PadMapping:
         sticks: the source of each of `STICKS`; right and up are positive.
         buttons: the source of each of `BINDINGS`.
         origin: where this is known from, for people.
+        entry: the same as an entry for a configuration file, as far as one can say it.
     """
 
     sticks: Mapping[str, Source] = field(default_factory=dict)
     buttons: Mapping[Button, Source] = field(default_factory=dict)
     origin: str = ""
+    entry: Mapping[str, Any] = field(default_factory=dict)
 
 
 def mapping_from_config(config: ControllerConfig, origin: str) -> PadMapping:
@@ -80,7 +82,7 @@ def mapping_from_config(config: ControllerConfig, origin: str) -> PadMapping:
             buttons[button] = Source("button", config["buttons"][word])
         elif word in config["axes"]:
             buttons[button] = Source("axis", config["axes"][word], -1.0 if inverted.get(word, False) else 1.0)
-    return PadMapping(sticks, buttons, origin)
+    return PadMapping(sticks, buttons, origin, dict(config))
 
 
 def mapping_from_sdl(database: Mapping[str, str]) -> PadMapping:
@@ -97,15 +99,10 @@ def mapping_from_sdl(database: Mapping[str, str]) -> PadMapping:
             # SDL counts down as positive.
             sticks[stick] = replace(source, sign=-source.sign) if stick.endswith("_y") else source
     buttons = {button: sources[SDL_WORDS[word]] for word, button in BINDINGS.items() if SDL_WORDS[word] in sources}
-    return PadMapping(sticks, buttons, "SDL's database of game controllers")
+    return PadMapping(sticks, buttons, "SDL's database of game controllers", _config_from_sdl(database))
 
 
-def config_from_sdl(database: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """The same as an entry for a configuration file, as far as one can say it.
-
-    Args:
-        database: see `mapping_from_sdl`.
-    """
+def _config_from_sdl(database: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     axes, buttons, inversion = {}, {}, {}
     for word, sdl_word in SDL_WORDS.items():
         source = _source(database.get(sdl_word, ""))

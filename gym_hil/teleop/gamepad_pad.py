@@ -38,7 +38,7 @@ class Pad:
         self._joystick, self._press, self._release = joystick, press, release
         self.instance: int = joystick.get_instance_id()
         self.name: str = joystick.get_name()
-        self.origin = mapping.origin
+        self.mapping = mapping
         counts = {
             "axis": joystick.get_numaxes(),
             "button": joystick.get_numbuttons(),
@@ -75,6 +75,13 @@ class Pad:
         motion[1] = 0.0 - self._level("left_x", deadzone)
         motion[2] = self._level("right_y", deadzone)
         return motion
+
+    def raw(self) -> tuple[list[float], list[int], list[tuple[int, int]]]:
+        """What SDL says at this moment: all axes, the numbers of the buttons that are down, all hats."""
+        joystick = self._joystick
+        axes = [joystick.get_axis(index) for index in range(joystick.get_numaxes())]
+        down = [index for index in range(joystick.get_numbuttons()) if joystick.get_button(index)]
+        return axes, down, [joystick.get_hat(index) for index in range(joystick.get_numhats())]
 
     def _level(self, stick: str, deadzone: float) -> float:
         source = self._sticks.get(stick)

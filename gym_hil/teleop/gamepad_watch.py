@@ -1,0 +1,83 @@
+"""What a gamepad sends, live: for finding out which axis and which button of it is which."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from os import PathLike
+from typing import TextIO
+
+from gym_hil.errors import DeviceError
+from gym_hil.teleop.device import TeleopCommand
+from gym_hil.teleop.gamepad import Gamepad
+from gym_hil.teleop.gamepad_pad import Pad
+
+PERIOD = 0.05  # s between looks
+
+
+def watch_gamepad(
+    seconds: float | None = None,
+    *,
+    controller_config_path: str | PathLike[str] | None = None,
+    out: TextIO | None = None,
+) -> None:
+    """Show a gamepad's name, its entry for a configuration file, and its values whenever they change.
+
+    Args:
+        seconds: how long; None until Ctrl-C.
+        controller_config_path: a mapping file of one's own instead of the bundled one.
+        out: where to; None for standard output.
+
+    Raises:
+        ControllerConfigError: the file is missing or has a wrong entry.
+        DeviceError: SDL does not start, or no gamepad was plugged in meanwhile.
+    """
+    out = sys.stdout if out is None else out
+    end = None if seconds is None else time.monotonic() + seconds
+    shown, line = None, ""
+    with (
+        contextlib.closing(Gamepad(controller_config_path=controller_config_path)) as gamepad,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
+        while end is None or time.monotonic() < end:
+            command = gamepad.poll()
+            pad = gamepad.pad
+            if pad is not None and pad is not shown:
+                print(introduction(pad), file=out)
+                shown = pad
+            if pad is not None and (new := f"{values(pad)}  ->  {meaning(command)}") != line:
+                # On a terminal the line is written over.
+                print(f"\r\033[K{new}" if out.isatty() else new, end="" if out.isatty() else "\n", file=out, flush=True)
+                line = new
+            time.sleep(PERIOD)
+    if shown is None:
+        raise DeviceError("No gamepad was plugged in. On Linux its /dev/input/event* must be readable.")
+
+
+def introduction(pad: Pad) -> str:
+    """A gamepad's name, and its entry for a configuration file."""
+    sections = ",\n".join(f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in pad.mapping.entry.items())
+    return (
+        f"{pad.name}, with the mapping of {pad.mapping.origin}.\n"
+        "To change it, put this into a file for controller_config_path, and correct what is wrong:\n"
+        f"{{\n  {json.dumps(pad.name)}: {{\n{sections}\n  }}\n}}\n"
+        "Move its sticks and press its buttons; Ctrl-C ends."
+    )
+
+
+def values(pad: Pad) -> str:
+    """What SDL says of a gamepad at this moment."""
+    axes, down, hats = pad.raw()
+    parts = ["axes " + " ".join(f"{index}:{value:+.1f}" for index, value in enumerate(axes))]
+    parts.append("buttons " + (" ".join(map(str, down)) or "-"))
+    parts += [f"hat {index}:{x:+d},{y:+d}" for index, (x, y) in enumerate(hats) if x or y]
+    return "  ".join(parts)
+
+
+def meaning(command: TeleopCommand) -> str:
+    """What comes of it."""
+    motion = " ".join(f"{axis}:{value:+.1f}" for axis, value in zip("xyz", command.motion[:3], strict=True))
+    parts = [motion, {1: "closes", -1: "opens"}.get(command.gripper, ""), "engaged" if command.engaged else ""]
+    return " ".join(part for part in [*parts, *(event.value for event in command.events)] if part)
