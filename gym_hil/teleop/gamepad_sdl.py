@@ -141,7 +141,7 @@ class Joysticks:
 
     def _news(self) -> News:
         pygame, controller = _pygame()
-        controller.update()
+        self._update(pygame, controller)
 
         def take(kind: int) -> list[Any]:
             return pygame.event.get(kind, pump=False)
@@ -154,6 +154,14 @@ class Joysticks:
             [event.instance_id for event in take(pygame.JOYDEVICEREMOVED)],
             pygame.joystick.get_count(),
         )
+
+    def _update(self, pygame: Any, controller: Any) -> None:
+        """Have SDL look at the joysticks."""
+        if hasattr(controller, "update"):
+            controller.update()
+        # pygame-ce can only pump all events, and those of real windows belong to the thread that polls.
+        elif threading.current_thread() is not self._thread or pygame.display.get_driver() == "dummy":
+            pygame.event.pump()
 
     def _start_sdl(self) -> None:
         with _sdl_settings():

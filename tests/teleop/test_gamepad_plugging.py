@@ -139,8 +139,8 @@ def test_pygame_shut_down_by_others_is_survived(pad: VirtualPad, gamepad: Gamepa
     with JOYSTICKS._lock:
         pygame.quit()
         assert not gamepad.poll().engaged
-        gamepad.poll()
-        pad.reopen()
+        pad.revive()
+    gamepad.poll()
     pad.tap(RB)
     assert gamepad.poll().engaged
 

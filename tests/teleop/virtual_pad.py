@@ -51,12 +51,10 @@ class VirtualPad:
     ):
         self._sdl = _sdl()
         self.name = name
-        description = _Description(
+        self._description = _Description(
             version=1, type=kind, naxes=axes, nbuttons=buttons, nhats=hats, vendor=0x1234, product=1, name=name.encode()
         )
-        index = self._check(self._sdl.SDL_JoystickAttachVirtualEx(ctypes.byref(description)))
-        self._joystick = ctypes.c_void_p(self._sdl.SDL_JoystickOpen(index))
-        self._instance = self._sdl.SDL_JoystickInstanceID(self._joystick)
+        self._open(self._attach())
         self._plugged = True
 
     def axis(self, index: int, value: float) -> None:
@@ -93,10 +91,9 @@ class VirtualPad:
                 self._check(self._sdl.SDL_JoystickDetachVirtual(index))
                 return
 
-    def reopen(self) -> None:
-        """Take hold of it again after SDL was shut down and started anew."""
-        self._joystick = ctypes.c_void_p(self._sdl.SDL_JoystickOpen(0))
-        self._instance = self._sdl.SDL_JoystickInstanceID(self._joystick)
+    def revive(self) -> None:
+        """Be there again after SDL was shut down and started anew; some versions keep virtual joysticks."""
+        self._open(0 if self._sdl.SDL_NumJoysticks() else self._attach())
 
     def add_mapping(self, words: str) -> None:
         """Teach SDL what this joystick has: `"a:b0,leftx:a0,"`."""
@@ -108,6 +105,13 @@ class VirtualPad:
         guid = self._sdl.SDL_JoystickGetGUID(self._joystick)
         text = f"{bytes(guid.data).hex()},{self.name},{words}"
         self._check(self._sdl.SDL_GameControllerAddMapping(text.encode()))
+
+    def _attach(self) -> int:
+        return self._check(self._sdl.SDL_JoystickAttachVirtualEx(ctypes.byref(self._description)))
+
+    def _open(self, index: int) -> None:
+        self._joystick = ctypes.c_void_p(self._sdl.SDL_JoystickOpen(index))
+        self._instance = self._sdl.SDL_JoystickInstanceID(self._joystick)
 
     def _check(self, result: int) -> int:
         if result < 0:
