@@ -170,14 +170,14 @@ class Joysticks:
                 for part in (pygame.display, pygame.joystick, controller):
                     if not part.get_init():
                         part.init()
-                        self._owned.append(part)
+                        if part not in self._owned:
+                            self._owned.append(part)
             except pygame.error as error:
                 self._shut_down()
                 raise DeviceError(f"SDL cannot read game controllers here: {error}.") from error
 
     def _restart(self) -> None:
         """Somebody else has shut pygame down; that must not end the reading."""
-        self._owned.clear()
         try:
             self._start_sdl()
         except DeviceError:

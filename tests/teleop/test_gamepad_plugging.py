@@ -139,6 +139,7 @@ def test_pygame_shut_down_by_others_is_survived(pad: VirtualPad, gamepad: Gamepa
     with JOYSTICKS._lock:
         pygame.quit()
         assert not gamepad.poll().engaged
+        gamepad.poll()
         pad.revive()
     gamepad.poll()
     pad.tap(RB)

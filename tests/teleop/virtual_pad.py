@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+_PRODUCTS = itertools.count(1)
 UNKNOWN = 0
 GAME_CONTROLLER = 1  # SDL knows what the axes and buttons of this kind are
 
@@ -52,7 +54,14 @@ class VirtualPad:
         self._sdl = _sdl()
         self.name = name
         self._description = _Description(
-            version=1, type=kind, naxes=axes, nbuttons=buttons, nhats=hats, vendor=0x1234, product=1, name=name.encode()
+            version=1,
+            type=kind,
+            naxes=axes,
+            nbuttons=buttons,
+            nhats=hats,
+            vendor=0x1234,
+            product=next(_PRODUCTS),  # what SDL is told of one concerns no other
+            name=name.encode(),
         )
         self._open(self._attach())
         self._plugged = True
