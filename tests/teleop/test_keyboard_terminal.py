@@ -89,9 +89,14 @@ def poll_until(keyboard: Keyboard, condition: Callable[[TeleopCommand], bool]) -
 def run_in(terminal: Terminal, code: str) -> subprocess.Popen[bytes]:
     """A Python program whose controlling terminal this is."""
     take_terminal = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+    # A shell that runs the tests in the background has them ignore these, and children inherit that.
+    heed_signals = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+    )
     environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
     return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", take_terminal + code],
+        [sys.executable, "-W", "ignore", "-c", take_terminal + heed_signals + code],
         stdin=terminal.slave,
         stdout=terminal.slave,
         env=environment,

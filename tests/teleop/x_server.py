@@ -39,7 +39,8 @@ class Server:
 
     def __init__(self) -> None:
         reader, writer = os.pipe()
-        command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", "64x64x24", "-nolisten", "tcp"]
+        # Without -noreset it starts over when the last client leaves, and hangs up on whoever comes meanwhile.
+        command = ["Xvfb", "-noreset", "-displayfd", str(writer), "-screen", "0", "64x64x24", "-nolisten", "tcp"]
         self.process = subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL)
         os.close(writer)
         with os.fdopen(reader) as stream:
