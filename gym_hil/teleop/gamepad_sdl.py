@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from gym_hil.errors import DeviceError
 
-# The kernel keeps 64 reports of a controller, which two moving sticks fill in 15 ms; what comes then is lost.
-BUSY_PERIOD = 0.004  # s between readings while somebody uses a controller
+# The Linux kernel keeps 64 changes of a controller, which two moving sticks fill in 13 ms; what comes then is lost.
+BUSY_PERIOD = 0.008  # s between readings while somebody uses a controller
 IDLE_PERIOD = 0.05  # s between looks for a new one
 # What SDL looks for in the environment when it starts.
 SDL_SETTINGS = {
