@@ -51,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_export)
 
     doctor = commands.add_parser("doctor", help="what this machine has, what is missing, and what to do about it")
+    doctor.add_argument("--gamepad", action="store_true", help="show what a gamepad sends, and a mapping to paste")
+    doctor.add_argument("--controller-config", metavar="FILE", help="mapping file of your own, with --gamepad")
     doctor.set_defaults(run=_doctor)
     return parser
 
@@ -86,4 +88,9 @@ def _export(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from gym_hil import doctor
 
+    if arguments.gamepad:
+        from gym_hil.teleop.gamepad_watch import watch_gamepad
+
+        watch_gamepad(controller_config_path=arguments.controller_config)
+        return 0
     return doctor.run()

@@ -25,7 +25,7 @@ ARROWS = {
     "export": {"registration", "envs", "wrappers", "scene"},
     "view": {"registration", "envs", "wrappers", "rendering"},
     "demo": {"registration", "envs", "wrappers", "teleop", "rendering"},
-    "cli": {"demo", "view", "export", "doctor", "registration"},
+    "cli": {"demo", "view", "export", "doctor", "registration", "teleop"},
     "__init__": {"registration", "wrappers", "envs"},
 }
 HEAVY = ["torch", "aiohttp", "pygame", "hid", "pynput", "OpenGL", "matplotlib", "numba", "imageio", "PIL"]
