@@ -29,10 +29,6 @@ class ResetNeededError(GymHilError, gymnasium.error.ResetNeeded):
     """`step` or `render` was called before the first `reset`."""
 
 
-class ClosedEnvironmentError(GymHilError, gymnasium.error.ClosedEnvironmentError):
-    """The environment was used after `close`."""
-
-
 class RenderingError(GymHilError, RuntimeError):
     """A picture cannot be drawn on this machine."""
 
