@@ -21,11 +21,8 @@ ARROWS = {
     "wrappers": {"envs", "teleop", "rendering"},
     "registration": {"wrappers", "envs"},
     # What follows stands above the rest: the commands, and the package's own names.
-    "doctor": set(),
-    "export": {"registration", "envs", "wrappers", "scene"},
-    "view": {"registration", "envs", "wrappers", "rendering"},
-    "demo": {"registration", "envs", "wrappers", "teleop", "rendering"},
-    "cli": {"demo", "view", "export", "doctor", "registration", "teleop"},
+    "commands": {"registration", "envs", "wrappers", "teleop", "rendering", "scene"},
+    "cli": {"commands"},
     "__init__": {"registration", "wrappers", "envs"},
 }
 HEAVY = ["torch", "aiohttp", "pygame", "hid", "pynput", "OpenGL", "matplotlib", "numba", "imageio", "PIL"]

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from gym_hil.errors import ConfigurationError
 from gym_hil.registration import find_task, make_task
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `gym-hil export`."""
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("folder", metavar="DIR")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run `gym-hil export`."""
+    path = export_scene(arguments.task, arguments.folder)
+    print(f"wrote {path}\nopen it: python -m mujoco.viewer --mjcf={path}")
+    return 0
 
 
 def export_scene(task: str, folder: str | Path) -> Path:

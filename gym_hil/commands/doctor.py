@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import importlib.util
 import os
@@ -64,7 +65,23 @@ class Check:
     core: bool = False
 
 
-def run() -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `gym-hil doctor`."""
+    parser.add_argument("--gamepad", action="store_true", help="show what a gamepad sends, and a mapping to paste")
+    parser.add_argument("--controller-config", metavar="FILE", help="mapping file of your own, with --gamepad")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run `gym-hil doctor`."""
+    if not arguments.gamepad:
+        return examine()
+    from gym_hil.teleop.gamepad_watch import watch_gamepad
+
+    watch_gamepad(controller_config_path=arguments.controller_config)
+    return 0
+
+
+def examine() -> int:
     """Print the report.
 
     Returns:
@@ -126,7 +143,7 @@ def _environment() -> Check:
 def _numba_cache() -> Check:
     """Compiled code is kept beside the sources or, where these can't be written, in the user's cache folder."""
     override = os.environ.get("NUMBA_CACHE_DIR")
-    folder = Path(override) if override else Path(__file__).parent / "rendering"
+    folder = Path(override) if override else Path(__file__).parents[1] / "rendering"
     advice = "the renderer is compiled anew in every process; set NUMBA_CACHE_DIR to a folder that can be written"
     for candidate in [folder] if override else [folder, Path.home() / ".cache"]:
         try:

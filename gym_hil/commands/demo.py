@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,27 @@ FRONT, SIDE = 480, 240  # pixels
 _LAST_SECONDS = 0.8  # the last picture of an episode stays this long
 _INK, _PAPER, _GREY = (236, 240, 243), (18, 24, 31), (110, 122, 134)
 _ACTORS = {False: ("POLICY", (122, 134, 147)), True: ("PERSON", (46, 204, 113))}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `gym-hil demo`."""
+    parser.add_argument("--task", default="PandaPickCube", help="task, with or without version (%(default)s)")
+    parser.add_argument("--out", default="outputs/demo.mp4", metavar="FILE", help=".mp4 or .gif (%(default)s)")
+    parser.add_argument("--episodes", type=int, default=3, help="how many (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    parser.add_argument("--renderer", choices=["raster", "gl"], default="raster", help="(%(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run `gym-hil demo`."""
+    lifted = run_demo(
+        task=arguments.task,
+        out=arguments.out,
+        episodes=arguments.episodes,
+        seed=arguments.seed,
+        renderer=arguments.renderer,
+    )
+    return 0 if lifted == arguments.episodes else 1
 
 
 def run_demo(

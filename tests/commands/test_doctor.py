@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from gym_hil import doctor
-from gym_hil.doctor import Check, checks, report
+from gym_hil.commands import doctor
+from gym_hil.commands.doctor import Check, checks, report
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_advice_is_shown_only_where_something_is_missing():
 @pytest.mark.parametrize(("core", "status"), [(False, 0), (True, 1)])
 def test_only_a_missing_core_part_is_a_failure(monkeypatch, capsys, core, status):
     monkeypatch.setattr(doctor, "checks", lambda: [Check("leg", False, "none", "walk on hands", core=core)])
-    assert doctor.run() == status
+    assert doctor.examine() == status
     assert "walk on hands" in capsys.readouterr().out
 
 
@@ -102,7 +102,7 @@ def test_lacking_extra_says_how_to_install_it():
 
 
 def test_doctor_leaves_the_package_folder_as_it_was():
-    package = Path(doctor.__file__).parent
+    package = Path(doctor.__file__).parents[1]
     before = {path for path in package.rglob("*") if "__pycache__" not in path.parts}
     doctor._numba_cache()
     assert {path for path in package.rglob("*") if "__pycache__" not in path.parts} == before

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from gym_hil.errors import RenderingError
 from gym_hil.registration import make_task
 from gym_hil.rendering.window import missing_display
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `gym-hil view`."""
+    parser.add_argument("task", metavar="TASK")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run `gym-hil view`."""
+    view_task(arguments.task)
+    return 0
 
 
 def view_task(task: str) -> None:
