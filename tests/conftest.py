@@ -18,6 +18,12 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+@pytest.fixture
+def no_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra `web` is not installed, as far as `render_mode="human"` knows."""
+    monkeypatch.setattr("gym_hil.envs.human_view.CONSOLE_PACKAGES", ("a_module_that_nobody_has",))
+
+
 @pytest.fixture(scope="session")
 def facts() -> dict[str, Any]:
     """Poses, camera frames and responses measured on gym-hil 0.1.14."""

@@ -17,8 +17,9 @@ ARROWS = {
     "rendering": set(),
     "teleop": set(),
     "scene": {"robot"},
-    "envs": {"scene", "robot", "rendering"},
-    "wrappers": {"envs", "teleop", "rendering"},
+    "console": {"teleop"},
+    "envs": {"scene", "robot", "rendering", "console"},
+    "wrappers": {"envs", "teleop", "rendering", "console"},
     "registration": {"wrappers", "envs"},
     # What follows stands above the rest: the commands, and the package's own names.
     "commands": {"registration", "envs", "wrappers", "teleop", "rendering", "scene"},

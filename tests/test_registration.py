@@ -109,6 +109,7 @@ def test_sync_async_and_single_environments_agree() -> None:
     assert np.array_equal(seen[0], seen[2])
 
 
+@pytest.mark.usefixtures("no_console")
 def test_lerobots_call_works() -> None:
     env = gym.make(
         "gym_hil/PandaPickCube-v0", image_obs=True, render_mode="human", use_gripper=True, gripper_penalty=-0.02

@@ -16,25 +16,26 @@ From the page, as JSON text of at most 8 KB:
 
 - `{"type": "watch", "stage": 1}`
 - `{"type": "take"}` and `{"type": "release"}`: the seat of the stage that is watched.
-- `{"type": "input", "time": 1.5, "motion": [6 numbers], "held": ["OPEN"], "changes": [["press", "OPEN"]], "target": null}`
-  from the holder of the seat, 60 times a second and at each change. `time` is ms on the page's clock. `motion` is from
-  sticks, as fractions of full speed, x forward, y left, z up, then a rotation vector. `held` are all buttons that are
-  down, by the names of `gym_hil.teleop.Button`; `changes` is what was pressed and released since the last message, in
-  order, so that nothing is lost between two messages. `target` is where the tool should go, (3,) m, or null.
+- `{"type": "input", "time": 1.5, "motion": [6 numbers], "held": ["OPEN"], "changes": [["press", "OPEN"]], "target":
+  null}` from the holder of the seat, 60 times a second and at each change. `time` is ms on the page's clock. `motion`
+  is from sticks, as fractions of full speed, x forward, y left, z up, then a rotation vector. `held` are all buttons
+  that are down, by the names of `gym_hil.teleop.Button`; `changes` is what was pressed and released since the last
+  message, in order, so that nothing is lost between two messages. `target` is where the tool should go, (3,) m, or
+  null.
 - `{"type": "pause", "on": true}` from the holder of the seat.
 - `{"type": "ask", "name": "save"}` from the holder of the seat: one of the stage's `requests`.
 - `{"type": "ack", "sequence": 7}` for every frame. Without it no more than two frames are sent.
 
 To the page, as JSON text:
 
-- `{"type": "hello", "version": 1, "stages": [{"id": 1, "title": "PandaPickCube-v1", "drivable": true}]}`; `stages` alone
-  comes again as `{"type": "stages", ...}` when one opens or closes.
+- `{"type": "hello", "version": 1, "stages": [{"id": 1, "title": "PandaPickCube-v1", "drivable": true}]}`; `stages`
+  alone comes again as `{"type": "stages", ...}` when one opens or closes.
 - `{"type": "controls", "stage": 1, "intervention": "toggle", "keys": {"Space": "INTERVENE"}, "pad": {"5": "INTERVENE"},
   "buttons": {"INTERVENE": "take over / hand back"}, "legend": [{"title": "Keyboard", "rows": [["Space", "..."]]}],
   "requests": ["save"]}`: which key (`KeyboardEvent.code`) and which button of a standard gamepad is what. Null for
   `intervention` on a stage that nobody can drive.
-- `{"type": "seat", "stage": 1, "holder": "you" | "other" | "nobody", "free_in": 8.5, "pages": 2}`: `free_in` is s until a
-  holder that has gone silent loses the seat, null while it is heard.
+- `{"type": "seat", "stage": 1, "holder": "you" | "other" | "nobody", "free_in": 8.5, "pages": 2}`: `free_in` is s
+  until a holder that has gone silent loses the seat, null while it is heard.
 - `{"type": "episodes", "stage": 1, "first": true, "episodes": [{"number": 1, "steps": 34, "interventions": 20,
   "success": true, "return": 1.0, "discarded": false}]}`: all that are kept if `first`, else the newest.
 - `{"type": "event", "stage": 1, "time": 1.7e9, "kind": "success", "text": "..."}`; the kinds are in `EVENT_KINDS`.
@@ -43,7 +44,9 @@ To the page, as JSON text:
 
 To the page, as binary, little endian: a frame, see `FRAME_HEADER`. Behind the header come 7 float32 for each body of
 the scene: x, y, z in m and a quaternion, w first; then the status as JSON; then for each picture its length as uint32
-and a JPEG, in the order of the scene's cameras. `STATUS` lists the status.
+and a JPEG, in the order of the scene's cameras; length 0 where a camera has none, and no pictures at all where none
+has.
+`STATUS` lists the status.
 """
 
 from __future__ import annotations
@@ -155,7 +158,9 @@ def pack_frame(
     header = FRAME_HEADER.pack(
         FRAME, len(pictures), len(words), stage, len(poses) // 28, sequence, 0, published, input_time
     )
-    return b"".join([header, poses, words, *(part for jpeg in pictures for part in (struct.pack("<I", len(jpeg)), jpeg))])
+    return b"".join(
+        [header, poses, words, *(part for jpeg in pictures for part in (struct.pack("<I", len(jpeg)), jpeg))]
+    )
 
 
 def _numbers(name: str, values: Any, count: int) -> tuple[float, ...]:
@@ -166,7 +171,9 @@ def _numbers(name: str, values: Any, count: int) -> tuple[float, ...]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15 and math.isfinite(value)
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15 and math.isfinite(value)
+    )
 
 
 def _buttons(name: str, values: Any) -> tuple[Button, ...]:

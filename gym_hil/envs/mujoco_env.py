@@ -12,9 +12,9 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from gym_hil.envs.human_view import HumanView, open_human_view
 from gym_hil.errors import ConfigurationError, InvalidStateError, ResetNeededError
 from gym_hil.rendering import RENDERERS, Renderer, make_renderer
-from gym_hil.rendering.window import ViewerWindow
 
 Observation = dict[str, Any]
 
@@ -96,7 +96,8 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         self.camera = self._camera_name(self.render_spec.camera_id)
         self._state_size = mujoco.mj_stateSize(self.model, _STATE)
         self._drawer: Renderer | None = None
-        self._window = ViewerWindow(self.model, self.data)
+        self._view: HumanView | None = None
+        self.shows_itself = True  # in human mode; a wrapper that shows more says False
         self._started = False
         if seed is not None:
             super().reset(seed=seed)
@@ -109,7 +110,8 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         """Draw the present state.
 
         Returns:
-            (height, width, 3) uint8 for "rgb_array"; None for "human", which updates the window, and without a mode.
+            (height, width, 3) uint8 for "rgb_array"; None for "human", which updates what the person sees, and without
+            a mode.
 
         Raises:
             ResetNeededError: before the first `reset`.
@@ -118,7 +120,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         if self.render_mode == "rgb_array":
             return self.draw([self.camera])[0]
         if self.render_mode == "human":
-            self._window.sync()
+            self._show()
         else:
             gym.logger.warn(f"render() does nothing: {type(self).__name__} was made without a render_mode.")
         return None
@@ -172,17 +174,26 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         return self.observation()
 
     def close(self) -> None:
-        """Free the renderer and close the window. A later `reset` starts afresh."""
+        """Free the renderer and close what a person sees. A later `reset` starts afresh."""
         if self._drawer is not None:
             self._drawer.close()
             self._drawer = None
-        self._window.close()
+        if self._view is not None:
+            self._view.close()
+            self._view = None
         self._started = False
 
     def _advance(self) -> None:
         """Simulate one control step, then bring poses up to the new state; `mj_step` leaves them one substep behind."""
         mujoco.mj_step(self.model, self.data, self.n_substeps)
         mujoco.mj_kinematics(self.model, self.data)
+
+    def _show(self) -> None:
+        """Show the present state to a person."""
+        if self.shows_itself:
+            if self._view is None:
+                self._view = open_human_view(self)
+            self._view.sync()
 
     def _need_reset(self, what: str) -> None:
         if not self._started:

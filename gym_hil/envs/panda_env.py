@@ -171,7 +171,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         mujoco.mj_forward(self.model, self.data)
         self._started = True
         if self.render_mode == "human":
-            self.render()
+            self._show()
         return self.observation(), {"succeed": False}
 
     def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -195,7 +195,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         reward = self.dense_reward() if self.reward_type == "dense" else float(succeed)
         observation = self.observation()
         if self.render_mode == "human":
-            self.render()
+            self._show()
         return observation, reward, succeed or self.is_failure(), False, {"succeed": succeed}
 
     def observation(self) -> Observation:

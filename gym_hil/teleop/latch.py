@@ -121,11 +121,12 @@ class Latch:
         with self._lock:
             self._intervention = intervention
 
-    def set_motion(self, motion: ArrayLike) -> None:
+    def set_motion(self, motion: ArrayLike, *, heard: bool = True) -> None:
         """Report where sticks and axes stand; holds until the next report.
 
         Args:
             motion: (6,) fractions of full speed; clipped to [-1, 1]. Direction buttons are added to it.
+            heard: whether this is a sign of life, and not something worked out from an earlier one.
 
         Raises:
             DeviceError: the shape is wrong or a value is not finite; the motion stays as it was.
@@ -134,7 +135,8 @@ class Latch:
         if values.shape != (6,) or not np.isfinite(values).all():
             raise DeviceError(f"motion is {motion!r}; expected 6 finite numbers: x, y, z and a rotation vector.")
         with self._lock:
-            self._hear()
+            if heard:
+                self._hear()
             self._motion = np.minimum(np.maximum(values, -1.0), 1.0)
 
     def press(self, button: Button) -> None:

@@ -20,6 +20,7 @@ DEVICES: dict[str, str] = {
     "scripted": "gym_hil.teleop.scripted:ScriptedPerson",
     "sequence": "gym_hil.teleop.sequence:SequenceDevice",
     "spacemouse": "gym_hil.teleop.spacemouse:SpaceMouse",
+    "web": "gym_hil.console.device:WebDevice",
 }
 
 

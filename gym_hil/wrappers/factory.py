@@ -8,7 +8,9 @@ from typing import Any, TypedDict
 
 import gymnasium as gym
 
+from gym_hil.envs.human_view import uses_console
 from gym_hil.teleop import Device
+from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 from gym_hil.wrappers.hil_wrappers import (
     EEActionWrapper,
     GripperPenaltyWrapper,
@@ -99,8 +101,9 @@ def wrap_env(
 ) -> gym.Env[Any, Any]:
     """Wrap a task for policies and people.
 
-    From the inside out: `GripperPenaltyWrapper`, `EEActionWrapper`, `InputsControlWrapper`, then
-    `PassiveViewerWrapper` and `ResetDelayWrapper` where they are asked for.
+    From the inside out: `GripperPenaltyWrapper`, `EEActionWrapper`, `InputsControlWrapper`, then `PassiveViewerWrapper`
+    and `ResetDelayWrapper` where they are asked for. `ConsoleWrapper` comes before these two when the device "web" is
+    among those that drive, and when the task was made with `render_mode="human"` where there is no display.
 
     Args:
         env: a task with 7 numbers in its action.
@@ -125,10 +128,12 @@ def wrap_env(
     Raises:
         ConfigurationError: an argument has a value that cannot work.
         UnknownDeviceError: no device has that name.
+        MissingExtraError: the device "web" is asked for without its extra.
     """
     if gripper_penalty is not None:
         env = GripperPenaltyWrapper(env, penalty=gripper_penalty)
     env = EEActionWrapper(env, ee_step_size, use_gripper=use_gripper, orientation=orientation)
+    on_console = _has_web(device) or (env.render_mode == "human" and uses_console())
     env = controlled = InputsControlWrapper(
         env,
         auto_reset=auto_reset,
@@ -138,6 +143,8 @@ def wrap_env(
         intervention=intervention,
         device_options=device_options,
     )
+    if on_console:
+        env = ConsoleWrapper(env)
     if use_viewer:
         env = PassiveViewerWrapper(env, show_left_ui=show_ui, show_right_ui=show_ui)
     if reset_delay_seconds is None:
@@ -158,6 +165,11 @@ def make_viewer_env(env_id: str, show_ui: bool = True, *, time_limit: bool = Tru
     """
     env = _make_task(env_id, time_limit, kwargs)
     return PassiveViewerWrapper(env, show_left_ui=show_ui, show_right_ui=show_ui)
+
+
+def _has_web(device: str | Device | Sequence[str | Device] | None) -> bool:
+    named = [device] if isinstance(device, str | Device) else device or []
+    return any(one == "web" or type(one).__name__ == "WebDevice" for one in named)
 
 
 def _make_task(env_id: str, time_limit: bool, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:

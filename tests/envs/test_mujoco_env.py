@@ -191,6 +191,7 @@ def test_rendering_does_not_change_the_physics() -> None:
     assert np.array_equal(run(plain, 20), run(drawn, 20))
 
 
+@pytest.mark.usefixtures("no_console")
 def test_human_mode_without_a_display_warns_once_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)

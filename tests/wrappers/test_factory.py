@@ -60,6 +60,7 @@ def test_step_size_and_penalty_arrive() -> None:
     assert gym_hil.wrap_env(gym_hil.PandaPickCubeGymEnv(), gripper_penalty=None).reset()[1]["discrete_penalty"] == 0.0
 
 
+@pytest.mark.usefixtures("no_console")
 def test_what_lerobot_passes_is_understood() -> None:
     env = gym.make(WRAPPED, image_obs=True, render_mode="human", use_gripper=True, gripper_penalty=-0.02)
     assert not hasattr(env, "get_raw_joint_positions")

@@ -98,7 +98,7 @@ def test_close_closes_the_window_and_reset_opens_another(base: PandaPickCubeGymE
     env.close()
 
 
-@pytest.mark.usefixtures("no_display")
+@pytest.mark.usefixtures("no_display", "no_console")
 def test_environment_that_has_a_window_gets_no_second_one() -> None:
     env = PassiveViewerWrapper(PandaPickCubeGymEnv(render_mode="human"))
     with pytest.warns(UserWarning, match="no display") as caught:

@@ -1,0 +1,93 @@
+"""A certificate of this user's own, for a console that other machines may reach."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import ipaddress
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from gym_hil.errors import DeviceError, MissingExtraError
+
+DAYS = 365
+RENEW_BEFORE = 30  # days
+
+
+def user_certificate(folder: Path | None = None) -> tuple[Path, Path]:
+    """Files with the certificate and the key of this user; made when they are missing or run out.
+
+    Args:
+        folder: where they are; by default the user's folder for configuration.
+
+    Returns:
+        Certificate and key, both PEM. Only this user can read the key.
+
+    Raises:
+        MissingExtraError: the extra `web` is not installed.
+        DeviceError: the folder cannot be written.
+    """
+    try:
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+    except ImportError as error:
+        raise MissingExtraError("A certificate of one's own needs cryptography: pip install 'gym-hil[web]'") from error
+    folder = folder or _configuration_folder()
+    certificate_path, key_path = folder / "console-certificate.pem", folder / "console-key.pem"
+    now = datetime.datetime.now(datetime.timezone.utc)
+    if key_path.exists() and _lasts(certificate_path, now, x509):
+        return certificate_path, key_path
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gym-hil console")])
+    names: list[x509.GeneralName] = [x509.DNSName(name) for name in _names()]
+    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=DAYS))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    words = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Private from its first byte on; a file that is there already would keep the mode it has.
+        key_path.unlink(missing_ok=True)
+        with open(os.open(key_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(words)
+        certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    except OSError as error:
+        raise DeviceError(f"The console's certificate cannot be written to {folder}: {error}.") from error
+    return certificate_path, key_path
+
+
+def _lasts(path: Path, now: datetime.datetime, x509: Any) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        return certificate.not_valid_after_utc - now > datetime.timedelta(days=RENEW_BEFORE)
+    return False
+
+
+def _names() -> list[str]:
+    # Names that are not ASCII cannot stand in a certificate as they are.
+    return sorted({name for name in ("localhost", socket.gethostname(), socket.getfqdn()) if name.isascii()})
+
+
+def _configuration_folder() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA", Path.home() / "AppData" / "Roaming")) / "gym-hil"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "gym-hil"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "gym-hil"

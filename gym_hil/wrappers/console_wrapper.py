@@ -1,0 +1,138 @@
+"""The operator's console beside a running environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+from numpy.typing import ArrayLike
+
+OUTCOMES = {
+    "success": "success",
+    "failure": "failure",
+    "rerecord": "discarded, to be recorded again",
+    "timeout": "time is up",
+    "quit": "the person wants to stop",
+}
+
+
+class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """Shows every step and reset on the web console, and the history of episodes.
+
+    It never waits for a page, but for a person who has pressed "pause": then `step` and `reset` come back when the
+    person goes on, or leaves.
+
+    Args:
+        env: an environment with `model` and `data`, whose `info` has the keys of `InputsControlWrapper`.
+
+    Raises:
+        MissingExtraError: the extra `web` is not installed.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any]):
+        gym.utils.RecordConstructorArgs.__init__(self)
+        gym.Wrapper.__init__(self, env)
+        self.seconds_paused = 0.0
+        self._dt: float = env.unwrapped.control_dt  # type: ignore[attr-defined]
+        self._episode = self._steps = self._interventions = 0
+        self._return = 0.0
+        self._person = False
+        self._over = True
+        self._open()
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """Start an episode and show it."""
+        self._open()
+        self.seconds_paused += self.stage.wait_while_paused()
+        if not self._over and self._steps:
+            self._finish("timeout", success=False)  # by a time limit further outside, most likely
+        observation, info = self.env.reset(**kwargs)
+        self._begin()
+        self._show(observation, 0.0, info)
+        return observation, info
+
+    def step(self, action: ArrayLike) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Make a step and show it."""
+        self.seconds_paused += self.stage.wait_while_paused()
+        observation, reward, terminated, truncated, info = result = self.env.step(action)
+        last = info.get("final_info", info)
+        person = bool(last.get("is_intervention", False))
+        self._steps += 1
+        self._interventions += person
+        self._return += float(reward)
+        if person != self._person:
+            self.stage.event(*(("takeover", "the person drives") if person else ("handback", "the policy drives")))
+            self._person = person
+        if terminated or truncated:
+            self._finish(_outcome(last, truncated), success=bool(last.get("next.success", last.get("succeed", False))))
+        if last is not info:
+            self._begin()
+        self._show(observation, float(reward), info)
+        return result
+
+    def close(self) -> None:
+        """Take the environment off the console, then close it. The console goes on."""
+        self.stage.close()
+        self.env.close()
+
+    def _open(self) -> None:
+        from gym_hil.console import get_console
+
+        base: Any = self.env.unwrapped
+        self.stage = get_console().stage_of(base)
+        base.shows_itself = False  # this shows more
+
+    def _begin(self) -> None:
+        self._episode += 1
+        self._over = False
+        self._steps = self._interventions = 0
+        self._return = 0.0
+        self._person = False
+
+    def _finish(self, outcome: str, *, success: bool) -> None:
+        self._over = True
+        self.stage.event(outcome, f"episode {self._episode}: {OUTCOMES[outcome]} after {self._steps} steps")
+        self.stage.finish_episode(
+            {
+                "number": self._episode,
+                "steps": self._steps,
+                "interventions": self._interventions,
+                "success": success,
+                "return": round(self._return, 4),
+                "discarded": outcome == "rerecord",
+            }
+        )
+
+    def _show(self, observation: Any, reward: float, info: Mapping[str, Any]) -> None:
+        limit = self._limit()
+        self.stage.publish(
+            {
+                "episode": self._episode,
+                "step": self._steps,
+                "max_steps": limit,
+                "seconds_left": None if limit is None else round((limit - self._steps) * self._dt, 2),
+                "reward": reward,
+                "return": round(self._return, 4),
+                "driver": "person" if self._person else "policy",
+                "success": bool(info.get("next.success", info.get("succeed", False))),
+            },
+            observation.get("pixels") if isinstance(observation, dict) else None,
+        )
+
+    def _limit(self) -> int | None:
+        """Steps after which the episode ends, by the id; None if there is none, or the episode shows otherwise."""
+        spec = self.env.unwrapped.spec
+        registered = None if spec is None else gym.registry.get(spec.id)
+        limit = None if registered is None else registered.max_episode_steps
+        return limit if limit is None or self._steps <= limit else None
+
+
+def _outcome(info: Mapping[str, Any], truncated: bool) -> str:
+    if info.get("rerecord_episode", False):
+        return "rerecord"
+    if info.get("quit", False):
+        return "quit"
+    if info.get("next.success", info.get("succeed", False)):
+        return "success"
+    return "timeout" if truncated else "failure"
