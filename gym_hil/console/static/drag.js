@@ -1,0 +1,203 @@
+// A handle at the tool's target: dragged with the mouse or a finger, it says where the tool should go.
+
+import {
+  Group,
+  Mesh,
+  MeshBasicMaterial,
+  Plane,
+  Raycaster,
+  RingGeometry,
+  SphereGeometry,
+  Vector2,
+  Vector3,
+} from "./vendor/three.js";
+import { OVERLAY } from "./view.js";
+
+const GRAB = { mouse: 24, pen: 30, touch: 40 }; // px around the handle
+const DOT = 7; // px
+const PATIENCE = 600; // ms in which the server shows that it has handed over
+const SOURCE = "drag";
+const COLOURS = { idle: "#f08c00", active: "#ffb340" };
+
+/**
+ * @typedef {{input: import("./input.js").Input, cameras: import("./cameras.js").Cameras,
+ *   keyboard: import("./keyboard.js").Keyboard, intervention: () => "toggle" | "hold" | "auto" | null,
+ *   driving: () => boolean}} DragParts
+ */
+
+export class Drag {
+  #view;
+  #parts;
+  #handle = new Group();
+  /** m, where the controller pulls the tool to; null if that is not known. @type {Vector3 | null} */
+  #known = null;
+  /** @type {{pointer: number, plane: Plane, offset: Vector3, vertical: boolean, x: number, y: number} | null} */
+  #grip = null;
+  #takenOver = -Infinity; // ms
+  #raycaster = new Raycaster();
+  /** @type {MeshBasicMaterial} */
+  #material = new MeshBasicMaterial({ depthTest: false, transparent: true, opacity: 0.95, toneMapped: false });
+
+  /**
+   * @param {import("./view.js").View} view
+   * @param {DragParts} parts
+   */
+  constructor(view, parts) {
+    this.#view = view;
+    this.#parts = parts;
+    const dot = new Mesh(new SphereGeometry(1, 20, 14), this.#material);
+    const ring = new Mesh(new RingGeometry(1.7, 2.1, 40), this.#material);
+    dot.renderOrder = ring.renderOrder = 10;
+    this.#handle.add(dot, ring);
+    this.#handle.traverse((part) => part.layers.set(OVERLAY));
+    this.#handle.visible = false;
+    view.scene.add(this.#handle);
+    view.steps.push(() => this.#place());
+    // Captured before OrbitControls hears of it, which must not turn the view then.
+    view.canvas.addEventListener("pointerdown", (event) => this.#start(event), { capture: true });
+    view.canvas.addEventListener("pointermove", (event) => this.#move(event), { capture: true });
+    for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
+      view.canvas.addEventListener(end, (event) => this.#end(/** @type {PointerEvent} */ (event)), { capture: true });
+    }
+    parts.input.onReleaseAll.add(() => this.#letGo());
+  }
+
+  /** Where the handle is on the page, in px from the view's upper left corner; null if it is not to be seen. */
+  get position() {
+    return this.#handle.visible ? this.#onScreen(this.#handle.position) : null;
+  }
+
+  get active() {
+    return this.#grip !== null;
+  }
+
+  /** @param {number[] | null} target m */
+  set known(target) {
+    this.#known = target && new Vector3().fromArray(target);
+    this.#view.request();
+  }
+
+  #place() {
+    this.#handle.visible = this.#known !== null && this.#parts.input.enabled;
+    if (this.#known && !this.#grip) {
+      this.#handle.position.copy(this.#known);
+    }
+    const { camera, canvas } = this.#view;
+    const distance = camera.position.distanceTo(this.#handle.position);
+    const perPixel = (2 * distance * Math.tan((camera.fov * Math.PI) / 360)) / canvas.clientHeight;
+    this.#handle.scale.setScalar(DOT * perPixel);
+    this.#handle.quaternion.copy(camera.quaternion);
+    this.#material.color.set(this.#grip ? COLOURS.active : COLOURS.idle);
+    return false;
+  }
+
+  /** @param {PointerEvent} event */
+  #start(event) {
+    const at = this.position;
+    const reach = GRAB[/** @type {keyof typeof GRAB} */ (event.pointerType)] ?? GRAB.mouse;
+    if (!at || this.#grip || event.button !== 0 || Math.hypot(event.offsetX - at.x, event.offsetY - at.y) > reach) {
+      return;
+    }
+    event.stopImmediatePropagation();
+    this.#view.canvas.setPointerCapture(event.pointerId);
+    this.#parts.keyboard.lend(["ShiftLeft", "ShiftRight"]);
+    this.#parts.cameras.orbit.enabled = false;
+    this.#grip = { pointer: event.pointerId, ...this.#plane(event), x: event.offsetX, y: event.offsetY };
+    this.#takeOver();
+    this.#follow(event);
+  }
+
+  /** @param {PointerEvent} event */
+  #move(event) {
+    if (!this.#grip || event.pointerId !== this.#grip.pointer) {
+      const at = this.position;
+      const near = at && Math.hypot(event.offsetX - at.x, event.offsetY - at.y) <= GRAB.mouse;
+      this.#view.canvas.classList.toggle("can-grab", Boolean(near));
+      return;
+    }
+    event.stopImmediatePropagation();
+    if (event.shiftKey !== this.#grip.vertical) {
+      Object.assign(this.#grip, this.#plane(event));
+    }
+    this.#follow(event);
+  }
+
+  /** @param {PointerEvent} event */
+  #end(event) {
+    if (this.#grip?.pointer === event.pointerId) {
+      event.stopImmediatePropagation();
+      this.#letGo();
+    }
+  }
+
+  #letGo() {
+    if (this.#grip) {
+      this.#grip = null;
+      this.#parts.input.target = null;
+      this.#parts.input.release(SOURCE, "INTERVENE");
+      this.#parts.keyboard.lend([]);
+      this.#parts.cameras.orbit.enabled = true;
+      this.#view.request();
+    }
+  }
+
+  /** Whoever starts to drag means to drive. */
+  #takeOver() {
+    const mode = this.#parts.intervention();
+    if (mode === "hold") {
+      this.#parts.input.press(SOURCE, "INTERVENE");
+    } else if (mode === "toggle" && !this.#parts.driving() && performance.now() - this.#takenOver > PATIENCE) {
+      this.#takenOver = performance.now();
+      this.#parts.input.tap("INTERVENE");
+    }
+  }
+
+  /**
+   * The plane in which the handle moves: towards the camera, or with Shift upright.
+   *
+   * @param {PointerEvent} event
+   */
+  #plane(event) {
+    const normal = this.#view.camera.getWorldDirection(new Vector3());
+    if (event.shiftKey) {
+      normal.z = 0;
+    }
+    const plane = new Plane().setFromNormalAndCoplanarPoint(normal.normalize(), this.#handle.position);
+    const hit = this.#hit(event, plane) ?? this.#handle.position;
+    return { plane, offset: this.#handle.position.clone().sub(hit), vertical: event.shiftKey };
+  }
+
+  /** @param {PointerEvent} event */
+  #follow(event) {
+    const grip = this.#grip;
+    const hit = grip && this.#hit(event, grip.plane);
+    if (hit) {
+      const [low, high] = this.#view.stage?.description.workspace ?? [];
+      hit.add(grip.offset);
+      if (low && high) {
+        hit.clamp(new Vector3().fromArray(low), new Vector3().fromArray(high));
+      }
+      this.#handle.position.copy(hit);
+      this.#parts.input.target = hit.toArray();
+      this.#view.request();
+    }
+  }
+
+  /**
+   * @param {PointerEvent} event
+   * @param {Plane} plane
+   */
+  #hit({ offsetX, offsetY }, plane) {
+    const { camera, canvas } = this.#view;
+    const point = new Vector2((2 * offsetX) / canvas.clientWidth - 1, 1 - (2 * offsetY) / canvas.clientHeight);
+    this.#raycaster.setFromCamera(point, camera);
+    return this.#raycaster.ray.intersectPlane(plane, new Vector3());
+  }
+
+  /** @param {Vector3} point */
+  #onScreen(point) {
+    const { camera, canvas } = this.#view;
+    const { x, y } = point.clone().project(camera);
+    return { x: ((x + 1) / 2) * canvas.clientWidth, y: ((1 - y) / 2) * canvas.clientHeight };
+  }
+}

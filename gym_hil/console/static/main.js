@@ -1,0 +1,389 @@
+// Puts the page together: what the server says goes to the view and the words, what the person does goes back.
+
+import { addButtons, keyFor, showButtons } from "./buttons.js";
+import { Cameras } from "./cameras.js";
+import { Drag } from "./drag.js";
+import { GamepadSource } from "./gamepad.js";
+import * as hud from "./hud.js";
+import { pageId } from "./identity.js";
+import { Input } from "./input.js";
+import { Insets } from "./insets.js";
+import { Keyboard, keyWarnings } from "./keyboard.js";
+import { Link } from "./link.js";
+import { element, html, make, setText } from "./page.js";
+import { Plot } from "./plot.js";
+import { VERSION } from "./protocol.js";
+import { StageScene } from "./scene.js";
+import { Sender } from "./sender.js";
+import { addTabs } from "./tabs.js";
+import { addTheme } from "./theme.js";
+import { addJoysticks } from "./touch.js";
+import { View } from "./view.js";
+
+/**
+ * @typedef {import("./protocol.js").Frame} Frame
+ * @typedef {import("./protocol.js").StageInfo} StageInfo
+ */
+
+const STAGE_KEY = "gym-hil-stage";
+const LATENCY_SHARE = 0.1; // of the newest value in the running mean
+
+class Page {
+  /** @type {StageInfo[]} */
+  stages = [];
+  /** The stage that is watched. @type {StageInfo | null} */
+  stage = null;
+  /** @type {import("./protocol.js").Controls | null} */
+  controls = null;
+  /** @type {import("./protocol.js").Seat | null} */
+  seat = null;
+  /** @type {Frame | null} */
+  frame = null;
+  /** @type {import("./link.js").LinkState} */
+  linkState = "connecting";
+  input = new Input();
+  keyboard = new Keyboard(this.input);
+  gamepad = new GamepadSource(this.input);
+  plot = new Plot({
+    chart: element("chart", SVGSVGElement),
+    success: html("success-rate"),
+    intervention: html("intervention-rate"),
+    note: html("chart-note"),
+  });
+  view = makeView();
+  cameras = this.view && new Cameras(this.view, () => this.#showPresets());
+  drag =
+    this.view &&
+    this.cameras &&
+    new Drag(this.view, {
+      input: this.input,
+      cameras: this.cameras,
+      keyboard: this.keyboard,
+      intervention: () => this.controls?.intervention ?? null,
+      driving: () => this.frame?.status.driver === "person",
+    });
+  insets = new Insets(html("cameras"), this.view);
+  link;
+  /** The seat is taken without being asked for at most once, when the page was opened to be looked at. */
+  #mayTakeSeat = !document.hidden;
+  #latency = 0; // ms
+  #lastFrame = 0; // ms
+  #retryAt = 0; // ms
+
+  /** @param {string} id */
+  constructor(id) {
+    this.link = new Link(id, {
+      onState: (state, retryAt) => this.#showLink(state, retryAt),
+      onMessage: (message) => this.#hear(message),
+      onFrame: (frame) => this.#show(frame),
+    });
+    new Sender(this.link, this.input, () => this.gamepad.poll());
+    this.gamepad.onName = () => this.#showControls();
+    addButtons(this.input);
+    addTabs(/** @type {HTMLElement} */ (document.querySelector("[role=tablist]")));
+    addTheme(html("theme"), (theme) => {
+      if (this.view) {
+        this.view.theme = theme;
+      }
+    });
+    addJoysticks(this.input, html("joystick-plane"), html("joystick-height"));
+    this.#bind();
+    this.link.connect();
+    setInterval(() => this.#showNotice(), 250);
+  }
+
+  #bind() {
+    const stages = element("stages", HTMLSelectElement);
+    stages.addEventListener("change", () => {
+      this.#watch(this.stages.find(({ id }) => id === Number(stages.value)) ?? null);
+      stages.blur();
+    });
+    html("seat-button").addEventListener("click", ({ detail }) => {
+      this.link.send({ type: this.seat?.holder === "you" ? "release" : "take" });
+      if (detail > 0) {
+        html("seat-button").blur();
+      }
+    });
+    html("pause").addEventListener("click", ({ detail }) => {
+      this.link.send({ type: "pause", on: html("paused").hidden });
+      if (detail > 0) {
+        html("pause").blur();
+      }
+    });
+    html("retry").addEventListener("click", () => this.link.retry());
+    html("details").addEventListener("click", () => {
+      const open = document.body.classList.toggle("details-open");
+      html("details").setAttribute("aria-expanded", String(open));
+    });
+    addEventListener("beforeunload", (event) => {
+      if (document.body.dataset.driver === "you") {
+        event.preventDefault(); // Ctrl+W lies next to the keys that drive
+      }
+    });
+  }
+
+  /** @param {any} message */
+  #hear(message) {
+    if (message.stage !== undefined && message.stage !== this.stage?.id) {
+      return;
+    }
+    switch (message.type) {
+      case "hello":
+        if (message.version !== VERSION) {
+          location.reload();
+        }
+        this.stage = null;
+        this.#listStages(message.stages);
+        break;
+      case "stages":
+        this.#listStages(message.stages);
+        break;
+      case "controls":
+        this.controls = message;
+        this.keyboard.keys = message.keys;
+        this.gamepad.pad = message.pad;
+        this.#showControls();
+        this.#showSeat();
+        break;
+      case "seat":
+        this.#sit(message);
+        break;
+      case "episodes":
+        this.plot.add(message.episodes, message.first);
+        break;
+      case "event":
+        hud.addEvent(message);
+        break;
+      case "metrics":
+        html("tab-training").hidden = false;
+        hud.showMetrics(message.values);
+        break;
+      case "refused":
+        hud.toast(message.text);
+        break;
+    }
+  }
+
+  /** @param {StageInfo[]} stages */
+  #listStages(stages) {
+    this.stages = stages;
+    const list = element("stages", HTMLSelectElement);
+    list.replaceChildren(
+      ...stages.map(({ id, title, drivable }) => new Option(drivable ? title : `${title} (view only)`, String(id))),
+    );
+    list.disabled = stages.length < 2;
+    const known = stages.find(({ id }) => id === this.stage?.id);
+    if (known) {
+      list.value = String(known.id);
+      this.stage = known;
+      this.#showSeat();
+    } else {
+      const kept = Number(sessionStorage.getItem(STAGE_KEY));
+      this.#watch(stages.find(({ id }) => id === kept) ?? stages.find(({ drivable }) => drivable) ?? stages[0] ?? null);
+    }
+  }
+
+  /** @param {StageInfo | null} stage */
+  #watch(stage) {
+    this.stage = stage;
+    this.seat = this.frame = this.controls = null;
+    this.input.enabled = false;
+    if (this.drag) {
+      this.drag.known = null;
+    }
+    this.plot.add([], true);
+    html("part-events").replaceChildren();
+    html("tab-training").hidden = true;
+    this.#showSeat();
+    this.#showNotice();
+    if (stage) {
+      sessionStorage.setItem(STAGE_KEY, String(stage.id));
+      element("stages", HTMLSelectElement).value = String(stage.id);
+      document.title = `${stage.title} – gym_hil console`;
+      this.link.send({ type: "watch", stage: stage.id });
+      this.#load(stage);
+    }
+  }
+
+  /** @param {StageInfo} stage */
+  async #load(stage) {
+    const get = (/** @type {string} */ name) => fetch(`stage/${stage.id}/${name}`);
+    const [description, meshes] = await Promise.all([
+      get("scene.json").then((answer) => answer.json()),
+      get("meshes.bin").then((answer) => answer.arrayBuffer()),
+    ]);
+    if (this.stage?.id !== stage.id) {
+      return;
+    }
+    const scene = new StageScene(description, meshes);
+    if (this.view) {
+      this.view.stage = scene;
+    }
+    this.insets.reset(description);
+    this.#showPresets();
+    if (this.frame) {
+      this.#draw(this.frame, 0);
+    }
+  }
+
+  /** @param {import("./protocol.js").Seat} seat */
+  #sit(seat) {
+    this.seat = seat;
+    this.#showSeat();
+    if (this.#mayTakeSeat && this.stage?.drivable) {
+      this.#mayTakeSeat = false;
+      if (seat.holder === "nobody") {
+        this.link.send({ type: "take" });
+      }
+    }
+  }
+
+  /** @param {Frame} frame */
+  #show(frame) {
+    if (frame.stage !== this.stage?.id) {
+      return;
+    }
+    const now = performance.now();
+    const { status } = frame;
+    const before = this.frame?.status;
+    // A new episode starts somewhere else; nothing flew there.
+    const jumps = !before || before.episode !== status.episode || status.step < before.step;
+    const dt = 1000 * (this.view?.stage?.description.dt ?? 0.1);
+    const duration = jumps ? 0 : Math.min(dt, now - this.#lastFrame);
+    this.frame = frame;
+    this.#lastFrame = now;
+    this.#draw(frame, duration);
+    hud.showStatus(status);
+    hud.showPaused(Boolean(status.paused));
+    this.#showDriver();
+    if (frame.inputTime > 0 && this.seat?.holder === "you") {
+      const latency = now - frame.inputTime;
+      this.#latency = this.#latency ? this.#latency + LATENCY_SHARE * (latency - this.#latency) : latency;
+    }
+  }
+
+  /**
+   * @param {Frame} frame
+   * @param {number} duration ms
+   */
+  #draw(frame, duration) {
+    const { view } = this;
+    if (view?.stage && frame.poses.length === 7 * view.stage.description.bodies.length) {
+      view.stage.aim(frame.poses, performance.now(), duration);
+      view.request();
+    }
+    this.insets.show(frame);
+    if (this.drag) {
+      this.drag.known = frame.status.target ?? frame.status.tcp;
+    }
+  }
+
+  #showDriver() {
+    const driver = hud.whoDrives(this.frame?.status ?? null, this.seat);
+    const seated = this.seat?.holder === "you";
+    hud.showDriver(driver, this.controls, seated, keyFor(this.controls?.keys ?? {}, "INTERVENE"));
+  }
+
+  #showSeat() {
+    const seated = this.linkState === "open" && this.seat?.holder === "you";
+    this.input.enabled = seated;
+    hud.showSeat(this.seat, this.stage?.drivable ?? false);
+    element("pause", HTMLButtonElement).disabled = !seated;
+    showButtons(this.controls ?? NO_CONTROLS, seated);
+    document.querySelectorAll("#requests button").forEach((button) => button.toggleAttribute("disabled", !seated));
+    this.#showDriver();
+    this.view?.request();
+  }
+
+  #showControls() {
+    const { legend, keys, requests } = this.controls ?? NO_CONTROLS;
+    hud.showLegend(legend, keyWarnings(keys), this.gamepad.name);
+    html("requests").replaceChildren(
+      ...requests.map((name) => {
+        const button = make("button", name.replaceAll("_", " "), "button");
+        button.type = "button";
+        button.addEventListener("click", () => this.link.send({ type: "ask", name }));
+        return button;
+      }),
+    );
+    if (requests.length) {
+      html("tab-training").hidden = false;
+    }
+  }
+
+  #showPresets() {
+    const root = html("presets");
+    const buttons = (this.cameras?.presets ?? []).map(([name, label]) => {
+      const button = make("button", label);
+      button.type = "button";
+      button.dataset.preset = name;
+      button.setAttribute("aria-pressed", String(name === this.cameras?.preset));
+      button.addEventListener("click", ({ detail }) => {
+        this.cameras?.show(name);
+        if (detail === 0) {
+          /** @type {HTMLElement | null} */ (root.querySelector(`[data-preset=${name}]`))?.focus();
+        }
+      });
+      return button;
+    });
+    root.replaceChildren(...buttons);
+  }
+
+  /**
+   * @param {import("./link.js").LinkState} state
+   * @param {number} retryAt ms
+   */
+  #showLink(state, retryAt) {
+    // An attempt to come back is part of being lost, until it worked.
+    const lost = this.linkState === "lost" && state === "connecting";
+    this.linkState = lost ? "lost" : state;
+    this.#retryAt = retryAt;
+    document.body.dataset.link = this.linkState;
+    if (this.linkState !== "open") {
+      this.seat = null;
+      this.#latency = 0;
+      this.input.dropChanges();
+    }
+    this.#showSeat();
+    this.#showNotice();
+  }
+
+  /** What stands in the way of everything else, and how the line is. */
+  #showNotice() {
+    const wait = Math.max(0, Math.ceil((this.#retryAt - performance.now()) / 1000));
+    const notices = {
+      connecting: null,
+      open: this.stage ? null : { title: "No environment is open", text: "It appears here as soon as one is.", retry: false },
+      lost: {
+        title: "Connection lost",
+        text: `The robot no longer hears you. ${this.#retryAt ? `Trying again in ${wait} s.` : "Trying again."}`,
+        retry: this.#retryAt > 0,
+      },
+      refused: {
+        title: "This link is no longer valid",
+        text: "Open the link that the program printed when it was started.",
+        retry: false,
+      },
+    };
+    const texts = { connecting: "Connecting", open: "Connected", lost: "Connection lost", refused: "Not allowed in" };
+    const latency = this.linkState === "open" && this.#latency ? ` · ${Math.round(this.#latency)} ms` : "";
+    hud.showNotice(notices[this.linkState]);
+    setText(html("link-text"), texts[this.linkState]);
+    html("link-text").dataset.latency = latency;
+  }
+}
+
+/** @type {import("./protocol.js").Controls} */
+const NO_CONTROLS = { stage: 0, intervention: null, keys: {}, pad: {}, buttons: {}, legend: [], requests: [] };
+
+/** The view, or null where the browser has no WebGL; everything but the view works then. */
+function makeView() {
+  try {
+    return new View(element("view", HTMLCanvasElement));
+  } catch {
+    hud.toast("This browser shows no 3-D graphics (WebGL). The robot's own cameras still work.");
+    return null;
+  }
+}
+
+export const page = new Page(await pageId());

@@ -1,0 +1,2 @@
+// What the page uses of nipplejs.
+export { create } from "nipplejs";
