@@ -41,5 +41,9 @@ class UnknownDeviceError(DeviceError, ValueError):
     """No input device has the given name."""
 
 
+class DatasetError(GymHilError, RuntimeError):
+    """A dataset cannot be read, written or continued. What was on disk before is still there."""
+
+
 class MissingExtraError(GymHilError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""

@@ -1,0 +1,345 @@
+"""Writes a LeRobotDataset v3.0, frame by frame, beside the control loop.
+
+The thread that calls only checks and copies. A second thread encodes each picture as it comes, so that little is left
+to do when the episode ends; `save_episode` waits for that, and what it returns is on the disk. `catalogue` tells in
+which order the files appear, and why a dataset whose recorder was killed still opens.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import gym_hil
+from gym_hil.datasets.catalogue import Episode
+from gym_hil.datasets.layout import DATA, FILES_PER_CHUNK, FORMAT, INDICES, OWN, STAGING, VIDEO, video_keys
+from gym_hil.datasets.opening import check_room, open_folder
+from gym_hil.datasets.statistics import Statistics
+from gym_hil.datasets.video import VideoFile, describe_video
+from gym_hil.errors import ConfigurationError, DatasetError
+
+OWN_INFO = ("seed", "success", "options")
+
+
+class DatasetWriter:
+    """Records episodes into a folder.
+
+    Example:
+        >>> from gym_hil.datasets.writer import DatasetWriter
+        >>> features = {"action": {"dtype": "float32", "shape": [2], "names": None}}
+        >>> with DatasetWriter("/tmp/demo", repo_id="me/demo", features=features, fps=10) as writer:
+        ...     writer.add_frame({"action": [0.0, 1.0]}, task="wave")
+        ...     writer.save_episode({"seed": 7})
+        0
+
+    Args:
+        root: the folder; made if it is missing.
+        repo_id: `user/name`, the dataset's name on the Hugging Face Hub.
+        features: as `features_of` describes them: vectors of numbers or booleans, and videos.
+        fps: frames per second.
+        robot_type: for `meta/info.json`.
+        metadata: anything that JSON can hold, kept under the key `gym_hil` of `meta/info.json`, beside this package's
+            version and the `repo_id`.
+        resume: go on with the dataset in the folder; a new one is begun if there is none.
+        overwrite: delete the dataset in the folder.
+
+    Raises:
+        ConfigurationError: an argument has a value that cannot work.
+        DatasetError: the folder cannot be recorded into; nothing in it was changed.
+        MissingExtraError: PyAV or pyarrow is not installed.
+    """
+
+    def __init__(
+        self,
+        root: str | PathLike[str],
+        *,
+        repo_id: str,
+        features: Mapping[str, Mapping[str, Any]],
+        fps: int,
+        robot_type: str | None = "panda",
+        metadata: Mapping[str, Any] | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+    ):
+        if resume and overwrite:
+            raise ConfigurationError("resume and overwrite are both True; a dataset is either continued or deleted.")
+        if fps != int(fps) or fps < 1:
+            raise ConfigurationError(f"fps is {fps!r}; expected a whole number of frames per second, 1 or more.")
+        self._root, self._fps = Path(root), int(fps)
+        self._staging = self._root / STAGING
+        self._features = _checked_features(features, self._fps)
+        self._cameras = video_keys(self._features)
+        info = {
+            "codebase_version": FORMAT,
+            "fps": self._fps,
+            "features": {**self._features, **INDICES},
+            "total_episodes": 0,
+            "total_frames": 0,
+            "total_tasks": 0,
+            "chunks_size": FILES_PER_CHUNK,
+            "data_files_size_in_mb": 100,
+            "video_files_size_in_mb": 200,
+            "data_path": DATA,
+            "video_path": VIDEO if self._cameras else None,
+            "robot_type": robot_type,
+            "splits": {},
+            OWN: {**(metadata or {}), "version": gym_hil.__version__, "repo_id": repo_id},
+        }
+        try:
+            json.dumps(info)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"metadata cannot be written as JSON: {error}.") from error
+        self._catalogue, self._lock = open_folder(self._root, info, self._features, resume=resume, overwrite=overwrite)
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gym_hil-recording")
+        self._is_open = True
+        self._begin()
+
+    @property
+    def root(self) -> Path:
+        """The dataset's folder."""
+        return self._root
+
+    @property
+    def features(self) -> dict[str, dict[str, Any]]:
+        """What each frame holds, without the indices that the format adds."""
+        return self._features
+
+    @property
+    def num_episodes(self) -> int:
+        """How many episodes are on the disk."""
+        return self._catalogue.state.episodes
+
+    @property
+    def num_frames(self) -> int:
+        """How many frames are on the disk."""
+        return self._catalogue.state.frames
+
+    @property
+    def episode_frames(self) -> int:
+        """How many frames the episode has that is being recorded."""
+        return len(self._tasks)
+
+    def check_room(self) -> None:
+        """Make sure that there is room on the disk for another episode.
+
+        Raises:
+            DatasetError: there is not, or the folder is gone.
+        """
+        try:
+            check_room(self._root)
+        except OSError as error:
+            raise DatasetError(f"{self._root} cannot be written: {error}.") from error
+
+    def add_frame(self, frame: Mapping[str, Any], task: str) -> None:
+        """Add a frame to the episode. The values are copied; no encoding or writing is waited for.
+
+        Args:
+            frame: a value for each feature: `shape` numbers, a plain number where that is [1], and for a video a
+                (height, width, 3) uint8 picture.
+            task: what the robot is to do, in words.
+
+        Raises:
+            DatasetError: a feature is missing, unknown or of another shape or type, or the writer is closed. The frame
+                was not added.
+        """
+        self._need_open()
+        if frame.keys() != self._features.keys():
+            missing, unknown = self._features.keys() - frame.keys(), frame.keys() - self._features.keys()
+            raise DatasetError(f"The frame lacks {sorted(missing)} and has unknown {sorted(unknown)}.")
+        values = {key: _checked_value(key, frame[key], feature) for key, feature in self._features.items()}
+        pictures = {key: values.pop(key) for key in self._cameras}
+        for key, value in values.items():
+            self._columns[key].append(value)
+        self._tasks.append(task)
+        if pictures:
+            self._encoding.append(self._worker.submit(self._encode, self._videos, pictures))
+
+    def save_episode(self, info: Mapping[str, Any] | None = None) -> int:
+        """End the episode and bring it to the disk.
+
+        When this returns, the episode is on the disk, whole. That takes as long as the rest of the encoding and
+        some small files take, 20 to 50 ms as a rule: call it when the episode is over and no step is waited for.
+
+        Args:
+            info: `seed` (int), `options` (dict) of the reset, and `success` (bool); each may be left out or None.
+
+        Returns:
+            The number of the episode.
+
+        Raises:
+            DatasetError: there are no frames; or the disk is full or broken: then the episode is lost, those before it
+                are intact, and the next one can be recorded.
+        """
+        self._need_open()
+        own = _own_columns(info or {})
+        if not self._tasks:
+            raise DatasetError("The episode has no frames; add_frame comes before save_episode.")
+        columns, videos, tasks, encoding = self._columns, self._videos, self._tasks, self._encoding
+        if own[f"{OWN}/success"] is None and "next.success" in columns:
+            own[f"{OWN}/success"] = bool(np.any(columns["next.success"]))
+        self._begin()
+        try:
+            for part in encoding:
+                part.result()
+            return self._worker.submit(self._save, columns, videos, tasks, own).result()
+        except (OSError, MemoryError) as error:
+            self._worker.submit(self._abandon, videos)
+            raise DatasetError(
+                f"Episode {self.num_episodes} cannot be written to {self._root}: {error}. The {self.num_episodes} "
+                "episodes before it are intact."
+            ) from error
+
+    def discard_episode(self) -> None:
+        """Throw the frames of the episode away."""
+        self._need_open()
+        for part in self._encoding:
+            part.cancel()
+        self._worker.submit(self._abandon, self._videos)
+        self._begin()
+
+    def close(self) -> None:
+        """Throw an unfinished episode away and let others into the folder. Closing twice does no harm."""
+        if not self._is_open:
+            return
+        self.discard_episode()
+        self._is_open = False
+        self._worker.shutdown(wait=True)
+        self._lock.release()
+        for path in (self._staging / "lock", self._staging):
+            _forget(path)
+
+    def __enter__(self) -> DatasetWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _begin(self) -> None:
+        self._columns: dict[str, list[NDArray[Any]]] = {key: [] for key in self._features if key not in self._cameras}
+        self._tasks: list[str] = []
+        self._videos: dict[str, VideoFile] = {}
+        self._encoding: list[Future[None]] = []
+
+    def _need_open(self) -> None:
+        if not self._is_open:
+            raise DatasetError(f"The writer of {self._root} is closed; make another with resume=True.")
+
+    # What follows runs in the second thread, one after the other.
+
+    def _encode(self, videos: dict[str, VideoFile], pictures: dict[str, NDArray[np.uint8]]) -> None:
+        for key, picture in pictures.items():
+            if key not in videos:
+                height, width, _ = picture.shape
+                videos[key] = VideoFile(self._staging / f"{key}.mp4", height, width, self._fps)
+            videos[key].add(picture)
+
+    def _save(
+        self,
+        columns: dict[str, list[NDArray[Any]]],
+        videos: dict[str, VideoFile],
+        tasks: list[str],
+        own: dict[str, Any],
+    ) -> int:
+        statistics: dict[str, Statistics] = {key: video.close() for key, video in videos.items()}
+        frames = np.arange(len(tasks), dtype=np.int64)[:, None]
+        arrays = {key: np.stack(values) for key, values in columns.items()}
+        arrays.update(frame_index=frames, timestamp=(frames / self._fps).astype(np.float32))
+        files = {key: video.path for key, video in videos.items()}
+        return self._catalogue.add(Episode(arrays, files, statistics, tasks, own))
+
+    def _abandon(self, videos: dict[str, VideoFile]) -> None:
+        for video in videos.values():
+            video.abandon()
+            _forget(video.path)
+
+
+def _checked_features(features: Mapping[str, Mapping[str, Any]], fps: int) -> dict[str, dict[str, Any]]:
+    checked: dict[str, dict[str, Any]] = {}
+    for key, feature in features.items():
+        if key in INDICES:
+            continue
+        try:
+            dtype, shape = str(feature["dtype"]), [int(size) for size in feature["shape"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(f"The feature {key!r} is {feature!r}; expected dtype, shape and names.") from error
+        checked[key] = {"dtype": dtype, "shape": shape, "names": feature.get("names")}
+        if "/" in key or not key:
+            raise ConfigurationError(f"The feature's name {key!r} is empty or has a slash in it.")
+        if dtype == "video":
+            if len(shape) != 3 or shape[0] != 3 or min(shape) < 1:
+                raise ConfigurationError(f"The video {key!r} has the shape {shape}; expected [3, height, width].")
+            checked[key]["info"] = describe_video(shape[1], shape[2], fps)
+        elif len(shape) != 1 or shape[0] < 1 or not _is_number(dtype):
+            raise ConfigurationError(
+                f"The feature {key!r} is {dtype} of shape {shape}; only vectors of numbers or booleans and videos can "
+                "be written."
+            )
+    if not checked:
+        raise ConfigurationError("There are no features to record.")
+    return checked
+
+
+def _is_number(dtype: str) -> bool:
+    try:
+        return np.dtype(dtype).kind in "biuf"
+    except TypeError:
+        return False
+
+
+def _checked_value(key: str, value: Any, feature: dict[str, Any]) -> NDArray[Any]:
+    """A copy of the value, in the feature's type and shape."""
+    shape = tuple(feature["shape"])
+    if feature["dtype"] == "video":
+        _, height, width = shape
+        picture = np.array(value)
+        if picture.dtype != np.uint8 or picture.shape != (height, width, 3):
+            raise DatasetError(
+                f"{key} is {picture.dtype} of shape {picture.shape}; expected uint8 of shape {(height, width, 3)}."
+            )
+        return picture
+    try:
+        numbers = np.array(value, dtype=feature["dtype"])
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"{key} is {value!r}; expected {feature['dtype']} of shape {shape}.") from error
+    if numbers.shape == () and shape == (1,):
+        return numbers.reshape(1)
+    if numbers.shape != shape:
+        raise DatasetError(f"{key} has shape {numbers.shape}; expected {shape}.")
+    return numbers
+
+
+def _own_columns(info: Mapping[str, Any]) -> dict[str, Any]:
+    """This package's columns of `meta/episodes`."""
+    unknown = info.keys() - set(OWN_INFO)
+    if unknown:
+        raise DatasetError(f"info has {sorted(unknown)}; what can be said about an episode is {', '.join(OWN_INFO)}.")
+    seed, success, options = (info.get(name) for name in OWN_INFO)
+    if seed is not None and not 0 <= seed < 2**63:
+        raise DatasetError(f"seed is {seed!r}; expected a whole number in [0, 2**63).")
+    try:
+        text = None if options is None else json.dumps(options)
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"options cannot be written as JSON: {error}.") from error
+    return {
+        f"{OWN}/seed": None if seed is None else int(seed),
+        f"{OWN}/success": None if success is None else bool(success),
+        f"{OWN}/options": text,
+    }
+
+
+def _forget(path: Path) -> None:
+    """Remove what is of no more use; whoever opens the folder next does it otherwise."""
+    try:
+        path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+    except OSError:
+        return
