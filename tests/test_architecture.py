@@ -21,8 +21,9 @@ ARROWS = {
     "envs": {"scene", "robot", "rendering", "console"},
     "wrappers": {"envs", "teleop", "rendering", "console"},
     "registration": {"wrappers", "envs"},
+    "datasets": {"registration", "wrappers", "envs"},
     # What follows stands above the rest: the commands, and the package's own names.
-    "commands": {"registration", "envs", "wrappers", "teleop", "rendering", "scene"},
+    "commands": {"registration", "envs", "wrappers", "teleop", "rendering", "scene", "datasets", "console"},
     "cli": {"commands"},
     "__init__": {"registration", "wrappers", "envs"},
 }

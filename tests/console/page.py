@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import struct
@@ -69,7 +70,7 @@ class Page:
 
     def watch(self, stage: int) -> Page:
         self.say(type="watch", stage=stage)
-        self.wait_for("seat")
+        self.wait(lambda: any(message["stage"] == stage for message in self.all("seat")[-1:]))
         return self
 
     def take(self) -> Page:
@@ -150,7 +151,8 @@ class Page:
                 frame = unpack(message.data)
                 self.frames.append(frame)
                 if self._acks:
-                    await self._socket.send_json({"type": "ack", "sequence": frame["sequence"]})
+                    with contextlib.suppress(ConnectionError):  # it may be closing while frames are under way
+                        await self._socket.send_json({"type": "ack", "sequence": frame["sequence"]})
         self.closed_with = self._socket.close_code
 
     async def _close(self) -> None:

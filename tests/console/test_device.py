@@ -1,0 +1,179 @@
+"""What a person does on the page is what the robot does, each press once, and nobody there means nothing held."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from gym_hil.console import Console
+from gym_hil.console.device import CODES, WebDevice
+from gym_hil.console.protocol import Input
+from gym_hil.teleop import Button, Event
+from gym_hil.teleop.keyboard_keys import KEYS
+from gym_hil.teleop.latch import EVENTS, SILENCE_TIMEOUT
+from tests.console.page import Page
+from tests.teleop.clock import Clock
+
+OpenPage = Callable[..., Page]
+STAY = np.array([0, 0, 0, 1], np.float32)
+
+
+def news(**fields: object) -> Input:
+    return Input(**{"time": 0.0, "motion": (0.0,) * 6, "held": (), "changes": (), "target": None, **fields})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def device(console: Console, clock: Clock) -> WebDevice:
+    return WebDevice(console=console, clock=clock)
+
+
+def test_press_and_release_in_one_message_counts_once(device: WebDevice) -> None:
+    device.hear(news(changes=((True, Button.SUCCESS), (False, Button.SUCCESS))))
+    assert device.poll().events == (Event.SUCCESS,)
+    assert device.poll().events == ()
+
+
+def test_held_button_is_one_press_and_acts_until_it_is_up(device: WebDevice) -> None:
+    device.hear(news(changes=((True, Button.CLOSE),), held=(Button.CLOSE,)))
+    device.hear(news(held=(Button.CLOSE,)))
+    assert [device.poll().gripper for _ in range(2)] == [1, 1]
+    device.hear(news(changes=((False, Button.CLOSE),)))
+    assert device.poll().gripper == 0
+
+
+def test_button_that_was_let_go_and_pressed_again_counts_twice(device: WebDevice) -> None:
+    device.hear(news(changes=((True, Button.RERECORD),), held=(Button.RERECORD,)))
+    again = ((False, Button.RERECORD), (True, Button.RERECORD))
+    device.hear(news(changes=again, held=(Button.RERECORD,)))
+    assert device.poll().events == (Event.RERECORD, Event.RERECORD)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_presses_are_delivered_exactly_once_and_in_order(device: WebDevice, clock: Clock, seed: int) -> None:
+    chance = random.Random(seed)
+    down: set[Button] = set()
+    wanted: list[Event] = []
+    heard: list[Event] = []
+    for _ in range(50):
+        changes = []
+        for button in chance.choices(list(EVENTS), k=chance.randrange(6)):
+            pressed = button not in down
+            (down.add if pressed else down.remove)(button)
+            changes.append((pressed, button))
+            wanted += [EVENTS[button]] * pressed
+        device.hear(news(changes=tuple(changes), held=tuple(down)))
+        clock.now += 1 / 60
+        if chance.random() < 0.3:
+            heard += device.poll().events
+    heard += device.poll().events
+    assert heard == wanted
+
+
+@pytest.mark.parametrize("mode", ["toggle", "hold", "auto"])
+def test_silence_ends_the_intervention_and_all_motion(console: Console, clock: Clock, mode: str) -> None:
+    device = WebDevice(console=console, clock=clock, intervention=mode)
+    held = (Button.INTERVENE, Button.FORWARD)
+    device.hear(news(held=held, changes=((True, Button.INTERVENE), (True, Button.FORWARD)), motion=(0, 1, 0, 0, 0, 0)))
+    command = device.poll()
+    assert command.engaged
+    assert command.motion[:2].tolist() == [1, 1]
+    clock.now += SILENCE_TIMEOUT + 0.01
+    command = device.poll()
+    assert not command.engaged
+    assert not command.motion.any()
+    device.hear(news(held=held))  # still holding the keys when the connection is back, which is no new press
+    assert device.poll().engaged == (mode != "toggle")
+
+
+def test_losing_the_page_needs_no_timeout(device: WebDevice) -> None:
+    device.hear(news(held=(Button.FORWARD,), changes=((True, Button.INTERVENE),), target=(1, 1, 1)))
+    device.lose()
+    command = device.poll()
+    assert not command.engaged
+    assert not command.motion.any()
+
+
+def test_dragged_target_is_reached_without_overshoot(console: Console, clock: Clock) -> None:
+    env = gym.make("gym_hil/PandaPickCubeWeb-v1", device_options={"clock": clock}, reset_delay_seconds=0)
+    env.reset(seed=0)
+    device = env.get_wrapper_attr("device")
+    goal = (0.42, 0.11, 0.21)
+    device.hear(news(changes=((True, Button.INTERVENE), (False, Button.INTERVENE)), target=goal))
+    base = env.unwrapped
+    distances = []
+    for _ in range(20):
+        device.hear(news(target=goal))
+        assert env.step(STAY)[4]["is_intervention"]
+        distances.append(np.linalg.norm(base.tcp_target - goal))
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] < 1e-6
+    device.hear(news())
+    before = base.tcp_target
+    env.step(STAY)
+    np.testing.assert_array_equal(base.tcp_target, before)
+    env.close()
+
+
+def test_frames_tell_which_input_they_show(driven: gym.Env, open_page: OpenPage) -> None:
+    page = open_page().connect().watch(1).take()
+    page.input(clock=1234.5)
+    page.sync()
+    driven.step(STAY)
+    page.wait(lambda: page.frames[-1]["input_time"] == 1234.5)
+
+
+def test_input_reaches_the_very_next_step(driven: gym.Env, open_page: OpenPage) -> None:
+    page = open_page().connect().watch(1).take()
+    page.input(changes=[["press", "INTERVENE"], ["release", "INTERVENE"]], motion=[1, 0, 0, 0, 0, 0])
+    page.sync()
+    info = driven.step(STAY)[4]
+    assert info["is_intervention"]
+    assert info["action_intervention"].tolist() == [1, 0, 0, 1]
+
+
+@pytest.mark.parametrize("how", ["close", "kill"])
+def test_page_that_is_gone_drives_no_longer(driven: gym.Env, open_page: OpenPage, how: str) -> None:
+    page, witness = open_page().connect().watch(1).take(), open_page().connect().watch(1)
+    page.input(changes=[["press", "INTERVENE"], ["release", "INTERVENE"]], motion=[1, 0, 0, 0, 0, 0])
+    page.sync()
+    assert driven.step(STAY)[4]["is_intervention"]
+    getattr(page, how)()
+    witness.wait(lambda: witness.latest("seat")["pages"] == 1)
+    before = driven.unwrapped.tcp_target
+    info = driven.step(STAY)[4]
+    assert not info["is_intervention"]
+    np.testing.assert_array_equal(driven.unwrapped.tcp_target, before)
+
+
+def test_mode_and_legend_are_told_from_the_bindings(driven: gym.Env, open_page: OpenPage) -> None:
+    page = open_page().connect().watch(1)
+    controls = page.latest("controls")
+    assert controls["intervention"] == "toggle"
+    assert controls["keys"] == {CODES[key]: button.name for key, button in KEYS.items()}
+    assert controls["pad"]["5"] == "INTERVENE"
+    assert set(controls["buttons"]) == set(Button.__members__)
+    rows = {tuple(row) for group in controls["legend"] for row in group["rows"]}
+    assert ("Space", "take over / hand back") in rows
+    driven.get_wrapper_attr("device").set_intervention("hold")
+    page.wait(lambda: page.latest("controls")["intervention"] == "hold")
+    assert page.latest("controls")["buttons"]["INTERVENE"] == "drive while held"
+
+
+def test_closed_device_takes_no_more_input(driven: gym.Env, open_page: OpenPage) -> None:
+    page = open_page().connect().watch(1).take()
+    driven.get_wrapper_attr("device").close()
+    page.wait(lambda: page.latest("controls")["intervention"] is None)
+
+
+def test_description_has_the_link(device: WebDevice, console: Console) -> None:
+    assert console.url in device.describe()
+    assert "Space" in device.describe()

@@ -1,0 +1,335 @@
+"""Who is let in, who drives, and what every page gets to see."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import gymnasium as gym
+import numpy as np
+import pytest
+import simplejpeg
+
+from gym_hil.console import Console, protocol, seat, server
+from tests.console.page import Loop, Page, wait_until
+
+OpenPage = Callable[..., Page]
+STAY = np.array([0, 0, 0, 1], np.float32)
+
+
+def status_without_a_cookie(console: Console, path: str, **headers: str) -> int:
+    async def get() -> int:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+            address = f"http://127.0.0.1:{console.port}{path}"
+            async with session.get(address, headers=headers, allow_redirects=False) as response:
+                return response.status
+
+    return asyncio.run(get())
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/?token=wrong", "/?token=", "/static/index.html", "/stage/1/scene.json", "/link"]
+)
+def test_nothing_is_given_without_the_token(console: Console, base: gym.Env, path: str) -> None:
+    console.stage_of(base)
+    assert status_without_a_cookie(console, path) == 403
+    assert console.refusals == 1
+
+
+def test_token_is_exchanged_for_a_cookie_and_leaves_the_address(console: Console, open_page: OpenPage) -> None:
+    page = open_page()
+    status, _, headers = page.get(f"/?token={console.token}")
+    assert (status, headers["Location"]) == (303, "/")
+    assert "HttpOnly" in headers["Set-Cookie"]
+    assert "SameSite=Strict" in headers["Set-Cookie"]
+    assert page.get("/")[0] == 200
+    assert console.token.encode() not in page.get("/")[1]
+
+
+def test_wrong_token_is_refused_even_with_the_cookie(open_page: OpenPage) -> None:
+    assert open_page().get("/?token=wrong")[0] == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/stage/1/scene.json", "/static/main.js", "/nothing"])
+def test_every_answer_keeps_the_page_to_itself(open_page: OpenPage, path: str) -> None:
+    headers = open_page().get(path)[2]
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_foreign_host_is_refused_even_with_the_cookie(open_page: OpenPage) -> None:
+    assert open_page().get("/", Host="evil.example")[0] == 403
+
+
+def test_foreign_origin_is_refused_even_with_the_cookie(open_page: OpenPage) -> None:
+    assert open_page().get("/stage/1/scene.json", Origin="http://evil.example")[0] == 403
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"}])
+def test_websocket_of_a_foreign_page_is_refused_and_told_nothing(
+    open_page: OpenPage, base: gym.Env, console: Console, headers: dict[str, str]
+) -> None:
+    console.stage_of(base)
+    page = open_page()
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        page.connect(**headers)
+    assert refused.value.status == 403
+    assert page.messages == []
+    assert page.frames == []
+
+
+def test_websocket_without_an_origin_is_refused(open_page: OpenPage) -> None:
+    assert open_page().get("/link?page=aaaaaaaaaaaaaaaaaaaaaaaa")[0] == 403
+
+
+@pytest.mark.parametrize("name", ["", "short", "x" * 65, "with/slash-and-more-text"])
+def test_page_without_a_proper_name_is_refused(open_page: OpenPage, name: str) -> None:
+    page = open_page()
+    assert page.get(f"/link?page={name}", Origin=page.base)[0] == 400
+
+
+@pytest.mark.parametrize("path", ["/static/../server.py", "/static/%2e%2e/server.py", "/static/..%2fserver.py"])
+def test_files_beside_the_pages_own_are_out_of_reach(open_page: OpenPage, path: str) -> None:
+    assert open_page().get(path)[0] in (403, 404)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no json",
+        "[]",
+        '{"type": "fly"}',
+        '{"type": "input"}',
+        json.dumps({"type": "input", "time": 1, "motion": [9] * 5, "held": [], "changes": []}),
+        "{" * 4000,
+    ],
+)
+def test_page_that_talks_nonsense_is_put_out(driven: gym.Env, open_page: OpenPage, text: str) -> None:
+    page = open_page().connect().watch(1).take()
+    page.say_text(text)
+    page.wait(lambda: page.closed_with is not None)
+    assert page.closed_with == 1008
+    assert not driven.step(STAY)[4]["is_intervention"]
+
+
+def test_message_that_is_too_long_is_not_taken(open_page: OpenPage, driven: gym.Env, console: Console) -> None:
+    page = open_page().connect().watch(1)
+    page.say_text(json.dumps({"type": "take", "filling": "x" * protocol.MESSAGE_LIMIT}))
+    page.wait(lambda: page.closed_with is not None)
+    assert page.closed_with == 1009
+    assert console.stages[0].seat.holder(time.monotonic()) is None
+
+
+def test_page_that_says_too_much_is_put_out(open_page: OpenPage, driven: gym.Env, console: Console) -> None:
+    page = open_page().connect().watch(1)
+
+    async def flood() -> None:
+        for _ in range(2000):
+            await page._socket.send_str('{"type": "ack", "sequence": 0}')
+
+    with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+        page._loop.run(flood())
+    page.wait(lambda: page.closed_with is not None)
+    assert page.closed_with == 1008
+    assert console.refusals == 1
+
+
+def test_no_more_pages_than_agreed(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MAX_PAGES", 1)
+    open_page().connect().wait_for("hello")
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        open_page().connect()
+    assert refused.value.status == 503
+
+
+def test_page_sees_stages_controls_history_and_frames(driven: gym.Env, open_page: OpenPage) -> None:
+    page = open_page().connect()
+    assert page.wait_for("hello")["stages"] == [{"id": 1, "title": "PandaPickCube-v1", "drivable": True}]
+    page.watch(1)
+    assert page.latest("controls")["keys"]["Space"] == "INTERVENE"
+    assert page.latest("episodes")["first"]
+    page.wait(lambda: len(page.frames) > 0)
+    before = page.frames[-1]
+    driven.step(STAY)
+    page.wait(lambda: page.frames[-1] is not before)
+    assert page.frames[-1]["status"]["step"] == before["status"]["step"] + 1
+    status, body, _ = page.get("/stage/1/scene.json")
+    assert status == 200
+    assert 7 * len(json.loads(body)["bodies"]) == len(page.frames[-1]["poses"])
+
+
+def test_at_most_two_frames_are_under_way_and_the_newest_wins(driven: gym.Env, open_page: OpenPage) -> None:
+    page = open_page(acks=False).connect().watch(1)
+    page.wait(lambda: len(page.frames) == 1)
+    for _ in range(20):
+        driven.step(STAY)
+        time.sleep(0.01)
+    page.wait(lambda: len(page.frames) == 2)
+    page.sync()
+    assert len(page.frames) == 2
+    page.say(type="ack", sequence=page.frames[0]["sequence"])
+    page.wait(lambda: len(page.frames) == 3)
+    assert page.frames[2]["status"]["step"] == 20
+
+
+def test_pictures_come_as_jpeg(console: Console, open_page: OpenPage) -> None:
+    env = gym.make("gym_hil/PandaPickCubeWeb-v1", image_obs=True, reset_delay_seconds=0)
+    observation, _ = env.reset(seed=0)
+    page = open_page().connect().watch(1)
+    page.wait(lambda: len(page.frames) == 1)
+    for jpeg, name in zip(page.frames[0]["jpegs"], ("front", "wrist"), strict=True):
+        difference = simplejpeg.decode_jpeg(jpeg).astype(int) - observation["pixels"][name]
+        assert np.abs(difference).mean() < 4
+    env.close()
+
+
+def test_seat_is_taken_refused_and_handed_over(driven: gym.Env, open_page: OpenPage) -> None:
+    first, second = open_page().connect().watch(1).take(), open_page().connect().watch(1)
+    second.say(type="take")
+    second.wait_for("refused")
+    assert second.latest("seat")["holder"] == "other"
+    second.tap("INTERVENE")
+    second.sync()
+    assert not driven.step(STAY)[4]["is_intervention"]
+    first.say(type="release")
+    second.wait(lambda: second.latest("seat")["holder"] == "nobody")
+    second.take()
+    second.tap("INTERVENE")
+    second.sync()
+    assert driven.step(STAY)[4]["is_intervention"]
+    first.tap("INTERVENE")
+    first.sync()
+    assert driven.step(STAY)[4]["is_intervention"]
+
+
+def test_seat_of_a_silent_page_can_be_taken_after_a_while(
+    driven: gym.Env, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driven.get_wrapper_attr("stage"), "seat", seat.Seat(silence=1.5))
+    gone, waiting = open_page().connect().watch(1).take(), open_page().connect().watch(1)
+    gone.kill()
+    waiting.say(type="take")
+    waiting.wait_for("refused")
+    waiting.wait(lambda: waiting.latest("seat")["holder"] == "nobody")
+    waiting.take()
+
+
+def test_page_that_comes_back_keeps_its_seat(driven: gym.Env, open_page: OpenPage) -> None:
+    page = open_page().connect().watch(1).take()
+    page.tap("INTERVENE")
+    page.sync()
+    assert driven.step(STAY)[4]["is_intervention"]
+    page.kill()
+    again = open_page(page.name).connect().watch(1)
+    assert again.latest("seat")["holder"] == "you"
+    again.input()
+    again.sync()
+    assert not driven.step(STAY)[4]["is_intervention"]
+
+
+def test_same_page_opened_twice_has_one_connection(driven: gym.Env, open_page: OpenPage) -> None:
+    page = open_page().connect().watch(1).take()
+    again = open_page(page.name).connect().watch(1)
+    page.wait(lambda: page.closed_with is not None)
+    assert page.closed_with == 4001
+    assert again.latest("seat")["holder"] == "you"
+
+
+def test_nobody_can_drive_what_has_no_device(console: Console, base: gym.Env, open_page: OpenPage) -> None:
+    stage = console.stage_of(base)
+    page = open_page().connect()
+    assert page.wait_for("hello")["stages"][0]["drivable"] is False
+    page.watch(stage.number)
+    assert page.latest("controls")["intervention"] is None
+    page.say(type="take")
+    page.wait_for("refused")
+    assert page.latest("seat")["holder"] == "nobody"
+
+
+def test_pages_hear_of_environments_that_come_and_go(console: Console, base: gym.Env, open_page: OpenPage) -> None:
+    page = open_page().connect()
+    assert page.wait_for("hello")["stages"] == []
+    stage = console.stage_of(base)
+    page.wait(lambda: page.latest("stages")["stages"] != [] if page.all("stages") else False)
+    page.watch(stage.number)
+    stage.close()
+    page.wait(lambda: page.latest("stages")["stages"] == [])
+    assert page.get(f"/stage/{stage.number}/scene.json")[0] == 404
+
+
+def test_each_stage_has_a_seat_of_its_own(console: Console, open_page: OpenPage) -> None:
+    envs = [gym.make("gym_hil/PandaPickCubeWeb-v1", reset_delay_seconds=0) for _ in range(2)]
+    for env in envs:
+        env.reset(seed=0)
+    assert [stage.title for stage in console.stages] == ["PandaPickCube-v1", "PandaPickCube-v1 (2)"]
+    pages = [open_page().connect().watch(number).take() for number in (1, 2)]
+    pages[1].tap("INTERVENE")
+    pages[1].sync()
+    assert [env.step(STAY)[4]["is_intervention"] for env in envs] == [False, True]
+    pages[1].watch(1)
+    pages[1].sync()
+    assert console.stages[1].seat.holder(time.monotonic()) is None
+    for env in envs:
+        env.close()
+
+
+def test_requests_of_a_training_run_reach_it_once(driven: gym.Env, open_page: OpenPage) -> None:
+    stage = driven.get_wrapper_attr("stage")
+    stage.offer(["save", "stop"])
+    page, other = open_page().connect().watch(1).take(), open_page().connect().watch(1)
+    assert page.latest("controls")["requests"] == ["save", "stop"]
+    stage.report({"loss": 0.25})
+    assert page.wait_for("metrics")["values"] == {"loss": 0.25}
+    page.say(type="ask", name="save")
+    other.say(type="ask", name="stop")
+    other.wait_for("refused")
+    page.sync()
+    assert stage.asked() == ["save"]
+    assert stage.asked() == []
+
+
+def test_page_that_takes_nothing_is_put_out(
+    driven: gym.Env, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gym_hil.console.link.MESSAGES_KEPT", 20)
+    page = open_page().connect().watch(1)
+    stage = driven.get_wrapper_attr("stage")
+
+    def flood() -> None:
+        for _ in range(100):
+            stage.event("training", "x")
+
+    stage_loop: Any = stage._tell.__self__._loop
+    stage_loop.call_soon_threadsafe(flood)  # in the server's own loop, so that it cannot send in between
+    page.wait(lambda: page.closed_with is not None)
+    assert page.closed_with == 1008
+
+
+def test_port_is_free_after_the_end_and_pages_are_told(console: Console, loop: Loop, driven: gym.Env) -> None:
+    page = Page(loop, console).connect().watch(1)
+    console.close()
+    page.wait(lambda: page.closed_with is not None)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", console.port))
+        probe.listen()
+    page.close()
+    driven.step(STAY)
+
+
+def test_environment_that_is_forgotten_leaves_the_console(console: Console) -> None:
+    env = gym.make("gym_hil/PandaPickCubeWeb-v1", reset_delay_seconds=0)
+    env.reset(seed=0)
+    assert len(console.stages) == 1
+    del env
+    gc.collect()
+    wait_until(lambda: console.stages == [])

@@ -1,0 +1,71 @@
+"""Where there is no display a person still sees what happens, in the browser."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+pytest.importorskip("aiohttp", reason="needs the extra `web`")
+pytest.importorskip("simplejpeg", reason="needs the extra `web`")
+
+import gym_hil
+from gym_hil.console import Console
+from gym_hil.console import console as console_module
+from gym_hil.errors import DeviceError
+from gym_hil.rendering import window
+
+
+@pytest.fixture
+def console(monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
+    made = Console(port=0)
+    monkeypatch.setattr(console_module, "_shared", made)
+    monkeypatch.setattr(window, "missing_display", lambda: "There is no display.")
+    yield made
+    made.close()
+
+
+def test_console_shows_every_step_of_a_task_without_wrappers(console: Console) -> None:
+    env = gym_hil.PandaPickCubeGymEnv(render_mode="human")
+    env.reset(seed=0)
+    [stage] = console.stages
+    before = stage.sequence
+    env.step(np.zeros(7))
+    assert stage.sequence == before + 1
+    env.render()
+    assert stage.sequence == before + 2
+    env.close()
+    assert console.stages == []
+
+
+def test_wrapper_that_knows_more_shows_it_instead(console: Console) -> None:
+    env = gym.make("gym_hil/PandaPickCube-v0", render_mode="human")
+    env.reset(seed=0)
+    [stage] = console.stages
+    before = stage.sequence
+    env.step(np.zeros(4, np.float32))
+    assert stage.sequence == before + 1
+    assert stage._snapshot.status["driver"] == "policy"
+    env.close()
+
+
+def test_console_that_does_not_start_is_a_warning(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise DeviceError("No port is free.")
+
+    monkeypatch.setattr("gym_hil.console.get_console", fail)
+    env = gym_hil.PandaPickCubeGymEnv(render_mode="human")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        env.reset()
+    said = [str(warning.message) for warning in caught]
+    assert len(said) == 2
+    assert "does not start: No port is free." in said[0]
+    assert "There is no display." in said[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env.step(np.zeros(7))
+    env.close()

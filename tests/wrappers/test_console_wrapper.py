@@ -1,0 +1,174 @@
+"""The page is told how the episodes go, whoever ends them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+pytest.importorskip("aiohttp", reason="needs the extra `web`")
+pytest.importorskip("simplejpeg", reason="needs the extra `web`")
+
+import gym_hil
+from gym_hil.console import Console
+from gym_hil.console import console as console_module
+from gym_hil.teleop import Event
+from gym_hil.teleop.sequence import SequenceDevice
+from gym_hil.wrappers.console_wrapper import ConsoleWrapper
+
+STAY = np.array([0, 0, 0, 1], np.float32)
+
+
+class Told:
+    """A stage's messages and what it published last, taken where they leave it."""
+
+    def __init__(self, env: gym.Env) -> None:
+        self.stage = env.get_wrapper_attr("stage")
+        self.messages: list[dict[str, Any]] = []
+        self.stage._tell = lambda stage, message: self.messages.append(message) if message else None
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return dict(self.stage._snapshot.status)
+
+    @property
+    def events(self) -> list[str]:
+        return [message["kind"] for message in self.messages if message["type"] == "event"]
+
+    @property
+    def episodes(self) -> list[dict[str, Any]]:
+        return self.stage.history()["episodes"]
+
+
+@pytest.fixture(autouse=True)
+def console(monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
+    made = Console(port=0)
+    monkeypatch.setattr(console_module, "_shared", made)
+    yield made
+    made.close()
+
+
+def make(rows: list[Any] = (), **options: Any) -> tuple[gym.Env, Told]:  # type: ignore[assignment]
+    env = gym.make(
+        "gym_hil/PandaPickCube-v0",
+        device=[SequenceDevice(rows or [[0, 0, 0, 0]]), "web"],
+        reset_delay_seconds=0,
+        **options,
+    )
+    return env, Told(env)
+
+
+def test_status_follows_the_episode() -> None:
+    env, told = make()
+    env.reset(seed=0)
+    assert {"episode": 1, "step": 0, "max_steps": 100, "seconds_left": 10.0}.items() <= told.status.items()
+    env.step(STAY)
+    assert {"step": 1, "seconds_left": 9.9, "driver": "person", "success": False}.items() <= told.status.items()
+    env.step(STAY)
+    assert told.status["driver"] == "policy"
+    assert told.events == ["takeover", "handback"]
+    env.close()
+
+
+def test_success_is_an_event_and_an_episode() -> None:
+    down, close, up = [0, 0, -1, 0], [0, 0, 0, 1], [0, 0, 1, 0]
+    env, told = make([down] * 3 + [close] * 6 + [up] * 8)
+    env.reset(seed=0)
+    terminated = False
+    while not terminated:
+        _, _, terminated, _, _ = env.step(STAY)
+    assert told.status["success"]
+    assert told.events[-1] == "success"
+    [episode] = told.episodes
+    assert episode["success"]
+    assert episode["steps"] == episode["interventions"] == told.status["step"]
+    assert episode["return"] == 1.0
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [(Event.FAILURE, "failure"), (Event.RERECORD, "rerecord"), (Event.QUIT, "quit"), (Event.SUCCESS, "success")],
+)
+def test_the_persons_word_ends_the_episode(event: Event, kind: str) -> None:
+    env, told = make()
+    env.reset(seed=0)
+    device = env.get_wrapper_attr("device").devices[1]
+    device.latch.tap(next(button for button, meant in gym_hil.teleop.latch.EVENTS.items() if meant is event))
+    env.step(STAY)
+    assert told.events[-1] == kind
+    assert told.episodes[-1]["success"] == (event is Event.SUCCESS)
+    assert told.episodes[-1]["discarded"] == (event is Event.RERECORD)
+    env.close()
+
+
+def test_time_limit_outside_is_noticed_at_the_next_reset() -> None:
+    env, told = make(max_episode_steps=3)
+    env.reset(seed=0)
+    for _ in range(3):
+        *_, truncated, _ = env.step(STAY)
+    assert truncated
+    env.reset()
+    assert told.events[-1] == "timeout"
+    assert told.episodes[-1]["steps"] == 3
+    assert told.status["episode"] == 2
+    env.close()
+
+
+def test_auto_reset_begins_the_next_episode_in_the_same_step() -> None:
+    env, told = make(auto_reset=True, max_episode_steps=-1)
+    env.reset(seed=0)
+    for _ in range(100):
+        env.step(STAY)
+    assert told.events[-1] == "timeout"
+    assert {"episode": 2, "step": 0}.items() <= told.status.items()
+    env.close()
+
+
+def test_more_steps_than_the_id_allows_have_no_time_left() -> None:
+    env, told = make(max_episode_steps=200)
+    env.reset(seed=0)
+    for _ in range(101):
+        env.step(STAY)
+    assert told.status["max_steps"] is None
+    assert told.status["seconds_left"] is None
+    env.close()
+
+
+def test_closed_environment_can_be_reset_again(console: Console) -> None:
+    env = gym.make("gym_hil/PandaPickCubeWeb-v0", reset_delay_seconds=0)
+    env.reset(seed=0)
+    env.close()
+    assert console.stages == []
+    env.reset(seed=0)
+    assert [stage.driver is not None for stage in console.stages] == [True]
+    env.close()
+
+
+def test_any_environment_with_a_model_can_be_shown(console: Console) -> None:
+    env = ConsoleWrapper(gym_hil.PandaArrangeBoxesGymEnv())
+    env.reset(seed=0)
+    env.step(np.zeros(7))
+    assert console.stages[0].title == "PandaArrangeBoxesGymEnv"
+    assert console.stages[0].driver is None
+    env.close()
+
+
+def test_wrapper_is_in_the_stack_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def has_console(**options: Any) -> bool:
+        env = gym.make("gym_hil/PandaPickCube-v0", reset_delay_seconds=0, **options)
+        found = env.has_wrapper_attr("seconds_paused")
+        env.close()
+        return found
+
+    assert not has_console()
+    assert has_console(device="web")
+    assert has_console(device=["scripted", "web"])
+    monkeypatch.setattr("gym_hil.rendering.window.missing_display", lambda: "There is no display.")
+    assert has_console(render_mode="human")
+    assert not has_console(render_mode="rgb_array")
+    monkeypatch.setattr("gym_hil.rendering.window.missing_display", lambda: None)
+    assert not has_console(render_mode="human")
