@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "a simulated person takes over from a random policy; leaves a video",
     "view": "open a task in MuJoCo's viewer; its sliders move the robot",
     "export": "write a task's scene as one MJCF file",
+    "replay": "play recorded episodes again; --check tells whether the same happens",
     "doctor": "what this machine has, what is missing, and what to do about it",
 }
 
