@@ -142,8 +142,8 @@ class Catalogue:
             ),
         )
         for folder in ("data", "videos"):
-            for path in (root / folder).rglob("*.*"):
-                if path not in known:
+            for path in sorted((root / folder).rglob("*")):
+                if path.is_file() and path not in known:
                     path.unlink()
         catalogue._summarise(catalogue.state)
         return catalogue
@@ -170,8 +170,11 @@ class Catalogue:
             self._staging / f"{name}.parquet" for name in ("data", "tasks", "episodes")
         )
         tables.write_frames(frames_file, columns)
-        tables.write_tasks(tasks_file, tasks)
         tables.write_episodes(rows_file, rows, self._features)
+        listed = []
+        if tasks != state.tasks:
+            tables.write_tasks(tasks_file, tasks)
+            listed = [(tasks_file, self._root / TASKS)]
 
         is_full = len(rows) == ROWS_PER_FILE
         after = State(
@@ -186,7 +189,7 @@ class Catalogue:
             files={key: number + (key != EPISODES or is_full) for key, number in state.files.items()},
         )
         data = self._root / DATA.format(**place(state.files[DATA]))
-        move([*videos, (tasks_file, self._root / TASKS), (frames_file, data)])
+        move([*videos, *listed, (frames_file, data)])
         move([(rows_file, self._root / EPISODES.format(**place(state.files[EPISODES])))])
         self._summarise(after)
         self.state = after

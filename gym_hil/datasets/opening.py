@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -49,16 +50,30 @@ def open_folder(
         check_room(root)
         lock = FolderLock(staging / "lock")
         try:
-            for left in staging.iterdir():
-                if left.name != "lock":
-                    left.unlink()
+            # What a recorder has left that was killed is of no use to anybody.
+            clear_staging(root, but="lock")
             catalogue = (Catalogue.resume if is_resumed else Catalogue.create)(root, info, features)
         except BaseException:
             lock.release()
+            clear_staging(root)
             raise
     except OSError as error:
         raise DatasetError(f"{root} cannot be written: {error}. Choose another folder.") from error
     return catalogue, lock
+
+
+def clear_staging(root: Path, but: str | None = None) -> None:
+    """Remove what is unfinished, as far as that can be done; nobody looks at it.
+
+    Args:
+        root: the dataset's folder.
+        but: name of a file to keep, and with it the staging folder.
+    """
+    staging = root / STAGING
+    for path in [*staging.glob("*"), staging]:
+        if but is None or path not in (staging, staging / but):
+            with contextlib.suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
 
 
 def check_room(root: Path) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 import gym_hil
 from gym_hil.datasets.catalogue import Episode
 from gym_hil.datasets.layout import DATA, FILES_PER_CHUNK, FORMAT, INDICES, OWN, STAGING, VIDEO, video_keys
-from gym_hil.datasets.opening import check_room, open_folder
+from gym_hil.datasets.opening import check_room, clear_staging, open_folder
 from gym_hil.datasets.statistics import Statistics
 from gym_hil.datasets.video import VideoFile, describe_video
 from gym_hil.errors import ConfigurationError, DatasetError
@@ -193,8 +193,8 @@ class DatasetWriter:
         except (OSError, MemoryError) as error:
             self._worker.submit(self._abandon, videos)
             raise DatasetError(
-                f"Episode {self.num_episodes} cannot be written to {self._root}: {error}. The {self.num_episodes} "
-                "episodes before it are intact."
+                f"Episode {self.num_episodes} cannot be written to {self._root} and is lost: {error}. "
+                f"What was recorded before is intact ({self.num_episodes} episodes). Make room, then record it again."
             ) from error
 
     def discard_episode(self) -> None:
@@ -213,8 +213,7 @@ class DatasetWriter:
         self._is_open = False
         self._worker.shutdown(wait=True)
         self._lock.release()
-        for path in (self._staging / "lock", self._staging):
-            _forget(path)
+        clear_staging(self._root)
 
     def __enter__(self) -> DatasetWriter:
         return self
@@ -260,7 +259,7 @@ class DatasetWriter:
     def _abandon(self, videos: dict[str, VideoFile]) -> None:
         for video in videos.values():
             video.abandon()
-            _forget(video.path)
+            video.path.unlink(missing_ok=True)
 
 
 def _checked_features(features: Mapping[str, Mapping[str, Any]], fps: int) -> dict[str, dict[str, Any]]:
@@ -335,11 +334,3 @@ def _own_columns(info: Mapping[str, Any]) -> dict[str, Any]:
         f"{OWN}/success": None if success is None else bool(success),
         f"{OWN}/options": text,
     }
-
-
-def _forget(path: Path) -> None:
-    """Remove what is of no more use; whoever opens the folder next does it otherwise."""
-    try:
-        path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
-    except OSError:
-        return

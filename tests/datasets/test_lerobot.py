@@ -1,0 +1,67 @@
+"""LeRobot itself opens what was recorded here. Needs GYM_HIL_LEROBOT_PYTHON, the Python of a LeRobot 0.6.1 install."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import gym_hil  # noqa: F401  # registers the ids
+from benchmarks.killing import Killer
+from gym_hil.datasets.record_episodes import RecordEpisodes
+from tests.datasets import reading
+
+PYTHON = os.environ.get("GYM_HIL_LEROBOT_PYTHON")
+CAMERAS = ["front", "wrist"]
+pytestmark = pytest.mark.skipif(PYTHON is None, reason="GYM_HIL_LEROBOT_PYTHON names no Python with LeRobot 0.6.1")
+
+
+def lerobot_reads(root, out):
+    """The content of a dataset as LeRobot hands it out."""
+    script = Path(__file__).with_name("lerobot_reads.py")
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(out.parent / "hf"), "PYTHONWARNINGS": "ignore"}
+    command = [PYTHON, str(script), str(root), str(out)]
+    result = subprocess.run(command, env={**os.environ, **offline}, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    with np.load(out) as content:
+        return dict(content)
+
+
+def test_lerobot_reads_what_was_recorded(tmp_path):
+    env = gym.make("gym_hil/PandaPickCubeScripted-v1", image_obs=True)
+    env = RecordEpisodes(env, tmp_path / "data", "me/pick", task="pick up the cube", seed=0)
+    seen = {"state": [], "front": [], "wrist": [], "action": [], "reward": []}
+    for _ in range(2):
+        observation, _ = env.reset()
+        done = False
+        while not done:
+            seen["state"].append(observation["agent_pos"])
+            for camera in CAMERAS:
+                seen[camera].append(observation["pixels"][camera])
+            observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+            seen["action"].append(info["action_intervention"])
+            seen["reward"].append(reward)
+            done = terminated or truncated
+    env.close()
+    content = lerobot_reads(tmp_path / "data", tmp_path / "out.npz")
+    assert (content["num_episodes"], content["num_frames"]) == (2, len(seen["reward"]))
+    np.testing.assert_array_equal(content["observation.state"], seen["state"])
+    np.testing.assert_array_equal(content["action"], seen["action"])
+    np.testing.assert_array_equal(content["next.reward"], seen["reward"])
+    assert set(content["task"]) == {"pick up the cube"}
+    for camera in CAMERAS:
+        decoded = content[f"observation.images.{camera}"].transpose(0, 2, 3, 1)
+        assert reading.psnr(255 * decoded, seen[camera]).min() >= 32
+        mean = content[f"stats/observation.images.{camera}/mean"].ravel()
+        np.testing.assert_allclose(mean, decoded.mean(axis=(0, 1, 2)), atol=1e-4)
+
+
+def test_lerobot_opens_what_a_killed_recorder_left(tmp_path):
+    killer, finished = Killer(tmp_path / "data", seed=1), 0
+    while finished < 2:
+        finished = killer.kill()
+    content = lerobot_reads(tmp_path / "data", tmp_path / "out.npz")
+    assert content["num_episodes"] in (finished, finished + 1)
+    assert len(content["observation.state"]) == content["num_frames"]
