@@ -15,6 +15,7 @@ ARROWS = {
     "errors": set(),
     "robot": set(),
     "rendering": set(),
+    "pacing": set(),
     "teleop": set(),
     "scene": {"robot"},
     "console": {"teleop"},
@@ -23,7 +24,7 @@ ARROWS = {
     "registration": {"wrappers", "envs"},
     "datasets": {"registration", "wrappers", "envs"},
     # What follows stands above the rest: the commands, and the package's own names.
-    "commands": {"registration", "envs", "wrappers", "teleop", "rendering", "scene", "datasets", "console"},
+    "commands": {"registration", "envs", "wrappers", "teleop", "rendering", "scene", "datasets", "console", "pacing"},
     "cli": {"commands"},
     "__init__": {"registration", "wrappers", "envs"},
 }

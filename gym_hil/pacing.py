@@ -1,0 +1,149 @@
+"""Real time: every control step begins at its own moment, however long the one before it took."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+
+from gym_hil.errors import ConfigurationError
+
+TOLERANCE = 0.1  # of dt, by which a step may begin behind its time and still not count as late
+CATCH_UP = 1.0  # of dt, that may be made up for; further behind, a new schedule begins
+
+
+def sleep(seconds: float) -> None:
+    """Sleep to within about a millisecond, also with Python 3.10 on Windows.
+
+    There `time.sleep` wakes up by the system's tick of 15.6 ms, unless the process asks for a shorter one. From Python
+    3.11 on it has a timer of its own. Source: the documentation of `time.sleep` and of Windows' `timeBeginPeriod`.
+    """
+    if sys.platform == "win32" and sys.version_info < (3, 11):
+        import ctypes
+
+        ctypes.windll.winmm.timeBeginPeriod(1)
+        try:
+            time.sleep(seconds)
+        finally:
+            ctypes.windll.winmm.timeEndPeriod(1)
+    else:
+        time.sleep(seconds)
+
+
+class Pacer:
+    """Keeps a loop at one step every `dt`.
+
+    Step n begins n times `dt` after the start, so that what a sleep or a step takes too long does not add up:
+
+    ```python
+    pacer = Pacer(env.unwrapped.control_dt)
+    while not done:
+        observation, reward, terminated, truncated, info = env.step(action)
+        done = terminated or truncated
+        pacer.wait()
+    print(pacer.report())
+    ```
+
+    A loop that is behind by less than one step makes up for it. One that is further behind (a debugger, a suspended
+    computer, steps that always take too long) goes on from where it is: a robot that rushes to make up for lost time
+    is not what the person at the stick expects. Time that somebody asked for is no delay: see `leave_out` and
+    `restart`.
+
+    Args:
+        dt: s, from the beginning of one step to that of the next.
+        tolerance: s, by which a step may begin behind its time without counting as late; a tenth of `dt` if None.
+        clock: s, never goes back.
+        sleep: sleeps for a number of s.
+
+    Raises:
+        ConfigurationError: `dt` is not a positive number of seconds, or the tolerance is negative.
+    """
+
+    def __init__(
+        self,
+        dt: float,
+        *,
+        tolerance: float | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], None] = sleep,
+    ):
+        if not 0 < dt < math.inf:
+            raise ConfigurationError(f"dt is {dt!r}; expected seconds, more than 0.")
+        if tolerance is not None and not tolerance >= 0:
+            raise ConfigurationError(f"tolerance is {tolerance!r}; expected seconds, 0 or more.")
+        self.dt = dt
+        self.tolerance = TOLERANCE * dt if tolerance is None else tolerance
+        self._clock, self._sleep = clock, sleep
+        self._steps = self._late_steps = 0
+        self._worst = 0.0  # s
+        self._running = 0.0  # s, from the start to the last wait, without what was left out
+        self._last = clock()  # when the last wait was over, later by what was left out since
+        self._origin, self._slots = self._last, 0  # when the schedule began, and how many steps it has seen
+
+    @property
+    def steps(self) -> int:
+        """How many steps there were: one for each `wait`."""
+        return self._steps
+
+    @property
+    def late_steps(self) -> int:
+        """After how many of them the next one began too late."""
+        return self._late_steps
+
+    @property
+    def worst_delay(self) -> float:
+        """The most that a step began behind its time, in s."""
+        return self._worst
+
+    @property
+    def rate(self) -> float:
+        """Steps a second, without the time that was left out; 0 before the first."""
+        return self._steps / self._running if self._running > 0 else 0.0
+
+    def wait(self) -> bool:
+        """Sleep until the next step is due. Call it once a step, at its end.
+
+        Returns:
+            True if the step was late: the next one begins more than the tolerance behind its time, because this one
+            took too long or the computer woke up too late.
+        """
+        self._slots += 1
+        due = self._origin + self._slots * self.dt
+        while (left := due - self._clock()) > 0:
+            self._sleep(left)
+        now = self._clock()
+        self._steps += 1
+        self._running += max(0.0, now - self._last)
+        self._last = now
+        delay = now - due
+        self._worst = max(self._worst, delay)
+        late = delay > self.tolerance
+        self._late_steps += late
+        if delay >= CATCH_UP * self.dt:
+            self._origin, self._slots = now, 0
+        return late
+
+    def leave_out(self, seconds: float) -> None:
+        """Leave out time that this step was asked to take, such as a pause: all that is due later moves on by it.
+
+        Args:
+            seconds: since the last `wait`, 0 or more.
+        """
+        self._origin += seconds
+        self._last += seconds
+
+    def restart(self) -> None:
+        """Begin a step now, and leave out all the time since the last `wait`, such as that of a reset."""
+        self._origin, self._slots = self._clock(), 0
+        self._last = self._origin
+
+    def report(self) -> str:
+        """One line: how many steps, at what rate, how many of them late and by how much at most."""
+        if not self._steps:
+            return "no steps"
+        late = "none late"
+        if self._late_steps:
+            share = self._late_steps / self._steps
+            late = f"{self._late_steps} late ({share:.1%}), the worst by {1000 * self._worst:.0f} ms"
+        return f"{self._steps} steps at {self.rate:.2f} Hz of {1 / self.dt:.2f} Hz, {late}"
