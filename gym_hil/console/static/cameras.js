@@ -120,9 +120,10 @@ export class Cameras {
     return false;
   }
 
-  /** Further away in a narrow window, so that the same things are in it. */
+  /** Further away where there is less room, so that the same things are to be seen. */
   #distance() {
-    return Math.max(1, 1.15 / this.#view.camera.aspect);
+    const { camera, covered } = this.#view;
+    return Math.max(1 / (1 - covered), 1 / camera.aspect);
   }
 
   /** @param {number} fov degrees, of the narrower side of the window if the camera is the robot's */

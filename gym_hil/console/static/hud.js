@@ -77,7 +77,8 @@ export function showSeat(seat, drivable) {
 
 /** @param {Status} status */
 export function showStatus(status) {
-  const { step, max_steps: most, seconds_left: left, gripper, tcp } = status;
+  const { max_steps: most, seconds_left: left, gripper, tcp } = status;
+  const step = status.step ?? 0;
   setText(html("episode"), String(status.episode ?? "–"));
   setText(html("steps"), most === null ? `${step} steps` : `Step ${step} of ${most}`);
   setText(html("time-left"), left === null ? "" : `${Math.max(left, 0).toFixed(1)} s left`);

@@ -105,7 +105,7 @@ function wantsKeys(event) {
  * @returns {string}
  */
 export function keyLabel(code) {
-  const known = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", Escape: "Esc" };
+  const known = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", Escape: "Esc", Enter: "↵", NumpadEnter: "↵" };
   const side = /^(Shift|Control|Alt)(Left|Right)$/.exec(code);
   if (side) {
     return `${side[2] === "Left" ? "left" : "right"} ${side[1] === "Control" ? "Ctrl" : side[1]}`;

@@ -4,10 +4,11 @@ import { readFrame } from "./protocol.js";
 
 const FIRST_WAIT = 250; // ms before the first new attempt; doubles with each
 const LONGEST_WAIT = 4000; // ms
+const REPLACED = 4001; // close code: the same page was opened again
 const BUFFER_LIMIT = 4096; // bytes that wait to be sent, above which input is held back
 
 /**
- * @typedef {"connecting" | "open" | "lost" | "refused"} LinkState
+ * @typedef {"connecting" | "open" | "lost" | "refused" | "replaced"} LinkState
  * @typedef {{onState: (state: LinkState, retryAt: number) => void, onMessage: (message: any) => void,
  *   onFrame: (frame: import("./protocol.js").Frame) => void}} LinkHandlers
  */
@@ -57,7 +58,7 @@ export class Link {
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => this.#hear(data);
-    socket.onclose = () => socket === this.#socket && this.#lose();
+    socket.onclose = ({ code }) => socket === this.#socket && (code === REPLACED ? this.#yield() : this.#lose());
   }
 
   /** Tries again at once, if the connection is lost. */
@@ -83,6 +84,12 @@ export class Link {
       this.#handlers.onFrame(frame);
       this.send({ type: "ack", sequence: frame.sequence });
     }
+  }
+
+  /** Two pages that call themselves the same would throw each other out for ever. */
+  #yield() {
+    this.#socket = null;
+    this.#handlers.onState("replaced", 0);
   }
 
   async #lose() {

@@ -66,6 +66,9 @@ class Page {
   link;
   /** The seat is taken without being asked for at most once, when the page was opened to be looked at. */
   #mayTakeSeat = !document.hidden;
+  /** Whether the stage that is watched can be driven. */
+  #mayDrive = false;
+  #seatedAt = Infinity; // ms
   #latency = 0; // ms
   #lastFrame = 0; // ms
   #retryAt = 0; // ms
@@ -142,6 +145,7 @@ class Page {
         this.controls = message;
         this.keyboard.keys = message.keys;
         this.gamepad.pad = message.pad;
+        this.#mayDrive = message.intervention !== null;
         this.#showControls();
         this.#showSeat();
         break;
@@ -186,6 +190,7 @@ class Page {
   /** @param {StageInfo | null} stage */
   #watch(stage) {
     this.stage = stage;
+    this.#mayDrive = stage?.drivable ?? false;
     this.seat = this.frame = this.controls = null;
     this.input.enabled = false;
     if (this.drag) {
@@ -230,7 +235,7 @@ class Page {
   #sit(seat) {
     this.seat = seat;
     this.#showSeat();
-    if (this.#mayTakeSeat && this.stage?.drivable) {
+    if (this.#mayTakeSeat && this.#mayDrive) {
       this.#mayTakeSeat = false;
       if (seat.holder === "nobody") {
         this.link.send({ type: "take" });
@@ -247,7 +252,7 @@ class Page {
     const { status } = frame;
     const before = this.frame?.status;
     // A new episode starts somewhere else; nothing flew there.
-    const jumps = !before || before.episode !== status.episode || status.step < before.step;
+    const jumps = !before || before.episode !== status.episode || (status.step ?? 0) < (before.step ?? 0);
     const dt = 1000 * (this.view?.stage?.description.dt ?? 0.1);
     const duration = jumps ? 0 : Math.min(dt, now - this.#lastFrame);
     this.frame = frame;
@@ -256,7 +261,8 @@ class Page {
     hud.showStatus(status);
     hud.showPaused(Boolean(status.paused));
     this.#showDriver();
-    if (frame.inputTime > 0 && this.seat?.holder === "you") {
+    // Before that, the time is that of another page's clock.
+    if (frame.inputTime > this.#seatedAt && frame.inputTime <= now) {
       const latency = now - frame.inputTime;
       this.#latency = this.#latency ? this.#latency + LATENCY_SHARE * (latency - this.#latency) : latency;
     }
@@ -272,7 +278,9 @@ class Page {
       view.stage.aim(frame.poses, performance.now(), duration);
       view.request();
     }
-    this.insets.show(frame);
+    if (!document.hidden) {
+      this.insets.show(frame);
+    }
     if (this.drag) {
       this.drag.known = frame.status.target ?? frame.status.tcp;
     }
@@ -286,8 +294,12 @@ class Page {
 
   #showSeat() {
     const seated = this.linkState === "open" && this.seat?.holder === "you";
+    if (seated !== this.input.enabled) {
+      this.#seatedAt = seated ? performance.now() : Infinity;
+      this.#latency = 0;
+    }
     this.input.enabled = seated;
-    hud.showSeat(this.seat, this.stage?.drivable ?? false);
+    hud.showSeat(this.seat, this.#mayDrive);
     element("pause", HTMLButtonElement).disabled = !seated;
     showButtons(this.controls ?? NO_CONTROLS, seated);
     document.querySelectorAll("#requests button").forEach((button) => button.toggleAttribute("disabled", !seated));
@@ -341,7 +353,6 @@ class Page {
     document.body.dataset.link = this.linkState;
     if (this.linkState !== "open") {
       this.seat = null;
-      this.#latency = 0;
       this.input.dropChanges();
     }
     this.#showSeat();
@@ -364,8 +375,9 @@ class Page {
         text: "Open the link that the program printed when it was started.",
         retry: false,
       },
+      replaced: { title: "Opened elsewhere", text: "The same page was opened again. Reload to use it here.", retry: false },
     };
-    const texts = { connecting: "Connecting", open: "Connected", lost: "Connection lost", refused: "Not allowed in" };
+    const texts = { connecting: "Connecting", open: "Connected", lost: "Connection lost", refused: "Not allowed in", replaced: "Opened elsewhere" };
     const latency = this.linkState === "open" && this.#latency ? ` · ${Math.round(this.#latency)} ms` : "";
     hud.showNotice(notices[this.linkState]);
     setText(html("link-text"), texts[this.linkState]);

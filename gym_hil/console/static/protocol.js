@@ -9,7 +9,7 @@
  * @typedef {{number: number, steps: number, interventions: number, success: boolean, return: number,
  *   discarded: boolean}} Episode
  * @typedef {{stage: number, time: number, kind: string, text: string}} StageEvent
- * @typedef {{episode: number, step: number, max_steps: number | null, seconds_left: number | null,
+ * @typedef {{episode: number | null, step: number | null, max_steps: number | null, seconds_left: number | null,
  *   reward: number | null, return: number | null, driver: "policy" | "person" | null, success: boolean | null,
  *   gripper: number | null, tcp: number[] | null, target: number[] | null, paused: boolean | null}} Status
  * @typedef {{stage: number, sequence: number, published: number, inputTime: number, poses: Float32Array,

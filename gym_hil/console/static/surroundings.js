@@ -3,7 +3,6 @@
 import {
   BoxGeometry,
   BufferGeometry,
-  CanvasTexture,
   Color,
   DirectionalLight,
   Float32BufferAttribute,
@@ -13,35 +12,38 @@ import {
   LineBasicMaterial,
   LineLoop,
   LineSegments,
+  MathUtils,
   Mesh,
-  MeshStandardMaterial,
-  NearestFilter,
+  MeshBasicMaterial,
   PlaneGeometry,
-  RepeatWrapping,
-  SRGBColorSpace,
+  ShadowMaterial,
 } from "./vendor/three.js";
 
-const SQUARES_PER_METRE = 4;
+const SQUARE = 0.25; // m
 const FLOOR = 3; // m, half side that is drawn of a floor that has no end
-const FADE = 256; // px, the picture by which the floor fades out
+const FADE = [0.35, 0.95]; // from where to where the floor fades into the sky, as shares of its half side
 const SHADOW = 1.1; // m, half side of what casts shadows
 const SHADOW_MAP = 1024; // px
 
 const LOOKS = {
-  light: { sky: "#e9eef3", light: "#ffffff", dark: "#d9e1e9", line: "#2563c9", ground: "#c7d0d9" },
-  dark: { sky: "#12161c", light: "#252d37", dark: "#1c232c", line: "#7fb0ff", ground: "#1b2028" },
+  light: { sky: "#e9eef3", light: "#f3f5f8", dark: "#d5dde6", line: "#2563c9", ground: "#c7d0d9", shade: 0.22 },
+  dark: { sky: "#181e26", light: "#39434f", dark: "#2d3641", line: "#8fbaff", ground: "#59636f", shade: 0.5 },
 };
 
 export class Surroundings {
   group = new Group();
   sky = new Color();
   #hemisphere = new HemisphereLight("#ffffff", "#c7d0d9", 1.7);
-  #checker = checkerTexture();
-  #floor = new MeshStandardMaterial({ roughness: 0.95, metalness: 0, transparent: true, alphaMap: fadeTexture() });
+  // Colours of corners cost a fraction of what lights and textures would, and the floor is most of the picture.
+  #floor = new MeshBasicMaterial({ vertexColors: true, toneMapped: false });
+  #shade = new ShadowMaterial({ transparent: true, opacity: 0.3 });
   #edge = new LineBasicMaterial({ transparent: true, opacity: 0.45 });
   #frame = new LineBasicMaterial({ transparent: true, opacity: 0.12 });
   /** Replaced with each scene. */
   #scenery = new Group();
+  /** @type {Mesh<BufferGeometry>[]} */
+  #floors = [];
+  #look = LOOKS.light;
 
   constructor() {
     const sun = new DirectionalLight("#fff6ea", 2.1);
@@ -55,16 +57,17 @@ export class Surroundings {
     Object.assign(sun.shadow.camera, { left: -SHADOW, right: SHADOW, top: SHADOW, bottom: -SHADOW, near: 0.5, far: 5 });
     const fill = new DirectionalLight("#dbe8ff", 0.5);
     fill.position.set(1.6, 1.4, 1.1);
-    this.#floor.map = this.#checker;
     this.group.add(this.#hemisphere, sun, sun.target, fill, this.#scenery);
   }
 
   /** @param {"light" | "dark"} theme */
   set theme(theme) {
     const look = LOOKS[theme];
+    this.#look = look;
     this.sky.set(look.sky);
     this.#hemisphere.groundColor.set(look.ground);
-    paintChecker(this.#checker, look.light, look.dark);
+    this.#shade.opacity = look.shade;
+    this.#floors.forEach((floor) => paint(floor.geometry, look));
     this.#edge.color.set(look.line);
     this.#frame.color.set(look.line);
   }
@@ -80,24 +83,23 @@ export class Surroundings {
       }
     });
     this.#scenery.clear();
-    stage.floors.forEach((floor) => this.#scenery.add(this.#plane(floor)));
+    this.#floors = stage.floors.map(({ size }) => new Mesh(tiles(size[0] || FLOOR, size[1] || FLOOR), this.#floor));
+    stage.floors.forEach(({ pos, quat: [w, x, y, z] }, index) => {
+      const floor = this.#floors[index];
+      const shade = new Mesh(new PlaneGeometry(2 * SHADOW + 0.6, 2 * SHADOW + 0.6), this.#shade);
+      shade.position.set(0.3, 0, 0.0005);
+      shade.receiveShadow = true;
+      floor.add(shade);
+      floor.position.fromArray(pos);
+      floor.quaternion.set(x, y, z, w);
+      paint(floor.geometry, this.#look);
+      this.#scenery.add(floor);
+    });
     if (stage.description.workspace) {
       const outline = this.#outline(stage.description.workspace);
       outline.forEach((line) => line.layers.set(overlay));
       this.#scenery.add(...outline);
     }
-  }
-
-  /** @param {import("./protocol.js").Geom} geom */
-  #plane({ pos, quat: [w, x, y, z], size }) {
-    const half = [size[0] || FLOOR, size[1] || FLOOR];
-    const geometry = new PlaneGeometry(2 * half[0], 2 * half[1]);
-    const mesh = new Mesh(geometry, this.#floor);
-    this.#checker.repeat.set(half[0] * SQUARES_PER_METRE, half[1] * SQUARES_PER_METRE);
-    mesh.position.fromArray(pos);
-    mesh.quaternion.set(x, y, z, w);
-    mesh.receiveShadow = true;
-    return mesh;
   }
 
   /** @param {number[][]} workspace */
@@ -114,50 +116,41 @@ export class Surroundings {
   }
 }
 
-/** @param {number} size */
-function context(size) {
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = size;
-  const drawing = canvas.getContext("2d");
-  if (!drawing) {
-    throw new Error("This browser has no 2-D canvas.");
+/**
+ * A plane of squares, each with corners of its own.
+ *
+ * @param {number} width m, half side
+ * @param {number} depth m, half side
+ */
+function tiles(width, depth) {
+  const corners = [];
+  for (let x = -width; x < width; x += SQUARE) {
+    for (let y = -depth; y < depth; y += SQUARE) {
+      const [right, far] = [x + SQUARE, y + SQUARE];
+      corners.push(x, y, 0, right, y, 0, right, far, 0, x, y, 0, right, far, 0, x, far, 0);
+    }
   }
-  return drawing;
-}
-
-function checkerTexture() {
-  const texture = new CanvasTexture(context(64).canvas);
-  texture.colorSpace = SRGBColorSpace;
-  texture.wrapS = texture.wrapT = RepeatWrapping;
-  texture.magFilter = NearestFilter;
-  texture.anisotropy = 8;
-  return texture;
+  const geometry = new BufferGeometry();
+  geometry.setAttribute("position", new Float32BufferAttribute(corners, 3));
+  geometry.setAttribute("color", new Float32BufferAttribute(new Float32Array(corners.length), 3));
+  return geometry;
 }
 
 /**
- * @param {CanvasTexture} texture
- * @param {string} light
- * @param {string} dark
+ * @param {BufferGeometry} geometry of tiles
+ * @param {{sky: string, light: string, dark: string}} look
  */
-function paintChecker(texture, light, dark) {
-  const drawing = /** @type {HTMLCanvasElement} */ (texture.image).getContext("2d");
-  if (drawing) {
-    drawing.fillStyle = light;
-    drawing.fillRect(0, 0, 64, 64);
-    drawing.fillStyle = dark;
-    drawing.fillRect(0, 0, 32, 32);
-    drawing.fillRect(32, 32, 32, 32);
-    texture.needsUpdate = true;
+function paint(geometry, look) {
+  const [sky, light, dark] = [look.sky, look.light, look.dark].map((colour) => new Color(colour));
+  const { position, color } = geometry.attributes;
+  geometry.computeBoundingBox();
+  const reach = geometry.boundingBox?.max.x ?? FLOOR;
+  for (let index = 0; index < position.count; index += 1) {
+    const first = index - (index % 6); // of the two triangles of a square
+    const square = Math.round(position.getX(first) / SQUARE) + Math.round(position.getY(first) / SQUARE);
+    const distance = Math.hypot(position.getX(index), position.getY(index)) / reach;
+    const mixed = (square % 2 ? dark : light).clone().lerp(sky, MathUtils.smoothstep(distance, FADE[0], FADE[1]));
+    color.setXYZ(index, mixed.r, mixed.g, mixed.b);
   }
-}
-
-function fadeTexture() {
-  const drawing = context(FADE);
-  const gradient = drawing.createRadialGradient(FADE / 2, FADE / 2, 0.12 * FADE, FADE / 2, FADE / 2, FADE / 2);
-  gradient.addColorStop(0, "#fff");
-  gradient.addColorStop(0.45, "#aaa");
-  gradient.addColorStop(1, "#000");
-  drawing.fillStyle = gradient;
-  drawing.fillRect(0, 0, FADE, FADE);
-  return new CanvasTexture(drawing.canvas);
+  color.needsUpdate = true;
 }

@@ -6,9 +6,8 @@ import { Surroundings } from "./surroundings.js";
 /** What is not of the robot's world, such as handles, is on this layer, which the robot's own cameras do not see. */
 export const OVERLAY = 1;
 const PIXEL_RATIO = 2; // at most
-const COARSEST = 0.5; // pixel ratio, at least
-const SLOW = 55; // ms from one drawing to the next, above which fewer pixels are drawn
-const PATIENCE = 8; // drawings that are slow before that happens
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|basic render/i; // names of renderers that use no graphics card
+const SLOW = { pixelRatio: 0.6, interval: 80 }; // ms
 
 export class View {
   camera = new PerspectiveCamera(40, 1, 0.02, 30);
@@ -16,6 +15,8 @@ export class View {
   surroundings = new Surroundings();
   /** How often the scene was drawn. */
   drawn = 0;
+  /** Share of the canvas, at its bottom, that lies under the controls: `--covered` of the style sheet, in px. */
+  covered = 0;
   /** Called before each drawing; true asks for one more. @type {((now: number) => boolean)[]} */
   steps = [];
   /** Called with the renderer before the view itself is drawn. @type {((renderer: WebGLRenderer) => void)[]} */
@@ -26,17 +27,17 @@ export class View {
   #stage = null;
   #renderer;
   #requested = 0;
-  /** 1, or less where drawing is slow, as without a graphics card. */
-  #fineness = 1;
-  #slow = 0;
-  #last = 0; // ms
+  #timer = 0;
+  #last = -Infinity; // ms
+  /** Whether the processor has to draw, as in a virtual machine: fewer pixels then, less often. */
+  #slow = !hasGraphicsCard();
 
   /**
    * @param {HTMLCanvasElement} canvas
    * @throws when this browser has no WebGL
    */
   constructor(canvas) {
-    this.#renderer = new WebGLRenderer({ canvas, antialias: devicePixelRatio < 2, stencil: false });
+    this.#renderer = new WebGLRenderer({ canvas, antialias: !this.#slow && devicePixelRatio < 2, stencil: false });
     this.#renderer.shadowMap.enabled = true;
     this.#renderer.shadowMap.type = PCFShadowMap;
     this.#renderer.shadowMap.autoUpdate = false;
@@ -75,12 +76,21 @@ export class View {
 
   /** Asks for one drawing. */
   request() {
-    this.#requested ||= requestAnimationFrame((now) => this.#draw(now));
+    const wait = this.#slow ? this.#last + SLOW.interval - performance.now() : 0;
+    if (wait > 0) {
+      this.#timer ||= setTimeout(() => {
+        this.#timer = 0;
+        this.request();
+      }, wait);
+    } else {
+      this.#requested ||= requestAnimationFrame((now) => this.#draw(now));
+    }
   }
 
   /** @param {number} now ms */
   #draw(now) {
     this.#requested = 0;
+    this.#last = now;
     if (this.#stage?.advance(now)) {
       this.#renderer.shadowMap.needsUpdate = true;
     }
@@ -89,34 +99,29 @@ export class View {
     this.#renderer.render(this.scene, this.camera);
     this.afters.forEach((after) => after());
     this.drawn += 1;
-    this.#judge(now, Boolean(again));
     if (again) {
       this.request();
-    }
-  }
-
-  /**
-   * @param {number} now ms
-   * @param {boolean} again whether one more drawing follows
-   */
-  #judge(now, again) {
-    this.#slow = this.#last && now - this.#last > SLOW ? this.#slow + 1 : 0;
-    this.#last = again ? now : 0;
-    if (this.#slow >= PATIENCE && this.#fineness * devicePixelRatio > COARSEST) {
-      this.#slow = 0;
-      this.#fineness *= 0.7;
-      this.#resize();
     }
   }
 
   #resize() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     if (width && height) {
-      this.#renderer.setPixelRatio(this.#fineness * Math.min(devicePixelRatio, PIXEL_RATIO));
+      this.#renderer.setPixelRatio(this.#slow ? SLOW.pixelRatio : Math.min(devicePixelRatio, PIXEL_RATIO));
       this.#renderer.setSize(width, height, false);
+      const covered = parseFloat(getComputedStyle(this.canvas).getPropertyValue("--covered")) || 0;
+      this.covered = covered / height;
       this.camera.aspect = width / height;
-      this.camera.updateProjectionMatrix();
+      this.camera.setViewOffset(width, height, 0, covered / 2, width, height);
       this.request();
     }
   }
+}
+
+function hasGraphicsCard() {
+  const context = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+  const info = context?.getExtension("WEBGL_debug_renderer_info");
+  const name = info ? String(context?.getParameter(info.UNMASKED_RENDERER_WEBGL)) : "";
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return context !== null && !SOFTWARE.test(name);
 }
