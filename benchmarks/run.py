@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import contact, endurance, fidelity, speed, startup
+from benchmarks import console, contact, endurance, fidelity, speed, startup
 from benchmarks.row import Row
 from benchmarks.upstream import ONE_THREAD, Worker, WorkerError, ours, upstream
 
@@ -32,6 +32,11 @@ BENCHMARKS: tuple[Callable[..., Row], ...] = (
     fidelity.home_pose,
     contact.floor_push,
     contact.hold,
+    console.console_publish,
+    console.console_handled,
+    console.console_server,
+    console.console_input,
+    console.console_lost,
     endurance.random_steps,
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")

@@ -22,7 +22,7 @@ from gym_hil.errors import ConfigurationError, DeviceError, MissingExtraError
 
 logger = logging.getLogger(__name__)
 
-HOST = "127.0.0.1"
+THIS_MACHINE, ALL_MACHINES = "127.0.0.1", "0.0.0.0"
 PORTS = range(8850, 8870)  # the first that is free, if none is asked for; then any
 _SECONDS_TO_STOP = 5.0
 
@@ -35,10 +35,10 @@ class Console:
     The server runs beside the program; environments never wait for it. It is reached by one link with a secret token.
 
     Args:
-        host: address to listen at.
+        host: address to listen at; None is this machine alone, or every machine with `allow_remote`.
         port: to listen at; None takes the first free one from 8850.
         token: the secret in the link; None makes a random one.
-        allow_remote: needed for a `host` that other machines can reach; that needs `tls` too.
+        allow_remote: other machines may come; needs `tls`.
         tls: True makes a certificate for this user; or (certificate, key), two files.
 
     Raises:
@@ -50,7 +50,7 @@ class Console:
 
     def __init__(
         self,
-        host: str = HOST,
+        host: str | None = None,
         port: int | None = None,
         *,
         token: str | None = None,
@@ -64,6 +64,7 @@ class Console:
             raise MissingExtraError(
                 f"The web console needs {error.name}: pip install 'gym-hil[web]' (on headless machines too)."
             ) from error
+        host = host or (ALL_MACHINES if allow_remote else THIS_MACHINE)
         if not is_loopback(host) and not (allow_remote and tls):
             raise ConfigurationError(
                 f"host {host!r} can be reached from other machines; that needs allow_remote and tls (as options of a "
@@ -92,9 +93,9 @@ class Console:
     def announcement(self) -> str:
         """What a person has to know: the link, and how to reach it from another machine."""
         if not is_loopback(self.host):
-            name = socket.gethostname()
+            names = dict.fromkeys([_own_address() if self.host == ALL_MACHINES else self.host, socket.gethostname()])
             return (
-                f"Console: {self._link(name)}\n"
+                f"Console: {' or '.join(map(self._link, names))}\n"
                 "The certificate is this user's own, so the browser asks once whether to trust it."
             )
         user, server = _ssh_target()
@@ -277,6 +278,17 @@ def _ssl_context(tls: TlsOption) -> ssl.SSLContext | None:
     except (OSError, ssl.SSLError) as error:
         raise DeviceError(f"The certificate {certificate} with the key {key} cannot be used: {error}.") from error
     return context
+
+
+def _own_address() -> str:
+    """The address by which the local network knows this machine, or else its name."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Nothing is sent: this only asks which way a packet would take. The address is one of RFC 5737's examples.
+            probe.connect(("192.0.2.1", 9))
+            return probe.getsockname()[0]
+        except OSError:
+            return socket.gethostname()
 
 
 def _ssh_target() -> tuple[str, str]:

@@ -45,10 +45,10 @@ class WebDevice(LatchedDevice):
 
     Args:
         env: the environment that is driven; without one the page shows nothing, but its input counts.
-        host: address to listen at; this machine alone can reach the default.
-        port: to listen at; None takes the first free one from 8850.
-        allow_remote: needed for a `host` that other machines can reach.
-        tls: True makes a certificate for this user, needed with `allow_remote`; or (certificate, key), two files.
+        host: see `Console`; None leaves it as it is, and so with the next three.
+        port: see `Console`.
+        allow_remote: see `Console`.
+        tls: see `Console`.
         console: the console to appear on; None is the one that all share.
         intervention: `toggle`, `hold` or `auto`.
         clock: s, never goes back.

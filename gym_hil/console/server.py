@@ -7,9 +7,11 @@ import contextlib
 import gzip
 import json
 import logging
+import queue
 import re
 import socket
 import ssl
+import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -65,6 +67,7 @@ class Server:
         self._links: dict[str, Link] = {}
         self._runner: web.AppRunner | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._mail: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
         self.refusals = 0
         self.latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
 
@@ -79,25 +82,35 @@ class Server:
         await self._runner.setup()
         await web.SockSite(self._runner, listener, ssl_context=context).start()
         self._watch = asyncio.create_task(self._watch_seats())
+        threading.Thread(target=self._carry_mail, name="gym-hil-console-mail", daemon=True).start()
 
     async def stop(self) -> None:
         """Close every connection and free the port."""
         if self._watch is not None:
             self._watch.cancel()
+        self._mail.put(None)
         if self._runner is not None:
             await self._runner.cleanup()
+
+    def _carry_mail(self) -> None:
+        """Hand the loop what other threads put into the mail.
+
+        To wake a loop is to write to a socket, which lets the loop run at once and the writer wait until it has packed
+        and sent the frame. An environment's thread that only puts something into a queue goes on with its step.
+        """
+        while (letter := self._mail.get()) is not None:
+            # The loop may end first; what it does not hear then nobody reads.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(*letter)
 
     def tell(self, stage: Stage, message: dict[str, Any] | None) -> None:
         """Tell the pages that watch a stage; None for a new frame. From any thread."""
         if self._links:
-            # The loop ends before the program does; what it does not hear then nobody reads.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._spread, stage, message)
+            self._mail.put((self._spread, stage, message))
 
     def stages_changed(self) -> None:
         """A stage was opened or closed. From any thread."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._spread_stages)
+        self._mail.put((self._spread_stages,))
 
     def stage_list(self) -> list[dict[str, Any]]:
         """The stages as pages are told of them."""

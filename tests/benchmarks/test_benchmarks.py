@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from benchmarks import contact, endurance, fidelity, run, speed, startup
+from benchmarks import console, contact, endurance, fidelity, run, speed, startup
 from benchmarks.row import Row
 from benchmarks.upstream import Worker, WorkerError
 
@@ -17,7 +17,16 @@ REPEATABLE = [
     contact.floor_push,
     contact.hold,
 ]
-OF_THE_MACHINE = [speed.views, startup.first_observation, startup.memory]
+OF_THE_MACHINE = [
+    speed.views,
+    startup.first_observation,
+    startup.memory,
+    console.console_publish,
+    console.console_handled,
+    console.console_server,
+    console.console_input,
+    console.console_lost,
+]
 
 
 @pytest.fixture(scope="module")

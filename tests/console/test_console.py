@@ -47,6 +47,11 @@ def test_other_machines_are_let_in_only_on_purpose_and_encrypted(host: str, opti
         Console(host, **options)
 
 
+def test_other_machines_are_never_let_in_without_tls() -> None:
+    with pytest.raises(ConfigurationError, match="--allow-remote --tls"):
+        Console(allow_remote=True)
+
+
 def test_short_token_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="16 or more"):
         Console(token="guess-me")
@@ -70,7 +75,8 @@ def test_without_a_wish_the_next_free_port_is_taken() -> None:
 def test_remote_console_speaks_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = tls.user_certificate(tmp_path)
     monkeypatch.setattr(tls, "user_certificate", lambda: files)
-    made = Console("0.0.0.0", allow_remote=True, tls=True)
+    made = Console(allow_remote=True, tls=True)
+    assert made.host == "0.0.0.0"
     assert made.url.startswith("https://127.0.0.1:")
     assert "https://" in made.announcement()
     trusting = ssl.create_default_context(cafile=str(files[0]))

@@ -9,7 +9,6 @@ import json
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
 
 import aiohttp
 import gymnasium as gym
@@ -298,18 +297,17 @@ def test_requests_of_a_training_run_reach_it_once(driven: gym.Env, open_page: Op
 
 
 def test_page_that_takes_nothing_is_put_out(
-    driven: gym.Env, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+    driven: gym.Env, console: Console, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gym_hil.console.link.MESSAGES_KEPT", 20)
     page = open_page().connect().watch(1)
-    stage = driven.get_wrapper_attr("stage")
+    [link] = console._server._links.values()
 
     def flood() -> None:
         for _ in range(100):
-            stage.event("training", "x")
+            link.tell({"type": "metrics", "stage": 1, "values": {}})
 
-    stage_loop: Any = stage._tell.__self__._loop
-    stage_loop.call_soon_threadsafe(flood)  # in the server's own loop, so that it cannot send in between
+    console._loop.call_soon_threadsafe(flood)  # in the server's own loop, so that it cannot send in between
     page.wait(lambda: page.closed_with is not None)
     assert page.closed_with == 1008
 

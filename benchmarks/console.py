@@ -1,0 +1,200 @@
+"""What the web console costs the environment, and how far behind the person is.
+
+The page is a program in a process of its own that speaks the console's protocol; drawing in a browser is left out.
+"""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import psutil
+
+from benchmarks.row import Row
+from gym_hil import GymRenderingSpec
+from gym_hil.console import Console
+from gym_hil.console import console as console_module
+
+PUBLISH_MS, HANDLED_MS, CPU_PERCENT, INPUT_MS, LOST_SECONDS = 0.3, 20.0, 8.0, 40.0, 0.3
+FRAMES_PER_SECOND, PICTURE = 30, 256
+
+# Takes the seat, takes over, sends its input 60 times a second and answers each frame.
+_PAGE = """
+import asyncio, json, struct, sys, time
+import aiohttp
+async def main(url):
+    base = url.split("/?")[0]
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        await session.get(url)
+        address = base + "/link?page=benchmark-page-without-browser"
+        async with session.ws_connect(address, headers={"Origin": base}) as link:
+            for message in ({"type": "watch", "stage": 1}, {"type": "take"}):
+                await link.send_json(message)
+            async def drive():
+                changes = [["press", "INTERVENE"], ["release", "INTERVENE"]]
+                while True:
+                    now = time.monotonic() * 1000
+                    await link.send_json({"type": "input", "time": now, "motion": [0.1, 0, 0, 0, 0, 0], "held": [],
+                                          "changes": changes, "target": None})
+                    changes = []
+                    await asyncio.sleep(1 / 60)
+            driving = asyncio.create_task(drive())
+            print("ready", flush=True)
+            async for message in link:
+                if message.type is aiohttp.WSMsgType.BINARY:
+                    await link.send_json({"type": "ack", "sequence": struct.unpack_from("<I", message.data, 8)[0]})
+            driving.cancel()
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def console_publish(quick: bool = False) -> Row:
+    """What showing a step on the console costs the environment's thread, with a page open."""
+    measured = _watched(seconds=2 if quick else 20)
+    times = np.array(measured["publish"]) * 1e3
+    bar = f"at most {PUBLISH_MS} ms a step"
+    words = f"{np.median(times):.3f} ms (p95 {np.percentile(times, 95):.3f} ms)"
+    return Row("Console: publishing a step, a page open", bar, words, bool(np.median(times) <= PUBLISH_MS))
+
+
+def console_handled(quick: bool = False) -> Row:
+    """How long it takes until a page has handled what was published, and the server knows."""
+    measured = _watched(seconds=2 if quick else 20)
+    times = np.array(measured["handled"]) * 1e3
+    p95 = np.percentile(times, 95)
+    words = f"p50 {np.median(times):.1f} ms, p95 {p95:.1f} ms there and back, {len(times)} frames"
+    return Row(
+        "Console: state published to handled by the page", f"p95 at most {HANDLED_MS:.0f} ms", words, p95 <= HANDLED_MS
+    )
+
+
+def console_server(quick: bool = False) -> Row:
+    """Processor time of the server's thread, JPEG encoding included."""
+    measured = _watched(seconds=3 if quick else 20)
+    percent = 100 * measured["server"]
+    what = f"Console: server at {FRAMES_PER_SECOND} Hz with two {PICTURE} px cameras"
+    return Row(what, f"at most {CPU_PERCENT:.0f}% of a core", f"{percent:.1f}%", percent <= CPU_PERCENT)
+
+
+def console_input(quick: bool = False) -> Row:
+    """How old the newest input of a page is when a step uses it, at 10 steps a second."""
+    measured = _watched(seconds=3 if quick else 30, rate=10)
+    ages = np.array(measured["ages"])
+    p95 = np.percentile(ages, 95)
+    words = f"p50 {np.median(ages):.1f} ms, p95 {p95:.1f} ms, {len(ages)} steps"
+    bar = f"p95 at most {INPUT_MS:.0f} ms beyond the control step"
+    return Row("Console: input sent by the page to used by a step", bar, words, p95 <= INPUT_MS)
+
+
+def console_lost(quick: bool = False) -> Row:
+    """How long the robot goes on when the page is killed, or falls silent as when the Wi-Fi is lost."""
+    repeats = 1 if quick else 10
+    words, worst = [], 0.0
+    for name, loss in (("killed", signal.SIGKILL), ("silent", signal.SIGSTOP)):
+        times = [_lost(loss, wait=0.037 * repeat) for repeat in range(repeats)]
+        off, still, settled = (max(column) for column in zip(*times, strict=True))
+        worst = max(worst, off, still)
+        words.append(
+            f"{name}: intervention off after {off:.2f} s, target still after {still:.2f} s, arm {settled:.2f} s"
+        )
+    return Row(
+        "Console: page lost while moving",
+        f"at most {LOST_SECONDS} s",
+        f"{'; '.join(words)} (worst of {repeats})",
+        worst <= LOST_SECONDS,
+    )
+
+
+def _lost(loss: signal.Signals, *, wait: float) -> tuple[float, float, float]:
+    """Seconds from a loss until the intervention is off, the target is still, and the tool slower than 1 mm/s."""
+    with _driven() as (console, env), _page(console) as page:
+        base: Any = env.unwrapped
+        start, step, lost = time.monotonic(), 0, None
+        off = still = settled = 0.0
+        while lost is None or time.monotonic() - lost < 1.0:
+            target, tool = base.tcp_target, base.tcp_position
+            engaged = env.step(np.array([0, 0, 0, 1], np.float32))[4]["is_intervention"]
+            now = time.monotonic()
+            step += 1
+            if lost is None and step == 5:
+                assert engaged
+                time.sleep(wait)
+                page.send_signal(loss)
+                lost = time.monotonic()
+            elif lost is not None:
+                off = now - lost if engaged else off
+                still = now - lost if np.abs(base.tcp_target - target).max() > 1e-9 else still
+                settled = now - lost if np.linalg.norm(base.tcp_position - tool) > 1e-4 else settled
+            time.sleep(max(0.0, start + step * 0.1 - time.monotonic()))
+    return off, still, settled
+
+
+def _watched(*, seconds: float, rate: float = FRAMES_PER_SECOND) -> dict[str, Any]:
+    """Run an environment in real time with a page that watches and drives it."""
+    publishing: list[float] = []  # s
+    ages: list[float] = []  # ms
+    with _driven() as (console, env), _page(console):
+        stage, device = env.get_wrapper_attr("stage"), env.get_wrapper_attr("device")
+        publish, read = stage.publish, device.read
+
+        def timed_publish(*arguments: Any) -> None:
+            start = time.perf_counter()
+            publish(*arguments)
+            publishing.append(time.perf_counter() - start)
+
+        def watched_read() -> None:
+            read()
+            if device.applied:
+                ages.append(time.monotonic() * 1e3 - device.applied)
+
+        stage.publish, device.read = timed_publish, watched_read
+        busy, start = _server_seconds(), time.perf_counter()
+        for step in range(round(seconds * rate)):
+            _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            if terminated or truncated:
+                env.reset()
+            time.sleep(max(0.0, start + (step + 1) / rate - time.perf_counter()))
+        server = (_server_seconds() - busy) / (time.perf_counter() - start)
+        return {"publish": publishing, "handled": console.latencies, "server": server, "ages": ages}
+
+
+@contextlib.contextmanager
+def _driven() -> Iterator[tuple[Console, gym.Env]]:
+    """A console of its own, and an environment with pictures on it."""
+    shared, console = console_module._shared, Console(port=0)
+    console_module._shared = console
+    spec = GymRenderingSpec(PICTURE, PICTURE)
+    env = gym.make("gym_hil/PandaPickCubeWeb-v1", image_obs=True, render_spec=spec, reset_delay_seconds=0)
+    try:
+        env.reset(seed=0)
+        yield console, env
+    finally:
+        env.close()
+        console.close()
+        console_module._shared = shared
+
+
+@contextlib.contextmanager
+def _page(console: Console) -> Iterator["subprocess.Popen[str]"]:
+    page = subprocess.Popen([sys.executable, "-c", _PAGE, console.url], stdout=subprocess.PIPE, text=True)
+    assert page.stdout is not None
+    try:
+        page.stdout.readline()
+        yield page
+    finally:
+        page.kill()
+        page.wait()
+        page.stdout.close()
+
+
+def _server_seconds() -> float:
+    """Processor time of the console's threads."""
+    wanted = {thread.native_id for thread in threading.enumerate() if thread.name.startswith("gym-hil-console")}
+    threads = psutil.Process().threads()
+    return sum(thread.user_time + thread.system_time for thread in threads if thread.id in wanted)
