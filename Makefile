@@ -11,12 +11,13 @@ export MKL_NUM_THREADS ?= 1
 export NUMBA_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check format bench build clean
+.PHONY: help demo test check page format bench build clean
 
 help:
 	@echo "make demo    a simulated person takes over and lifts the cube; writes outputs/demo.mp4"
 	@echo "make test    run the tests"
 	@echo "make check   lint, formatting and types"
+	@echo "make page    check the web page's types, and that its libraries are what the script makes (needs npm)"
 	@echo "make format  mend what can be mended of these"
 	@echo "make bench   measure beside upstream; writes benchmarks/RESULTS.md"
 	@echo "make build   wheel and sdist into dist/"
@@ -31,6 +32,9 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+page:
+	cd web && npm install --no-audit --no-fund --loglevel=error && npm run --silent check
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix

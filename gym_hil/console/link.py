@@ -45,6 +45,7 @@ class Link:
         self._news = asyncio.Event()
         self._sent = 0  # sequence of the newest frame that was sent
         self._in_flight: dict[int, float] = {}  # sequence -> time of publishing
+        self._ending: asyncio.Task[bool] | None = None
 
     async def serve(self) -> None:
         """Talk to the page until it is gone."""
@@ -62,6 +63,9 @@ class Link:
                     await self.refuse(str(error))
                     return
         finally:
+            if self._ending is not None:
+                # Whoever returns first closes the socket, without the code if that is the handler.
+                await self._ending
             sender.cancel()
 
     def tell(self, message: dict[str, Any]) -> None:
@@ -76,11 +80,11 @@ class Link:
     async def refuse(self, why: str) -> None:
         """Close the connection of a page that does not keep to the protocol."""
         self._server.refusals += 1
-        await self._socket.close(code=_POLICY_VIOLATION, message=why.encode()[:120])
+        await self._end(_POLICY_VIOLATION, why)
 
     async def replace(self) -> None:
         """Close the connection because the same page has come again."""
-        await self._socket.close(code=_REPLACED, message=b"opened again elsewhere")
+        await self._end(_REPLACED, "opened again elsewhere")
 
     def watch(self, stage: Stage | None) -> None:
         """Show another stage."""
@@ -90,6 +94,11 @@ class Link:
             self.tell(stage.controls())
             self.tell(stage.history())
             self._news.set()
+
+    async def _end(self, code: int, why: str) -> None:
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._socket.close(code=code, message=why.encode()[:120]))
+        await asyncio.shield(self._ending)
 
     def _hear(self, message: dict[str, Any]) -> None:
         kind = message["type"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/reproducing.md", "docs/operating.md"]
+PAGES = ["README.md", "docs/reproducing.md", "docs/operating.md", "docs/console.md"]
 
 
 def scripts() -> list:
