@@ -13,6 +13,7 @@ pytest.importorskip("simplejpeg", reason="needs the extra `web`")
 import gym_hil
 from gym_hil.console import Console
 from gym_hil.console import console as console_module
+from tests.console.browser import browser, module_stand, module_visitor, stand, visit, visitor  # noqa: F401
 from tests.console.page import Loop, Page
 
 

@@ -1,0 +1,236 @@
+"""A browser without a window, pages in it, and an environment that a thread steps for them to watch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from gym_hil.console import Console
+from gym_hil.console import console as console_module
+from gym_hil.console.protocol import Input
+
+SECONDS = 20.0  # until a test gives up waiting; drawing without a graphics card is slow
+STEP = 0.05  # s between steps
+# Draw by the processor, and ask nothing of the network.
+ARGUMENTS = (
+    "--headless=new --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader --no-sandbox "
+    "--disable-background-networking --disable-component-update --disable-sync --no-first-run --disable-default-apps"
+).split()
+DESK = {"viewport": {"width": 1000, "height": 620}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+# Puts a gamepad within reach, and notes what is sent and what the Content-Security-Policy stops, before any script of the page runs.
+WATCH = """
+window.pad = null;
+navigator.getGamepads = () => [null, window.pad];
+window.sent = [];
+window.violations = [];
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (data) { window.sent.push(JSON.parse(data)); return send.call(this, data); };
+addEventListener("securitypolicyviolation", (event) => window.violations.push(event.violatedDirective));
+"""
+
+
+class Stand:
+    """An environment with the device "web" on a console of its own, stepped by a thread with a policy that rests."""
+
+    def __init__(self, *, port: int = 0, token: str | None = None):
+        self.console = Console(port=port, token=token)
+        self._before, console_module._shared = console_module._shared, self.console
+        self.env: Any = gym.make("gym_hil/PandaPickCubeWeb-v1", reset_delay_seconds=0)
+        self.env.reset(seed=0)
+        self.stage = self.console.stages[0]
+        self.device: Any = self.stage.driver
+        self.heard: list[Input] = []
+        self.person = False
+        self.resting = threading.Event()
+        hear = self.device.hear
+        self.device.hear = lambda news: (self.heard.append(news), hear(news))
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def changes(self) -> list[tuple[str, str]]:
+        """What was pressed and released, in order."""
+        return [("press" if down else "release", button.name) for news in self.heard for down, button in news.changes]
+
+    def held(self) -> set[str]:
+        return {button.name for button in self.heard[-1].held} if self.heard else set()
+
+    def motion(self) -> list[float]:
+        return list(self.heard[-1].motion) if self.heard else [0.0] * 6
+
+    def close(self) -> None:
+        self._over.set()
+        self.stage.pause(False)
+        self._thread.join()
+        self.env.close()
+        self.console.close()
+        console_module._shared = self._before
+
+    def _run(self) -> None:
+        while not self._over.wait(STEP):
+            if self.resting.is_set():
+                continue
+            *_, terminated, truncated, info = self.env.step(np.array([0, 0, 0, 1], np.float32))
+            self.person = info["is_intervention"]
+            if terminated or truncated:
+                self.env.reset()
+
+
+class Visitor:
+    """A page of the console in a browser.
+
+    Attributes:
+        page: Playwright's page.
+        problems: errors that the browser reported.
+        hosts: whom it asked for anything.
+    """
+
+    def __init__(self, context: Any, console: Console):
+        self.context, self.console = context, console
+        self.problems: list[str] = []
+        self.hosts: set[str] = set()
+        context.add_init_script(WATCH)
+        self.page = context.new_page()
+        self.page.on("console", lambda news: news.type in ("error", "warning") and self.problems.append(news.text))
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("request", lambda request: self.hosts.add(request.url.partition("://")[2].partition("/")[0]))
+        self.page.goto(console.url)
+        self.ready()
+
+    def ready(self) -> None:
+        """Come back when the page shows the scene."""
+        self.until("page.frame !== null && page.view.stage !== null && page.seat !== null && page.view.drawn > 0")
+
+    def js(self, expression: str) -> Any:
+        """The value of an expression in which `page` is what main.js exports."""
+        return self.page.evaluate(f"import('/static/main.js').then(({{page}}) => ({expression}))")
+
+    def until(self, expression: str) -> None:
+        self.wait(lambda: self.js(expression))
+
+    def wait(self, condition: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, f"waited in vain; the browser says {self.problems}"
+            self.page.wait_for_timeout(10)
+
+    def text(self, element: str) -> str:
+        return self.page.locator(f"#{element}").inner_text()
+
+    def driver(self) -> str:
+        return self.page.evaluate("document.body.dataset.driver")
+
+    def seat(self) -> str:
+        return self.page.evaluate("document.body.dataset.seat")
+
+    def sent(self, kind: str) -> list[dict[str, Any]]:
+        return [message for message in self.page.evaluate("sent") if message["type"] == kind]
+
+    def handle(self) -> tuple[float, float]:
+        """Where the handle of the target is on the page, in px."""
+        box = self.page.locator("#view").bounding_box()
+        at = self.js("page.drag.position")
+        return box["x"] + at["x"], box["y"] + at["y"]
+
+    def plug_in(self, mapping: str = "standard") -> None:
+        """Attach a gamepad on which nothing is pressed."""
+        buttons = "Array.from({length: 17}, () => ({pressed: false, value: 0}))"
+        pad = f"{{id: 'A pad', connected: true, mapping: '{mapping}', axes: [0, 0, 0, 0], buttons: {buttons}}}"
+        self.page.evaluate(f"window.pad = {pad}")
+        self.until("page.gamepad.name?.startsWith('A pad')")
+
+    def settle(self, stand: Stand) -> None:
+        """Let go of everything, hand back, and take the seat: as a page that was just opened."""
+        self.page.evaluate("window.pad = null; dispatchEvent(new Event('blur')); document.activeElement.blur()")
+        if self.seat() != "you":
+            self.page.click("#seat-button")
+            self.wait(lambda: self.seat() == "you")
+        self.wait(lambda: stand.held() == set())
+        if stand.person:
+            self.js("page.input.tap('INTERVENE')")
+            self.wait(lambda: not stand.person)
+        self.page.evaluate("sent.length = 0")
+        stand.heard.clear()
+
+    def leave(self, stand: Stand) -> None:
+        """Close the page; a browser that is shut does not always say goodbye."""
+        name = self.page.evaluate("sessionStorage.getItem('gym-hil-page')")
+        self.context.close()
+        stand.stage.seat.release(name)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium."""
+    must = os.environ.get("CI", "").lower() == "true"
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        sync_playwright = None
+    if sync_playwright is None or executable is None:
+        why = "needs the package playwright" if sync_playwright is None else "needs chromium"
+        (pytest.fail if must else pytest.skip)(why)
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def module_stand() -> Iterator[Stand]:
+    """One for all tests of a module."""
+    made = Stand()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stand(module_stand: Stand) -> Stand:
+    """An environment that is watched, as if it were new."""
+    module_stand.resting.clear()
+    module_stand.device.set_intervention("toggle")
+    module_stand.heard.clear()
+    return module_stand
+
+
+@pytest.fixture(scope="module")
+def module_visitor(browser: Any, module_stand: Stand) -> Iterator[Visitor]:
+    """One page for all tests of a module that need no more."""
+    made = Visitor(browser.new_context(**DESK), module_stand.console)
+    yield made
+    made.leave(module_stand)
+
+
+@pytest.fixture
+def visitor(module_visitor: Visitor, stand: Stand) -> Iterator[Visitor]:
+    """A page that has the seat and holds nothing; at the end it may not have complained."""
+    module_visitor.settle(stand)
+    yield module_visitor
+    problems, module_visitor.problems = module_visitor.problems, []
+    assert problems == []
+
+
+@pytest.fixture
+def visit(browser: Any, stand: Stand) -> Iterator[Callable[..., Visitor]]:
+    """Opens pages, each in a browser profile of its own; at the end none may have complained."""
+    visitors: list[Visitor] = []
+
+    def open_page(**options: Any) -> Visitor:
+        visitors.append(Visitor(browser.new_context(**{**DESK, **options}), stand.console))
+        return visitors[-1]
+
+    yield open_page
+    problems = [problem for visitor in visitors for problem in visitor.problems]
+    for visitor in visitors:
+        visitor.leave(stand)
+    assert problems == []
