@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +59,7 @@ class WebDevice(LatchedDevice):
         DeviceError: the port is taken.
     """
 
-    bindings: ClassVar[Mapping[str, Button | str]] = {}
+    on_page = True
 
     def __init__(
         self,

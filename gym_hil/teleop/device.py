@@ -50,6 +50,7 @@ class Device(ABC):
     """
 
     human: bool = True  # False for devices that need no time to get ready
+    on_page: bool = False  # True for the console's page, which has to show what it drives
 
     @classmethod
     def for_env(cls, env: Any, **options: Any) -> Device:

@@ -103,12 +103,13 @@ def wrap_env(
 
     From the inside out: `GripperPenaltyWrapper`, `EEActionWrapper`, `InputsControlWrapper`, then `PassiveViewerWrapper`
     and `ResetDelayWrapper` where they are asked for. `ConsoleWrapper` comes before these two when the device "web" is
-    among those that drive, and when the task was made with `render_mode="human"` where there is no display.
+    among those that drive. Where there is no display and the extra `web` is installed, it stands in for the viewer, and
+    for the window of `render_mode="human"`.
 
     Args:
         env: a task with 7 numbers in its action.
         ee_step_size: m along `x`, `y` and `z` that an action of 1 moves; 0.025 each if None.
-        use_viewer: show the simulation in MuJoCo's viewer.
+        use_viewer: show the simulation in MuJoCo's viewer, or on the web console where there is no display.
         use_gamepad: a gamepad drives, if no `device` is given.
         use_gripper: the action has a number for the gripper.
         use_inputs_control: somebody drives: a gamepad with `use_gamepad`, else the keyboard, if no `device` is given.
@@ -133,7 +134,7 @@ def wrap_env(
     if gripper_penalty is not None:
         env = GripperPenaltyWrapper(env, penalty=gripper_penalty)
     env = EEActionWrapper(env, ee_step_size, use_gripper=use_gripper, orientation=orientation)
-    on_console = _has_web(device) or (env.render_mode == "human" and uses_console())
+    no_window = (use_viewer or env.render_mode == "human") and uses_console()
     env = controlled = InputsControlWrapper(
         env,
         auto_reset=auto_reset,
@@ -143,9 +144,9 @@ def wrap_env(
         intervention=intervention,
         device_options=device_options,
     )
-    if on_console:
+    if no_window or _has_web(device):
         env = ConsoleWrapper(env)
-    if use_viewer:
+    if use_viewer and not no_window:
         env = PassiveViewerWrapper(env, show_left_ui=show_ui, show_right_ui=show_ui)
     if reset_delay_seconds is None:
         reset_delay_seconds = TIME_TO_GET_READY if controlled.device is not None and controlled.device.human else 0.0
@@ -168,8 +169,8 @@ def make_viewer_env(env_id: str, show_ui: bool = True, *, time_limit: bool = Tru
 
 
 def _has_web(device: str | Device | Sequence[str | Device] | None) -> bool:
-    named = [device] if isinstance(device, str | Device) else device or []
-    return any(one == "web" or type(one).__name__ == "WebDevice" for one in named)
+    given = [device] if isinstance(device, (str, Device)) else device or []
+    return any(one.on_page if isinstance(one, Device) else one == "web" for one in given)
 
 
 def _make_task(env_id: str, time_limit: bool, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:

@@ -169,6 +169,7 @@ def test_wrapper_is_in_the_stack_where_it_is_needed(monkeypatch: pytest.MonkeyPa
     assert has_console(device=["scripted", "web"])
     monkeypatch.setattr("gym_hil.rendering.window.missing_display", lambda: "There is no display.")
     assert has_console(render_mode="human")
+    assert has_console(use_viewer=True)
     assert not has_console(render_mode="rgb_array")
     monkeypatch.setattr("gym_hil.rendering.window.missing_display", lambda: None)
     assert not has_console(render_mode="human")

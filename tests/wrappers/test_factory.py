@@ -30,6 +30,7 @@ def layers(env: gym.Env[Any, Any]) -> list[str]:
     return names
 
 
+@pytest.mark.usefixtures("no_console")
 def test_stack_is_in_order() -> None:
     env = make_env(BASE, use_viewer=True, reset_delay_seconds=0.5)
     assert layers(env) == [
