@@ -16,7 +16,7 @@ from gym_hil.registration import register_envs
 from gym_hil.wrappers.factory import make_env, wrap_env
 from gym_hil.wrappers.viewer_wrapper import PassiveViewerWrapper
 
-__version__ = "0.1.20"
+__version__ = "0.1.21"
 
 __all__ = [
     "EnvState",
