@@ -11,6 +11,8 @@ from typing import Any
 
 import mujoco
 
+from gym_hil.rendering.key_stream import KeyStream, KeyTap
+
 _SECONDS_TO_CLOSE = 5.0
 
 
@@ -19,12 +21,27 @@ class ViewerWindow:
 
     It opens at the first `sync`. Where it cannot open it warns once and does nothing from then on; when the person
     closes it, it stays closed and the simulation goes on.
+
+    Args:
+        model: what is shown.
+        data: its state.
+        keys: is told of the keys that are typed into the window; None if nobody wants to hear them.
+        show_left_ui: whether the left panel is open.
+        show_right_ui: whether the right one is.
     """
 
     def __init__(
-        self, model: mujoco.MjModel, data: mujoco.MjData, *, show_left_ui: bool = False, show_right_ui: bool = False
+        self,
+        model: mujoco.MjModel,
+        data: mujoco.MjData,
+        *,
+        keys: KeyStream | None = None,
+        show_left_ui: bool = False,
+        show_right_ui: bool = False,
     ):
         self._model, self._data = model, data
+        self._keys = keys
+        self._tap: KeyTap | None = None
         self._panels = {"show_left_ui": show_left_ui, "show_right_ui": show_right_ui}
         self._handle: Any = None
         self._threads: list[threading.Thread] = []
@@ -50,6 +67,9 @@ class ViewerWindow:
             for thread in self._threads:
                 thread.join(timeout=_SECONDS_TO_CLOSE)
             self._handle = None
+            if self._keys is not None and self._tap is not None:
+                self._keys.attach(None)
+                self._tap.let_go()
             atexit.unregister(self.close)
         self._tried = False
 
@@ -60,7 +80,14 @@ class ViewerWindow:
                 import mujoco.viewer
 
                 before = threading.enumerate()
-                self._handle = mujoco.viewer.launch_passive(self._model, self._data, **self._panels)
+                options: dict[str, Any] = dict(self._panels)
+                if self._keys is not None:
+                    # MuJoCo keeps the callback, and so the tap, for as long as the window may call it.
+                    self._tap = KeyTap(self._keys.tell)
+                    options["key_callback"] = self._tap.on_first_key
+                self._handle = mujoco.viewer.launch_passive(self._model, self._data, **options)
+                if self._keys is not None:
+                    self._keys.attach(self._handle.is_running)
                 self._threads = [thread for thread in threading.enumerate() if thread not in before]
                 # MuJoCo ends the window system at exit; a thread that still draws then takes the process down with it.
                 atexit.register(self.close)

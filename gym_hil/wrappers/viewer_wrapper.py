@@ -15,10 +15,10 @@ class PassiveViewerWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
     The window opens at the first reset. Without a display there is one warning and no window; a window that the person
     closes stays closed. Either way the environment goes on. An environment made with `render_mode="human"` has a window
-    of its own, so this one opens none.
+    of its own, so this one opens none. A keyboard that drives hears the keys typed into the window.
 
     Args:
-        env: an environment with `model` and `data`.
+        env: an environment with `model` and `data`, and with `window_keys` if keys are to be heard.
         show_left_ui: whether the viewer's left panel is open.
         show_right_ui: whether the right one is.
     """
@@ -29,7 +29,13 @@ class PassiveViewerWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         base: Any = env.unwrapped
         self._window: ViewerWindow | None = None
         if env.render_mode != "human":
-            self._window = ViewerWindow(base.model, base.data, show_left_ui=show_left_ui, show_right_ui=show_right_ui)
+            self._window = ViewerWindow(
+                base.model,
+                base.data,
+                keys=getattr(base, "window_keys", None),
+                show_left_ui=show_left_ui,
+                show_right_ui=show_right_ui,
+            )
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         """Start an episode and show it."""

@@ -26,7 +26,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_environment_says_what_to_do_where_no_keyboard_can_be_heard(nowhere: None) -> None:
-    with pytest.raises(DeviceError, match=r"No keyboard can be heard here: .*terminal.*DISPLAY.*gym-hil\[pynput\]"):
+    with pytest.raises(DeviceError, match=r"No keyboard can be heard here: .*DISPLAY.*terminal.*gym-hil\[pynput\]"):
         gym.make("gym_hil/PandaPickCubeKeyboard-v0")
 
 
@@ -36,7 +36,9 @@ def test_registered_name_makes_it(nowhere: None) -> None:
 
 
 def test_unknown_way_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="'telepathy'; expected one of 'auto', 'x11', 'pynput', 'terminal'"):
+    with pytest.raises(
+        ConfigurationError, match="'telepathy'; expected one of 'auto', 'x11', 'pynput', 'window', 'terminal'"
+    ):
         Keyboard(backend="telepathy")
 
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 
 from gym_hil.errors import DeviceError
-from gym_hil.teleop import Event, Latch, TeleopCommand
+from gym_hil.teleop import Event, Latch
 from gym_hil.teleop.keyboard import Keyboard
 from gym_hil.teleop.keyboard_keys import KEYS, MODIFIERS, Keys
 from gym_hil.teleop.keyboard_terminal import TypedKeys, keys_in
 from tests.teleop.clock import Clock
-from tests.teleop.waiting import PATIENCE, wait_for
+from tests.teleop.waiting import PATIENCE, events_of, poll_until, wait_for
 
 
 class Terminal:
@@ -73,17 +73,6 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
 def keyboard(terminal: Terminal) -> Iterator[Keyboard]:
     with contextlib.closing(Keyboard()) as keyboard:
         yield keyboard
-
-
-def poll_until(keyboard: Keyboard, condition: Callable[[TeleopCommand], bool]) -> TeleopCommand:
-    commands = []
-
-    def met() -> bool:
-        commands.append(keyboard.poll())
-        return condition(commands[-1])
-
-    wait_for(met)
-    return commands[-1]
 
 
 def run_in(terminal: Terminal, code: str) -> subprocess.Popen[bytes]:
@@ -195,14 +184,7 @@ def test_gripper_and_events_are_typed(keyboard: Keyboard, terminal: Terminal) ->
 
 def test_several_keys_between_two_polls_count_each(keyboard: Keyboard, terminal: Terminal) -> None:
     terminal.type("r\r fr")
-    events: list[Event] = []
-
-    def all_came() -> bool:
-        events.extend(keyboard.poll().events)
-        return len(events) >= 2
-
-    wait_for(all_came)
-    assert events[:2] == [Event.RERECORD, Event.SUCCESS]
+    assert events_of(keyboard, 2) == (Event.RERECORD, Event.SUCCESS)
 
 
 def test_automatic_choice_and_the_legend_say_that_it_is_the_terminal(keyboard: Keyboard) -> None:

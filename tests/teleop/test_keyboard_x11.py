@@ -17,9 +17,9 @@ import pytest
 
 import gym_hil  # noqa: F401
 from gym_hil.errors import DeviceError, MissingExtraError
-from gym_hil.teleop import Event, TeleopCommand
+from gym_hil.teleop import Event
 from gym_hil.teleop.keyboard import Keyboard
-from tests.teleop.waiting import wait_for
+from tests.teleop.waiting import events_of, poll_until, wait_for
 from tests.teleop.x_server import Fingers, Server
 
 pytest.importorskip("Xlib", reason="python-xlib is not installed")
@@ -81,29 +81,6 @@ def make(fingers: Fingers) -> Iterator[Callable[..., Keyboard]]:
     yield make_keyboard
     for keyboard in made:
         keyboard.close()
-
-
-def poll_until(keyboard: Keyboard, condition: Callable[[TeleopCommand], bool]) -> TeleopCommand:
-    commands = []
-
-    def met() -> bool:
-        commands.append(keyboard.poll())
-        return condition(commands[-1])
-
-    wait_for(met)
-    return commands[-1]
-
-
-def events_of(keyboard: Keyboard, number: int) -> tuple[Event, ...]:
-    """The next events, and any that come too many."""
-    events: list[Event] = []
-
-    def all_came() -> bool:
-        events.extend(keyboard.poll().events)
-        return len(events) >= number
-
-    wait_for(all_came)
-    return (*events, *keyboard.poll().events)
 
 
 def test_every_key_does_what_the_legend_says(fingers: Fingers, make: Callable[..., Keyboard]) -> None:
@@ -186,8 +163,8 @@ def test_key_that_was_down_before_is_no_press(fingers: Fingers, make: Callable[.
 
 def test_release_that_went_unheard_is_found(fingers: Fingers, make: Callable[..., Keyboard]) -> None:
     keyboard = make(backend="x11")
-    keyboard._source._hear = lambda reply: None  # type: ignore[attr-defined]
-    source: Any = keyboard._source
+    keyboard._sources["x11"]._hear = lambda reply: None  # type: ignore[attr-defined]
+    source: Any = keyboard._sources["x11"]
     (code,) = [code for code, key in source._names.items() if key == "up"]
     source._down[code] = time.monotonic()
     source._keys.press("up")
@@ -231,7 +208,7 @@ def test_server_that_dies_lets_go_of_everything(own_server: Server) -> None:
 
 def test_closing_ends_the_threads_and_lets_go(fingers: Fingers, make: Callable[..., Keyboard]) -> None:
     keyboard = make()
-    threads = keyboard._source._threads  # type: ignore[attr-defined]
+    threads = keyboard._sources["x11"]._threads  # type: ignore[attr-defined]
     fingers.tap("space")
     fingers.move("Up", True)
     poll_until(keyboard, lambda command: command.engaged)
