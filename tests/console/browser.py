@@ -20,13 +20,21 @@ from gym_hil.console.protocol import Input
 SECONDS = 20.0  # until a test gives up waiting; drawing without a graphics card is slow
 STEP = 0.05  # s between steps
 # Draw by the processor, and ask nothing of the network.
-ARGUMENTS = (
-    "--headless=new --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader --no-sandbox "
-    "--disable-background-networking --disable-component-update --disable-sync --no-first-run --disable-default-apps"
-).split()
+ARGUMENTS = [
+    "--headless=new",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-default-apps",
+]
 DESK = {"viewport": {"width": 1000, "height": 620}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-# Puts a gamepad within reach, and notes what is sent and what the Content-Security-Policy stops, before any script of the page runs.
+# Puts a gamepad within reach, and notes what is sent and what the Content-Security-Policy stops, from the first on.
 WATCH = """
 window.pad = null;
 navigator.getGamepads = () => [null, window.pad];
@@ -44,13 +52,13 @@ class Stand:
     def __init__(self, *, port: int = 0, token: str | None = None):
         self.console = Console(port=port, token=token)
         self._before, console_module._shared = console_module._shared, self.console
-        self.env: Any = gym.make("gym_hil/PandaPickCubeWeb-v1", reset_delay_seconds=0)
+        self.env: Any = gym.make("gym_hil/PandaPickCubeWeb-v1", reset_delay_seconds=0, max_episode_steps=100_000)
         self.env.reset(seed=0)
         self.stage = self.console.stages[0]
         self.device: Any = self.stage.driver
         self.heard: list[Input] = []
         self.person = False
-        self.resting = threading.Event()
+        self._restart = threading.Event()
         hear = self.device.hear
         self.device.hear = lambda news: (self.heard.append(news), hear(news))
         self._over = threading.Event()
@@ -67,6 +75,12 @@ class Stand:
     def motion(self) -> list[float]:
         return list(self.heard[-1].motion) if self.heard else [0.0] * 6
 
+    def restart(self) -> None:
+        """Start an episode, always the same."""
+        self._restart.set()
+        while self._restart.is_set():
+            time.sleep(STEP / 10)
+
     def close(self) -> None:
         self._over.set()
         self.stage.pause(False)
@@ -77,8 +91,9 @@ class Stand:
 
     def _run(self) -> None:
         while not self._over.wait(STEP):
-            if self.resting.is_set():
-                continue
+            if self._restart.is_set():
+                self.env.reset(seed=0)
+                self._restart.clear()
             *_, terminated, truncated, info = self.env.step(np.array([0, 0, 0, 1], np.float32))
             self.person = info["is_intervention"]
             if terminated or truncated:
@@ -197,7 +212,8 @@ def module_stand() -> Iterator[Stand]:
 @pytest.fixture
 def stand(module_stand: Stand) -> Stand:
     """An environment that is watched, as if it were new."""
-    module_stand.resting.clear()
+    module_stand.stage.pause(False)
+    module_stand.restart()
     module_stand.device.set_intervention("toggle")
     module_stand.heard.clear()
     return module_stand

@@ -1,0 +1,157 @@
+"""Driving by what one points at: the handle in the scene, and joysticks under thumbs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.console.browser import PHONE
+
+
+def drag(visitor: Any, dx: float, dy: float) -> None:
+    """Take the handle and move it by so many px; it is not let go."""
+    x, y = visitor.handle()
+    visitor.page.mouse.move(x, y)
+    visitor.page.mouse.down()
+    for share in (0.25, 0.5, 0.75, 1.0):
+        visitor.page.mouse.move(x + share * dx, y + share * dy)
+
+
+def camera(visitor: Any) -> list[float]:
+    return visitor.js("page.view.camera.position.toArray()")
+
+
+@pytest.fixture
+def view(visitor: Any) -> Any:
+    """A page that looks from where it did at first, at a robot of which the handle is known."""
+    visitor.page.click("[data-preset=side]")
+    visitor.until("page.cameras.preset === 'side' && Math.abs(page.view.camera.position.x - 0.36) < 1e-6")
+    visitor.until("page.drag.position !== null")
+    yield visitor
+    visitor.page.keyboard.up("Shift")
+    visitor.page.mouse.up()
+
+
+def test_dragging_the_handle_takes_over_and_moves_the_tool_there(view, stand):
+    start = stand.env.unwrapped.tcp_position.copy()
+    drag(view, 40, 50)
+    view.wait(lambda: stand.person and stand.heard[-1].target is not None)
+    target = np.array(stand.heard[-1].target)
+    assert target[0] > start[0]
+    assert target[2] < start[2]
+    view.wait(lambda: np.linalg.norm(stand.env.unwrapped.tcp_target - target) < 0.002)
+    view.page.mouse.up()
+    view.wait(lambda: stand.heard[-1].target is None)
+    assert stand.changes() == [("press", "INTERVENE"), ("release", "INTERVENE")]
+    assert stand.person
+
+
+def test_a_second_drag_does_not_hand_back(view, stand):
+    for _ in range(2):
+        drag(view, 10, 10)
+        view.wait(lambda: stand.person)
+        view.page.mouse.up()
+    view.page.wait_for_timeout(300)
+    assert stand.person
+
+
+def test_the_view_stands_still_while_the_handle_is_dragged(view, stand):
+    before = camera(view)
+    drag(view, 60, -30)
+    view.page.mouse.up()
+    view.page.wait_for_timeout(100)
+    assert camera(view) == before
+
+
+def test_dragging_elsewhere_turns_the_view_and_drives_nothing(view, stand):
+    before = camera(view)
+    box = view.page.locator("#view").bounding_box()
+    view.page.mouse.move(box["x"] + 40, box["y"] + 200)
+    view.page.mouse.down()
+    view.page.mouse.move(box["x"] + 140, box["y"] + 200)
+    view.wait(lambda: camera(view) != before)
+    assert view.js("page.cameras.preset") == "free"
+    assert all(news.target is None for news in stand.heard)
+    assert stand.changes() == []
+
+
+def test_with_shift_the_handle_moves_upright_and_shift_itself_does_nothing(view, stand):
+    view.page.click("[data-preset=free]")
+    view.page.wait_for_timeout(600)
+    view.page.keyboard.down("Shift")
+    drag(view, 0, -40)
+    view.wait(lambda: stand.heard[-1].target is not None)
+    first = np.array(stand.heard[-1].target)
+    view.page.mouse.move(*np.add(view.handle(), (0, -40)))
+    view.wait(lambda: stand.heard[-1].target[2] > first[2] + 0.02)
+    moved = np.array(stand.heard[-1].target) - first
+    assert abs(moved[:2]).max() < 0.1 * abs(moved[2])
+    assert stand.held() == set()
+
+
+def test_the_target_stays_in_the_workspace(view, stand):
+    drag(view, 0, 250)
+    view.wait(lambda: stand.heard[-1].target is not None and stand.heard[-1].target[2] < 0.2)
+    low, high = stand.env.unwrapped.cartesian_bounds
+    assert (stand.heard[-1].target >= low - 1e-9).all()
+    assert (stand.heard[-1].target <= high + 1e-9).all()
+
+
+def test_in_hold_mode_the_drag_holds_the_intervention(view, stand):
+    stand.device.set_intervention("hold")
+    view.until("page.controls.intervention === 'hold'")
+    drag(view, 20, 20)
+    view.wait(lambda: stand.person and stand.held() == {"INTERVENE"})
+    view.page.mouse.up()
+    view.wait(lambda: not stand.person and stand.held() == set())
+
+
+def test_in_auto_mode_the_drag_presses_nothing(view, stand):
+    stand.device.set_intervention("auto")
+    view.until("page.controls.intervention === 'auto'")
+    drag(view, 60, 60)
+    view.wait(lambda: stand.person)
+    view.page.mouse.up()
+    view.wait(lambda: not stand.person)
+    assert stand.changes() == []
+
+
+def test_losing_the_focus_ends_the_drag(view, stand):
+    drag(view, 20, 20)
+    view.wait(lambda: stand.heard and stand.heard[-1].target is not None)
+    view.page.evaluate("dispatchEvent(new Event('blur'))")
+    view.wait(lambda: stand.heard[-1].target is None)
+
+
+def test_thumbs_on_a_phone(visitor, visit, stand):
+    visitor.page.click("#seat-button")  # release
+    visitor.wait(lambda: visitor.seat() == "nobody")
+    phone = visit(**PHONE)
+    phone.wait(lambda: phone.seat() == "you")
+    touch = phone.context.new_cdp_session(phone.page)
+    phone.page.tap("[data-button=INTERVENE]")
+    phone.wait(lambda: stand.person)
+
+    def send(kind: str, *at: tuple[float, float, int]) -> None:
+        points = [{"x": x, "y": y, "id": number} for x, y, number in at]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    plane, height = (phone.page.locator(f"#joystick-{name}").bounding_box() for name in ("plane", "height"))
+    x, y = plane["x"] + plane["width"] / 2, plane["y"] + plane["height"] / 2
+    u, v = height["x"] + height["width"] / 2, height["y"] + height["height"] / 2
+    send("touchStart", (x, y, 0))
+    send("touchStart", (x, y, 0), (u, v, 1))
+    send("touchMove", (x - 20, y - 50, 0), (u, v + 56, 1))
+    phone.wait(lambda: stand.motion()[0] > 0.7 and 0.2 < stand.motion()[1] < 0.6 and stand.motion()[2] < -0.8)
+    send("touchEnd")
+    phone.wait(lambda: stand.motion() == [0] * 6)
+    button = phone.page.locator("[data-button=CLOSE]").bounding_box()
+    send("touchStart", (button["x"] + 20, button["y"] + 20, 0))
+    phone.wait(lambda: stand.held() == {"CLOSE"})
+    send("touchEnd")
+    phone.wait(lambda: stand.held() == set())
+    assert phone.page.evaluate("[scrollX, scrollY, visualViewport.scale]") == [0, 0, 1]
+    phone.page.tap("#seat-button")
+    phone.wait(lambda: phone.seat() == "nobody")
