@@ -13,9 +13,13 @@ from gym_hil.errors import GymHilError
 # Command -> what it does. The module of that name in `gym_hil.commands` is imported when the command is given.
 COMMANDS = {
     "demo": "a simulated person takes over from a random policy; leaves a video",
+    "teleop": "drive the robot yourself, with whatever you have",
     "view": "open a task in MuJoCo's viewer; its sliders move the robot",
     "export": "write a task's scene as one MJCF file",
+    "record": "record demonstrations as a LeRobotDataset",
     "replay": "play recorded episodes again; --check tells whether the same happens",
+    "crop": "keep the interesting region of each camera's pictures, in a new dataset",
+    "dataset": "look into datasets, merge them, filter episodes, give other rewards",
     "doctor": "what this machine has, what is missing, and what to do about it",
 }
 
