@@ -74,7 +74,8 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         steps_after_success: how many frames to record after success.
         resume: go on with the dataset in the folder.
         overwrite: delete the dataset in the folder.
-        seed: from which the episodes' seeds are drawn; None for different ones each time.
+        seed: from which the episodes' seeds are drawn, with the number of episodes that are there already; None for
+            different ones each time.
 
     Raises:
         ConfigurationError: the environment cannot be recorded, or an argument has a value that cannot work.
@@ -109,7 +110,6 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             raise ConfigurationError(f"steps_after_success is {steps_after_success!r}; expected a number, 0 or more.")
         self._task = type(env.unwrapped).__name__.removesuffix("GymEnv") if task is None else task
         self._steps_after_success = int(steps_after_success)
-        self._rng = np.random.default_rng(seed)
         self._writer = DatasetWriter(
             root,
             repo_id=repo_id,
@@ -119,6 +119,8 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             resume=resume,
             overwrite=overwrite,
         )
+        # What is added to a dataset must not be what is in it already, also with the same seed.
+        self._rng = np.random.default_rng(None if seed is None else [seed, self._writer.num_episodes])
         self._observation: dict[str, Any] | None = None  # before the next step; None while no episode is recorded
         self._origin: dict[str, Any] = {}  # seed and options of the episode
         self._repeats = False

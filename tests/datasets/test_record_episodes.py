@@ -228,6 +228,15 @@ def test_the_same_seed_draws_the_same_episodes(make):
     assert seeds[0] == seeds[1]
 
 
+def test_going_on_with_the_same_seed_draws_other_episodes(make):
+    for _ in range(2):
+        env = make(drive(0.0, Event.FAILURE), seed=5, overwrite=False, resume=True)
+        episode(env)
+        env.close()
+    first, second = [row["gym_hil/seed"] for row in reading.rows(env.writer.root)]
+    assert first != second
+
+
 def test_pictures_are_those_of_the_observation_before_the_step(make):
     spec = GymRenderingSpec(64, 64)
     env = make(drive(1.0), drive(1.0), drive(0.0, Event.FAILURE), env_kwargs={"image_obs": True, "render_spec": spec})
