@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.envs.human_view import CONSOLE_PACKAGES, uses_console
+from gym_hil.envs import human_view
 from gym_hil.errors import ConfigurationError, DeviceError, UnknownDeviceError
 from gym_hil.rendering.window import missing_display
 from gym_hil.teleop import MODES, Device, DeviceGroup
@@ -59,8 +57,8 @@ def operator_options(arguments: argparse.Namespace) -> dict[str, Any]:
         arguments: of a parser that was given to `add_operator_arguments`.
 
     Returns:
-        `device`, `intervention`, `orientation`, and where they apply `controller_config_path`, `use_viewer` and
-        `render_mode`, for an id without a control, such as `gym_hil/PandaPickCube-v1`.
+        `device`, `intervention`, `orientation`, and where they apply `controller_config_path` and `use_viewer`, for an
+        id without a control, such as `gym_hil/PandaPickCube-v1`.
 
     Raises:
         UnknownDeviceError: no device has that name.
@@ -81,10 +79,10 @@ def operator_options(arguments: argparse.Namespace) -> dict[str, Any]:
     console_options = {key: getattr(arguments, key) for key in CONSOLE_OPTIONS if getattr(arguments, key) is not None}
     on_page = "web" in devices
     if not on_page and not arguments.no_viewer:
-        if missing_display() is None:
-            options["use_viewer"] = True
-        elif uses_console() and devices != ["scripted"]:
-            options["render_mode"], on_page = "human", True
+        shown_by_page = human_view.uses_console() and devices != ["scripted"]
+        # The environment puts the page in the window's place by itself.
+        options["use_viewer"] = shown_by_page or missing_display() is None
+        on_page = shown_by_page
     if on_page:
         _start_console(console_options)
     elif console_options:
@@ -125,8 +123,7 @@ def find_device() -> str:
     """
     if _gamepads():
         return "gamepad"
-    # Under Wayland alone keys can only be heard from a terminal, which is not where the person looks.
-    if missing_display() is None and (not sys.platform.startswith("linux") or os.environ.get("DISPLAY")):
+    if missing_display() is None:
         return "keyboard"
     if _console_installed():
         return "web"
@@ -184,7 +181,7 @@ def _start_console(options: Mapping[str, Any]) -> None:
 
 
 def _console_installed() -> bool:
-    return all(map(importlib.util.find_spec, CONSOLE_PACKAGES))
+    return all(map(importlib.util.find_spec, human_view.CONSOLE_PACKAGES))
 
 
 def _gamepads() -> int:

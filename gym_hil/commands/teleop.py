@@ -38,12 +38,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil teleop`."""
     if arguments.episodes is not None and arguments.episodes < 1:
         raise ConfigurationError(f"--episodes is {arguments.episodes}; expected 1 or more.")
+    if arguments.seed is not None and arguments.seed < 0:
+        raise ConfigurationError(f"--seed is {arguments.seed}; expected 0 or more.")
+    limit = arguments.max_episode_steps
+    if limit is not None and limit < 1 and limit != -1:
+        raise ConfigurationError(f"--max-episode-steps is {limit}; expected 1 or more, or -1 for no end.")
     name, version = find_task(arguments.task)
     try:
         options = operator_options(arguments)
         env = gym.make(
             env_id(name, version=version),
-            max_episode_steps=arguments.max_episode_steps,
+            max_episode_steps=limit,
             image_obs=arguments.images,
             **options,
         )
@@ -69,43 +74,43 @@ def drive(env: gym.Env[Any, Any], episodes: int | None = None, seed: int | None 
     Returns:
         How the pace was kept.
     """
-    action = neutral_action(env.action_space)  # type: ignore[arg-type]
     rng = np.random.default_rng(seed)
     pacer = Pacer(env.get_wrapper_attr("control_dt"))
-    line = _StatusLine()
     number, successes, goes_on, again = 1, 0, True, False
     try:
         while goes_on and (episodes is None or number <= episodes):
             if not again:
                 episode_seed = int(rng.integers(2**31))
-            env.reset(seed=episode_seed)
-            pacer.restart()
-            steps = driven = 0
-            over = False
-            while not over:
-                paused = _seconds_paused(env)
-                _, _, terminated, truncated, info = env.step(action)
-                pacer.leave_out(_seconds_paused(env) - paused)
-                over = terminated or truncated
-                steps += 1
-                driven += info["is_intervention"]
-                line.show(
-                    f"episode {number}  step {steps}  {'YOU drive' if info['is_intervention'] else 'nobody drives'}"
-                )
-                pacer.wait()
-            line.clear()
+            outcome, info = _drive_episode(env, pacer, number, episode_seed)
+            print(f"episode {number}: {outcome}", flush=True)
             goes_on, again = not info.get("quit", False), info["rerecord_episode"]
-            print(
-                f"episode {number}: {_outcome(info, terminated)} after {steps} steps, {driven} of them yours",
-                flush=True,
-            )
             successes += info["next.success"]
             number += not again
     except KeyboardInterrupt:
-        line.clear()
         print(f"episode {number}: stopped")
-    print(f"{successes} successes; {pacer.report()}", flush=True)
+    print(f"{successes} {'success' if successes == 1 else 'successes'}; {pacer.report()}", flush=True)
     return pacer
+
+
+def _drive_episode(env: gym.Env[Any, Any], pacer: Pacer, number: int, seed: int) -> tuple[str, dict[str, Any]]:
+    """One episode: how it ended, in words, and its last info."""
+    action = neutral_action(env.action_space)  # type: ignore[arg-type]
+    env.reset(seed=seed)
+    pacer.restart()
+    steps = driven = 0
+    over = False
+    with _StatusLine() as line:
+        while not over:
+            paused = _seconds_paused(env)
+            _, _, terminated, truncated, info = env.step(action)
+            pacer.leave_out(_seconds_paused(env) - paused)
+            over = terminated or truncated
+            steps += 1
+            driven += info["is_intervention"]
+            who = "YOU drive" if info["is_intervention"] else "nobody drives"
+            line.show(f"episode {number}  step {steps}  {who}")
+            pacer.wait()
+    return f"{_outcome(info, terminated)} after {steps} steps, {driven} of them yours", info
 
 
 def _seconds_paused(env: gym.Env[Any, Any]) -> float:
@@ -116,25 +121,25 @@ def _outcome(info: Mapping[str, Any], terminated: bool) -> str:
     if info["rerecord_episode"]:
         return "discarded, the same starts again"
     if info["next.success"]:
-        return "success" if info["succeed"] else "success, you say,"
+        return "success" if info["succeed"] else "success by your word"
     if info.get("quit", False):
         return "stopped"
     return "failure" if terminated else "time is up"
 
 
 class _StatusLine:
-    """A line that is written over, where a terminal shows it."""
+    """A line that is written over and vanishes at the end, where a terminal shows it."""
 
-    def __init__(self) -> None:
+    def __enter__(self) -> _StatusLine:
         self._shown = ""
         self._on = sys.stdout.isatty()
+        return self
 
-    def show(self, text: str) -> None:
-        if self._on and text != self._shown:
-            print(f"\r{text:<{len(self._shown)}}", end="", flush=True)
-            self._shown = text
-
-    def clear(self) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._shown:
             print(f"\r{'':<{len(self._shown)}}\r", end="", flush=True)
-            self._shown = ""
+
+    def show(self, text: str) -> None:
+        if self._on:
+            print(f"\r{text:<{len(self._shown)}}", end="", flush=True)
+            self._shown = text
