@@ -32,10 +32,13 @@ ARGUMENTS = [
     "--no-first-run",
     "--disable-default-apps",
 ]
-DESK = {"viewport": {"width": 1000, "height": 620}}
+DESK = {"viewport": {"width": 820, "height": 560}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-# Puts a gamepad within reach, and notes what is sent and what the Content-Security-Policy stops, from the first on.
+# Draws seldom, because the processor has other things to do; puts a gamepad within reach; notes what is sent, and what
+# the Content-Security-Policy stops.
 WATCH = """
+const draw = requestAnimationFrame;
+window.requestAnimationFrame = (step) => setTimeout(() => draw(step), 120);
 window.pad = null;
 navigator.getGamepads = () => [null, window.pad];
 window.sent = [];
@@ -105,6 +108,7 @@ class Visitor:
 
     Attributes:
         page: Playwright's page.
+        name: by which the server knows it.
         problems: errors that the browser reported.
         hosts: whom it asked for anything.
     """
@@ -120,10 +124,11 @@ class Visitor:
         self.page.on("request", lambda request: self.hosts.add(request.url.partition("://")[2].partition("/")[0]))
         self.page.goto(console.url)
         self.ready()
+        self.name = self.page.evaluate("sessionStorage.getItem('gym-hil-page')")
 
     def ready(self) -> None:
         """Come back when the page shows the scene."""
-        self.until("page.frame !== null && page.view.stage !== null && page.seat !== null && page.view.drawn > 0")
+        self.until("page.frame !== null && page.view.stage !== null && page.seat !== null && page.view.drawn > 2")
 
     def js(self, expression: str) -> Any:
         """The value of an expression in which `page` is what main.js exports."""
@@ -178,9 +183,8 @@ class Visitor:
 
     def leave(self, stand: Stand) -> None:
         """Close the page; a browser that is shut does not always say goodbye."""
-        name = self.page.evaluate("sessionStorage.getItem('gym-hil-page')")
         self.context.close()
-        stand.stage.seat.release(name)
+        stand.stage.seat.release(self.name)
 
 
 @pytest.fixture(scope="session")

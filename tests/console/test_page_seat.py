@@ -1,0 +1,142 @@
+"""Who may drive: several pages at once, reloads, and connections that are lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from gym_hil.console import Console
+from tests.console.browser import DESK, Stand, Visitor
+
+
+def test_a_second_page_watches_and_sends_no_input(visitor, visit, stand):
+    other = visit()
+    other.wait(lambda: other.seat() == "other")
+    for key in ("Space", "w"):
+        other.page.keyboard.press(key)
+    assert other.page.locator("[data-button=INTERVENE]").is_disabled()
+    other.page.wait_for_timeout(200)
+    assert other.sent("input") == []
+    assert stand.changes() == []
+    assert not stand.person
+
+
+def test_a_taken_seat_is_refused_and_a_released_one_is_given(visitor, visit, stand):
+    other = visit()
+    other.wait(lambda: other.seat() == "other")
+    other.page.click("#seat-button", force=True)  # it says that it cannot, but may be tried
+    other.wait(lambda: other.page.locator("#toast").is_visible())
+    assert "else" in other.text("toast")
+    assert other.seat() == "other"
+
+    visitor.page.click("#seat-button")
+    other.wait(lambda: other.seat() == "nobody")
+    other.page.click("#seat-button")
+    other.wait(lambda: other.seat() == "you")
+    visitor.wait(lambda: visitor.seat() == "other")
+    other.page.keyboard.press("Space")
+    other.wait(lambda: visitor.driver() == "other" and other.driver() == "you")
+    assert visitor.page.inner_text("#driver-name").lower() == "another person"
+    other.page.click("#seat-button")
+    visitor.wait(lambda: visitor.seat() == "nobody" and visitor.driver() == "policy")
+
+
+def test_the_seat_is_not_taken_a_second_time_without_being_asked(visitor, stand):
+    visitor.page.click("#seat-button")
+    visitor.wait(lambda: visitor.seat() == "nobody")
+    visitor.page.wait_for_timeout(300)
+    assert visitor.seat() == "nobody"
+
+
+def test_the_driver_is_told_in_words(visitor, stand):
+    visitor.wait(lambda: visitor.driver() == "policy")
+    assert visitor.page.inner_text(".driver").lower().split()[:3] == ["policy", "is", "driving;"]
+    visitor.page.keyboard.press("Space")
+    visitor.wait(lambda: visitor.driver() == "you")
+    assert visitor.page.inner_text(".driver").lower().split()[:3] == ["you", "are", "driving;"]
+    assert visitor.text("intervene-label") == "Hand back"
+
+
+def test_a_reload_keeps_the_seat(visitor, stand):
+    visitor.page.reload()
+    visitor.ready()
+    visitor.wait(lambda: visitor.seat() == "you")
+    assert visitor.page.evaluate("sessionStorage.getItem('gym-hil-page')") == visitor.name
+
+
+def test_a_duplicated_tab_is_another_page(visitor, stand):
+    with visitor.context.expect_page() as opened:
+        visitor.page.evaluate("window.open(location.href); 0")
+    copy = opened.value
+    visitor.wait(lambda: copy.evaluate("document.body.dataset.seat") == "other")
+    name = copy.evaluate("sessionStorage.getItem('gym-hil-page')")
+    copy.close()
+    assert name != visitor.name
+    assert visitor.seat() == "you"
+
+
+def test_closing_the_page_ends_the_intervention(visitor, visit, stand):
+    visitor.page.click("#seat-button")
+    visitor.wait(lambda: visitor.seat() == "nobody")
+    other = visit()
+    other.wait(lambda: other.seat() == "you")
+    other.page.keyboard.press("Space")
+    other.page.keyboard.down("w")
+    other.wait(lambda: stand.person and stand.held() == {"FORWARD"})
+    other.page.goto("about:blank")
+    visitor.wait(lambda: not stand.person and visitor.seat() == "nobody")
+
+
+@pytest.fixture
+def alone(browser: Any) -> Iterator[tuple[Stand, Visitor, Callable[..., Console]]]:
+    """An environment and a page of the test's own, and what starts the console again after it was closed."""
+    stand = Stand()
+    visitor = Visitor(browser.new_context(**DESK), stand.console)
+    visitor.wait(lambda: visitor.seat() == "you")
+    consoles: list[Console] = []
+
+    def start_again(token: str) -> Console:
+        consoles.append(Console(port=stand.console.port, token=token))
+        return consoles[-1]
+
+    yield stand, visitor, start_again
+    visitor.context.close()
+    for console in consoles:
+        console.close()
+    stand.close()
+
+
+def test_a_lost_connection_is_plain_to_see_and_comes_back(alone):
+    stand, visitor, start_again = alone
+    visitor.page.keyboard.down("w")
+    visitor.wait(lambda: stand.held() == {"FORWARD"})
+    stand.console.close()
+    visitor.wait(lambda: visitor.page.locator("#notice").is_visible())
+    assert visitor.text("notice-title") == "Connection lost"
+    assert visitor.text("link-text") == "Connection lost"
+    assert visitor.page.locator("[data-button=INTERVENE]").is_disabled()
+    visitor.page.keyboard.press("Space")  # lost with the connection, not sent late
+
+    again = start_again(stand.console.token)
+    visitor.wait(lambda: visitor.page.evaluate("document.body.dataset.link") == "open")
+    assert visitor.text("notice-title") == "No environment is open"
+    stage = again.stage_of(stand.env.unwrapped)
+    stage.driver = stand.device
+    stage.publish({})
+    visitor.ready()
+    stand.heard.clear()
+    visitor.page.click("#seat-button")
+    visitor.wait(lambda: stand.heard)
+    visitor.page.wait_for_timeout(100)
+    assert stand.held() == set()
+    assert stand.changes() == []
+
+
+def test_a_link_that_is_no_longer_valid_is_said_to_be_so(alone):
+    stand, visitor, start_again = alone
+    stand.console.close()
+    start_again("another token, long enough")
+    visitor.wait(lambda: visitor.page.evaluate("document.body.dataset.link") == "refused")
+    assert visitor.text("notice-title") == "This link is no longer valid"
