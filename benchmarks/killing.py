@@ -1,9 +1,9 @@
 """Kill a recorder at any moment and see what it leaves."""
 
+import json
 import multiprocessing
 import os
 import random
-import shutil
 import signal
 import time
 from multiprocessing.connection import Connection
@@ -60,12 +60,12 @@ class Killer:
     """Starts recorders and kills them.
 
     Args:
-        root: the folder to record into.
+        root: the folder to record into; may be changed between two.
         seed: of the moments.
     """
 
     def __init__(self, root: Path, seed: int):
-        self._root, self._random = root, random.Random(seed)
+        self.root, self._random = root, random.Random(seed)
         # A clean process that has loaded everything forks the recorders: quick, and free of this one's threads.
         self._processes = multiprocessing.get_context("forkserver")
         self._processes.set_forkserver_preload(["benchmarks.killing", "gym_hil.datasets.writer"])
@@ -75,9 +75,12 @@ class Killer:
 
         Returns:
             How many episodes it said there were.
+
+        Raises:
+            RuntimeError: it ended by itself.
         """
         reader, told = self._processes.Pipe(duplex=False)
-        recorder = self._processes.Process(target=record, args=(str(self._root), told))
+        recorder = self._processes.Process(target=record, args=(str(self.root), told))
         recorder.start()
         told.close()
         if self._random.random() < 0.9:
@@ -98,8 +101,6 @@ class Killer:
 
 def problems(root: Path, finished: int) -> list[str]:
     """What is wrong with a dataset of which so many episodes were finished; read without this package."""
-    import json
-
     import av
     import pyarrow.parquet as pq
 
@@ -130,8 +131,3 @@ def problems(root: Path, finished: int) -> list[str]:
     for path in root.glob("data/*/*.parquet"):
         pq.read_table(path)  # those that no row refers to have to be whole too: LeRobot opens them all
     return found
-
-
-def keep(root: Path, copy: Path) -> None:
-    """Keep the state of a dataset for a later look."""
-    shutil.copytree(root, copy)

@@ -181,7 +181,8 @@ class _Progress:
 
     def _all(self) -> str:
         seconds = max(time.monotonic() - self._began, 1e-9)
-        told = f"{self._env.successes} successes, {self._steps} steps, {self._steps / seconds:.1f} steps/s"
+        told = f"{self._env.successes} of {self.recorded} succeeded, {self._steps} steps"
+        told += f", {self._steps / seconds:.1f} steps/s"
         left = self._wanted - self.recorded
         if self.recorded and left:
             minutes, rest = divmod(round(seconds / self.recorded * left), 60)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gym_hil.datasets.catalogue import Catalogue
-from gym_hil.datasets.layout import FORMAT, INDICES, INFO, STAGING
+from gym_hil.datasets.layout import FORMAT, INDICES, INFO, OWN, STAGING
 from gym_hil.datasets.storage import ROOM, FolderLock
 from gym_hil.errors import DatasetError
 
@@ -134,7 +134,8 @@ def _continued(root: Path, info: dict[str, Any], features: dict[str, dict[str, A
     ]
     if differences:
         raise DatasetError(f"{root} holds other features: {'; '.join(differences)}. Record into another folder.")
-    return dict(there)
+    # LeRobot drops what it does not know when it adds to a dataset.
+    return {OWN: info[OWN], **there}
 
 
 def _kind(feature: dict[str, Any]) -> str:

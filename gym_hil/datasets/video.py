@@ -17,7 +17,7 @@ except ImportError as error:
     raise MissingExtraError("Recording datasets needs PyAV: pip install 'gym-hil[data]'") from error
 
 # Every second frame is a key frame, as in LeRobot's own recordings: training reads frames in any order.
-KEY_FRAME_EVERY, QUALITY, PRESET = 2, 16, "veryfast"
+KEY_FRAME_EVERY, QUALITY, PRESET = 2, 18, "ultrafast"
 # "zerolatency" hands out each frame's packet at once, so that nothing is left to encode at the end of the episode.
 OPTIONS = {
     "preset": PRESET,

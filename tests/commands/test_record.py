@@ -35,7 +35,7 @@ def test_episodes_are_recorded_told_and_shown(record, tmp_path, capsys):
     assert record("--task", "PandaPickCube", "--episodes", "3", images=True) == 0
     told = capsys.readouterr().out
     assert "episode 1 of 3: success after" in told
-    assert "3 successes" in told
+    assert "3 of 3 succeeded" in told
     assert "steps/s" in told
     assert "left" in told
     assert "3 episodes, 3 of them successes" in told

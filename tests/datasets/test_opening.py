@@ -73,6 +73,15 @@ def test_resuming_keeps_what_info_says_about_the_beginning(dataset):
     assert "env_id" not in reading.info(dataset)["gym_hil"]
 
 
+def test_resuming_puts_back_what_another_program_dropped(dataset):
+    info = reading.info(dataset)
+    del info["gym_hil"]
+    (dataset / "meta/info.json").write_text(json.dumps(info))
+    with open_writer(dataset, resume=True, metadata={"env_id": "this"}) as writer:
+        record(writer)
+    assert reading.info(dataset)["gym_hil"]["env_id"] == "this"
+
+
 def test_overwriting_leaves_nothing_of_the_dataset_and_all_else(dataset):
     (dataset / "notes.txt").write_text("mine")
     with open_writer(dataset, overwrite=True) as writer:
