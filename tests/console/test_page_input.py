@@ -178,6 +178,25 @@ def test_after_a_click_keys_drive_and_after_tab_they_press(visitor, stand):
     assert stand.person
 
 
+def test_a_tab_that_was_clicked_leaves_the_arrows_to_the_robot(visitor, stand):
+    visitor.page.click("#tab-events")
+    visitor.page.keyboard.press("ArrowLeft")
+    visitor.wait(lambda: stand.changes() == [("press", "LEFT"), ("release", "LEFT")])
+    assert visitor.page.get_attribute("#tab-events", "aria-selected") == "true"
+
+
+def test_tabs_are_reached_by_keys(visitor, stand):
+    visitor.page.click("#tab-controls")
+    visitor.page.focus("#theme")
+    for _ in range(30):
+        visitor.page.keyboard.press("Tab")
+        if visitor.page.evaluate("document.activeElement.id") == "tab-controls":
+            break
+    visitor.page.keyboard.press("ArrowRight")
+    assert visitor.page.get_attribute("#tab-events", "aria-selected") == "true"
+    assert stand.changes() == []
+
+
 def test_success_ends_the_episode(visitor, stand):
     visitor.page.keyboard.press("Enter")
     visitor.page.click("#tab-events")

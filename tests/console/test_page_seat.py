@@ -52,10 +52,10 @@ def test_the_seat_is_not_taken_a_second_time_without_being_asked(visitor, stand)
 
 def test_the_driver_is_told_in_words(visitor, stand):
     visitor.wait(lambda: visitor.driver() == "policy")
-    assert visitor.page.inner_text(".driver").lower().split()[:3] == ["policy", "is", "driving;"]
+    assert visitor.page.inner_text(".driver").lower().split()[:3] == ["policy", "is", "driving"]
     visitor.page.keyboard.press("Space")
     visitor.wait(lambda: visitor.driver() == "you")
-    assert visitor.page.inner_text(".driver").lower().split()[:3] == ["you", "are", "driving;"]
+    assert visitor.page.inner_text(".driver").lower().split()[:3] == ["you", "are", "driving"]
     assert visitor.text("intervene-label") == "Hand back"
 
 

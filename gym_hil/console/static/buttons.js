@@ -21,8 +21,6 @@ export function addButtons(input) {
     button.addEventListener("click", (event) => {
       if (event.detail === 0) {
         input.tap(name); // by the keyboard or an aid, which do not point
-      } else {
-        button.blur(); // else Space and Enter would belong to the button from now on
       }
     });
     button.addEventListener("contextmenu", (event) => event.preventDefault());

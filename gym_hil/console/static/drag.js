@@ -14,7 +14,8 @@ import {
 import { OVERLAY } from "./view.js";
 
 const GRAB = { mouse: 24, pen: 30, touch: 40 }; // px around the handle
-const DOT = 7; // px
+const RING = 13; // px
+const DOT = 0.22; // of the ring; it must not hide what the fingers do
 const PATIENCE = 600; // ms in which the server shows that it has handed over
 const SOURCE = "drag";
 const COLOURS = { idle: "#f08c00", active: "#ffb340" };
@@ -45,8 +46,8 @@ export class Drag {
   constructor(view, parts) {
     this.#view = view;
     this.#parts = parts;
-    const dot = new Mesh(new SphereGeometry(1, 20, 14), this.#material);
-    const ring = new Mesh(new RingGeometry(1.7, 2.1, 40), this.#material);
+    const dot = new Mesh(new SphereGeometry(DOT, 20, 14), this.#material);
+    const ring = new Mesh(new RingGeometry(0.84, 1, 48), this.#material);
     dot.renderOrder = ring.renderOrder = 10;
     this.#handle.add(dot, ring);
     this.#handle.traverse((part) => part.layers.set(OVERLAY));
@@ -85,7 +86,7 @@ export class Drag {
     const { camera, canvas } = this.#view;
     const distance = camera.position.distanceTo(this.#handle.position);
     const perPixel = (2 * distance * Math.tan((camera.fov * Math.PI) / 360)) / canvas.clientHeight;
-    this.#handle.scale.setScalar(DOT * perPixel);
+    this.#handle.scale.setScalar(RING * perPixel);
     this.#handle.quaternion.copy(camera.quaternion);
     this.#material.color.set(this.#grip ? COLOURS.active : COLOURS.idle);
     return false;

@@ -44,14 +44,15 @@ export function showDriver(driver, controls, seated, key) {
   const [name, does] = DRIVERS[driver];
   const by = key ? ` with ${key}` : "";
   const hints = {
-    toggle: driver === "you" ? `; hand back${by}` : `; take over${by}`,
-    hold: driver === "you" ? "; let go to hand back" : `; hold ${key || "the button"} to drive`,
-    auto: driver === "you" ? "; stop moving to hand back" : "; move to take over",
+    toggle: driver === "you" ? `Hand back${by}` : `Take over${by}`,
+    hold: driver === "you" ? "Let go to hand back" : `Hold ${key || "the button"} to drive`,
+    auto: driver === "you" ? "Stop moving to hand back" : "Move to take over",
   };
   const mode = seated && (driver === "you" || driver === "policy") ? controls?.intervention : null;
   document.body.dataset.driver = driver;
   setText(html("driver-name"), name);
-  setText(html("driver-note"), does + (mode ? hints[mode] : ""));
+  setText(html("driver-does"), does);
+  setText(html("driver-hint"), mode ? hints[mode] : "");
   const handBack = mode === "hold" ? "Driving" : "Hand back";
   setText(html("intervene-label"), driver === "you" ? handBack : mode === "hold" ? "Hold to drive" : "Take over");
 }

@@ -19,6 +19,12 @@ export class Keyboard {
     input.onReleaseAll.add(() => this.#down.clear());
     addEventListener("keydown", (event) => this.#press(event));
     addEventListener("keyup", (event) => this.#release(event));
+    // What was clicked must not keep the focus, or the next key would be its own.
+    addEventListener("click", ({ detail, target }) => {
+      if (detail > 0 && target instanceof Element) {
+        target.closest("button")?.blur();
+      }
+    });
   }
 
   /**

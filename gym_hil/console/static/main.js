@@ -101,17 +101,11 @@ class Page {
       this.#watch(this.stages.find(({ id }) => id === Number(stages.value)) ?? null);
       stages.blur();
     });
-    html("seat-button").addEventListener("click", ({ detail }) => {
+    html("seat-button").addEventListener("click", () => {
       this.link.send({ type: this.seat?.holder === "you" ? "release" : "take" });
-      if (detail > 0) {
-        html("seat-button").blur();
-      }
     });
-    html("pause").addEventListener("click", ({ detail }) => {
+    html("pause").addEventListener("click", () => {
       this.link.send({ type: "pause", on: html("paused").hidden });
-      if (detail > 0) {
-        html("pause").blur();
-      }
     });
     html("retry").addEventListener("click", () => this.link.retry());
     html("details").addEventListener("click", () => {
@@ -133,7 +127,7 @@ class Page {
     switch (message.type) {
       case "hello":
         if (message.version !== VERSION) {
-          location.reload();
+          hud.toast("The program is of another version than this page. Reload the page.");
         }
         this.stage = null;
         this.#listStages(message.stages);
@@ -206,13 +200,19 @@ class Page {
       element("stages", HTMLSelectElement).value = String(stage.id);
       document.title = `${stage.title} – gym_hil console`;
       this.link.send({ type: "watch", stage: stage.id });
-      this.#load(stage);
+      this.#load(stage).catch((error) => hud.toast(`The scene cannot be shown: ${error.message}`));
     }
   }
 
   /** @param {StageInfo} stage */
   async #load(stage) {
-    const get = (/** @type {string} */ name) => fetch(`stage/${stage.id}/${name}`);
+    const get = async (/** @type {string} */ name) => {
+      const answer = await fetch(`stage/${stage.id}/${name}`);
+      if (!answer.ok) {
+        throw new Error(await answer.text());
+      }
+      return answer;
+    };
     const [description, meshes] = await Promise.all([
       get("scene.json").then((answer) => answer.json()),
       get("meshes.bin").then((answer) => answer.arrayBuffer()),

@@ -1,0 +1,160 @@
+"""Draws docs/images/console-{light,dark,phone}.png: the operator's page on a desk and on a phone.
+
+The episodes in the plot were played by a policy that gets better and a simulated person who takes over when it makes no
+progress. Needs the extra `test` and Chromium; run it from the repository's top: python docs/make_console_pictures.py
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from gym_hil.console import Console
+from gym_hil.console import console as console_module
+from gym_hil.teleop.scripted import ScriptedPerson
+
+IMAGES = Path(__file__).parent / "images"
+EPISODES = 60
+DESK = {"viewport": {"width": 1440, "height": 900}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+ARGUMENTS = [
+    "--headless=new",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--no-sandbox",
+]
+# As with a graphics card, but drawn only when `drawing` is set: a processor that draws this has no time to send input.
+FINE = """
+const UNMASKED_RENDERER = 37446;
+const ask = WebGL2RenderingContext.prototype.getParameter;
+WebGL2RenderingContext.prototype.getParameter = function (name) {
+  return name === UNMASKED_RENDERER ? "a graphics card" : ask.call(this, name);
+};
+const draw = requestAnimationFrame;
+const waiting = [];
+let drawing = true;
+window.requestAnimationFrame = (step) => (drawing ? draw(step) : waiting.push(step));
+window.setDrawing = (on) => { drawing = on; if (on) waiting.splice(0).forEach((step) => draw(step)); };
+"""
+
+
+def main() -> None:
+    """Play, open the pages, and keep their pictures."""
+    console = console_module._shared = Console(port=0)
+    env = gym.make("gym_hil/PandaPickCubeWeb-v1", image_obs=True, reset_delay_seconds=0)
+    policy = ScriptedPerson(env, motion_noise=0.1, seed=0)
+    env.reset(seed=4)
+    for record in play():
+        console.stages[0].finish_episode(record)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS.split())
+        for name, options, scheme in (("light", DESK, "light"), ("dark", DESK, "dark"), ("phone", PHONE, "light")):
+            context = browser.new_context(**options, color_scheme=scheme)
+            context.add_init_script(FINE)
+            page = context.new_page()
+            page.goto(console.url)
+            step(env, policy, page, 1)
+            page.wait_for_selector("[data-seat=you]")
+            page.evaluate("setDrawing(false)")
+            take_part(name, env, policy, page)
+            page.evaluate("setDrawing(true)")
+            page.wait_for_timeout(6000)
+            keep(page.screenshot(), IMAGES / f"console-{name}.png")
+            page.click("#seat-button")
+            context.close()
+        browser.close()
+    env.close()
+    console.close()
+
+
+def take_part(name: str, env: Any, policy: ScriptedPerson, page: Page) -> None:
+    """Bring about what the picture is of."""
+    finish(env, policy)
+    env.reset(seed=4)
+    policy.reset()
+    if name == "light":
+        step(env, policy, page, 5)
+        return
+    step(env, policy, page, 3)
+    page.locator("[data-button=INTERVENE]").click()
+    if name == "dark":
+        page.click("#tab-events")
+        page.keyboard.down("ArrowUp")
+    step(env, policy, page, 5)
+
+
+def step(env: Any, policy: ScriptedPerson, page: Page, count: int) -> None:
+    """Let the policy act, at the pace of the environment, while the page lives."""
+    for _ in range(count):
+        env.step(action_of(policy))
+        page.wait_for_timeout(100)
+
+
+def finish(env: Any, policy: ScriptedPerson) -> None:
+    """Let the policy end the episode."""
+    over = False
+    while not over:
+        *_, terminated, truncated, _ = env.step(action_of(policy))
+        over = terminated or truncated
+
+
+def play() -> list[dict[str, Any]]:
+    """Records of episodes with a policy whose skill grows from none to perfect."""
+    env = gym.make(
+        "gym_hil/PandaPickCubeScripted-v1", device_options={"takeover": "no_progress", "reaction_delay": 3, "seed": 0}
+    )
+    policy = ScriptedPerson(env, motion_noise=0.1, seed=1)
+    random = np.random.default_rng(0)
+    records = []
+    for number in range(EPISODES):
+        env.reset(seed=number)
+        policy.reset()
+        skill = number / EPISODES
+        steps = interventions = 0
+        over = False
+        while not over:
+            wanted = action_of(policy)
+            if random.random() > skill:
+                wanted = np.array([*random.uniform(-1, 1, 3), 1], np.float32)
+            *_, terminated, truncated, info = env.step(wanted)
+            steps += 1
+            interventions += info["is_intervention"]
+            over = terminated or truncated
+        success = info["next.success"]
+        records.append(
+            {
+                "number": number + 1,
+                "steps": steps,
+                "interventions": interventions,
+                "success": success,
+                "return": float(success),
+                "discarded": False,
+            }
+        )
+    env.close()
+    return records
+
+
+def action_of(policy: ScriptedPerson) -> NDArray[np.float32]:
+    """What a simulated person does, as an action."""
+    command = policy.poll()
+    return np.array([*command.motion[:3], command.gripper + 1], np.float32)
+
+
+def keep(png: bytes, path: Path) -> None:
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture.save(path, optimize=True)
+    print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
