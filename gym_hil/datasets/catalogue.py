@@ -127,20 +127,27 @@ class Catalogue:
             OSError: the folder cannot be written.
         """
         rows, filling, full = _read_rows(root, features)
-        files, known = _files_of(root, rows, features)
-        catalogue = cls(
-            root,
-            info,
-            features,
-            State(
+        if len(rows) < info.get("total_episodes", 0):
+            raise DatasetError(
+                f"{root / INFO} counts {info['total_episodes']} episodes, but meta/episodes lists {len(rows)}. Restore "
+                "it, or record into another folder."
+            )
+        try:
+            files, known = _files_of(root, rows, features)
+            state = State(
                 episodes=len(rows),
                 frames=sum(row["length"] for row in rows),
                 tasks=tuple(tables.read_tasks(root / TASKS)) if rows else (),
-                rows=tuple(filling),
+                rows=filling,
                 statistics=_statistics_of(rows, features),
                 files={EPISODES: full, **files},
-            ),
-        )
+            )
+        except (KeyError, TypeError) as error:
+            raise DatasetError(
+                f"{root / 'meta/episodes'} lacks {error}, which LeRobot 0.6.1 and this package write. Record into "
+                "another folder."
+            ) from error
+        catalogue = cls(root, info, features, state)
         for folder in ("data", "videos"):
             for path in sorted((root / folder).rglob("*")):
                 if path.is_file() and path not in known:

@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 
+import pyarrow.parquet as pq
 import pytest
 
 from gym_hil.datasets import opening
@@ -146,6 +147,19 @@ def test_a_truncated_table_is_refused(dataset, name, share):
 def test_a_missing_file_is_named(dataset, name):
     (dataset / name).unlink()
     refused(dataset, name, resume=True)
+
+
+def test_episodes_that_are_counted_but_not_listed_are_missed(dataset):
+    info = {**reading.info(dataset), "total_episodes": 3}
+    (dataset / "meta/info.json").write_text(json.dumps(info))
+    refused(dataset, "counts 3 episodes, but meta/episodes lists 2", resume=True)
+
+
+@pytest.mark.parametrize("column", ["length", "stats/action/q01", "data/file_index"])
+def test_what_is_not_known_of_the_episodes_is_named(dataset, column):
+    path = dataset / "meta/episodes/chunk-000/file-000.parquet"
+    pq.write_table(pq.read_table(path).drop_columns([column]), path)
+    refused(dataset, f"lacks '{column}'", resume=True)
 
 
 def test_a_second_recorder_is_kept_out(tmp_path):
