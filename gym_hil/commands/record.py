@@ -91,7 +91,7 @@ def _make(arguments: argparse.Namespace) -> RecordEpisodes:
     except BaseException:
         env.close()
         raise
-    print(introduce(env, options["device"]))
+    print(introduce(env, options["device"]), flush=True)
     return recorder
 
 
