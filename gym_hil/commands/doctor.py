@@ -15,6 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gym_hil.teleop.hid_device import udev_advice
+from gym_hil.teleop.spacemouse import CONNEXION
+
 PROBE_SECONDS = 30.0  # a first OpenGL context in software takes about 2 s on a busy machine
 
 # What each extra installs that nothing else does; an empty tuple is an extra that no feature needs so far.
@@ -191,10 +194,7 @@ def _hid() -> Check:
         return Check("HID access", True, names or "no device connected")
     nodes = sorted(Path("/dev").glob("hidraw*"))
     closed = [str(node) for node in nodes if not os.access(node, os.R_OK | os.W_OK)]
-    advice = (
-        'a SpaceMouse needs a udev rule: write KERNEL=="hidraw*", ATTRS{idVendor}=="256f", MODE="0660", '
-        'TAG+="uaccess" into /etc/udev/rules.d/70-spacemouse.rules, run udevadm control --reload-rules, plug it in anew'
-    )
+    advice = f"for a SpaceMouse, {udev_advice(CONNEXION)}"
     if closed:
         return Check("HID access", False, f"{names}; not allowed to open {', '.join(closed)}", advice)
     return Check("HID access", True, names or "no device connected")

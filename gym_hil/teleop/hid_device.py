@@ -229,9 +229,20 @@ def _refusal(entry: Mapping[str, Any], product: str) -> str:
     path = os.fsdecode(entry["path"])
     if not sys.platform.startswith("linux"):
         return f"The {product} ({path}) cannot be opened; quit other programs that use it. {HELP}"
-    vendor, number = entry["vendor_id"], entry["product_id"]
+    advice = udev_advice(entry["vendor_id"], entry["product_id"])
+    return f"The {product} ({path}) may not be opened by this user: {advice}. {HELP}"
+
+
+def udev_advice(vendor: int, product: int | None = None) -> str:
+    """How a user gets to open HID devices on Linux.
+
+    Args:
+        vendor: USB number of their maker.
+        product: of the device; None for all by that maker.
+    """
+    number = "*" if product is None else f"{product:04X}"
     return (
-        f"The {product} ({path}) may not be opened by this user. Write this line to "
-        f'/etc/udev/rules.d/70-gym-hil.rules: KERNEL=="hidraw*", KERNELS=="*:{vendor:04X}:{number:04X}.*", '
-        f'MODE="0660", TAG+="uaccess" - then run: sudo udevadm control --reload-rules && sudo udevadm trigger. {HELP}'
+        "write this line to /etc/udev/rules.d/70-gym-hil.rules: "
+        f'KERNEL=="hidraw*", KERNELS=="*:{vendor:04X}:{number}.*", MODE="0660", TAG+="uaccess" - then run: '
+        "sudo udevadm control --reload-rules && sudo udevadm trigger"
     )

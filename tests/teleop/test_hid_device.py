@@ -10,7 +10,7 @@ import pytest
 
 from gym_hil.errors import DeviceError
 from gym_hil.teleop import make_device
-from gym_hil.teleop.hid_device import load_hidapi
+from gym_hil.teleop.hid_device import load_hidapi, udev_advice
 from tests.teleop import hid_bus
 from tests.teleop.fake_hid import FakeHid
 
@@ -50,3 +50,7 @@ def test_real_hidapi_finds_reads_and_loses_a_mouse(tmp_path):
     root = Path(__file__).parents[2]
     result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=300)
     assert result.returncode == 0, result.stderr
+
+
+def test_advice_for_all_devices_of_a_maker_names_no_product():
+    assert 'KERNELS=="*:256F:*.*"' in udev_advice(0x256F)
