@@ -1,7 +1,6 @@
 """A stand-in for hidapi's Python module: devices that a test plugs in, and reports that it sends."""
 
 import sys
-import time
 from collections import deque
 
 
@@ -82,11 +81,3 @@ class _Handle:
 
     def close(self):
         self._unit = None
-
-
-def wait_until(condition):
-    """Wait for something that another thread does; how long it takes is not judged."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

@@ -72,7 +72,7 @@ def plug():
 def main():
     from gym_hil.teleop.spacemouse import SpaceMouse
     from tests.teleop.clock import Clock
-    from tests.teleop.fake_hid import wait_until
+    from tests.teleop.waiting import wait_for
 
     clock = Clock()
     ours = plug()
@@ -81,11 +81,11 @@ def main():
         assert mouse.connected == "SpaceNavigator", mouse.connected
         # A terminal has no borders between reports, so each is awaited.
         os.write(ours, struct.pack("<B3h", 1, 0, -350, 0))
-        wait_until(lambda: mouse.poll().motion[0] == 1)
+        wait_for(lambda: mouse.poll().motion[0] == 1)
         os.write(ours, bytes([3, 1, 0]))
-        wait_until(lambda: mouse.poll().gripper == 1)
+        wait_for(lambda: mouse.poll().gripper == 1)
         os.close(ours)
-        wait_until(lambda: mouse.connected is None)
+        wait_for(lambda: mouse.connected is None)
         command = mouse.poll()
         assert (command.motion.any(), command.gripper, command.engaged) == (False, 0, False)
         ours = plug()

@@ -16,7 +16,8 @@ from gym_hil.errors import ConfigurationError
 from gym_hil.teleop import Button, LatchedDevice
 from gym_hil.teleop.spacemouse import CONNEXION, LOGITECH, MULTI_AXIS_CONTROLLER, SpaceMouse, SpaceMouseDecoder
 from tests.teleop.clock import Clock
-from tests.teleop.fake_hid import FakeHid, wait_until
+from tests.teleop.fake_hid import FakeHid
+from tests.teleop.waiting import wait_for
 
 COMPACT = (CONNEXION, 0xC635, "SpaceMouse Compact", MULTI_AXIS_CONTROLLER)
 PRO = (LOGITECH, 0xC62B, "SpaceMouse Pro", MULTI_AXIS_CONTROLLER)
@@ -164,7 +165,7 @@ def test_cap_that_stops_reporting_stops_the_hand(mouse, unit, clock):
 
 def test_reports_are_taken_in_while_nobody_polls(mouse, unit):
     unit.send(LEFT_KEY, NO_KEY, *[push(BACK, -350)] * 200)
-    wait_until(lambda: not unit.queue)
+    wait_for(lambda: not unit.queue)
     command = mouse.poll()
     assert (command.gripper, command.motion[0]) == (1, 1.0)
 
@@ -195,7 +196,7 @@ def test_plugging_in_and_out_fifty_times_works_each_time(bus, clock):
         command = mouse.poll()
         assert (command.motion.any(), command.gripper, command.engaged) == (False, 0, False)
     mouse.close()
-    wait_until(lambda: not reading_threads())
+    wait_for(lambda: not reading_threads())
 
 
 def reading_threads():
@@ -260,13 +261,13 @@ def test_closed_mouse_stays_closed(mouse, unit, clock):
     unit.send(push(BACK, -350))
     clock.now += 10
     assert not mouse.poll().engaged
-    wait_until(lambda: not reading_threads())
+    wait_for(lambda: not reading_threads())
 
 
 def test_forgotten_mouse_stops_reading(unit, clock):
     SpaceMouse(clock=clock)
     gc.collect()
-    wait_until(lambda: not reading_threads())
+    wait_for(lambda: not reading_threads())
 
 
 @pytest.mark.parametrize("deadzone", [-0.1, 1.0, float("nan")])

@@ -41,7 +41,9 @@ class Server:
         reader, writer = os.pipe()
         # Without -noreset it starts over when the last client leaves, and hangs up on whoever comes meanwhile.
         command = ["Xvfb", "-noreset", "-displayfd", str(writer), "-screen", "0", "64x64x24", "-nolisten", "tcp"]
-        self.process = subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL)
+        # Whoever waits for this program's output must not wait for a server that outlives it.
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, pass_fds=[writer], **quiet)
         os.close(writer)
         with os.fdopen(reader) as stream:
             self.display = f":{stream.readline().strip()}"
