@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import console, contact, endurance, fidelity, speed, startup
+from benchmarks import console, contact, endurance, fidelity, recording, speed, startup
 from benchmarks.row import Row
 from benchmarks.upstream import ONE_THREAD, Worker, WorkerError, ours, upstream
 
@@ -37,6 +37,10 @@ BENCHMARKS: tuple[Callable[..., Row], ...] = (
     console.console_server,
     console.console_input,
     console.console_lost,
+    recording.overhead_in_real_time,
+    recording.overhead_flat_out,
+    recording.pictures_kept,
+    recording.killed_recorders,
     endurance.random_steps,
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
