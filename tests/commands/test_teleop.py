@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import select
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -253,6 +255,40 @@ def test_the_console_starts_and_ends_with_the_command(
     assert "Device: web\n" in told.out
     assert "episode 1: time is up after 2 steps, 0 of them yours\n" in told.out
     assert not [thread for thread in threading.enumerate() if thread.name == "gym-hil-console"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")
+def test_a_person_drives_from_a_page() -> None:
+    pytest.importorskip("aiohttp", reason="needs the extra `web`")
+    from tests.console.page import Loop, Page
+
+    words = ["teleop", "--device", "web", "--port", "0", "--max-episode-steps", "-1", "--images"]
+    with contextlib.ExitStack() as stack:
+        program = run_program(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        stack.callback(program.communicate)
+        stack.callback(program.kill)
+        assert program.stdout is not None
+        assert program.stderr is not None
+        link = re.search(r"127\.0\.0\.1:(\d+)/\?token=(\S+)", program.stderr.readline())
+        assert link is not None
+        lines = iter(program.stdout.readline, "")
+        assert "Device: web\n" in lines  # the environment is there
+        loop = Loop()
+        stack.callback(loop.close)
+        page = Page(loop, SimpleNamespace(port=int(link[1]), token=link[2]))  # type: ignore[arg-type]
+        stack.callback(page.close)
+        page.connect().wait_for("hello")
+        page.watch(1).take()
+        page.wait(lambda: bool(page.frames) and page.frames[-1]["status"]["step"] > 0)
+        page.tap("INTERVENE", "SUCCESS")
+        assert "episode 1: success by your word after " in next(line for line in lines if line.startswith("episode"))
+        page.say(type="pause", on=True)
+        page.wait(lambda: page.frames[-1]["status"]["paused"])
+        page.say(type="pause", on=False)
+        page.wait(lambda: not page.frames[-1]["status"]["paused"])
+        program.send_signal(signal.SIGINT)
+        assert program.wait(PATIENCE) == 0
+        assert "1 success; " in program.stdout.read()
 
 
 @pytest.mark.parametrize(
