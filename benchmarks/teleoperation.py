@@ -35,6 +35,15 @@ GROWTH_MB = 4.0  # what the allocator may keep for itself, and the console's his
 PAD_RATE = 60.0  # changes a second
 TAPS, REPLUGS = 2.0, 1 / 30  # a second, by chance
 BUTTONS = range(6)  # of the pad: A, B, X, Y, LB, RB
+# Does nothing but wait, for as long: what is late here is the machine's fault.
+_IDLE = """
+import sys
+from gym_hil.pacing import Pacer
+pacer = Pacer(0.1)
+for _ in range(int(sys.argv[1])):
+    pacer.wait()
+print(pacer.report())
+"""
 
 
 class Outcome(NamedTuple):
@@ -42,6 +51,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         pacer: how the pace was kept.
+        idle: the report of a loop beside it that did nothing.
         episodes: lines that tell how an episode ended.
         driven: steps that a person made.
         memory: MB after the warm-up and at the end, each a median.
@@ -50,6 +60,7 @@ class Outcome(NamedTuple):
     """
 
     pacer: Pacer
+    idle: str
     episodes: int
     driven: int
     memory: tuple[float, float]
@@ -64,8 +75,8 @@ def teleoperation(quick: bool = False) -> Row:
     late = outcome.pacer.late_steps / outcome.pacer.steps
     growth = outcome.memory[1] - outcome.memory[0]
     words = (
-        f"{outcome.pacer.report()}; {len(outcome.errors)} exceptions, memory {outcome.memory[0]:.0f} to "
-        f"{outcome.memory[1]:.0f} MB"
+        f"{outcome.pacer.report()} (an idle loop beside it: {outcome.idle}); {len(outcome.errors)} exceptions, memory "
+        f"{outcome.memory[0]:.0f} to {outcome.memory[1]:.0f} MB"
     )
     met = not outcome.errors and late < LATE_BAR and growth <= GROWTH_MB
     bar = f"no exception, memory +{GROWTH_MB:.0f} MB at most, late steps under {LATE_BAR:.1%}"
@@ -86,11 +97,11 @@ def run(minutes: float, seed: int) -> Outcome:
             "gym_hil/PandaPickCube-v1", device=["web", "gamepad", watch], image_obs=True, reset_delay_seconds=0
         )
         told = io.StringIO()
-        with contextlib.redirect_stdout(told):
+        with _idle(minutes) as idle, contextlib.redirect_stdout(told):
             pacer = drive(_Counted(env, watch), seed=seed)
         env.close()
     episodes = told.getvalue().splitlines()[:-1]
-    return Outcome(pacer, len(episodes), watch.driven, watch.memory(), errors, {**page_counts, **pad_counts})
+    return Outcome(pacer, idle[0], len(episodes), watch.driven, watch.memory(), errors, {**page_counts, **pad_counts})
 
 
 class _Watch(Device):
@@ -188,6 +199,21 @@ def _pages(url: str, seed: int) -> Iterator[dict[str, int]]:
 
 
 @contextlib.contextmanager
+def _idle(minutes: float) -> Iterator[list[str]]:
+    """A loop that only waits, in a process of its own; its report is known afterwards."""
+    reports: list[str] = []
+    command = [sys.executable, "-c", _IDLE, str(round(600 * minutes))]
+    loop = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield reports
+        out, _ = loop.communicate(timeout=60)
+        reports.append(out.strip())
+    finally:
+        loop.kill()
+        loop.communicate()
+
+
+@contextlib.contextmanager
 def _pad(seed: int) -> Iterator[Counter[str]]:
     """A gamepad that is never still, and is unplugged now and then; without one where SDL cannot make it."""
     from gym_hil.teleop.gamepad_sdl import JOYSTICKS
@@ -238,6 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     late = outcome.pacer.late_steps / outcome.pacer.steps
     growth = outcome.memory[1] - outcome.memory[0]
     print(outcome.pacer.report())
+    print(f"an idle loop beside it: {outcome.idle}")
     print(f"{outcome.episodes} episodes, {outcome.driven} steps by a person; {outcome.done}")
     print(f"memory {outcome.memory[0]:.1f} MB after the warm-up, {outcome.memory[1]:.1f} MB at the end")
     print(f"exceptions: {outcome.errors or 'none'}")
