@@ -19,6 +19,7 @@ from gym_hil.console.protocol import Input
 
 SECONDS = 20.0  # until a test gives up waiting; drawing without a graphics card is slow
 STEP = 0.05  # s between steps
+SLOWER = 4.0  # than the true one is the clock by which the device waits for the page
 # Draw by the processor, and ask nothing of the network.
 ARGUMENTS = [
     "--headless=new",
@@ -55,7 +56,13 @@ class Stand:
     def __init__(self, *, port: int = 0, token: str | None = None):
         self.console = Console(port=port, token=token)
         self._before, console_module._shared = console_module._shared, self.console
-        self.env: Any = gym.make("gym_hil/PandaPickCubeWeb-v1", reset_delay_seconds=0, max_episode_steps=100_000)
+        self.env: Any = gym.make(
+            "gym_hil/PandaPickCubeWeb-v1",
+            reset_delay_seconds=0,
+            max_episode_steps=100_000,
+            # A busy machine may keep the browser silent for longer than a person's would be.
+            device_options={"clock": lambda: time.monotonic() / SLOWER},
+        )
         self.env.reset(seed=0)
         self.stage = self.console.stages[0]
         self.device: Any = self.stage.driver
@@ -156,9 +163,12 @@ class Visitor:
         return [message for message in self.page.evaluate("sent") if message["type"] == kind]
 
     def handle(self) -> tuple[float, float]:
-        """Where the handle of the target is on the page, in px."""
+        """Where the handle of the target is on the page, in px, once it rests."""
+        before, at = None, self.js("page.drag.position")
+        while at != before:
+            self.page.wait_for_timeout(250)
+            before, at = at, self.js("page.drag.position")
         box = self.page.locator("#view").bounding_box()
-        at = self.js("page.drag.position")
         return box["x"] + at["x"], box["y"] + at["y"]
 
     def plug_in(self, mapping: str = "standard") -> None:
@@ -174,6 +184,7 @@ class Visitor:
         if self.seat() != "you":
             self.page.click("#seat-button")
             self.wait(lambda: self.seat() == "you")
+        self.until("page.gamepad.name === null")
         self.wait(lambda: stand.held() == set())
         if stand.person:
             self.js("page.input.tap('INTERVENE')")

@@ -119,9 +119,10 @@ def test_events_are_listed_newest_first(visitor, stand):
     visitor.page.click("#tab-events")
     for kind in EVENT_KINDS:
         stand.stage.event(kind, f"news of {kind}")
-    visitor.wait(lambda: f"news of {EVENT_KINDS[-1]}" in visitor.text("part-events"))
-    lines = [line for line in visitor.text("part-events").splitlines() if line.startswith("news")]
-    assert lines == [f"news of {kind}" for kind in reversed(EVENT_KINDS)]
+    rows = visitor.page.locator("#part-events li span")
+    visitor.wait(lambda: rows.all_text_contents()[:1] == [f"news of {EVENT_KINDS[-1]}"])
+    shown = [text for text in rows.all_text_contents() if text.startswith("news")]
+    assert shown == [f"news of {kind}" for kind in reversed(EVENT_KINDS)]
 
 
 def test_a_training_run_shows_numbers_and_takes_requests(visitor, stand):

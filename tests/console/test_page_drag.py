@@ -84,7 +84,8 @@ def test_with_shift_the_handle_moves_upright_and_shift_itself_does_nothing(view,
     drag(view, 0, -40)
     view.wait(lambda: stand.heard[-1].target is not None)
     first = np.array(stand.heard[-1].target)
-    view.page.mouse.move(*np.add(view.handle(), (0, -40)))
+    x, y = view.handle()
+    view.page.mouse.move(x, y - 40)
     view.wait(lambda: stand.heard[-1].target[2] > first[2] + 0.02)
     moved = np.array(stand.heard[-1].target) - first
     assert abs(moved[:2]).max() < 0.1 * abs(moved[2])

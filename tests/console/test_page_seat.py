@@ -116,6 +116,7 @@ def test_a_lost_connection_is_plain_to_see_and_comes_back(alone):
     visitor.wait(lambda: visitor.page.locator("#notice").is_visible())
     assert visitor.text("notice-title") == "Connection lost"
     assert visitor.text("link-text") == "Connection lost"
+    assert visitor.driver() == "none"
     assert visitor.page.locator("[data-button=INTERVENE]").is_disabled()
     visitor.page.keyboard.press("Space")  # lost with the connection, not sent late
 

@@ -64,7 +64,12 @@ export function showDriver(driver, controls, seated, key) {
 export function showSeat(seat, drivable) {
   const button = html("seat-button");
   const holder = drivable ? (seat?.holder ?? "none") : "none";
-  const texts = { you: "You have the seat", nobody: "The seat is free", other: "Somebody else has the seat", none: "View only" };
+  const texts = {
+    you: "You have the seat",
+    nobody: "The seat is free",
+    other: "Somebody else has the seat",
+    none: "View only",
+  };
   const wait = holder === "other" && seat && seat.free_in !== null ? `, free in ${Math.ceil(seat.free_in)} s` : "";
   const others = (seat?.pages ?? 1) - 1;
   document.body.dataset.seat = holder;
@@ -161,18 +166,6 @@ export function toast(text) {
 }
 
 /**
- * @param {{title: string, text: string, retry: boolean} | null} notice what stands in the way of everything else
- */
-export function showNotice(notice) {
-  html("notice").hidden = !notice;
-  if (notice) {
-    setText(html("notice-title"), notice.title);
-    setText(html("notice-text"), notice.text);
-    html("retry").hidden = !notice.retry;
-  }
-}
-
-/**
  * @param {string} id
  * @param {number} share
  */
@@ -187,5 +180,6 @@ function number(value) {
     return "–";
   }
   const size = Math.abs(value);
-  return Number.isInteger(value) || (size >= 0.001 && size < 1e5) ? String(Number(value.toPrecision(4))) : value.toExponential(2);
+  const plain = Number.isInteger(value) || (size >= 0.001 && size < 1e5);
+  return plain ? String(Number(value.toPrecision(4))) : value.toExponential(2);
 }

@@ -1,6 +1,16 @@
 // Keys, by where they are on the keyboard, so that WASD is in the same place on every layout.
 
 const SOURCE = "keyboard";
+/** What is printed on keys whose code does not say it. */
+const LABELS = {
+  ArrowUp: "↑",
+  ArrowDown: "↓",
+  ArrowLeft: "←",
+  ArrowRight: "→",
+  Escape: "Esc",
+  Enter: "↵",
+  NumpadEnter: "↵",
+};
 /** Keys that a focused element needs for itself. */
 const ACTIVATION = new Set(["Enter", "NumpadEnter", "Space"]);
 
@@ -101,7 +111,7 @@ function wantsKeys(event) {
   if (focused instanceof HTMLSelectElement) {
     return !event.ctrlKey;
   }
-  return ACTIVATION.has(event.code) && focused !== null && focused.matches("button:focus-visible, summary:focus-visible");
+  return ACTIVATION.has(event.code) && focused !== null && focused.matches("button:focus-visible");
 }
 
 /**
@@ -111,12 +121,11 @@ function wantsKeys(event) {
  * @returns {string}
  */
 export function keyLabel(code) {
-  const known = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", Escape: "Esc", Enter: "↵", NumpadEnter: "↵" };
   const side = /^(Shift|Control|Alt)(Left|Right)$/.exec(code);
   if (side) {
     return `${side[2] === "Left" ? "left" : "right"} ${side[1] === "Control" ? "Ctrl" : side[1]}`;
   }
-  return known[/** @type {keyof typeof known} */ (code)] ?? code.replace(/^(Key|Digit)/, "");
+  return LABELS[/** @type {keyof typeof LABELS} */ (code)] ?? code.replace(/^(Key|Digit)/, "");
 }
 
 /**
@@ -128,5 +137,6 @@ export function keyLabel(code) {
 export function keyWarnings(keys) {
   const codes = Object.keys(keys);
   const clash = codes.some((code) => code.startsWith("Control")) && codes.includes("KeyW");
-  return clash ? [["Ctrl + letter", "not for the robot: Ctrl+W closes the tab. With Ctrl held, move by the arrows"]] : [];
+  const warning = "not for the robot: Ctrl+W closes the tab. With Ctrl held, move by the arrows";
+  return clash ? [["Ctrl + letter", warning]] : [];
 }

@@ -9,8 +9,9 @@ import { pageId } from "./identity.js";
 import { Input } from "./input.js";
 import { Insets } from "./insets.js";
 import { Keyboard, keyWarnings } from "./keyboard.js";
+import { showLine } from "./line.js";
 import { Link } from "./link.js";
-import { element, html, make, setText } from "./page.js";
+import { element, html, make } from "./page.js";
 import { Plot } from "./plot.js";
 import { VERSION } from "./protocol.js";
 import { StageScene } from "./scene.js";
@@ -352,36 +353,20 @@ class Page {
     this.#retryAt = retryAt;
     document.body.dataset.link = this.linkState;
     if (this.linkState !== "open") {
-      this.seat = null;
+      this.seat = this.frame = null; // who drives is not known
       this.input.dropChanges();
     }
     this.#showSeat();
     this.#showNotice();
   }
 
-  /** What stands in the way of everything else, and how the line is. */
   #showNotice() {
-    const wait = Math.max(0, Math.ceil((this.#retryAt - performance.now()) / 1000));
-    const notices = {
-      connecting: null,
-      open: this.stage ? null : { title: "No environment is open", text: "It appears here as soon as one is.", retry: false },
-      lost: {
-        title: "Connection lost",
-        text: `The robot no longer hears you. ${this.#retryAt ? `Trying again in ${wait} s.` : "Trying again."}`,
-        retry: this.#retryAt > 0,
-      },
-      refused: {
-        title: "This link is no longer valid",
-        text: "Open the link that the program printed when it was started.",
-        retry: false,
-      },
-      replaced: { title: "Opened elsewhere", text: "The same page was opened again. Reload to use it here.", retry: false },
-    };
-    const texts = { connecting: "Connecting", open: "Connected", lost: "Connection lost", refused: "Not allowed in", replaced: "Opened elsewhere" };
-    const latency = this.linkState === "open" && this.#latency ? ` · ${Math.round(this.#latency)} ms` : "";
-    hud.showNotice(notices[this.linkState]);
-    setText(html("link-text"), texts[this.linkState]);
-    html("link-text").dataset.latency = latency;
+    showLine({
+      state: this.linkState,
+      staged: this.stage !== null,
+      retryAt: this.#retryAt,
+      latency: this.linkState === "open" ? this.#latency : 0,
+    });
   }
 }
 

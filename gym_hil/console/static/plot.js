@@ -45,7 +45,8 @@ export class Plot {
     success.textContent = newest ? percent(newest.success) : "–";
     intervention.textContent = newest ? percent(newest.intervention) : "–";
     note.textContent = pointed ? describe(pointed) : summary(counted.length, this.#episodes.length);
-    chart.setAttribute("aria-label", newest ? `Success ${percent(newest.success)}, by hand ${percent(newest.intervention)}` : "No episodes yet");
+    const words = `Success ${success.textContent}, by hand ${intervention.textContent}`;
+    chart.setAttribute("aria-label", newest ? words : "No episodes yet");
     chart.replaceChildren();
     if (!width || !height) {
       return;
@@ -53,12 +54,13 @@ export class Plot {
     const x = (/** @type {number} */ index) => this.#x(index, counted.length);
     const y = (/** @type {number} */ rate) => MARGIN.top + (1 - rate) * (height - MARGIN.top - MARGIN.bottom);
     for (const rate of [0, 0.5, 1]) {
-      chart.append(node("line", { x1: MARGIN.left, x2: width - MARGIN.right, y1: y(rate), y2: y(rate), class: "grid" }));
+      const line = { x1: MARGIN.left, x2: width - MARGIN.right, y1: y(rate), y2: y(rate), class: "grid" };
+      chart.append(node("line", line));
       chart.append(node("text", { x: MARGIN.left - 6, y: y(rate) + 3.5, class: "tick" }, percent(rate)));
     }
-    counted.forEach((episode, index) => {
-      const outcome = episode.success ? "good" : "bad";
-      chart.append(node("circle", { cx: x(index), cy: height - 7, r: counted.length > 60 ? 1.2 : 2.2, class: outcome }));
+    const dot = counted.length > 60 ? 1.2 : 2.2;
+    counted.forEach(({ success: good }, index) => {
+      chart.append(node("circle", { cx: x(index), cy: height - 7, r: dot, class: good ? "good" : "bad" }));
     });
     for (const kind of /** @type {const} */ (["intervention", "success"])) {
       const points = rates.map((rate, index) => `${x(index).toFixed(1)},${y(rate[kind]).toFixed(1)}`);
