@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 BACKENDS: dict[str, Callable[[Keys], KeySource]] = {"x11": X11Keys, "pynput": PynputKeys, "terminal": TerminalKeys}
 WINDOW = "window"
+EVERYWHERE = ("x11", "pynput")  # hear what is typed into any window
 AUTO = "auto"
 HELP = "See docs/devices.md#keyboard."
 
@@ -71,8 +72,8 @@ class Keyboard(LatchedDevice):
         self._sources = _that_work(keys, window) if backend == AUTO else {backend: _make(backend, keys, window)}
         self._heard = True
         closings = [source.close for source in self._sources.values()]
-        if window is not None and window.problem is None and WINDOW not in self._sources:
-            # Typed into the viewer, they must not switch its picture about as well.
+        if window is not None and window.problem is None and any(name in EVERYWHERE for name in self._sources):
+            # A key typed into the viewer drives already, and must not switch its picture about as well.
             closings.append(WindowKeys(None, window).close)
         # Also when the program ends or forgets this device, so that no terminal is left without its echo.
         self._closing = weakref.finalize(self, _close, closings)

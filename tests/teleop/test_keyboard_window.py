@@ -18,6 +18,7 @@ from gym_hil.errors import ConfigurationError, DeviceError
 from gym_hil.teleop import Event
 from gym_hil.teleop.keyboard import Keyboard
 from gym_hil.teleop.keyboard_window import NAMES
+from tests.docs.test_devices import Silence
 from tests.teleop import window_session
 from tests.teleop.waiting import events_of
 from tests.teleop.x_server import Server
@@ -172,11 +173,16 @@ def test_window_and_terminal_are_heard_together(window: Window, monkeypatch: pyt
 def test_keys_heard_in_every_window_are_kept_from_the_viewer_but_not_counted_again(
     window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.docs.test_devices import Silence
-
     monkeypatch.setattr("gym_hil.teleop.keyboard.BACKENDS", {"x11": Silence})
     keyboard = Keyboard(backend="x11", window=window)
     assert window.key("enter", True) == [True]
     assert keyboard.poll().events == ()
     keyboard.close()
     assert not window.listeners
+
+
+def test_viewer_keeps_its_keys_where_only_the_terminal_drives(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gym_hil.teleop.keyboard.BACKENDS", {"terminal": Silence})
+    keyboard = Keyboard(backend="terminal", window=window)
+    assert window.key("w", True) == []
+    keyboard.close()
