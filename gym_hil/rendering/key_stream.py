@@ -10,8 +10,11 @@ GLFW's own callback is heard, in front of MuJoCo's.
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any
+
+from gym_hil.rendering.thread_watch import ThreadWatch
 
 # Told of a key and whether it went down; answers whether the key is its own, so that the window must not act on it.
 KeyListener = Callable[[str, bool], bool]
@@ -39,7 +42,7 @@ class KeyStream:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a window to type into."""
+        """Whether there is a window to type into, and it still takes keys in."""
         return self._is_running is not None and self._is_running()
 
     def listen(self, listener: KeyListener) -> None:
@@ -57,7 +60,7 @@ class KeyStream:
         return any(answers)
 
     def attach(self, is_running: Callable[[], bool] | None) -> None:
-        """Say how to find out whether the window is still open; None when it is closed."""
+        """Say how to find out whether the window still takes keys in; None when it is closed."""
         self._is_running = is_running
 
 
@@ -75,6 +78,14 @@ class KeyTap:
         self._down: dict[int, str] = {}  # GLFW's code of a wanted key that is down, and the name it went down with
         self._ours: Any = None  # kept, because GLFW holds only an address
         self._theirs: Any = None
+        self._watch: ThreadWatch | None = None
+
+    def takes_keys(self) -> bool:
+        """Whether the window's thread is not at a standstill, as when the X server no longer answers.
+
+        A key that is down then would stay down, for its release is not heard.
+        """
+        return self._watch is None or self._watch.runs()
 
     def on_first_key(self, code: int) -> None:
         """To be MuJoCo's `key_callback`. MuJoCo has acted on this key already."""
@@ -82,6 +93,7 @@ class KeyTap:
 
         if self._ours is not None:
             return  # heard by `_on_key` before it got to MuJoCo
+        self._watch = ThreadWatch(threading.get_native_id())
         window = glfw.get_current_context()
         if not window:
             key = _name(code, 0)

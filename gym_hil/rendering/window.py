@@ -73,6 +73,9 @@ class ViewerWindow:
             atexit.unregister(self.close)
         self._tried = False
 
+    def _takes_keys(self) -> bool:
+        return self.is_open and self._tap is not None and self._tap.takes_keys()
+
     def _open(self) -> None:
         problem = missing_display()
         if problem is None:
@@ -87,7 +90,7 @@ class ViewerWindow:
                     options["key_callback"] = self._tap.on_first_key
                 self._handle = mujoco.viewer.launch_passive(self._model, self._data, **options)
                 if self._keys is not None:
-                    self._keys.attach(self._handle.is_running)
+                    self._keys.attach(self._takes_keys)
                 self._threads = [thread for thread in threading.enumerate() if thread not in before]
                 # MuJoCo ends the window system at exit; a thread that still draws then takes the process down with it.
                 atexit.register(self.close)

@@ -28,7 +28,7 @@ class KeyWindow(Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a window to type into."""
+        """Whether there is a window to type into, and it still takes keys in."""
 
     def listen(self, listener: Callable[[str, bool], bool]) -> None:
         """Tell somebody of every key and whether it went down; an answer of True keeps it from the window."""

@@ -23,6 +23,31 @@ from tests.teleop import window_session
 from tests.teleop.waiting import events_of
 from tests.teleop.x_server import Server
 
+STALLED = """
+import os, signal, warnings
+from gym_hil.teleop import Button
+from tests.teleop.hands import WindowHands
+from tests.teleop.waiting import poll_until
+
+warnings.simplefilter("ignore")
+hands = WindowHands("window")
+keyboard, server = hands.device, hands._server.process
+hands.move(Button.INTERVENE, True)
+hands.move(Button.INTERVENE, False)
+hands.move(Button.FORWARD, True)
+poll_until(keyboard, lambda command: command.engaged and command.motion[0] == 1)
+server.send_signal(signal.SIGSTOP)
+command = poll_until(keyboard, lambda command: not command.engaged)
+assert not command.motion.any()
+server.send_signal(signal.SIGCONT)
+hands.move(Button.FORWARD, False)
+poll_until(keyboard, lambda command: not command.motion.any() and keyboard._heard)
+hands.move(Button.FORWARD, True)
+poll_until(keyboard, lambda command: command.motion[0] == 1)
+hands.close()
+print("let go")
+"""
+
 
 class Window:
     """A window that a test types into."""
@@ -59,9 +84,7 @@ def keyboard(window: Window) -> Keyboard:
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, str]:
-    pytest.importorskip("Xlib", reason="python-xlib is not installed")
-    if shutil.which("Xvfb") is None:
-        pytest.skip("Xvfb is not installed")
+    _need_an_x_server()
     server = Server()
     try:
         result = subprocess.run(
@@ -82,6 +105,15 @@ def outcomes() -> dict[str, str]:
 @pytest.mark.parametrize("scene", [scene.__name__ for scene in window_session.SCENES])
 def test_real_window(outcomes: dict[str, str], scene: str) -> None:
     assert outcomes[scene] == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the standstill of a thread is seen on Linux")
+def test_window_that_stands_still_holds_no_key() -> None:
+    _need_an_x_server()
+    result = subprocess.run(
+        [sys.executable, "-c", STALLED], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120
+    )
+    assert result.stdout == "let go\n", result.stderr
 
 
 def test_window_that_is_closed_holds_no_key(
@@ -186,3 +218,9 @@ def test_viewer_keeps_its_keys_where_only_the_terminal_drives(window: Window, mo
     keyboard = Keyboard(backend="terminal", window=window)
     assert window.key("w", True) == []
     keyboard.close()
+
+
+def _need_an_x_server() -> None:
+    pytest.importorskip("Xlib", reason="python-xlib is not installed")
+    if shutil.which("Xvfb") is None:
+        pytest.skip("Xvfb is not installed")
