@@ -48,6 +48,13 @@ const send = WebSocket.prototype.send;
 WebSocket.prototype.send = function (data) { window.sent.push(JSON.parse(data)); return send.call(this, data); };
 addEventListener("securitypolicyviolation", (event) => window.violations.push(event.violatedDirective));
 """
+# Takes WebGL away: what does not look at the scene is quicker without it.
+NO_WEBGL = """
+const context = HTMLCanvasElement.prototype.getContext;
+HTMLCanvasElement.prototype.getContext = function (kind, ...options) {
+  return kind.startsWith("webgl") ? null : context.call(this, kind, ...options);
+};
+"""
 
 
 class Stand:
@@ -120,11 +127,11 @@ class Visitor:
         hosts: whom it asked for anything.
     """
 
-    def __init__(self, context: Any, console: Console):
+    def __init__(self, context: Any, console: Console, *, drawn: bool = True):
         self.context, self.console = context, console
         self.problems: list[str] = []
         self.hosts: set[str] = set()
-        context.add_init_script(WATCH)
+        context.add_init_script(WATCH if drawn else WATCH + NO_WEBGL)
         self.page = context.new_page()
         self.page.on("console", lambda news: news.type in ("error", "warning") and self.problems.append(news.text))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
@@ -135,7 +142,7 @@ class Visitor:
 
     def ready(self) -> None:
         """Come back when the page shows the scene."""
-        self.until("page.frame !== null && page.view.stage !== null && page.seat !== null && page.view.drawn > 2")
+        self.until("page.frame && page.seat && (!page.view || (page.view.stage && page.view.drawn > 2))")
 
     def js(self, expression: str) -> Any:
         """The value of an expression in which `page` is what main.js exports."""
@@ -235,9 +242,10 @@ def stand(module_stand: Stand) -> Stand:
 
 
 @pytest.fixture(scope="module")
-def module_visitor(browser: Any, module_stand: Stand) -> Iterator[Visitor]:
-    """One page for all tests of a module that need no more."""
-    made = Visitor(browser.new_context(**DESK), module_stand.console)
+def module_visitor(browser: Any, module_stand: Stand, request: pytest.FixtureRequest) -> Iterator[Visitor]:
+    """One page for all tests of a module that need no more; without the scene where the module says DRAWN = False."""
+    drawn = getattr(request.module, "DRAWN", True)
+    made = Visitor(browser.new_context(**DESK), module_stand.console, drawn=drawn)
     yield made
     made.leave(module_stand)
 
@@ -252,12 +260,13 @@ def visitor(module_visitor: Visitor, stand: Stand) -> Iterator[Visitor]:
 
 
 @pytest.fixture
-def visit(browser: Any, stand: Stand) -> Iterator[Callable[..., Visitor]]:
+def visit(browser: Any, stand: Stand, request: pytest.FixtureRequest) -> Iterator[Callable[..., Visitor]]:
     """Opens pages, each in a browser profile of its own; at the end none may have complained."""
     visitors: list[Visitor] = []
 
     def open_page(**options: Any) -> Visitor:
-        visitors.append(Visitor(browser.new_context(**{**DESK, **options}), stand.console))
+        drawn = getattr(request.module, "DRAWN", True)
+        visitors.append(Visitor(browser.new_context(**{**DESK, **options}), stand.console, drawn=drawn))
         return visitors[-1]
 
     yield open_page

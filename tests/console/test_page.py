@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gym_hil.console.protocol import EVENT_KINDS
-from tests.console.browser import PHONE
+from tests.console.browser import DESK, PHONE, Visitor
 
 SCREENS = {
     "desk": {"viewport": {"width": 1440, "height": 900}},
@@ -176,6 +176,15 @@ def test_another_environment_can_be_chosen_and_is_for_looking_only(visitor, stan
     visitor.wait(lambda: visitor.page.locator("#stages option").count() == 1)
     visitor.ready()
     visitor.wait(lambda: visitor.page.locator("#seat-button").is_visible())
+
+
+def test_without_webgl_all_but_the_scene_works(visitor, browser, stand):
+    plain = Visitor(browser.new_context(**DESK), stand.console, drawn=False)
+    assert "WebGL" in plain.text("toast")
+    assert plain.js("page.view") is None
+    plain.wait(lambda: plain.seat() == "other" and plain.driver() == "policy")
+    assert plain.problems == []
+    plain.leave(stand)
 
 
 def test_nothing_is_asked_of_any_other_host(visitor, stand):

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+DRAWN = False
+
 
 def press(visitor: Any, code: str, how: str = "keydown", options: str = "") -> None:
     visitor.page.evaluate(f"dispatchEvent(new KeyboardEvent('{how}', {{code: '{code}', cancelable: true, {options}}}))")

@@ -19,7 +19,7 @@ import { Sender } from "./sender.js";
 import { addTabs } from "./tabs.js";
 import { addTheme } from "./theme.js";
 import { addJoysticks } from "./touch.js";
-import { View } from "./view.js";
+import { View, whoDraws } from "./view.js";
 
 /**
  * @typedef {import("./protocol.js").Frame} Frame
@@ -375,12 +375,11 @@ const NO_CONTROLS = { stage: 0, intervention: null, keys: {}, pad: {}, buttons: 
 
 /** The view, or null where the browser has no WebGL; everything but the view works then. */
 function makeView() {
-  try {
+  if (whoDraws()) {
     return new View(element("view", HTMLCanvasElement));
-  } catch {
-    hud.toast("This browser shows no 3-D graphics (WebGL). The robot's own cameras still work.");
-    return null;
   }
+  hud.toast("This browser shows no 3-D graphics (WebGL). Everything else works.");
+  return null;
 }
 
 export const page = new Page(await pageId());

@@ -30,11 +30,11 @@ export class View {
   #timer = 0;
   #last = -Infinity; // ms
   /** Whether the processor has to draw, as in a virtual machine: fewer pixels then, less often. */
-  #slow = !hasGraphicsCard();
+  #slow = whoDraws() === "processor";
 
   /**
    * @param {HTMLCanvasElement} canvas
-   * @throws when this browser has no WebGL
+   * @throws where nobody draws, see `whoDraws`
    */
   constructor(canvas) {
     this.#renderer = new WebGLRenderer({ canvas, antialias: !this.#slow && devicePixelRatio < 2, stencil: false });
@@ -118,10 +118,19 @@ export class View {
   }
 }
 
-function hasGraphicsCard() {
-  const context = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
-  const info = context?.getExtension("WEBGL_debug_renderer_info");
-  const name = info ? String(context?.getParameter(info.UNMASKED_RENDERER_WEBGL)) : "";
-  context?.getExtension("WEBGL_lose_context")?.loseContext();
-  return context !== null && !SOFTWARE.test(name);
+/**
+ * Who draws in this browser: a graphics card, the processor, or nobody, because there is no WebGL.
+ *
+ * @returns {"card" | "processor" | null}
+ */
+export function whoDraws() {
+  const canvas = document.createElement("canvas");
+  const context = canvas.getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+  if (!context) {
+    return document.createElement("canvas").getContext("webgl2") && "processor";
+  }
+  const info = context.getExtension("WEBGL_debug_renderer_info");
+  const name = info ? String(context.getParameter(info.UNMASKED_RENDERER_WEBGL)) : "";
+  context.getExtension("WEBGL_lose_context")?.loseContext();
+  return SOFTWARE.test(name) ? "processor" : "card";
 }
