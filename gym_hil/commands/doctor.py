@@ -20,8 +20,13 @@ from gym_hil.teleop.spacemouse import CONNEXION
 
 PROBE_SECONDS = 30.0  # a first OpenGL context in software takes about 2 s on a busy machine
 
-# What each extra installs that nothing else does; an empty tuple is an extra that no feature needs so far.
-EXTRAS: dict[str, tuple[str, ...]] = {"pynput": ("pynput",), "test": ("pytest", "xdist", "hypothesis", "PIL", "psutil")}
+# What each extra installs that nothing else does.
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "web": ("aiohttp", "cryptography", "simplejpeg"),
+    "data": ("av", "huggingface_hub", "pyarrow"),
+    "pynput": ("pynput",),
+    "test": ("pytest", "xdist", "hypothesis", "PIL", "playwright", "psutil"),
+}
 
 _GL_PROBE = """
 import mujoco

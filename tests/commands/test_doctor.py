@@ -26,6 +26,8 @@ def found():
         "display",
         "joysticks",
         "HID access",
+        "extra web",
+        "extra data",
         "extra pynput",
     ],
 )
