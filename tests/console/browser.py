@@ -205,9 +205,9 @@ class Visitor:
         stand.stage.seat.release(self.name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium."""
+    """Chromium, for a module and no longer: while Playwright is there, its thread can run no other event loop."""
     must = os.environ.get("CI", "").lower() == "true"
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     try:
