@@ -56,7 +56,7 @@ def main() -> None:
     for record in play():
         console.stages[0].finish_episode(record)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS.split())
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         for name, options, scheme in (("light", DESK, "light"), ("dark", DESK, "dark"), ("phone", PHONE, "light")):
             context = browser.new_context(**options, color_scheme=scheme)
             context.add_init_script(FINE)

@@ -65,9 +65,9 @@ export function showSeat(seat, drivable) {
   const button = html("seat-button");
   const holder = drivable ? (seat?.holder ?? "none") : "none";
   const texts = {
-    you: "You have the seat",
-    nobody: "The seat is free",
-    other: "Somebody else has the seat",
+    you: "You have the controls",
+    nobody: "The controls are free",
+    other: "Somebody else has the controls",
     none: "View only",
   };
   const wait = holder === "other" && seat && seat.free_in !== null ? `, free in ${Math.ceil(seat.free_in)} s` : "";
@@ -75,7 +75,7 @@ export function showSeat(seat, drivable) {
   document.body.dataset.seat = holder;
   setText(html("seat-text"), seat ? texts[holder] + wait : "");
   setText(html("pages"), others > 0 ? `${others} other page${others > 1 ? "s" : ""} watching` : "");
-  setText(button, holder === "you" ? "Release" : "Take the seat");
+  setText(button, holder === "you" ? "Release" : "Take the controls");
   button.hidden = !seat || !drivable;
   button.classList.toggle("primary", holder === "nobody");
   button.setAttribute("aria-disabled", String(holder === "other"));
