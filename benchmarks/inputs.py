@@ -95,7 +95,7 @@ def _lacking() -> dict[str, str]:
 
 
 def _ask(what: str, name: str, number: int) -> Any:
-    command = [sys.executable, "-m", "tests.teleop.hands", what, name, str(number)]
+    command = [sys.executable, "-m", "tests.teleop.playing", what, name, str(number)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
     if result.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{result.stderr}")

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.teleop import hands
+from tests.teleop import playing
 
 SEQUENCES = 40
 
 
-@pytest.mark.parametrize("name", hands.DEVICES)
+@pytest.mark.parametrize("name", playing.DEVICES)
 def test_every_press_and_release_is_delivered_exactly_once(name: str) -> None:
     if sys.platform != "linux":
         pytest.skip("the virtual joystick, Xvfb and pseudo-terminals are Linux's")
@@ -30,7 +30,7 @@ def test_every_press_and_release_is_delivered_exactly_once(name: str) -> None:
         pytest.skip("pynput is not installed")
     # A process for each: GLFW and pynput stay with the first X server that they have met.
     result = subprocess.run(
-        [sys.executable, "-m", "tests.teleop.hands", "presses", name, str(SEQUENCES)],
+        [sys.executable, "-m", "tests.teleop.playing", "presses", name, str(SEQUENCES)],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
@@ -45,7 +45,7 @@ def test_every_press_and_release_is_delivered_exactly_once(name: str) -> None:
 def test_pad_works_after_each_time_that_it_comes_back_while_the_robot_runs() -> None:
     if sys.platform != "linux":
         pytest.skip("the virtual joystick is looked up in /proc")
-    assert hands.replug(5) == []
+    assert playing.replug(5) == []
 
 
 def _installed(name: str) -> bool:
