@@ -17,7 +17,7 @@ from gym_hil.console import Console
 from gym_hil.console import console as console_module
 from gym_hil.console.protocol import Input
 
-SECONDS = 20.0  # until a test gives up waiting; drawing without a graphics card is slow
+SECONDS = 60.0  # until a test gives up waiting; drawing without a graphics card is slow
 STEP = 0.05  # s between steps
 SLOWER = 4.0  # than the true one is the clock by which the device waits for the page
 # Draw by the processor, and ask nothing of the network.

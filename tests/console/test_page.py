@@ -169,6 +169,7 @@ def test_another_environment_can_be_chosen_and_is_for_looking_only(visitor, stan
     visitor.page.select_option("#stages", str(stage.number))
     visitor.ready()
     visitor.wait(lambda: visitor.text("seat-text") == "View only")
+    assert visitor.driver() == "none"
     assert not visitor.page.locator("#seat-button").is_visible()
     assert not visitor.page.locator("[data-button=INTERVENE]").is_visible()
     stage.close()
@@ -230,13 +231,19 @@ def test_the_scheme_can_be_switched_and_is_kept(visitor, stand):
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_everything_is_within_the_screen_and_large_enough(visitor, browser, stand, screen):
+@pytest.mark.parametrize("seat", ["you", "other"])
+def test_everything_is_within_the_screen_and_large_enough(visitor, stand, screen, seat):
     options = SCREENS[screen]
     if options.get("has_touch"):
         coarse = visitor.context.new_cdp_session(visitor.page)
         coarse.send("Emulation.setEmitTouchEventsForMouse", {"enabled": True, "configuration": "mobile"})
         coarse.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
     visitor.page.set_viewport_size(options["viewport"])
+    # The longest words that can be there.
+    visitor.js(
+        f"import('/static/hud.js').then((hud) => hud.showSeat({{holder: '{seat}', free_in: 9, pages: 3}}, true))"
+    )
+    visitor.js(f"import('/static/hud.js').then((hud) => hud.showDriver('{seat}', page.controls, false, ''))")
     boxes = visitor.page.evaluate(
         "[...document.querySelectorAll('.bar button, .viewport button, .driver, .cameras figure')]"
         ".filter((element) => element.getClientRects().length).map((element) => {"
@@ -255,6 +262,12 @@ def test_everything_is_within_the_screen_and_large_enough(visitor, browser, stan
         width,
         height,
     ]
+    paused = "document.querySelector('.badge').hidden = false"
+    box, pill = visitor.page.evaluate(
+        f"{paused}; ['.badge', '.driver'].map((name) => document.querySelector(name).getBoundingClientRect().toJSON())"
+    )
+    assert box["top"] >= pill["bottom"]
+    visitor.page.evaluate(paused.replace("false", "true"))
     visitor.page.set_viewport_size({"width": 820, "height": 560})
     if options.get("has_touch"):
         coarse.send("Emulation.setTouchEmulationEnabled", {"enabled": False})

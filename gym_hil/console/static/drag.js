@@ -16,14 +16,13 @@ import { OVERLAY } from "./view.js";
 const GRAB = { mouse: 24, pen: 30, touch: 40 }; // px around the handle
 const RING = 13; // px
 const DOT = 0.22; // of the ring; it must not hide what the fingers do
-const PATIENCE = 600; // ms in which the server shows that it has handed over
 const SOURCE = "drag";
 const COLOURS = { idle: "#f08c00", active: "#ffb340" };
 
 /**
  * @typedef {{input: import("./input.js").Input, cameras: import("./cameras.js").Cameras,
  *   keyboard: import("./keyboard.js").Keyboard, intervention: () => "toggle" | "hold" | "auto" | null,
- *   driving: () => boolean}} DragParts
+ *   driving: () => boolean, seenUntil: () => number}} DragParts
  */
 
 export class Drag {
@@ -147,7 +146,8 @@ export class Drag {
     const mode = this.#parts.intervention();
     if (mode === "hold") {
       this.#parts.input.press(SOURCE, "INTERVENE");
-    } else if (mode === "toggle" && !this.#parts.driving() && performance.now() - this.#takenOver > PATIENCE) {
+    } else if (mode === "toggle" && !this.#parts.driving() && this.#parts.seenUntil() > this.#takenOver) {
+      // Until a frame shows what the last press has done, another one could hand back.
       this.#takenOver = performance.now();
       this.#parts.input.tap("INTERVENE");
     }

@@ -28,7 +28,7 @@ const DRIVERS = {
  */
 export function whoDrives(status, seat) {
   if (status?.driver !== "person") {
-    return status ? "policy" : "none";
+    return status?.driver ?? "none";
   }
   const holder = seat?.holder ?? "nobody";
   return holder === "nobody" ? "person" : holder;
@@ -74,7 +74,7 @@ export function showSeat(seat, drivable) {
   const others = (seat?.pages ?? 1) - 1;
   document.body.dataset.seat = holder;
   setText(html("seat-text"), seat ? texts[holder] + wait : "");
-  setText(html("pages"), others > 0 ? `${others} other page${others > 1 ? "s" : ""} watching` : "");
+  setText(html("pages"), others > 0 ? `${others} other page${others > 1 ? "s" : ""} open` : "");
   setText(button, holder === "you" ? "Release" : "Take the controls");
   button.hidden = !seat || !drivable;
   button.classList.toggle("primary", holder === "nobody");

@@ -62,6 +62,7 @@ class Page {
       keyboard: this.keyboard,
       intervention: () => this.controls?.intervention ?? null,
       driving: () => this.frame?.status.driver === "person",
+      seenUntil: () => this.frame?.inputTime ?? 0,
     });
   insets = new Insets(html("cameras"), this.view);
   link;
