@@ -31,7 +31,7 @@ export class Drag {
   #handle = new Group();
   /** m, where the controller pulls the tool to; null if that is not known. @type {Vector3 | null} */
   #known = null;
-  /** @type {{pointer: number, plane: Plane, offset: Vector3, vertical: boolean, x: number, y: number} | null} */
+  /** @type {{pointer: number, plane: Plane, offset: Vector3, vertical: boolean} | null} */
   #grip = null;
   #takenOver = -Infinity; // ms
   #raycaster = new Raycaster();
@@ -102,7 +102,7 @@ export class Drag {
     this.#view.canvas.setPointerCapture(event.pointerId);
     this.#parts.keyboard.lend(["ShiftLeft", "ShiftRight"]);
     this.#parts.cameras.orbit.enabled = false;
-    this.#grip = { pointer: event.pointerId, ...this.#plane(event), x: event.offsetX, y: event.offsetY };
+    this.#grip = { pointer: event.pointerId, ...this.#plane(event) };
     this.#takeOver();
     this.#follow(event);
   }
