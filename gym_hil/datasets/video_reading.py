@@ -50,12 +50,9 @@ class VideoReader:
         self._last: Any = None
 
     @property
-    def duration(self) -> float:
-        """When the video ends, in s, as its header has it."""
-        stream = self._stream
-        if stream.duration is not None:
-            return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
-        return float((self._container.duration or 0) / av.time_base)
+    def frames(self) -> int:
+        """How many pictures the file holds, as its header has it."""
+        return int(self._stream.frames)
 
     def picture(self, time: float) -> NDArray[np.uint8]:
         """The picture that is shown from a time on.

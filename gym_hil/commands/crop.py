@@ -1,0 +1,92 @@
+"""Keep the interesting region of each camera's pictures, in a new dataset."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_hil.commands.dataset import add_out_arguments
+from gym_hil.commands.region_window import choose_regions
+from gym_hil.datasets.cropping import Region, crop_params
+from gym_hil.datasets.episode_dataset import EpisodeDataset
+from gym_hil.datasets.features import IMAGES
+from gym_hil.datasets.transform import crop_dataset
+from gym_hil.errors import ConfigurationError
+from gym_hil.rendering.window import missing_display
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `gym-hil crop`."""
+    parser.add_argument("dataset", metavar="DATASET", help="the dataset's folder")
+    parser.add_argument(
+        "--roi",
+        action="append",
+        default=[],
+        metavar="CAMERA=TOP,LEFT,HEIGHT,WIDTH",
+        help="region of a camera, in pixels; once for each. Without, you choose in a window",
+    )
+    parser.add_argument("--resize", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="bring all pictures to a size")
+    add_out_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run `gym-hil crop`."""
+    dataset = EpisodeDataset(arguments.dataset)
+    if arguments.resize is not None and min(arguments.resize) < 1:
+        raise ConfigurationError(f"--resize is {arguments.resize}; expected a height and a width of 1 or more.")
+    regions = parse_regions(dataset, arguments.roi) if arguments.roi else _choose(dataset)
+    resize = None if arguments.resize is None else (arguments.resize[0], arguments.resize[1])
+    made = crop_dataset(
+        arguments.dataset,
+        arguments.out,
+        regions,
+        resize=resize,
+        repo_id=arguments.repo_id,
+        overwrite=arguments.overwrite,
+    )
+    print(json.dumps(crop_params(regions, resize), indent=2))
+    print(f"{made.path}: {len(made)} episodes, {made.total_frames} frames")
+    return 0
+
+
+def parse_regions(dataset: EpisodeDataset, texts: Sequence[str]) -> dict[str, Region]:
+    """Understand which regions a person names.
+
+    Args:
+        dataset: that has the cameras.
+        texts: each `camera=top,left,height,width`; a camera by its name, as `front`, or its feature's.
+
+    Returns:
+        Feature -> region.
+
+    Raises:
+        ConfigurationError: a text is something else, there is no such camera, or one is named twice.
+    """
+    regions: dict[str, Region] = {}
+    names = {key.removeprefix(IMAGES): key for key in dataset.video_keys}
+    for text in texts:
+        camera, _, numbers = text.partition("=")
+        key = names.get(camera, camera)
+        if key not in dataset.video_keys:
+            raise ConfigurationError(f"--roi {text}: there is no camera {camera!r}; choose from {', '.join(names)}.")
+        if key in regions:
+            raise ConfigurationError(f"--roi {text}: {camera} has a region already.")
+        regions[key] = Region.parse(numbers)
+    return regions
+
+
+def _choose(dataset: EpisodeDataset) -> dict[str, Region]:
+    """Let a person choose on the first frame of the first episode."""
+    problem = missing_display()
+    if problem is not None:
+        raise ConfigurationError(
+            f"{problem} Give the regions by --roi CAMERA=TOP,LEFT,HEIGHT,WIDTH, once for each camera."
+        )
+    if not dataset.video_keys or not len(dataset):
+        raise ConfigurationError(f"{dataset.path} has no pictures to choose a region in.")
+    pictures: dict[str, NDArray[np.uint8]] = {key: dataset[0].picture(key, 0) for key in dataset.video_keys}
+    return choose_regions(pictures)

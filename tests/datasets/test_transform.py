@@ -1,0 +1,244 @@
+"""Datasets made of others: whole, without loss, and never over something that is there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gym_hil.datasets.cropping import Region
+from gym_hil.datasets.episode_dataset import EpisodeDataset
+from gym_hil.datasets.transform import crop_dataset, filter_dataset, merge_datasets, relabel_dataset
+from gym_hil.datasets.video import VideoFile
+from gym_hil.datasets.video_copying import copy_video
+from gym_hil.datasets.video_reading import VideoReader
+from gym_hil.datasets.writer import DatasetWriter
+from gym_hil.errors import ConfigurationError, DatasetError
+
+LEROBOT_PICK = Path(__file__).parents[1] / "data" / "lerobot_pick"
+FRONT, WRIST = "observation.images.front", "observation.images.wrist"
+RENUMBERED = ("episode_index", "index")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """Four episodes: two successes, with and without a person, and two failures likewise."""
+    features = {
+        "action": {"dtype": "float32", "shape": [2], "names": None},
+        "next.reward": {"dtype": "float32", "shape": [1], "names": None},
+        "complementary_info.is_intervention": {"dtype": "bool", "shape": [1], "names": None},
+        FRONT: {"dtype": "video", "shape": [3, 16, 24], "names": None},
+    }
+    root = tmp_path / "own"
+    metadata = {"env_id": "a/Person-v0", "task_id": "a/Task-v0", "env_kwargs": {"x": 1}}
+    with DatasetWriter(root, repo_id="me/own", features=features, fps=10, metadata=metadata) as writer:
+        for episode in range(4):
+            for number in range(3):
+                picture = np.full((16, 24, 3), 40 * episode + 10 * number, dtype=np.uint8)
+                picture[:, 12:] = 255
+                writer.add_frame(
+                    {
+                        "action": [episode, number],
+                        "next.reward": 0.0,
+                        "complementary_info.is_intervention": episode % 2 == 0 and number == 1,
+                        FRONT: picture,
+                    },
+                    f"task {episode % 2}",
+                )
+            writer.save_episode({"seed": episode, "success": episode < 2, "options": {"at": episode}})
+    return root
+
+
+def assert_same_episode(new: EpisodeDataset, number: int, old: EpisodeDataset, old_number: int) -> None:
+    for key in old.features:
+        if key not in (*RENUMBERED, "task_index"):
+            np.testing.assert_array_equal(new[number][key], old[old_number][key])
+    a, b = new.episodes[number], old.episodes[old_number]
+    assert (a.index, a.tasks, a.length) == (number, b.tasks, b.length)
+    assert (a.success, a.seed, a.options, a.interventions) == (b.success, b.seed, b.options, b.interventions)
+
+
+def edit_metadata(root: Path, **entries: object) -> None:
+    path = root / "meta/info.json"
+    info = json.loads(path.read_text())
+    info["gym_hil"].update(entries)
+    path.write_text(json.dumps(info))
+
+
+def test_merging_keeps_every_bit(own: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(own, tmp_path / "other"))
+    new, old = merge_datasets([own, other], tmp_path / "new"), EpisodeDataset(own)
+    assert len(new) == 8
+    for number in range(8):
+        assert_same_episode(new, number, old, number % 4)
+        assert (new[number]["episode_index"] == number).all()
+    np.testing.assert_array_equal(np.concatenate([episode["index"] for episode in new]), np.arange(24))
+    assert new.info["total_episodes"] == 8
+    assert new.info["splits"] == {"train": "0:8"}
+    assert new.metadata["env_id"] == "a/Person-v0"
+    assert new.metadata["derived"] == {"by": "merge", "from": ["me/own", "me/own"]}
+    new.check()
+
+
+def test_videos_of_lerobot_are_cut_without_loss(tmp_path: Path) -> None:
+    old = EpisodeDataset(LEROBOT_PICK)
+    new = merge_datasets([LEROBOT_PICK, LEROBOT_PICK], tmp_path / "new", repo_id="me/both")
+    assert new.metadata["repo_id"] == "me/both"
+    for number in range(4):
+        assert_same_episode(new, number, old, number % 2)
+    assert new.features[FRONT]["info"]["video.codec"] == "av1"
+
+
+def test_an_episode_that_does_not_begin_with_a_key_frame_is_encoded_again(tmp_path: Path) -> None:
+    source, path = tmp_path / "a.mp4", tmp_path / "b.mp4"
+    file = VideoFile(source, 16, 16, 10)
+    for level in range(10):
+        file.add(np.full((16, 16, 3), 20 * level, dtype=np.uint8))
+    file.close()
+    statistics = copy_video(source, 0.3, 5, 10, path)
+    assert statistics["count"].tolist() == [5]
+    reader = VideoReader(path, 10)
+    levels = [reader.picture(frame / 10).mean() for frame in range(5)]
+    np.testing.assert_allclose(levels, 20 * np.arange(3, 8), atol=4)
+    with pytest.raises(DatasetError, match="has no picture at"):
+        reader.picture(0.5)
+
+
+def test_statistics_are_those_of_the_new_dataset(own: Path, tmp_path: Path) -> None:
+    new = filter_dataset(own, tmp_path / "new", success=False)
+    stats = json.loads((new.path / "meta/stats.json").read_text())
+    actions = np.concatenate([episode["action"] for episode in new])
+    pictures = np.concatenate([episode[FRONT] for episode in new]) / 255
+    np.testing.assert_allclose(stats["action"]["mean"], actions.mean(axis=0))
+    np.testing.assert_allclose(np.ravel(stats[FRONT]["std"]), pictures.std(axis=(0, 1, 2)), rtol=1e-6)
+    assert stats[FRONT]["count"] == [6]
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({"success": True}, [0, 1]),
+        ({"success": False}, [2, 3]),
+        ({"interventions": True}, [0, 2]),
+        ({"interventions": False, "success": True}, [1]),
+        ({"drop": [0, 3]}, [1, 2]),
+    ],
+)
+def test_filtering_keeps_what_is_asked_for(own: Path, tmp_path: Path, options: dict, kept: list[int]) -> None:
+    new, old = filter_dataset(own, tmp_path / "new", **options), EpisodeDataset(own)
+    assert len(new) == len(kept)
+    for number, old_number in enumerate(kept):
+        assert_same_episode(new, number, old, old_number)
+
+
+def test_a_damaged_episode_can_be_left_out(own: Path, tmp_path: Path) -> None:
+    (own / f"videos/{FRONT}/chunk-000/file-002.mp4").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"file-002\.mp4 .*--drop"):
+        merge_datasets([own], tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["own"]
+    filter_dataset(own, tmp_path / "new", drop=[2]).check()
+
+
+def test_relabelling_changes_rewards_alone(own: Path, tmp_path: Path) -> None:
+    new = relabel_dataset(own, tmp_path / "new", lambda episode: episode["action"][:, 1] - 1)
+    old = EpisodeDataset(own)
+    for number, episode in enumerate(new):
+        assert episode["next.reward"].tolist() == [-1.0, 0.0, 1.0]
+        for key in ("action", FRONT, "timestamp"):
+            np.testing.assert_array_equal(episode[key], old[number][key])
+        assert episode.record.success == old.episodes[number].success
+
+
+@pytest.mark.parametrize(
+    ("rewards", "said"),
+    [([1.0], r"shape \(1,\)"), ([0, np.nan, 0], "not all finite"), (["a", "b", "c"], "not numbers")],
+)
+def test_rewards_that_do_not_fit_are_said(own: Path, tmp_path: Path, rewards: list, said: str) -> None:
+    with pytest.raises(DatasetError, match=said):
+        relabel_dataset(own, tmp_path / "new", lambda episode: rewards)
+    assert not (tmp_path / "new").exists()
+
+
+def test_cropping_keeps_the_region(own: Path, tmp_path: Path) -> None:
+    new = crop_dataset(own, tmp_path / "new", {FRONT: Region(2, 8, 6, 8)})
+    assert new.features[FRONT]["shape"] == [3, 6, 8]
+    assert new.metadata["derived"]["crop_params_dict"] == {FRONT: [2, 8, 6, 8]}
+    picture = new[1].picture(FRONT, 2).astype(int)
+    assert picture.shape == (6, 8, 3)
+    np.testing.assert_allclose(picture[:, :3], 60, atol=6)
+    np.testing.assert_allclose(picture[:, 5:], 255, atol=6)
+    np.testing.assert_array_equal(new[1]["action"], EpisodeDataset(own)[1]["action"])
+
+
+def test_resizing_brings_every_camera_to_the_size(tmp_path: Path) -> None:
+    new = crop_dataset(LEROBOT_PICK, tmp_path / "new", {FRONT: Region(0, 0, 24, 48)}, resize=(32, 20))
+    assert new[1].picture(FRONT, 0).shape == new[1].picture(WRIST, 0).shape == (32, 20, 3)
+    assert new.features[WRIST]["shape"] == [3, 32, 20]
+
+
+def test_a_region_outside_the_pictures_is_said(own: Path, tmp_path: Path) -> None:
+    for region in (Region(0, 0, 17, 4), Region(-1, 0, 4, 4), Region(0, 20, 4, 5), Region(0, 0, 0, 4)):
+        with pytest.raises(ConfigurationError, match=r"is not inside the pictures .* 16 high and 24 wide"):
+            crop_dataset(own, tmp_path / "new", {FRONT: region})
+    with pytest.raises(DatasetError, match="has no video 'top'"):
+        crop_dataset(own, tmp_path / "new", {"top": Region(0, 0, 4, 4)})
+
+
+def test_nothing_is_overwritten_unless_that_is_said(own: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new"
+    filter_dataset(own, out, success=True)
+    with pytest.raises(DatasetError, match="--overwrite"):
+        filter_dataset(own, out, success=False)
+    assert EpisodeDataset(out).episodes[0].success
+    assert not filter_dataset(own, out, success=False, overwrite=True).episodes[0].success
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/mine.txt").write_text("mine")
+    with pytest.raises(DatasetError, match="no dataset"):
+        filter_dataset(own, tmp_path / "notes", overwrite=True)
+    assert (tmp_path / "notes/mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", ["own", "own/inside", "."])
+def test_a_dataset_is_never_changed_in_place(own: Path, tmp_path: Path, place: str) -> None:
+    with pytest.raises(DatasetError, match="never changed in place"):
+        merge_datasets([own], tmp_path / place, overwrite=True)
+    EpisodeDataset(own).check()
+
+
+def test_datasets_that_do_not_fit_together_are_said(own: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"different features: action: float32 \[2\] and float32 \[4\]"):
+        merge_datasets([own, LEROBOT_PICK], tmp_path / "new")
+    other = Path(shutil.copytree(own, tmp_path / "other"))
+    info = json.loads((other / "meta/info.json").read_text())
+    (other / "meta/info.json").write_text(json.dumps({**info, "fps": 20}))
+    with pytest.raises(DatasetError, match=r"10 frames per second, .* 20"):
+        merge_datasets([own, other], tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    ("entries", "env_id"),
+    [
+        ({"env_id": "a/Gamepad-v0"}, "a/Task-v0"),
+        ({"env_kwargs": {"x": 2}}, None),
+        ({"task_id": "a/Other-v0"}, None),
+    ],
+)
+def test_a_merged_dataset_names_only_an_environment_that_all_were_recorded_in(
+    own: Path, tmp_path: Path, entries: dict, env_id: str | None
+) -> None:
+    other = Path(shutil.copytree(own, tmp_path / "other"))
+    edit_metadata(other, **entries)
+    assert merge_datasets([own, other], tmp_path / "new").metadata.get("env_id") == env_id
+
+
+def test_nothing_left_is_said(own: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="None of the 4 episodes"):
+        filter_dataset(own, tmp_path / "new", drop=[0, 1, 2, 3])
+    with pytest.raises(DatasetError, match="no episode 4 to drop"):
+        filter_dataset(own, tmp_path / "new", drop=[4])
+    with pytest.raises(DatasetError, match="whether a person acted was not recorded"):
+        filter_dataset(LEROBOT_PICK, tmp_path / "new", interventions=True)
