@@ -109,7 +109,7 @@ class Gamepad(LatchedDevice):
     def hear(self, news: News) -> None:
         """Take in what SDL tells; called from the thread that reads, or during a poll."""
         pad = self._pad
-        if pad is not None and (pad.instance in news.removed or self._is_gone(pad, news.count)):
+        if pad is not None and self._is_gone(pad, news):
             self.lose()
             self._missed = True
             logger.warning("The gamepad %s is gone: everything is let go of. Waiting for it, or another.", pad.name)
@@ -132,11 +132,11 @@ class Gamepad(LatchedDevice):
         buttons = [(words.get(word, word.upper()), self._words(button)) for word, button in BINDINGS.items()]
         return [*STICK_LEGEND, *buttons]
 
-    def _is_gone(self, pad: Pad, count: int) -> bool:
-        """Whether it vanished although nobody said so, because other code took the news out of pygame's queue."""
-        if count >= self._count:
-            return False
-        return pad.instance not in [joystick.get_instance_id() for _, joystick in _joysticks(count)]
+    def _is_gone(self, pad: Pad, news: News) -> bool:
+        """Whether it was unplugged, also if nobody said so because other code took the news out of pygame's queue."""
+        if news.removed is not None and (pad.instance in news.removed or news.count >= self._count):
+            return pad.instance in news.removed
+        return pad.instance not in [joystick.get_instance_id() for _, joystick in _joysticks(news.count)]
 
     def _connect(self, count: int) -> None:
         """Use the joystick that is known best."""

@@ -38,7 +38,7 @@ class News:
         releases: instance and button.
         axes: instance, axis and value in [-1, 1].
         hats: instance, hat, and its x and y, each -1, 0 or 1.
-        removed: instances that were unplugged.
+        removed: instances that were unplugged; None if some were, but not which.
         count: how many joysticks there are now.
     """
 
@@ -46,7 +46,7 @@ class News:
     releases: list[tuple[int, int]]
     axes: list[tuple[int, int, float]]
     hats: list[tuple[int, int, tuple[int, int]]]
-    removed: list[int]
+    removed: list[int] | None
     count: int
 
 
@@ -146,12 +146,17 @@ class Joysticks:
         def take(kind: int) -> list[Any]:
             return pygame.event.get(kind, pump=False)
 
+        try:
+            removed = [event.instance_id for event in take(pygame.JOYDEVICEREMOVED)]
+        except SystemError:
+            # pygame fails to tell of one that it has never opened, and loses the others: pygame's issue 3634.
+            removed = None
         return News(
             [(event.instance_id, event.button) for event in take(pygame.JOYBUTTONDOWN)],
             [(event.instance_id, event.button) for event in take(pygame.JOYBUTTONUP)],
             [(event.instance_id, event.axis, event.value) for event in take(pygame.JOYAXISMOTION)],
             [(event.instance_id, event.hat, event.value) for event in take(pygame.JOYHATMOTION)],
-            [event.instance_id for event in take(pygame.JOYDEVICEREMOVED)],
+            removed,
             pygame.joystick.get_count(),
         )
 

@@ -189,3 +189,29 @@ while threading.active_count() > 1:
     time.sleep(0.01)
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
+
+
+def test_another_pad_that_comes_and_goes_disturbs_nothing(
+    pad: VirtualPad, gamepad: Gamepad, plug: Callable[..., VirtualPad]
+) -> None:
+    for _ in range(3):
+        other = plug("PS4 Controller")
+        gamepad.poll()
+        other.unplug()
+        gamepad.poll()
+        pad.tap(Y)
+        assert gamepad.poll().events == (Event.SUCCESS,)
+    assert gamepad.connected == pad.name
+
+
+def test_pad_that_goes_together_with_one_never_opened_is_missed_and_another_is_used(
+    pad: VirtualPad, gamepad: Gamepad, plug: Callable[..., VirtualPad]
+) -> None:
+    other = plug("PS4 Controller")
+    gamepad.poll()
+    other.unplug()
+    pad.unplug()
+    plug("PS5 Controller")
+    gamepad.poll()
+    assert gamepad.poll().engaged is False
+    assert gamepad.connected == "PS5 Controller"
