@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import console, contact, endurance, fidelity, recording, speed, startup
+from benchmarks import console, contact, endurance, fidelity, inputs, recording, speed, startup, teleoperation
 from benchmarks.row import Row
 from benchmarks.upstream import ONE_THREAD, Worker, WorkerError, ours, upstream
 
@@ -41,6 +41,10 @@ BENCHMARKS: tuple[Callable[..., Row], ...] = (
     recording.overhead_flat_out,
     recording.pictures_kept,
     recording.killed_recorders,
+    inputs.input_presses,
+    inputs.input_reaction,
+    inputs.input_replug,
+    teleoperation.teleoperation,
     endurance.random_steps,
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")

@@ -36,7 +36,7 @@ def add_operator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--intervention", choices=list(MODES), help="when you drive: see docs/operating.md (the device's own: toggle)"
     )
-    parser.add_argument("--orientation", action="store_true", help="turn the gripper too: SpaceMouse and keyboard")
+    parser.add_argument("--orientation", action="store_true", help="turn the gripper too, with a SpaceMouse")
     parser.add_argument(
         "--controller-config", metavar="FILE", help="your own mapping of a gamepad; see docs/devices.md"
     )
@@ -163,6 +163,11 @@ def neutral_action(space: gym.spaces.Box) -> NDArray[np.float32]:
         space: the environment's; what is in the middle moves nothing.
     """
     return ((space.low + space.high) / 2).astype(np.float32)
+
+
+def seconds_paused(env: gym.Env[Any, Any]) -> float:
+    """How long the console's pause has held the robot still so far, in s; no delay of the loop."""
+    return float(env.get_wrapper_attr("seconds_paused")) if env.has_wrapper_attr("seconds_paused") else 0.0
 
 
 def close_console() -> None:

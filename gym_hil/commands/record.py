@@ -17,6 +17,7 @@ from gym_hil.commands.operator import (
     introduce,
     neutral_action,
     operator_options,
+    seconds_paused,
 )
 from gym_hil.datasets.contact_sheet import write_contact_sheet
 from gym_hil.datasets.episode_dataset import EpisodeDataset
@@ -109,12 +110,12 @@ def _record(env: RecordEpisodes, wanted: int) -> bool:
                 pacer.restart()
             done = False
             while not done:
-                paused = _seconds_paused(env)
+                paused = seconds_paused(env)
                 _, _, terminated, truncated, info = env.step(still)
                 done = terminated or truncated
                 progress.step(info)
                 if pacer is not None:
-                    pacer.leave_out(_seconds_paused(env) - paused)
+                    pacer.leave_out(seconds_paused(env) - paused)
                 if pacer is not None and not done:
                     pacer.wait()
             progress.end(info)
@@ -126,11 +127,6 @@ def _record(env: RecordEpisodes, wanted: int) -> bool:
     if pacer is not None:
         print(pacer.report())
     return True
-
-
-def _seconds_paused(env: RecordEpisodes) -> float:
-    """How long the console's pause has held the robot still; no delay of the loop."""
-    return float(env.get_wrapper_attr("seconds_paused")) if env.has_wrapper_attr("seconds_paused") else 0.0
 
 
 class _Progress:

@@ -16,6 +16,7 @@ from gym_hil.commands.operator import (
     introduce,
     neutral_action,
     operator_options,
+    seconds_paused,
 )
 from gym_hil.errors import ConfigurationError
 from gym_hil.pacing import Pacer
@@ -101,9 +102,9 @@ def _drive_episode(env: gym.Env[Any, Any], pacer: Pacer, number: int, seed: int)
     over = False
     with _StatusLine() as line:
         while not over:
-            paused = _seconds_paused(env)
+            paused = seconds_paused(env)
             _, _, terminated, truncated, info = env.step(action)
-            pacer.leave_out(_seconds_paused(env) - paused)
+            pacer.leave_out(seconds_paused(env) - paused)
             over = terminated or truncated
             steps += 1
             driven += info["is_intervention"]
@@ -111,10 +112,6 @@ def _drive_episode(env: gym.Env[Any, Any], pacer: Pacer, number: int, seed: int)
             line.show(f"episode {number}  step {steps}  {who}")
             pacer.wait()
     return f"{_outcome(info, terminated)} after {steps} steps, {driven} of them yours", info
-
-
-def _seconds_paused(env: gym.Env[Any, Any]) -> float:
-    return env.get_wrapper_attr("seconds_paused") if env.has_wrapper_attr("seconds_paused") else 0.0
 
 
 def _outcome(info: Mapping[str, Any], terminated: bool) -> str:
