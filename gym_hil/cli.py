@@ -18,8 +18,10 @@ COMMANDS = {
     "export": "write a task's scene as one MJCF file",
     "record": "record demonstrations as a LeRobotDataset",
     "replay": "play recorded episodes again; --check tells whether the same happens",
+    "limits": "move the arm and note how far it came, for a configuration's bounds",
     "crop": "keep the interesting region of each camera's pictures, in a new dataset",
     "dataset": "look into datasets, merge them, filter episodes, give other rewards",
+    "lerobot-config": "write configuration files for LeRobot itself: record, replay, train",
     "doctor": "what this machine has, what is missing, and what to do about it",
 }
 
