@@ -48,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         repo_id=arguments.repo_id,
         overwrite=arguments.overwrite,
     )
-    print(json.dumps(crop_params(regions, resize), indent=2))
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in crop_params(regions, resize).items()]
+    print("{\n" + ",\n".join(lines) + "\n}")
     print(f"{made.path}: {len(made)} episodes, {made.total_frames} frames")
     return 0
 
