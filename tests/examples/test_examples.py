@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,13 +47,12 @@ class Program:
 
     def read_until(self, text: str, *, typing: str = "") -> None:
         """Read until the text has come; meanwhile type something now and then, for a reset forgets what was typed."""
-        for _ in range(round(PATIENCE / TYPING_PERIOD)):
-            if text in self.seen:
-                return
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.seen:
+            assert time.monotonic() < deadline, f"only {self.seen!r} came"
             os.write(self._master, typing.encode())
             if select.select([self._master], [], [], TYPING_PERIOD)[0]:
                 self.seen += os.read(self._master, 4096).decode()
-        raise AssertionError(f"only {self.seen!r} came")
 
     def close(self) -> None:
         self.process.kill()
