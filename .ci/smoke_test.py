@@ -40,6 +40,13 @@ def main() -> None:
 
     command = Path(sys.executable).with_name("gym-hil")
     subprocess.run([command, "doctor"], check=True)
+    for file in ("index.html", "main.js", "vendor/three.js", "vendor/LICENSES.txt"):
+        assert (package / "console" / "static" / file).is_file(), f"the web page lacks {file}"
+    record = ["record", "--repo-id", "me/demo", "--root", "demo", "--episodes", "1", "--device", "scripted"]
+    for extra, words in (("web", ["teleop", "--device", "web"]), ("data", record)):
+        result = subprocess.run([command, *words], capture_output=True, text=True, check=False)
+        assert result.returncode == 1, result
+        assert f"gym-hil[{extra}]" in result.stderr, result.stderr
     print(f"smoke test passed: gym-hil {importlib.metadata.version('gym-hil')} in {package}")
 
 
