@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from gym_hil.errors import ConfigurationError
 from gym_hil.registration import CONTROLS, NAMESPACE, TASKS, env_id, find_task, make_task
-from gym_hil.robot.panda import LINKS
 
 MODES = ("record", "replay", "train")
 FPS = 10  # steps/s, one control_dt of 0.1 s each
@@ -51,9 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
     name = env_id(task, "" if arguments.mode == "replay" else control, version).removeprefix(f"{NAMESPACE}/")
     if arguments.mode == "train":
         env = make_task(f"{task}-v{version}")
+        joints = np.array([env.model.joint(f"joint{number}").range for number in range(1, 8)])
         env.close()
         content = train_config(
             name,
+            joints,
             env.cartesian_bounds,
             repo_id=arguments.repo_id,
             root=arguments.root,
@@ -169,6 +170,7 @@ def manipulator_config(
 
 def train_config(
     task: str,
+    joints: NDArray[np.float64],
     workspace: NDArray[np.float64],
     *,
     repo_id: str,
@@ -190,6 +192,7 @@ def train_config(
 
     Args:
         task: the id without namespace.
+        joints: (7, 2) rad, limits of the arm's joints.
         workspace: (2, 3) m, lower and upper corner for the TCP.
         repo_id: the name of the demonstrations' dataset.
         root: its folder.
@@ -230,7 +233,7 @@ def train_config(
             "normalization_mapping": {"VISUAL": "MEAN_STD", "STATE": "MIN_MAX", "ENV": "MIN_MAX", "ACTION": "MIN_MAX"},
             "dataset_stats": {
                 **dict.fromkeys(images, IMAGE_STATISTICS),
-                "observation.state": _state_range(workspace),
+                "observation.state": _state_range(joints, workspace),
                 "action": {"min": [-1.0, -1.0, -1.0], "max": [1.0, 1.0, 1.0]},
             },
             "num_discrete_actions": 3 if use_gripper else None,
@@ -292,10 +295,10 @@ def _env(task: str, use_gripper: bool, gripper_penalty: float) -> dict[str, Any]
     }
 
 
-def _state_range(workspace: NDArray[np.float64]) -> dict[str, list[float]]:
+def _state_range(joints: NDArray[np.float64], workspace: NDArray[np.float64]) -> dict[str, list[float]]:
     """Least and greatest `agent_pos`: joints (rad), velocities (rad/s), gripper command, TCP (m)."""
-    lower, upper = zip(*(link.range for link in LINKS), strict=True)
-    velocity = [JOINT_VELOCITY] * len(LINKS)
+    lower, upper = joints.T.tolist()
+    velocity = [JOINT_VELOCITY] * len(joints)
     return {
         "min": [*lower, *(-value for value in velocity), 0.0, *workspace[0].tolist()],
         "max": [*upper, *velocity, GRIPPER_CLOSED, *workspace[1].tolist()],
