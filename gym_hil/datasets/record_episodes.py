@@ -9,6 +9,7 @@ from os import PathLike
 from typing import Any
 
 import gymnasium as gym
+import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -229,7 +230,7 @@ def describe_env(env: gym.Env[Any, Any]) -> dict[str, Any]:
     Returns:
         `env_id`, the id it was made with; `env_kwargs`, the arguments of that id that JSON can hold, without those
         about the operator; `task_id`, the id of the same task and version without an operator; `renderer`;
-        `control_dt` in s; and `max_episode_steps`. What is not known is None.
+        `control_dt` in s; `max_episode_steps`; and the version of MuJoCo. What is not known is None.
     """
     base, spec, outer = env.unwrapped, env.unwrapped.spec, env.spec
     kwargs = {} if spec is None else {key: value for key, value in spec.kwargs.items() if key not in _OPERATOR}
@@ -241,6 +242,7 @@ def describe_env(env: gym.Env[Any, Any]) -> dict[str, Any]:
         "renderer": getattr(base, "renderer", None),
         "control_dt": getattr(base, "control_dt", None),
         "max_episode_steps": None if outer is None else outer.max_episode_steps,
+        "mujoco": mujoco.__version__,
     }
 
 

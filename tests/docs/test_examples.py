@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/reproducing.md", "docs/operating.md", "docs/console.md"]
+PAGES = ["README.md", "docs/reproducing.md", "docs/operating.md", "docs/console.md", "docs/datasets.md"]
 
 
 def scripts() -> list:
