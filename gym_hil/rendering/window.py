@@ -84,12 +84,13 @@ class ViewerWindow:
 
                 before = threading.enumerate()
                 options: dict[str, Any] = dict(self._panels)
-                if self._keys is not None:
+                listens = self._keys is not None and unheard_keys() is None
+                if self._keys is not None and listens:
                     # MuJoCo keeps the callback, and so the tap, for as long as the window may call it.
                     self._tap = KeyTap(self._keys.tell)
                     options["key_callback"] = self._tap.on_first_key
                 self._handle = mujoco.viewer.launch_passive(self._model, self._data, **options)
-                if self._keys is not None:
+                if self._keys is not None and listens:
                     self._keys.attach(self._takes_keys)
                 self._threads = [thread for thread in threading.enumerate() if thread not in before]
                 # MuJoCo ends the window system at exit; a thread that still draws then takes the process down with it.
@@ -98,6 +99,14 @@ class ViewerWindow:
             except Exception as error:  # whatever a window system says, the robot goes on
                 problem = f"MuJoCo's viewer did not open ({error})."
         warnings.warn(f"{problem} Going on without a window; run `gym-hil doctor` for advice.", stacklevel=4)
+
+
+def unheard_keys() -> str | None:
+    """Why keys that are typed into a window cannot be heard here, or None if they can."""
+    if int(mujoco.__version__.partition(".")[0]) < 4:
+        # Seen with 3.3.0 in one of five runs: `close` waits for the window's thread, which waits for the interpreter.
+        return f"The viewer of MuJoCo {mujoco.__version__} can hang when its keys are listened to; MuJoCo 4 does not."
+    return missing_display()
 
 
 def missing_display() -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
 from numpy.typing import ArrayLike
 
 OUTCOMES = {
@@ -40,6 +41,11 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         self._person = False
         self._over = True
         self._open()
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]  # a property in Gymnasium's wrappers too
+        """That of the environment inside: whether this wrapper is needed depends on the machine, not on the id."""
+        return self.env.spec
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         """Start an episode and show it."""

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mujoco
 import pytest
 
 from tests.teleop import playing
@@ -26,6 +27,8 @@ def test_every_press_and_release_is_delivered_exactly_once(name: str) -> None:
         pytest.importorskip("Xlib", reason="python-xlib is not installed")
         if shutil.which("Xvfb") is None:
             pytest.skip("Xvfb is not installed")
+    if name == "keyboard window" and mujoco.__version__ < "4":
+        pytest.skip("MuJoCo 3 cannot hear keys in its window safely")
     if name == "keyboard pynput" and not _installed("pynput"):
         pytest.skip("pynput is not installed")
     # A process for each: GLFW and pynput stay with the first X server that they have met.

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import mujoco
 import pytest
 
 from gym_hil.errors import ConfigurationError, DeviceError
@@ -224,3 +225,5 @@ def _need_an_x_server() -> None:
     pytest.importorskip("Xlib", reason="python-xlib is not installed")
     if shutil.which("Xvfb") is None:
         pytest.skip("Xvfb is not installed")
+    if mujoco.__version__ < "4":
+        pytest.skip("MuJoCo 3 cannot hear keys in its window safely")

@@ -148,6 +148,16 @@ def test_closed_environment_can_be_reset_again(console: Console) -> None:
     env.close()
 
 
+def test_environment_can_be_made_again_from_its_spec_in_another_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gym_hil.rendering.window.missing_display", lambda: "There is no display.")
+    env = gym.make("gym_hil/PandaPickCube-v0", render_mode="rgb_array")
+    again = gym.make(env.spec, render_mode="human")
+    assert again.has_wrapper_attr("seconds_paused")
+    assert not gym.make(again.spec, render_mode="rgb_array").has_wrapper_attr("seconds_paused")
+    for made in (env, again):
+        made.close()
+
+
 def test_any_environment_with_a_model_can_be_shown(console: Console) -> None:
     env = ConsoleWrapper(gym_hil.PandaArrangeBoxesGymEnv())
     env.reset(seed=0)

@@ -38,7 +38,7 @@ class Handle:
 def windows(monkeypatch: pytest.MonkeyPatch) -> list[Handle]:
     opened: list[Any] = []
 
-    def launch_passive(model: Any, data: Any, *, key_callback: Any, **panels: bool) -> Handle:
+    def launch_passive(model: Any, data: Any, *, key_callback: Any = None, **panels: bool) -> Handle:
         opened.append(Handle())
         opened[-1].panels = panels
         return opened[-1]
