@@ -103,10 +103,11 @@ class ViewerWindow:
 
 def unheard_keys() -> str | None:
     """Why keys that are typed into a window cannot be heard here, or None if they can."""
-    if int(mujoco.__version__.partition(".")[0]) < 4:
+    problem = missing_display()
+    if problem is None and int(mujoco.__version__.partition(".")[0]) < 4:
         # Seen with 3.3.0 in one of five runs: `close` waits for the window's thread, which waits for the interpreter.
         return f"The viewer of MuJoCo {mujoco.__version__} can hang when its keys are listened to; MuJoCo 4 does not."
-    return missing_display()
+    return problem
 
 
 def missing_display() -> str | None:
