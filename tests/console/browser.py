@@ -110,6 +110,8 @@ class Stand:
         while not self._over.wait(STEP):
             if self._restart.is_set():
                 self.env.reset(seed=0)
+                # Nobody has acted in the new episode; who asks before its first step may not hear of the last one.
+                self.person = False
                 self._restart.clear()
             *_, terminated, truncated, info = self.env.step(np.array([0, 0, 0, 1], np.float32))
             self.person = info["is_intervention"]
