@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,20 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 def no_console(monkeypatch: pytest.MonkeyPatch) -> None:
     """The extra `web` is not installed, as far as `render_mode="human"` knows."""
     monkeypatch.setattr("gym_hil.envs.human_view.CONSOLE_PACKAGES", ("a_module_that_nobody_has",))
+
+
+@pytest.fixture
+def console(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A console at a free port, which is also the one that all share."""
+    for package in ("aiohttp", "simplejpeg"):
+        pytest.importorskip(package, reason="needs the extra `web`")
+    from gym_hil.console import Console
+    from gym_hil.console import console as module
+
+    made = Console(port=0)
+    monkeypatch.setattr(module, "_shared", made)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ what a person has to know before the first step.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -125,7 +124,7 @@ def find_device() -> str:
         return "gamepad"
     if missing_display() is None:
         return "keyboard"
-    if _console_installed():
+    if human_view.console_installed():
         return "web"
     raise DeviceError(
         "There is nothing to drive with: no gamepad is attached, no window can open, and the web console is not "
@@ -183,10 +182,6 @@ def _start_console(options: Mapping[str, Any]) -> None:
     from gym_hil.console import get_console
 
     _consoles.append(get_console(**options))
-
-
-def _console_installed() -> bool:
-    return all(map(importlib.util.find_spec, human_view.CONSOLE_PACKAGES))
 
 
 def _gamepads() -> int:

@@ -110,6 +110,10 @@ class Console:
         with self._lock:
             return list(self._stages.values())
 
+    def stage(self, number: object) -> Stage | None:
+        """The stage that pages name by a number; None if there is none."""
+        return next((stage for stage in self.stages if stage.number == number), None)
+
     def stage_of(self, env: Any) -> Stage:
         """The stage of an environment; opened when it has none.
 

@@ -39,7 +39,8 @@ class Link:
     """
 
     def __init__(self, server: Server, page: str, socket: web.WebSocketResponse):
-        self.page, self.stage = page, None  # type: str, Stage | None
+        self.page = page
+        self.stage: Stage | None = None
         self._server, self._socket = server, socket
         self._messages: deque[str] = deque()
         self._news = asyncio.Event()

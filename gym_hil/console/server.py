@@ -123,7 +123,7 @@ class Server:
 
     def watch(self, link: Link, number: Any) -> None:
         """Show a stage to a page."""
-        stage = next((stage for stage in self._console.stages if stage.number == number), None)
+        stage = self._console.stage(number)
         before = link.stage
         if before is not None and before is not stage:
             self._leave(link, before)
@@ -254,8 +254,7 @@ class Server:
         return web.Response(text=(STATIC / "index.html").read_text(encoding="utf-8"), content_type="text/html")
 
     async def _scene(self, request: web.Request) -> web.StreamResponse:
-        number = int(request.match_info["number"])
-        stage = next((stage for stage in self._console.stages if stage.number == number), None)
+        stage = self._console.stage(int(request.match_info["number"]))
         if stage is None:
             raise web.HTTPNotFound(text="This environment is not shown any more.")
         if request.match_info["part"] == "scene.json":

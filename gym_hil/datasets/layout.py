@@ -37,6 +37,16 @@ def place(number: int) -> dict[str, int]:
     return {"chunk_index": chunk, "file_index": file}
 
 
+def feature_differences(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Name, kind and kind of each feature that two datasets do not share; `INDICES` do not count."""
+    kinds = [
+        {key: f"{feature['dtype']} {list(feature['shape'])}" for key, feature in features.items() if key not in INDICES}
+        for features in (one, other)
+    ]
+    both = [(key, *(of_one.get(key, "absent") for of_one in kinds)) for key in sorted({*kinds[0], *kinds[1]})]
+    return [(key, here, there) for key, here, there in both if here != there]
+
+
 def video_keys(features: dict[str, dict[str, Any]]) -> list[str]:
     """The features that are kept as videos."""
     return [key for key, feature in features.items() if feature["dtype"] == "video"]

@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 import gym_hil
 from gym_hil.datasets.catalogue import Episode as NewEpisode
 from gym_hil.datasets.episode_dataset import Episode, EpisodeDataset
-from gym_hil.datasets.layout import DATA, FILES_PER_CHUNK, INDICES, INFO, OWN, STAGING, VIDEO, video_keys
+from gym_hil.datasets.layout import (
+    DATA,
+    FILES_PER_CHUNK,
+    INDICES,
+    INFO,
+    OWN,
+    STAGING,
+    VIDEO,
+    feature_differences,
+    video_keys,
+)
 from gym_hil.datasets.opening import clear_staging, open_folder
 from gym_hil.datasets.statistics import Statistics
 from gym_hil.datasets.video import VideoFile, describe_video
@@ -198,13 +208,7 @@ def _common_features(sources: Sequence[EpisodeDataset]) -> dict[str, dict[str, A
     for other in sources[1:]:
         if other.fps != first.fps:
             raise DatasetError(f"{first.path} has {first.fps} frames per second, {other.path} {other.fps}.")
-        kinds = {key: _kind(feature) for key, feature in other.features.items() if key not in INDICES}
-        wanted = {key: _kind(feature) for key, feature in features.items()}
-        different = [
-            f"{key}: {wanted.get(key, 'absent')} and {kinds.get(key, 'absent')}"
-            for key in sorted({*wanted, *kinds})
-            if wanted.get(key) != kinds.get(key)
-        ]
+        different = [f"{key}: {here} and {there}" for key, here, there in feature_differences(features, other.features)]
         if different:
             raise DatasetError(f"{first.path} and {other.path} have different features: {'; '.join(different)}.")
     return features
@@ -225,10 +229,6 @@ def _common_metadata(sources: Sequence[EpisodeDataset]) -> dict[str, Any]:
 
 def _name(source: EpisodeDataset) -> str:
     return source.metadata.get("repo_id") or source.path.name
-
-
-def _kind(feature: dict[str, Any]) -> str:
-    return f"{feature['dtype']} {list(feature['shape'])}"
 
 
 _NUMBERS = ("bool", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gym_hil.datasets.catalogue import Catalogue
-from gym_hil.datasets.layout import FORMAT, INDICES, INFO, OWN, STAGING
+from gym_hil.datasets.layout import FORMAT, INFO, OWN, STAGING, feature_differences
 from gym_hil.datasets.storage import ROOM, FolderLock
 from gym_hil.errors import DatasetError
 
@@ -125,18 +125,8 @@ def _continued(root: Path, info: dict[str, Any], features: dict[str, dict[str, A
             f"{root} was recorded at {fps} frames per second, not {info['fps']}; record with the same control_dt, or "
             "into another folder."
         )
-    old = {key: _kind(feature) for key, feature in features_there.items() if key not in INDICES}
-    new = {key: _kind(feature) for key, feature in features.items()}
-    differences = [
-        f"{key}: {old.get(key, 'absent')} there, {new.get(key, 'absent')} now"
-        for key in sorted({*old, *new})
-        if old.get(key) != new.get(key)
-    ]
+    differences = [f"{key}: {old} there, {new} now" for key, old, new in feature_differences(features_there, features)]
     if differences:
         raise DatasetError(f"{root} holds other features: {'; '.join(differences)}. Record into another folder.")
     # LeRobot drops what it does not know when it adds to a dataset.
     return {OWN: info[OWN], **there}
-
-
-def _kind(feature: dict[str, Any]) -> str:
-    return f"{feature['dtype']} {list(feature['shape'])}"

@@ -58,7 +58,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         >>> import gym_hil
         >>> from gym_hil.datasets.record_episodes import RecordEpisodes
         >>> env = gym.make("gym_hil/PandaPickCubeScripted-v1", image_obs=True)
-        >>> env = RecordEpisodes(env, "/tmp/pick", "me/pick", task="pick up the cube", overwrite=True)
+        >>> env = RecordEpisodes(env, "outputs/pick", "me/pick", task="pick up the cube", overwrite=True)
         >>> for _ in range(2):
         ...     _ = env.reset()
         ...     done = False

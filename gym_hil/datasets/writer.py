@@ -35,7 +35,7 @@ class DatasetWriter:
     Example:
         >>> from gym_hil.datasets.writer import DatasetWriter
         >>> features = {"action": {"dtype": "float32", "shape": [2], "names": None}}
-        >>> with DatasetWriter("/tmp/demo", repo_id="me/demo", features=features, fps=10) as writer:
+        >>> with DatasetWriter("outputs/demo", repo_id="me/demo", features=features, fps=10) as writer:
         ...     writer.add_frame({"action": [0.0, 1.0]}, task="wave")
         ...     writer.save_episode({"seed": 7})
         0

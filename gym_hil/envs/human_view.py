@@ -64,4 +64,9 @@ def open_human_view(env: Any) -> HumanView:
 
 def uses_console() -> bool:
     """Whether a person sees environments on the console, because there is no display and the extra is installed."""
-    return window.missing_display() is not None and all(map(importlib.util.find_spec, CONSOLE_PACKAGES))
+    return window.missing_display() is not None and console_installed()
+
+
+def console_installed() -> bool:
+    """Whether the extra `web` is installed."""
+    return all(map(importlib.util.find_spec, CONSOLE_PACKAGES))

@@ -13,6 +13,8 @@ import mujoco
 
 from gym_hil.rendering.key_stream import KeyStream, KeyTap
 
+# With 3.3.0, in one of six runs, `close` waited for the window's thread, which waited for the interpreter.
+HEARS_KEYS = int(mujoco.__version__.partition(".")[0]) >= 4
 _SECONDS_TO_CLOSE = 5.0
 
 
@@ -104,8 +106,7 @@ class ViewerWindow:
 def unheard_keys() -> str | None:
     """Why keys that are typed into a window cannot be heard here, or None if they can."""
     problem = missing_display()
-    if problem is None and int(mujoco.__version__.partition(".")[0]) < 4:
-        # Seen with 3.3.0 in one of five runs: `close` waits for the window's thread, which waits for the interpreter.
+    if problem is None and not HEARS_KEYS:
         return f"The viewer of MuJoCo {mujoco.__version__} can hang when its keys are listened to; MuJoCo 4 does not."
     return problem
 

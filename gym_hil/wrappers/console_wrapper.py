@@ -71,7 +71,7 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             self.stage.event(*(("takeover", "the person drives") if person else ("handback", "the policy drives")))
             self._person = person
         if terminated or truncated:
-            self._finish(_outcome(last, truncated), success=bool(last.get("next.success", last.get("succeed", False))))
+            self._finish(_outcome(last, truncated), success=_succeeded(last))
         if last is not info:
             self._begin()
         self._show(observation, float(reward), info)
@@ -121,7 +121,7 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
                 "reward": reward,
                 "return": round(self._return, 4),
                 "driver": "person" if self._person else "policy",
-                "success": bool(info.get("next.success", info.get("succeed", False))),
+                "success": _succeeded(info),
             },
             observation.get("pixels") if isinstance(observation, dict) else None,
         )
@@ -134,11 +134,15 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         return limit if limit is None or self._steps <= limit else None
 
 
+def _succeeded(info: Mapping[str, Any]) -> bool:
+    return bool(info.get("next.success", info.get("succeed", False)))
+
+
 def _outcome(info: Mapping[str, Any], truncated: bool) -> str:
     if info.get("rerecord_episode", False):
         return "rerecord"
     if info.get("quit", False):
         return "quit"
-    if info.get("next.success", info.get("succeed", False)):
+    if _succeeded(info):
         return "success"
     return "timeout" if truncated else "failure"

@@ -12,18 +12,8 @@ pytest.importorskip("simplejpeg", reason="needs the extra `web`")
 
 import gym_hil
 from gym_hil.console import Console
-from gym_hil.console import console as console_module
 from tests.console.browser import browser, module_stand, module_visitor, stand, visit, visitor  # noqa: F401
 from tests.console.page import Loop, Page
-
-
-@pytest.fixture
-def console(monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
-    """A console at a free port, which is also the one that all share."""
-    made = Console(port=0)
-    monkeypatch.setattr(console_module, "_shared", made)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
-pytest.importorskip("aiohttp", reason="needs the extra `web`")
-pytest.importorskip("simplejpeg", reason="needs the extra `web`")
-
 import gym_hil
 from gym_hil.console import Console
-from gym_hil.console import console as console_module
 from gym_hil.errors import DeviceError
 from gym_hil.rendering import window
 
 
-@pytest.fixture
-def console(monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
-    made = Console(port=0)
-    monkeypatch.setattr(console_module, "_shared", made)
+@pytest.fixture(autouse=True)
+def no_display(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "missing_display", lambda: "There is no display.")
-    yield made
-    made.close()
 
 
 def test_console_shows_every_step_of_a_task_without_wrappers(console: Console) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -40,7 +41,7 @@ CHARACTERS = {"space": " ", "enter": "\r", "esc": "\x1b"}
 FIRST_KEYS = {button: key for key, button in reversed(KEYS.items())}
 
 
-class Hands:
+class Hands(ABC):
     """Move what a device has, one thing at a time."""
 
     device: LatchedDevice
@@ -49,9 +50,9 @@ class Hands:
     releases = True  # whether the device tells of releases
     env: Any = None  # one that the device needs
 
+    @abstractmethod
     def move(self, button: Button, down: bool) -> None:
         """Press or release."""
-        raise NotImplementedError
 
     def push(self, down: bool) -> None:
         """Ask for full speed forward, or for nothing."""

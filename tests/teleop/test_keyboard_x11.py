@@ -20,28 +20,13 @@ from gym_hil.errors import DeviceError, MissingExtraError
 from gym_hil.teleop import Event
 from gym_hil.teleop.keyboard import Keyboard
 from tests.teleop.waiting import events_of, poll_until, wait_for
-from tests.teleop.x_server import Fingers, Server
+from tests.teleop.x_server import DIRECTIONS, GRIPPER, Fingers, Server
 
 pytest.importorskip("Xlib", reason="python-xlib is not installed")
 if shutil.which("Xvfb") is None:
     pytest.skip("Xvfb is not installed", allow_module_level=True)
 
 EVENTS = {"Return": Event.SUCCESS, "Escape": Event.FAILURE, "r": Event.RERECORD}
-DIRECTIONS = {
-    "Up": (0, 1.0),
-    "w": (0, 1.0),
-    "Down": (0, -1.0),
-    "s": (0, -1.0),
-    "Left": (1, 1.0),
-    "a": (1, 1.0),
-    "Right": (1, -1.0),
-    "d": (1, -1.0),
-    "Shift_R": (2, 1.0),
-    "e": (2, 1.0),
-    "Shift_L": (2, -1.0),
-    "q": (2, -1.0),
-}
-GRIPPER = {"Control_L": 1, "f": 1, "Control_R": -1, "g": -1}
 
 
 @pytest.fixture(scope="module")

@@ -23,24 +23,9 @@ import numpy as np
 import gym_hil  # noqa: F401
 from gym_hil.teleop import Event
 from tests.teleop.waiting import events_of, poll_until, wait_for
-from tests.teleop.x_server import Fingers
+from tests.teleop.x_server import DIRECTIONS, GRIPPER, Fingers
 
 STAY = np.array([0, 0, 0, 1], np.float32)
-DIRECTIONS = {
-    "Up": (0, 1.0),
-    "w": (0, 1.0),
-    "Down": (0, -1.0),
-    "s": (0, -1.0),
-    "Left": (1, 1.0),
-    "a": (1, 1.0),
-    "Right": (1, -1.0),
-    "d": (1, -1.0),
-    "Shift_R": (2, 1.0),
-    "e": (2, 1.0),
-    "Shift_L": (2, -1.0),
-    "q": (2, -1.0),
-}
-GRIPPER = {"Control_L": 1, "f": 1, "Control_R": -1, "g": -1}
 EVENTS = {"Return": Event.SUCCESS, "KP_Enter": Event.SUCCESS, "Escape": Event.FAILURE, "r": Event.RERECORD}
 
 

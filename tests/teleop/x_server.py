@@ -7,6 +7,23 @@ import os
 import signal
 import subprocess
 
+# Symbol of a key -> axis and sign of the motion, or the gripper's way, as the legend promises.
+DIRECTIONS = {
+    "Up": (0, 1.0),
+    "w": (0, 1.0),
+    "Down": (0, -1.0),
+    "s": (0, -1.0),
+    "Left": (1, 1.0),
+    "a": (1, 1.0),
+    "Right": (1, -1.0),
+    "d": (1, -1.0),
+    "Shift_R": (2, 1.0),
+    "e": (2, 1.0),
+    "Shift_L": (2, -1.0),
+    "q": (2, -1.0),
+}
+GRIPPER = {"Control_L": 1, "f": 1, "Control_R": -1, "g": -1}
+
 
 class Fingers:
     """Presses keys of an X server."""

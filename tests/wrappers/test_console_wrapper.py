@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
-pytest.importorskip("aiohttp", reason="needs the extra `web`")
-pytest.importorskip("simplejpeg", reason="needs the extra `web`")
-
 import gym_hil
 from gym_hil.console import Console
-from gym_hil.console import console as console_module
 from gym_hil.teleop import Event
 from gym_hil.teleop.sequence import SequenceDevice
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
+
+pytestmark = pytest.mark.usefixtures("console")
 
 STAY = np.array([0, 0, 0, 1], np.float32)
 
@@ -41,14 +38,6 @@ class Told:
     @property
     def episodes(self) -> list[dict[str, Any]]:
         return self.stage.history()["episodes"]
-
-
-@pytest.fixture(autouse=True)
-def console(monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
-    made = Console(port=0)
-    monkeypatch.setattr(console_module, "_shared", made)
-    yield made
-    made.close()
 
 
 def make(rows: list[Any] = (), **options: Any) -> tuple[gym.Env, Told]:  # type: ignore[assignment]
