@@ -155,7 +155,8 @@ def _repair(path: Path, resume_step: int | None) -> None:
         content = path.read_bytes()
     except FileNotFoundError:
         return
-    kept, later = [], []
+    kept: list[bytes] = []
+    later: list[bytes] = []
     for line, row in _entries(content, path):
         (kept if resume_step is None or row["step"] <= resume_step else later).append(line + b"\n")
     if later:

@@ -25,7 +25,7 @@ class Milestone:
     seconds: float
 
     def __str__(self) -> str:
-        return f"{self.step:,} steps, {self.person_steps:,} of them the person's, in {clock_time(self.seconds)}"
+        return told(self.step, self.person_steps, self.seconds)
 
 
 def first_reaching(rows: Iterable[Mapping[str, Any]], rate: float, episodes: int = FULL) -> Milestone | None:
@@ -53,3 +53,10 @@ def clock_time(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def told(steps: float, person_steps: float, seconds: float) -> str:
+    """Steps and time in words: `2,310 steps, 812 of them the person's, in 1:05 min`."""
+    driven = f"{person_steps:,.0f}" if person_steps else "none"
+    unit = "h" if seconds >= 3600 else "min"
+    return f"{steps:,.0f} steps, {driven} of them the person's, in {clock_time(seconds)} {unit}"

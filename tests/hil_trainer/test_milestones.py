@@ -42,4 +42,5 @@ def test_durations_read_as_on_a_clock(seconds, text):
 
 
 def test_a_milestone_tells_itself():
-    assert str(Milestone(2310, 812, 65.0)) == "2,310 steps, 812 of them the person's, in 1:05"
+    assert str(Milestone(2310, 812, 65.0)) == "2,310 steps, 812 of them the person's, in 1:05 min"
+    assert str(Milestone(23100, 0, 3665.0)) == "23,100 steps, none of them the person's, in 1:01:05 h"

@@ -143,7 +143,7 @@ def test_the_target_and_events_are_told_in_words(clock):
     progress.target_reached(0.99, Milestone(2310, 812, 65.0))
     assert out.getvalue().splitlines() == [
         "step 0  0:00  resumed from checkpoints/step_1500",
-        "step 2,310  1:05  target reached: 99% after 2,310 steps, 812 of them the person's, in 1:05",
+        "step 2,310  1:05  target reached: 99% after 2,310 steps, 812 of them the person's, in 1:05 min",
     ]
 
 
