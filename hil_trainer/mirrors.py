@@ -125,7 +125,7 @@ class WandbMirror:
             )
         except module.Error as error:
             raise ConfigurationError(
-                f"Weights & Biases does not start: {error}. Run `wandb login`, or set WANDB_MODE=offline."
+                f"Weights & Biases does not start: {str(error).rstrip('.')}. Run `wandb login`, or set WANDB_MODE=offline."
             ) from error
         named.write_text(f"{run}\n", encoding="utf-8")
         # Its own step may never go back, as ours does after a resume.

@@ -121,10 +121,10 @@ def test_a_resume_goes_on_with_the_same_run_and_a_fresh_start_makes_another(tmp_
 
 def test_weights_and_biases_that_does_not_start_is_told_with_what_to_do(tmp_path, wandb):
     def init(**options):
-        raise wandb.Error("no API key")
+        raise wandb.Error("no API key.")
 
     wandb.init = init
-    with pytest.raises(ConfigurationError, match=r"no API key.*wandb login"):
+    with pytest.raises(ConfigurationError, match=r"no API key. Run `wandb login`"):
         MetricsLog(tmp_path, tensorboard=False, wandb="cubes")
 
 
