@@ -124,8 +124,9 @@ class WandbMirror:
                 resume="allow",
             )
         except module.Error as error:
+            reason = str(error).rstrip(".")
             raise ConfigurationError(
-                f"Weights & Biases does not start: {str(error).rstrip('.')}. Run `wandb login`, or set WANDB_MODE=offline."
+                f"Weights & Biases does not start: {reason}. Run `wandb login`, or set WANDB_MODE=offline."
             ) from error
         named.write_text(f"{run}\n", encoding="utf-8")
         # Its own step may never go back, as ours does after a resume.
