@@ -1,0 +1,188 @@
+"""The one who acts: drives an environment with the policy and its operator, and notes what happened."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil_trainer.n_step import NStepReturns
+from hil_trainer.observations import Seen
+from hil_trainer.replay_buffer import Transition
+from hil_trainer.rollout_env import RolloutEnv, Step
+
+
+class Chooser(Protocol):
+    """Chooses actions: a policy."""
+
+    def act(self, seen: Seen) -> NDArray[np.float32]:
+        """(actions,) float32 in [-1, 1]."""
+
+
+class EpisodeSummary(NamedTuple):
+    """How an episode went.
+
+    Attributes:
+        success: whether the task was done.
+        length: steps.
+        person_steps: of these, the person's.
+        total: of the rewards.
+        demonstration: whether the operator was asked to show the task.
+    """
+
+    success: bool
+    length: int
+    person_steps: int
+    total: float
+    demonstration: bool
+
+
+class Rollout(NamedTuple):
+    """What happened during some steps.
+
+    Attributes:
+        transitions: in order.
+        episodes: that ended.
+        steps: how many there were.
+        person_steps: of these, the person's.
+        demonstration: whether the operator was asked to show the task.
+        quit: whether the operator wants to stop.
+    """
+
+    transitions: list[Transition]
+    episodes: list[EpisodeSummary]
+    steps: int
+    person_steps: int
+    demonstration: bool = False
+    quit: bool = False
+
+
+class Actor:
+    """Makes steps in an environment, one episode after the other.
+
+    An episode that its operator wants recorded again is forgotten, as far as it has not been handed out yet.
+
+    Args:
+        env: to act in.
+        discount: of a reward one step later.
+        n_step: over how many steps rewards are added up.
+        seed: of all episodes together.
+    """
+
+    def __init__(self, env: RolloutEnv, *, discount: float, n_step: int, seed: int | np.random.SeedSequence):
+        self.env = env
+        self.episodes = 0
+        self._returns = NStepReturns(discount, n_step)
+        self._rng = np.random.default_rng(seed)
+        self._seen: Seen | None = None
+        self._length = self._person_steps = 0
+        self._total = 0.0
+
+    def run(self, policy: Chooser, steps: int) -> Rollout:
+        """Make some steps, over the ends of episodes.
+
+        Args:
+            policy: acts while the operator does not.
+            steps: how many; fewer if the operator wants to stop.
+        """
+        transitions: list[Transition] = []
+        episodes: list[EpisodeSummary] = []
+        made = by_person = 0
+        wants_to_stop = False
+        while made < steps and not wants_to_stop:
+            if self._seen is None:
+                self._begin()
+            assert self._seen is not None
+            step = self.env.step(policy.act(self._seen))
+            made += 1
+            by_person += step.is_person
+            wants_to_stop = step.quit
+            transitions += self._note(self._seen, step)
+            self._seen = step.seen
+            if step.terminated or step.truncated:
+                if not step.discarded:
+                    episodes.append(self._summary(step, demonstration=False))
+                self._end()
+        return Rollout(transitions, episodes, made, by_person, quit=wants_to_stop)
+
+    def demonstrate(self, resting: Chooser) -> Rollout:
+        """Have the operator show the task, for one whole episode.
+
+        Args:
+            resting: acts until the operator does.
+        """
+        person = self.env.person
+        if person is not None:
+            person.demonstrates = True
+        try:
+            self._begin()
+            transitions: list[Transition] = []
+            while True:
+                assert self._seen is not None
+                step = self.env.step(resting.act(self._seen))
+                transitions += self._note(self._seen, step)
+                self._seen = step.seen
+                if step.terminated or step.truncated:
+                    summary = self._summary(step, demonstration=True)
+                    self._end()
+                    kept = [] if step.discarded else [summary]
+                    return Rollout(
+                        [] if step.discarded else transitions,
+                        kept,
+                        summary.length,
+                        summary.person_steps,
+                        demonstration=True,
+                        quit=step.quit,
+                    )
+        finally:
+            if person is not None:
+                person.demonstrates = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """How to go on with other episodes than those that were."""
+        return {"episodes": self.episodes, "generator": self._rng.bit_generator.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned. The episode that ran then is gone."""
+        self._rng.bit_generator.state = state["generator"]
+        self._set_episodes(state["episodes"])
+        self._end()
+
+    def _begin(self) -> None:
+        self._returns.clear()
+        self._length = self._person_steps = 0
+        self._total = 0.0
+        self._seen = self.env.reset(int(self._rng.integers(2**31)))
+
+    def _end(self) -> None:
+        self._seen = None
+        self._returns.clear()
+
+    def _summary(self, step: Step, *, demonstration: bool) -> EpisodeSummary:
+        if not demonstration:
+            self._set_episodes(self.episodes + 1)
+        return EpisodeSummary(step.success, self._length, self._person_steps, self._total, demonstration)
+
+    def _set_episodes(self, number: int) -> None:
+        self.episodes = number
+        if self.env.person is not None:
+            self.env.person.episodes = number
+
+    def _note(self, seen: Seen, step: Step) -> list[Transition]:
+        """The transitions that this step completes."""
+        self._length += 1
+        self._person_steps += step.is_person
+        self._total += step.reward
+        if step.discarded:
+            return []
+        return self._returns.add(
+            seen,
+            step.action,
+            step.reward,
+            step.seen,
+            penalty=step.penalty,
+            terminated=step.terminated,
+            truncated=step.truncated,
+            is_person=step.is_person,
+        )

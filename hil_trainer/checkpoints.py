@@ -1,0 +1,105 @@
+"""Checkpoints: all or nothing, and the newest two are kept.
+
+`DIR/checkpoints/step_00001500/` has `learner.pt` (networks, optimisers, both buffers, generators) and `run.json`
+(counters, the actor's generator, wall time). A directory gets this name only when everything in it is on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hil_trainer.errors import CheckpointError
+
+FOLDER = "checkpoints"
+KEPT = 2
+_PREFIX, _UNFINISHED = "step_", ".unfinished-"
+
+
+def save_checkpoint(directory: Path, step: int, learner: dict[str, Any], run: dict[str, Any]) -> Path:
+    """Write a checkpoint, then remove the oldest ones.
+
+    Args:
+        directory: of the run.
+        step: of training.
+        learner: the learner's state: tensors, numbers, and lists and dicts of these.
+        run: everything else, as JSON.
+
+    Returns:
+        The checkpoint.
+    """
+    folder = directory / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(left)
+    unfinished, final = folder / f"{_UNFINISHED}{step}", folder / f"{_PREFIX}{step:08d}"
+    unfinished.mkdir()
+    with open(unfinished / "learner.pt", "wb") as file:
+        torch.save(learner, file)
+        _to_disk(file)
+    with open(unfinished / "run.json", "w", encoding="utf-8") as file:
+        json.dump({"step": step, **run}, file)
+        _to_disk(file)
+    if final.exists():
+        shutil.rmtree(final)
+    os.replace(unfinished, final)
+    _folder_to_disk(folder)
+    for old in checkpoints(directory)[:-KEPT]:
+        shutil.rmtree(old)
+    return final
+
+
+def checkpoints(directory: Path) -> list[Path]:
+    """The finished checkpoints of a run, oldest first."""
+    return sorted((directory / FOLDER).glob(f"{_PREFIX}*"))
+
+
+def read_run_state(checkpoint: Path) -> dict[str, Any]:
+    """Everything but the learner's state.
+
+    Args:
+        checkpoint: from `checkpoints`.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    try:
+        return json.loads((checkpoint / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{checkpoint} is no checkpoint that can be read: {error}.") from error
+
+
+def read_learner_state(checkpoint: Path) -> dict[str, Any]:
+    """The learner's state; its tensors on the CPU.
+
+    Args:
+        checkpoint: from `checkpoints`.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    try:
+        return torch.load(checkpoint / "learner.pt", map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its reader stumbles over
+        raise CheckpointError(f"{checkpoint} cannot be read: {error}. Remove it to use the one before.") from error
+
+
+def _to_disk(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _folder_to_disk(folder: Path) -> None:
+    """Where directories can be opened (not on Windows), make sure that a rename survives a loss of power."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The commands of `hil-trainer`, one a module."""

@@ -1,0 +1,54 @@
+"""Run a trained policy without help, and count successes."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from hil_trainer.config import defaults
+from hil_trainer.errors import ConfigurationError
+from hil_trainer.evaluation import Greedy, evaluate, evaluation_env
+from hil_trainer.grid_video import write_grid_video
+from hil_trainer.policy_file import load_policy
+
+FILMED = 9
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `hil-trainer eval`."""
+    parser.add_argument("policy", metavar="DIR_OR_FILE", help="a run's directory, or a policy.safetensors")
+    parser.add_argument("--episodes", type=int, default=100, metavar="N", help="(%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first episode; the others count on (%(default)s)")
+    parser.add_argument("--task", help="another task than the one that was trained")
+    parser.add_argument("--video", metavar="FILE", help=f"film the first {FILMED} episodes, as .mp4")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run `hil-trainer eval`."""
+    if arguments.episodes < 1 or arguments.seed < 0:
+        raise ConfigurationError(
+            f"--episodes is {arguments.episodes} and --seed {arguments.seed}; expected 1 or more, and 0 or more."
+        )
+    loaded = load_policy(arguments.policy)
+    provenance, layout = loaded.description["provenance"], loaded.policy.shape.layout
+    config = defaults(arguments.task or provenance["task"], provenance["obs"])
+    config = dataclasses.replace(config, image_size=layout.image_size or config.image_size)
+    env = evaluation_env(config)
+    try:
+        evaluation = evaluate(
+            env,
+            Greedy(loaded.policy),
+            episodes=arguments.episodes,
+            seed=arguments.seed,
+            filmed=FILMED if arguments.video else 0,
+        )
+        fps = round(1 / env.control_dt)
+    finally:
+        env.close()
+    if arguments.video:
+        path = write_grid_video(Path(arguments.video), evaluation.frames, fps, evaluation.outcomes[:FILMED])
+        print(f"video in {path}")
+    print(f"{evaluation.mean_length:.1f} steps an episode")
+    print(f"successes: {evaluation.successes}/{evaluation.episodes}")
+    return 0

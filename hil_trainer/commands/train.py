@@ -1,0 +1,53 @@
+"""Learn a task, with a person who helps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hil_trainer.arguments import parse
+from hil_trainer.config import TrainConfig
+from hil_trainer.evaluation import Greedy, evaluate, evaluation_env
+from hil_trainer.grid_video import write_grid_video
+from hil_trainer.policy_file import load_policy
+from hil_trainer.progress import Progress
+from hil_trainer.report import write_report
+from hil_trainer.training import Training
+
+FILMED = 9
+HELD_OUT = 1_000_000  # by which the seeds of the last evaluation are beyond those that decided
+
+
+def run_words(words: Sequence[str]) -> int:
+    """Run `hil-trainer train`."""
+    arguments = parse(words)
+    training = Training(
+        arguments.settings,
+        arguments.out,
+        resume=arguments.resume,
+        progress=Progress(verbose=arguments.verbose),
+    )
+    try:
+        outcome = training.run()
+    finally:
+        training.close()
+        write_report(arguments.out)
+    if outcome.reached is None:
+        print(f"the target of {arguments.settings.target:.0%} was not reached in {outcome.steps:,} steps")
+    print(_held_out(arguments.settings, arguments.out))
+    print(f"policy, curves and video in {arguments.out}")
+    return 0
+
+
+def _held_out(config: TrainConfig, directory: Path) -> str:
+    """Evaluate what was kept on episodes that decided nothing, and film some."""
+    env = evaluation_env(config)
+    try:
+        loaded = load_policy(directory)
+        seed = config.evaluation_seed + HELD_OUT
+        evaluation = evaluate(env, Greedy(loaded.policy), episodes=config.full_episodes, seed=seed, filmed=FILMED)
+        fps = round(1 / env.control_dt)
+    finally:
+        env.close()
+    write_grid_video(directory / "report" / "evaluation.mp4", evaluation.frames, fps, evaluation.outcomes[:FILMED])
+    return f"on {evaluation.episodes} other episodes: {evaluation.successes} successes"

@@ -1,0 +1,174 @@
+"""Everything that can be set about a run: typed, with defaults that learn."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hil_trainer.errors import ConfigurationError
+from hil_trainer.sac import SACConfig
+
+CONFIG_FILE = "config.json"
+NOBODY, SCRIPTED = "none", "scripted"
+
+
+@dataclass(frozen=True)
+class PersonConfig:
+    """How the scripted person helps: often and early at first, seldom later.
+
+    Attributes:
+        reaction_delay: steps between seeing and acting.
+        motion_noise: tremor of the hand, as a fraction of full speed.
+        takeover: the chance that the person drives in the first episode.
+        takeover_least: the chance that remains later on.
+        takeover_episodes: over how many episodes it would fall from 1 to 0.
+        latest: the person takes over at a random step before this one.
+    """
+
+    reaction_delay: int = 3
+    motion_noise: float = 0.1
+    takeover: float = 1.0
+    takeover_least: float = 0.05
+    takeover_episodes: int = 60
+    latest: int = 20
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What to train, with whom, and how.
+
+    Attributes:
+        task: such as PandaPickCube-v1; without version the newest.
+        obs: "state": numbers only. "pixels": two views and what the robot knows of itself.
+        operator: who may take over: scripted, gamepad, keyboard, spacemouse, gamepad_hid, web, auto or none.
+        demos: a recorded dataset's folder, or how many episodes the operator shows first.
+        seed: of everything that is drawn.
+        steps: the most that are trained; demonstrations and evaluations do not count.
+        target: success rate in an evaluation at which training is done.
+        privileged: with pixels, whether the critics may see what only the simulation knows. The policy never does.
+        reward_classifier: a trained classifier that says what success is, instead of the simulation.
+        image_size: pixels a side of the views that the policy sees.
+        intervention: when a human operator drives: toggle, hold or auto; the device's own if not given.
+        real_time: hold the environment to real time. By itself where a human drives.
+        console: show the training on the web console.
+        updates_per_step: of the critics, for each step of the environment.
+        batch: transitions of an update, half of them a person's.
+        capacity: transitions that are kept, of what happened and of what a person did each.
+        chunk: steps between two deliveries to the learner. Actions come from weights at most two deliveries old.
+        evaluate_every: steps between evaluations.
+        quick_episodes: of an evaluation to see how it goes.
+        full_episodes: of one that decides; it follows a quick one that reaches the target.
+        evaluation_seed: of the first episode of evaluations; the others count on from there.
+        checkpoint_seconds: between two checkpoints.
+        device: to learn on: auto, cpu, cuda, cuda:1, ...
+        mixed_precision: compute in bfloat16 where that is quicker: auto, on or off.
+        compile: compile the update with torch.compile. It takes a minute to begin with.
+        threads: of the learner on a CPU; all cores if not given.
+        tensorboard: write events for TensorBoard.
+        wandb: project of Weights & Biases to report to.
+        sac: how SAC learns.
+        person: how the scripted person helps.
+    """
+
+    task: str = "PandaPickCube-v1"
+    obs: Literal["state", "pixels"] = "state"
+    operator: str = SCRIPTED
+    demos: str = "20"
+    seed: int = 0
+    steps: int = 20_000
+    target: float = 0.99
+    privileged: bool = True
+    reward_classifier: Path | None = None
+    image_size: int = 64
+    intervention: Literal["toggle", "hold", "auto"] | None = None
+    real_time: bool | None = None
+    console: bool = False
+    updates_per_step: int = 2
+    batch: int = 256
+    capacity: int = 100_000
+    chunk: int = 10
+    evaluate_every: int = 250
+    quick_episodes: int = 20
+    full_episodes: int = 100
+    evaluation_seed: int = 10_000
+    checkpoint_seconds: float = 60.0
+    device: str = "auto"
+    mixed_precision: Literal["auto", "on", "off"] = "auto"
+    compile: bool = False
+    threads: int | None = None
+    tensorboard: bool = True
+    wandb: str | None = None
+    sac: SACConfig = field(default_factory=SACConfig)
+    person: PersonConfig = field(default_factory=PersonConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        positive = ("steps", "image_size", "updates_per_step", "batch", "capacity", "chunk", "evaluate_every")
+        for name in (*positive, "quick_episodes", "full_episodes", "checkpoint_seconds"):
+            if not getattr(self, name) > 0:
+                raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected more than 0.")
+        if not 0 < self.target <= 1:
+            raise ConfigurationError(f"target is {self.target!r}; expected a success rate in (0, 1].")
+        if self.seed < 0:
+            raise ConfigurationError(f"seed is {self.seed!r}; expected 0 or more.")
+        if self.demo_episodes and self.operator == NOBODY:
+            raise ConfigurationError(
+                f"demos is {self.demos}, but with operator {NOBODY} nobody can show them; give demos 0, or a dataset."
+            )
+
+    @property
+    def demo_episodes(self) -> int:
+        """How many episodes the operator shows first; 0 if they come from a dataset."""
+        return int(self.demos) if self.demos.isdigit() else 0
+
+    @property
+    def demo_dataset(self) -> Path | None:
+        """The dataset that demonstrations come from."""
+        return None if self.demos.isdigit() else Path(self.demos)
+
+
+def defaults(task: str, obs: str) -> TrainConfig:
+    """The settings that suit a task.
+
+    Args:
+        task: see `TrainConfig`.
+        obs: see `TrainConfig`.
+    """
+    config = TrainConfig(task=task)
+    if "arrangeboxes" in task.lower():
+        sac = dataclasses.replace(config.sac, discount=0.99, n_step=3)
+        config = dataclasses.replace(config, steps=100_000, sac=sac, evaluate_every=2_000)
+    if obs == "pixels":
+        sac = dataclasses.replace(config.sac, policy_learning_rate=5e-4, target_rate=0.01)
+        config = dataclasses.replace(
+            config, obs="pixels", sac=sac, batch=128, capacity=20_000, evaluate_every=500, target=0.95
+        )
+    return config
+
+
+def to_dict(config: TrainConfig) -> dict[str, Any]:
+    """A configuration as JSON has it."""
+    plain = dataclasses.asdict(config)
+    plain["reward_classifier"] = None if config.reward_classifier is None else str(config.reward_classifier)
+    return plain
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a file of settings.
+
+    Args:
+        path: a JSON file; fields that are not named keep their defaults.
+
+    Raises:
+        ConfigurationError: the file cannot be read or is no JSON object.
+    """
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} cannot be read as settings: {error}.") from error
+    if not isinstance(settings, dict):
+        raise ConfigurationError(f"{path} holds {type(settings).__name__}; expected an object of settings.")
+    return settings

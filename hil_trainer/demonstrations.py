@@ -1,0 +1,96 @@
+"""Recorded episodes as transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_hil.datasets import EpisodeDataset
+from gym_hil.datasets.features import IMAGES, VECTORS
+from hil_trainer.actor import EpisodeSummary, Rollout
+from hil_trainer.errors import DemonstrationsError
+from hil_trainer.n_step import NStepReturns
+from hil_trainer.observations import ObservationLayout, Seen
+from hil_trainer.replay_buffer import Transition
+
+
+def read_demonstrations(
+    path: Path,
+    layout: ObservationLayout,
+    *,
+    action_low: NDArray[np.float32],
+    action_high: NDArray[np.float32],
+    discount: float,
+    n_step: int,
+) -> Iterator[Rollout]:
+    """Read a LeRobotDataset, an episode at a time.
+
+    Args:
+        path: its folder.
+        layout: of the observations that are needed.
+        action_low: (actions,) of the environment's action space.
+        action_high: likewise.
+        discount: of a reward one step later.
+        n_step: over how many steps rewards are added up.
+
+    Yields:
+        What happened in each episode.
+
+    Raises:
+        DemonstrationsError: the dataset lacks something that is needed, or its actions are of another kind.
+        DatasetError: it cannot be read.
+    """
+    dataset = EpisodeDataset(path)
+    _check(dataset, layout, len(action_low))
+    middle, half = (action_low + action_high) / 2, (action_high - action_low) / 2
+    for episode in dataset:
+        returns = NStepReturns(discount, n_step)
+        transitions: list[Transition] = []
+        total, by_person = 0.0, 0
+        for step in episode.transitions():
+            is_person = bool(step.info.get("complementary_info.is_intervention", True))
+            total += step.reward
+            by_person += is_person
+            transitions += returns.add(
+                _seen(layout, step.observation),
+                np.clip((step.action - middle) / half, -1, 1).astype(np.float32),
+                step.reward,
+                _seen(layout, step.next_observation),
+                penalty=float(step.info.get("complementary_info.discrete_penalty", 0.0)),
+                terminated=step.terminated,
+                truncated=step.truncated,
+                is_person=is_person,
+            )
+        summary = EpisodeSummary(bool(episode.record.success), len(episode), by_person, total, demonstration=True)
+        yield Rollout(transitions, [summary], len(episode), by_person, demonstration=True)
+
+
+def _seen(layout: ObservationLayout, observation: dict[str, Any]) -> Seen:
+    known = {name: observation[feature] for name, feature in VECTORS.items() if feature in observation}
+    pictures = {camera: observation[IMAGES + camera] for camera in layout.cameras}
+    return layout.read({**known, "pixels": pictures})
+
+
+def _check(dataset: EpisodeDataset, layout: ObservationLayout, actions: int) -> None:
+    if layout.privileged:
+        names = " and ".join(name for name, _ in layout.privileged)
+        raise DemonstrationsError(
+            f"{dataset.path} does not hold what only the simulation knows ({names}). Train with --no-privileged, or "
+            "let the operator show the task: --demos 20."
+        )
+    wanted = {VECTORS[name]: [size] for name, size in layout.numbers}
+    wanted |= {IMAGES + camera: None for camera in layout.cameras}  # type: ignore[dict-item]  # of any size
+    wanted["action"] = [actions]
+    for key, shape in wanted.items():
+        feature = dataset.features.get(key)
+        if feature is None:
+            raise DemonstrationsError(
+                f"{dataset.path} has no {key}; it has {', '.join(dataset.features)}. Train with the other --obs, or "
+                "record anew."
+            )
+        if shape is not None and list(feature["shape"]) != shape:
+            raise DemonstrationsError(f"{key} of {dataset.path} has the shape {feature['shape']}; expected {shape}.")

@@ -1,0 +1,142 @@
+"""How good a policy is: episodes from fixed seeds, without anybody helping, with the likeliest action each time."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+from concurrent.futures import Future, ProcessPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hil_trainer.actor import Chooser
+from hil_trainer.config import NOBODY, TrainConfig
+from hil_trainer.learner import Weights
+from hil_trainer.observations import Seen
+from hil_trainer.policy import Policy, PolicyShape
+from hil_trainer.rollout_env import RolloutEnv
+
+Frames = list[NDArray[np.uint8]]
+
+
+class Evaluation(NamedTuple):
+    """How episodes went.
+
+    Attributes:
+        episodes: how many.
+        successes: of them.
+        lengths: steps of each.
+        seed: of the first; the others count on from there.
+        outcomes: success of each.
+        frames: pictures of the first episodes, as many episodes as were asked for.
+    """
+
+    episodes: int
+    successes: int
+    lengths: list[int]
+    seed: int
+    outcomes: list[bool]
+    frames: list[Frames]
+
+    @property
+    def rate(self) -> float:
+        """Successes by episodes."""
+        return self.successes / self.episodes
+
+    @property
+    def mean_length(self) -> float:
+        """Steps an episode."""
+        return float(np.mean(self.lengths))
+
+
+class Greedy:
+    """A policy that takes the likeliest action.
+
+    Args:
+        policy: the policy.
+    """
+
+    def __init__(self, policy: Policy):
+        self.policy = policy
+
+    def act(self, seen: Seen) -> NDArray[np.float32]:
+        """(actions,) float32 in [-1, 1]."""
+        return self.policy.act(seen, greedy=True)
+
+
+def evaluation_env(config: TrainConfig) -> RolloutEnv:
+    """The task as it is evaluated: nobody helps, and the simulation says what success is."""
+    return RolloutEnv(
+        dataclasses.replace(config, reward_classifier=None, real_time=False, console=False), operator=NOBODY
+    )
+
+
+def evaluate(env: RolloutEnv, policy: Chooser, *, episodes: int, seed: int, filmed: int = 0) -> Evaluation:
+    """Run episodes.
+
+    Args:
+        env: from `evaluation_env`.
+        policy: to evaluate.
+        episodes: how many.
+        seed: of the first; the others count on from there.
+        filmed: of how many, from the first on, pictures are kept.
+    """
+    outcomes: list[bool] = []
+    lengths: list[int] = []
+    films: list[Frames] = []
+    for number in range(episodes):
+        film: Frames | None = [] if number < filmed else None
+        seen, length = env.reset(seed + number), 0
+        while True:
+            if film is not None:
+                film.append(env.render())
+            step = env.step(policy.act(seen))
+            seen, length = step.seen, length + 1
+            if step.terminated or step.truncated:
+                break
+        if film is not None:
+            films.append([*film, env.render()])
+        outcomes.append(step.success)
+        lengths.append(length)
+    return Evaluation(episodes, sum(outcomes), lengths, seed, outcomes, films)
+
+
+class Evaluator:
+    """Evaluates in a process of its own, so that neither a person nor the learner has to wait.
+
+    Args:
+        config: of the run.
+        shape: of its policies.
+    """
+
+    def __init__(self, config: TrainConfig, shape: PolicyShape):
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(1, context, initializer=_prepare, initargs=(config, shape))
+
+    def start(self, weights: Weights, *, episodes: int, seed: int) -> Future[Evaluation]:
+        """Begin to evaluate a policy."""
+        return self._pool.submit(_evaluate, weights, episodes, seed)
+
+    def close(self) -> None:
+        """Drop what has not begun, and end the process."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def load_weights(policy: Policy, weights: Weights) -> None:
+    """Put weights into a policy."""
+    policy.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+
+
+_worker: dict[str, Any] = {}
+
+
+def _prepare(config: TrainConfig, shape: PolicyShape) -> None:
+    torch.set_num_threads(1)
+    _worker["env"], _worker["policy"] = evaluation_env(config), Policy(shape).eval()
+
+
+def _evaluate(weights: Weights, episodes: int, seed: int) -> Evaluation:
+    load_weights(_worker["policy"], weights)
+    return evaluate(_worker["env"], Greedy(_worker["policy"]), episodes=episodes, seed=seed)

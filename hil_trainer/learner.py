@@ -1,0 +1,162 @@
+"""The one who learns: takes what happened, keeps it, and improves the policy."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from hil_trainer.actor import Rollout
+from hil_trainer.config import TrainConfig
+from hil_trainer.errors import DivergenceError
+from hil_trainer.observations import ObservationLayout
+from hil_trainer.replay_buffer import Batch, ReplayBuffer, joined
+from hil_trainer.sac import SAC
+
+Weights = dict[str, np.ndarray]
+ONLINE_LEAST = 100  # transitions of what happened, before which batches hold demonstrations alone
+_CHECK_EVERY = 50  # updates between two looks whether losses are finite
+
+
+class LearnerSetup(NamedTuple):
+    """All that a learner has to know.
+
+    Attributes:
+        config: how to learn.
+        layout: of the observations.
+        actions: numbers of an action.
+    """
+
+    config: TrainConfig
+    layout: ObservationLayout
+    actions: int
+
+
+class Learner:
+    """Networks, optimisers and both buffers.
+
+    Everything goes to the online buffer, except what was shown before training; what a person did goes to the buffer of
+    demonstrations, too. Batches hold as much of one as of the other (RLPD's symmetric sampling).
+
+    Args:
+        setup: see there.
+
+    Attributes:
+        updates: of the critics so far.
+    """
+
+    def __init__(self, setup: LearnerSetup):
+        config, layout, actions = setup
+        self.config = config
+        device = find_device(config.device)
+        torch.manual_seed(config.seed)
+        if device.type == "cpu" and config.threads is not None:
+            torch.set_num_threads(config.threads)
+        mixed = is_mixed(config.mixed_precision, device)
+        self.sac = SAC(layout, actions, config.sac, device=device, mixed_precision=mixed)
+        self._update = torch.compile(self.sac.update) if config.compile else self.sac.update
+        self.online, self.shown = (
+            ReplayBuffer(layout, actions, config.capacity, device=device, seed=2 * config.seed + number)
+            for number in range(2)
+        )
+        self.updates = 0
+        self._latest: dict[str, torch.Tensor] = {}
+
+    def take(self, rollout: Rollout) -> None:
+        """Keep what happened."""
+        if rollout.demonstration:
+            self.shown.add(rollout.transitions)
+        else:
+            self.online.add(rollout.transitions)
+            self.shown.add([transition for transition in rollout.transitions if transition.is_person])
+
+    def learn(self, steps: int) -> None:
+        """Improve the critics and the policy by as much as some steps of the environment are worth.
+
+        Raises:
+            DivergenceError: a loss is not finite.
+        """
+        if not len(self.online) and not len(self.shown):
+            return
+        for _ in range(steps):
+            for number in range(self.config.updates_per_step):
+                is_last = number == self.config.updates_per_step - 1
+                self._latest |= self._update(self._batch(), policy=is_last)
+                self.updates += 1
+                if self.updates % _CHECK_EVERY == 0:
+                    self.numbers()
+
+    def numbers(self) -> dict[str, float]:
+        """The newest losses and values.
+
+        Raises:
+            DivergenceError: one is not finite.
+        """
+        numbers = {name: float(value) for name, value in self._latest.items()}
+        wrong = [f"{name} is {value}" for name, value in numbers.items() if not math.isfinite(value)]
+        if wrong:
+            raise DivergenceError(
+                f"After {self.updates} updates {', '.join(wrong)}. The last checkpoint is from before. Lower "
+                "--sac.learning-rate, or switch --mixed-precision off, and resume."
+            )
+        return numbers
+
+    def weights(self) -> Weights:
+        """The policy's, as actors need them."""
+        return {name: value.cpu().numpy().copy() for name, value in self.sac.policy.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that learning goes on from."""
+        return {
+            "sac": self.sac.state_dict(),
+            "online": self.online.state_dict(),
+            "shown": self.shown.state_dict(),
+            "updates": self.updates,
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.sac.load_state_dict(state["sac"])
+        self.online.load_state_dict(state["online"])
+        self.shown.load_state_dict(state["shown"])
+        self.updates = state["updates"]
+        torch.set_rng_state(state["torch"].cpu())
+        if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda"]])
+
+    def _batch(self) -> Batch:
+        size = self.config.batch
+        if not len(self.shown):
+            return self.online.sample(size)
+        if len(self.online) < ONLINE_LEAST:
+            return self.shown.sample(size)
+        return joined(self.online.sample(size // 2), self.shown.sample(size - size // 2))
+
+
+def find_device(name: str) -> torch.device:
+    """The device that a name means; `auto` is a GPU where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def is_mixed(choice: str, device: torch.device) -> bool:
+    """Whether to compute in bfloat16: where the processor has instructions for it, it takes half the time."""
+    if choice != "auto":
+        return choice == "on"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return "avx512_bf16" in _processor_flags()
+
+
+def _processor_flags() -> str:
+    """What a Linux kernel says of the processor; nothing elsewhere."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next((line for line in file if line.startswith("flags")), "")
+    except OSError:
+        return ""

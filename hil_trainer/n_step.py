@@ -1,0 +1,76 @@
+"""Rewards added up over several steps, so that news of a success travels faster (Sutton 1988; Rainbow, 1710.02298)."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil_trainer.observations import Seen
+from hil_trainer.replay_buffer import Transition
+
+
+class _Pending(NamedTuple):
+    seen: Seen
+    action: NDArray[np.float32]
+    reward: float
+    penalty: float
+    is_person: bool
+
+
+class NStepReturns:
+    """Turns the steps of an episode into transitions.
+
+    Args:
+        discount: of a reward one step later.
+        steps: over how many rewards are added up; fewer at the end of an episode.
+    """
+
+    def __init__(self, discount: float, steps: int):
+        self._discount, self._steps = discount, steps
+        self._pending: deque[_Pending] = deque()
+
+    def add(
+        self,
+        seen: Seen,
+        action: NDArray[np.float32],
+        reward: float,
+        following: Seen,
+        *,
+        penalty: float,
+        terminated: bool,
+        truncated: bool,
+        is_person: bool,
+    ) -> list[Transition]:
+        """Take in a step.
+
+        Args:
+            seen: the observation before.
+            action: (actions,) in [-1, 1] that was executed.
+            reward: that followed.
+            following: the observation after.
+            penalty: for what the gripper was told.
+            terminated: nothing can follow; the value of `following` is 0.
+            truncated: the episode was cut off; `following` has its value.
+            is_person: whether a person acted.
+
+        Returns:
+            The transitions that this step completes, oldest first.
+        """
+        self._pending.append(_Pending(seen, action, reward, penalty, is_person))
+        complete = []
+        while self._pending and (terminated or truncated or len(self._pending) == self._steps):
+            complete.append(self._oldest(following, terminated))
+        return complete
+
+    def clear(self) -> None:
+        """Forget the episode."""
+        self._pending.clear()
+
+    def _oldest(self, following: Seen, terminated: bool) -> Transition:
+        reward = sum(self._discount**k * pending.reward for k, pending in enumerate(self._pending))
+        discount = 0.0 if terminated else self._discount ** len(self._pending)
+        first = self._pending.popleft()
+        return Transition(first.seen, first.action, reward, discount, first.penalty, following, first.is_person)

@@ -1,0 +1,164 @@
+"""What a policy and a critic see of an environment, and how its numbers are brought to similar sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil_trainer.errors import ConfigurationError
+
+Part = tuple[str, int]  # name of an observation, and how many numbers it has
+
+# `agent_pos` of gym_hil's environments: joint positions, joint velocities, gripper command 0 to 255, TCP position.
+AGENT_POS = "agent_pos"
+_JOINT_VELOCITIES, _GRIPPER, _TCP = slice(7, 14), 14, slice(15, 18)
+_AGENT_POS_SIZE = 18
+# Factors that bring everything to about [-1, 1]: the workspace is about half a metre wide, what happens between
+# fingers and a thing within about 0.1 m, joints move at up to 3 rad/s.
+_PER_METRE, _NEAR_PER_METRE, _PER_RADIAN_A_SECOND, _PER_NEWTON = 3.0, 10.0, 0.3, 0.05
+
+
+class Seen(NamedTuple):
+    """One observation, as it is stored and sent.
+
+    Attributes:
+        numbers: (n,) float32, for the policy and the critic.
+        privileged: (m,) float32, for the critic only: what only a simulation knows. May be empty.
+        images: (views, height, width, 3) uint8, or None.
+    """
+
+    numbers: NDArray[np.float32]
+    privileged: NDArray[np.float32]
+    images: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True)
+class ObservationLayout:
+    """What observations consist of.
+
+    Attributes:
+        numbers: the parts that the policy sees, in order.
+        privileged: the parts that only the critic sees.
+        cameras: the views, in order.
+        image_size: height and width in pixels, of all views.
+    """
+
+    numbers: tuple[Part, ...]
+    privileged: tuple[Part, ...] = ()
+    cameras: tuple[str, ...] = ()
+    image_size: int = 0
+
+    @property
+    def numbers_size(self) -> int:
+        """How many numbers the policy sees."""
+        return sum(size for _, size in self.numbers)
+
+    @property
+    def privileged_size(self) -> int:
+        """How many more the critic sees."""
+        return sum(size for _, size in self.privileged)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int, int] | None:
+        """Of the views together: (views, height, width, 3); None without cameras."""
+        return (len(self.cameras), self.image_size, self.image_size, 3) if self.cameras else None
+
+    def read(self, observation: Mapping[str, Any], hidden: Mapping[str, Any] | None = None) -> Seen:
+        """Take from an environment's observation what belongs to this layout.
+
+        Args:
+            observation: with `pixels`, camera -> (height, width, 3) uint8, if there are cameras.
+            hidden: the privileged parts.
+
+        Raises:
+            ConfigurationError: a part is missing or has another size.
+        """
+        images = None
+        if self.cameras:
+            images = np.stack([resize(observation["pixels"][camera], self.image_size) for camera in self.cameras])
+        return Seen(_join(self.numbers, observation), _join(self.privileged, hidden or {}), images)
+
+
+def resize(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Bring a picture to a size by averaging.
+
+    Args:
+        picture: (height, width, 3).
+        size: pixels a side.
+
+    Raises:
+        ConfigurationError: the picture's sides are no multiples of the size.
+    """
+    height, width = picture.shape[:2]
+    if (height, width) == (size, size):
+        return picture
+    if height % size or width % size or height < size:
+        raise ConfigurationError(
+            f"A picture of {height} x {width} pixels cannot be averaged to {size} x {size}; choose a size that both "
+            "sides are multiples of."
+        )
+    blocks = picture.reshape(size, height // size, size, width // size, 3)
+    return blocks.mean(axis=(1, 3), dtype=np.float32).round().astype(np.uint8)
+
+
+def feature_map(parts: Sequence[Part]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The linear map from an observation's numbers to features of similar size that make learning easy.
+
+    Positions of things are seen from the tool, where small differences matter, and in the workspace. Joint positions
+    are left out: with the tool's position and a posture that is held they say nothing new.
+
+    Args:
+        parts: names and sizes. `agent_pos` has to be there, as gym_hil's environments give it.
+
+    Returns:
+        (features, numbers) matrix and (features,) offset, so that features = matrix @ numbers + offset.
+
+    Raises:
+        ConfigurationError: `agent_pos` is missing or is not gym_hil's.
+    """
+    starts, width = {}, 0
+    for name, size in parts:
+        starts[name] = width
+        width += size
+    sizes = dict(parts)
+    if sizes.get(AGENT_POS) != _AGENT_POS_SIZE:
+        raise ConfigurationError(
+            f"The observation has {dict(parts)}; expected {AGENT_POS} with {_AGENT_POS_SIZE} numbers, as gym_hil's "
+            "environments have it."
+        )
+    one = np.eye(width)
+    agent = one[starts[AGENT_POS] :][:_AGENT_POS_SIZE]
+    tcp = agent[_TCP]
+    rows = [tcp * _PER_METRE, agent[_JOINT_VELOCITIES] * _PER_RADIAN_A_SECOND, agent[_GRIPPER : _GRIPPER + 1] * 2 / 255]
+    offsets = [np.zeros(3), np.zeros(7), -np.ones(1)]
+    for name, size in parts:
+        own = one[starts[name] :][:size]
+        if name == "environment_state" and size % 3 == 0:
+            for thing in own.reshape(-1, 3, width):
+                rows += [(thing - tcp) * _NEAR_PER_METRE, thing * _PER_METRE]
+                offsets += [np.zeros(6)]
+        elif name == "gripper_closed":
+            rows.append(own * 2)
+            offsets.append(-np.ones(size))
+        elif name == "force_torque":
+            rows.append(own * _PER_NEWTON)
+            offsets.append(np.zeros(size))
+        elif name != AGENT_POS:
+            rows.append(own)
+            offsets.append(np.zeros(size))
+    return np.concatenate(rows).astype(np.float32), np.concatenate(offsets).astype(np.float32)
+
+
+def _join(parts: Sequence[Part], values: Mapping[str, Any]) -> NDArray[np.float32]:
+    arrays = []
+    for name, size in parts:
+        array = np.asarray(values[name], np.float32).reshape(-1) if name in values else None
+        if array is None or array.size != size:
+            found = "is missing" if array is None else f"has {array.size} numbers"
+            raise ConfigurationError(f"The observation's {name} {found}; expected {size} numbers.")
+        arrays.append(array)
+    return np.concatenate(arrays) if arrays else np.zeros(0, np.float32)

@@ -1,0 +1,112 @@
+"""The policy: from what it sees to an action. This much is sent to actors and exported; the rest only learns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hil_trainer.encoders import SpatialSoftmaxEncoder, prepare
+from hil_trainer.networks import CriticEnsemble, Features, GaussianPolicy, sample
+from hil_trainer.observations import ObservationLayout, Seen, feature_map
+
+GRIPPER_CHOICES = 3  # opens, stays, closes: -1, 0 and 1 in an action
+
+
+@dataclass(frozen=True)
+class PolicyShape:
+    """All that has to be known to build a policy before its weights are loaded.
+
+    Attributes:
+        layout: of what it sees.
+        actions: numbers of an action.
+        width: of hidden layers.
+        discrete_gripper: whether the last number of an action is chosen from three by values of its own.
+        gripper_critics: how many estimates of these values there are.
+    """
+
+    layout: ObservationLayout
+    actions: int
+    width: int = 256
+    discrete_gripper: bool = False
+    gripper_critics: int = 2
+
+
+class Policy(nn.Module):
+    """Chooses actions.
+
+    Args:
+        shape: what it sees and what it moves.
+    """
+
+    def __init__(self, shape: PolicyShape):
+        super().__init__()
+        self.shape = shape
+        self.features = Features(*feature_map(shape.layout.numbers))
+        views = len(shape.layout.cameras)
+        self.encoder = SpatialSoftmaxEncoder(views, shape.layout.image_size) if views else None
+        inputs = self.features.size + (self.encoder.size if self.encoder else 0)
+        self.inputs = inputs
+        self.arm = GaussianPolicy(inputs, shape.actions - shape.discrete_gripper, shape.width)
+        self.gripper = (
+            CriticEnsemble(shape.gripper_critics, inputs, GRIPPER_CHOICES, shape.width)
+            if shape.discrete_gripper
+            else None
+        )
+
+    def see(self, numbers: Tensor, images: Tensor | None = None) -> Tensor:
+        """Bring together what is seen.
+
+        Args:
+            numbers: (batch, numbers).
+            images: (batch, views, 3, height, width) float32, prepared; None without cameras.
+
+        Returns:
+            (batch, inputs).
+        """
+        features = self.features(numbers)
+        if self.encoder is None or images is None:
+            return features
+        return torch.cat([features, self.encoder(images)], -1)
+
+    def decide(self, inputs: Tensor, *, greedy: bool = False) -> Tensor:
+        """Choose actions.
+
+        Args:
+            inputs: (batch, inputs), from `see`.
+            greedy: take the middle of the distribution instead of drawing from it.
+
+        Returns:
+            (batch, actions) in [-1, 1].
+        """
+        mean, log_std = self.arm(inputs)
+        action = torch.tanh(mean) if greedy else sample(mean, log_std)[0]
+        if self.gripper is None:
+            return action
+        choice = self.gripper(inputs).mean(0).argmax(-1, keepdim=True)
+        return torch.cat([action, choice.to(action.dtype) - 1], -1)
+
+    @torch.no_grad()
+    def act(self, seen: Seen, *, greedy: bool = False) -> NDArray[np.float32]:
+        """Choose an action for one observation.
+
+        Args:
+            seen: from the layout's `read`.
+            greedy: see `decide`.
+
+        Returns:
+            (actions,) float32 in [-1, 1].
+        """
+        device = self.features.matrix.device
+        numbers = torch.from_numpy(seen.numbers)[None].to(device)
+        images = None if seen.images is None else prepare(torch.from_numpy(seen.images)[None].to(device))
+        return self.decide(self.see(numbers, images), greedy=greedy)[0].cpu().numpy()
+
+    def act_in(self, observation: Mapping[str, Any], *, greedy: bool = True) -> NDArray[np.float32]:
+        """Choose an action for an environment's observation; see `act`."""
+        return self.act(self.shape.layout.read(observation), greedy=greedy)

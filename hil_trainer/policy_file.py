@@ -1,0 +1,153 @@
+"""Trained policies as one file: weights, and what they need to be used, with where they come from.
+
+The file is in the safetensors format, which holds no code. Its metadata has one entry, `policy`, a JSON object; the
+same object lies beside it as a `.json` for people to read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from hil_trainer.errors import CheckpointError, MissingExtraError
+from hil_trainer.observations import ObservationLayout
+from hil_trainer.policy import Policy, PolicyShape
+
+FORMAT = 1
+NAME = "policy.safetensors"
+_KEY = "policy"
+
+
+class LoadedPolicy:
+    """A trained policy, ready to act in an environment.
+
+    Attributes:
+        policy: the network.
+        description: everything that is known about it: `observation`, `action` and `provenance`.
+    """
+
+    def __init__(self, policy: Policy, description: dict[str, Any]):
+        self.policy, self.description = policy, description
+        low, high = (np.array(description["action"][end], np.float32) for end in ("low", "high"))
+        self._middle, self._half = (low + high) / 2, (high - low) / 2
+
+    def act(self, observation: Mapping[str, Any], *, greedy: bool = True) -> NDArray[np.float32]:
+        """Choose an action.
+
+        Args:
+            observation: as the environment returns it.
+            greedy: the likeliest action; False draws one.
+
+        Returns:
+            (actions,) float32, for `env.step`.
+
+        Raises:
+            ConfigurationError: the observation lacks something, or pictures have a size that does not fit.
+        """
+        return self._middle + self._half * self.policy.act_in(observation, greedy=greedy)
+
+
+def save_policy(
+    path: Path, policy: Policy, *, action_low: ArrayLike, action_high: ArrayLike, provenance: Mapping[str, Any]
+) -> None:
+    """Write a policy; a file that is there is replaced in one go.
+
+    Args:
+        path: of the file, `*.safetensors`.
+        policy: what to write.
+        action_low: (actions,) of the environment's action space.
+        action_high: likewise.
+        provenance: where it comes from: task, steps, seed, ...; must be JSON.
+
+    Raises:
+        MissingExtraError: safetensors is not installed.
+    """
+    try:
+        from safetensors.torch import save_file
+    except ImportError as error:
+        raise MissingExtraError("Policies need safetensors: pip install 'gym-hil[train]'.") from error
+
+    shape = policy.shape
+    description = {
+        "format": FORMAT,
+        "observation": asdict(shape.layout),
+        "action": {"low": np.asarray(action_low).tolist(), "high": np.asarray(action_high).tolist()},
+        "network": {key: value for key, value in asdict(shape).items() if key != "layout"},
+        "normalisation": "features = matrix @ numbers + offset, the tensors features.matrix and features.offset",
+        "provenance": {**provenance, "versions": _versions()},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(description, indent=2)
+    tensors = {name: value.detach().cpu().contiguous() for name, value in policy.state_dict().items()}
+    unfinished = path.with_suffix(".unfinished")
+    save_file(tensors, unfinished, metadata={_KEY: text})
+    os.replace(unfinished, path)
+    unfinished.write_text(text + "\n", encoding="utf-8")
+    os.replace(unfinished, path.with_suffix(".json"))
+
+
+def load_policy(path: str | os.PathLike[str], *, device: torch.device | str = "cpu") -> LoadedPolicy:
+    """Read a policy that `hil-trainer train` wrote. Needs torch and safetensors, but no simulation.
+
+    Args:
+        path: the file, or the directory of a run.
+        device: to compute on.
+
+    Raises:
+        CheckpointError: there is no such file, or it is no policy of this format.
+        MissingExtraError: safetensors is not installed.
+    """
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:
+        raise MissingExtraError("Policies need safetensors: pip install 'gym-hil[train]'.") from error
+
+    file = Path(path)
+    if file.is_dir():
+        file = file / NAME
+    if not file.is_file():
+        raise CheckpointError(f"There is no policy at {file}. A run writes one with its first evaluation.")
+    try:
+        with safe_open(str(file), framework="pt", device=str(device)) as opened:
+            text = (opened.metadata() or {}).get(_KEY)
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # it is no mapping
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file} cannot be read as safetensors: {error}.") from error
+    if text is None:
+        raise CheckpointError(f"{file} holds tensors, but no policy of hil_trainer.")
+    description = json.loads(text)
+    if description["format"] != FORMAT:
+        raise CheckpointError(f"{file} has format {description['format']}, not {FORMAT}; update gym-hil.")
+    layout = description["observation"]
+    policy = Policy(
+        PolicyShape(
+            ObservationLayout(
+                numbers=tuple((name, size) for name, size in layout["numbers"]),
+                privileged=tuple((name, size) for name, size in layout["privileged"]),
+                cameras=tuple(layout["cameras"]),
+                image_size=layout["image_size"],
+            ),
+            **description["network"],
+        )
+    ).to(device)
+    policy.load_state_dict(tensors)
+    return LoadedPolicy(policy.eval(), description)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in ("gym-hil", "torch", "mujoco", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,214 @@
+"""An environment as the trainer uses it: observations of one layout, actions in [-1, 1], and who acted."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+import gym_hil
+from gym_hil.commands.operator import operator_options, seconds_paused
+from gym_hil.pacing import Pacer
+from gym_hil.registration import env_id, find_task
+from gym_hil.rendering import Renderer, make_renderer
+from hil_trainer.config import NOBODY, SCRIPTED, TrainConfig
+from hil_trainer.observations import ObservationLayout, Seen
+from hil_trainer.scheduled_person import ScheduledPerson
+
+FILM_SIZE = 192  # pixels
+# What only the simulation knows, for the critics.
+_HIDDEN = ("environment_state", "gripper_closed")
+
+
+class Step(NamedTuple):
+    """What one step did.
+
+    Attributes:
+        action: (actions,) float32 that was executed, each number in [-1, 1].
+        reward: as the environment gives it.
+        penalty: for what the gripper was told, 0.0 or less.
+        seen: the observation after.
+        terminated: the episode has ended, and there is nothing to come.
+        truncated: it was cut off.
+        is_person: whether a person acted.
+        success: whether the task is done.
+        discarded: the operator wants the episode forgotten.
+        quit: the operator wants to stop.
+    """
+
+    action: NDArray[np.float32]
+    reward: float
+    penalty: float
+    seen: Seen
+    terminated: bool
+    truncated: bool
+    is_person: bool
+    success: bool
+    discarded: bool
+    quit: bool
+
+
+class RolloutEnv:
+    """One environment with or without an operator.
+
+    Args:
+        config: names the task and what is seen of it.
+        operator: who may take over; None for the one of the configuration.
+
+    Attributes:
+        env: the environment.
+        layout: of the observations.
+        actions: numbers of an action.
+        person: the scripted person, if that is the operator.
+        is_human: whether the operator is a human.
+    """
+
+    def __init__(self, config: TrainConfig, *, operator: str | None = None):
+        operator = config.operator if operator is None else operator
+        name, version = find_task(config.task)
+        options: dict[str, Any] = {}
+        if config.obs == "pixels":
+            size = config.image_size
+            options = {"image_obs": True, "render_spec": gym_hil.GymRenderingSpec(height=size, width=size)}
+        self.person: ScheduledPerson | None = None
+        if operator == SCRIPTED:
+            self.person = ScheduledPerson(config.person)
+            options |= {"device": self.person}
+        elif operator != NOBODY:
+            options |= operator_options(_asked(operator, config))
+        if config.console and not _on_page(options):
+            options["use_viewer"] = True
+        self.env: gym.Env[Any, Any] = gym.make(env_id(name, version=version), **options)
+        if self.person is not None:
+            self.person.attach(self.env)
+        if config.reward_classifier is not None:
+            from hil_trainer.reward_classifier_wrapper import RewardClassifierWrapper
+
+            self.env = RewardClassifierWrapper(self.env, config.reward_classifier)
+        device = None if operator == NOBODY else self.env.get_wrapper_attr("device")
+        self.is_human = device is not None and device.human
+        space = self.env.action_space
+        assert isinstance(space, gym.spaces.Box)
+        self._middle, self._half = (space.low + space.high) / 2, (space.high - space.low) / 2
+        self.actions = space.shape[0]
+        self.action_low, self.action_high = space.low, space.high
+        self.layout = _layout(self.env, config)
+        real_time = self.is_human if config.real_time is None else config.real_time
+        self._pacer = Pacer(self.control_dt) if real_time else None
+        self._paused = 0.0
+        self._film: Renderer | None = None
+
+    @property
+    def stage(self) -> Any:
+        """Where the web console shows this environment; None if it does not."""
+        return self.env.get_wrapper_attr("stage") if self.env.has_wrapper_attr("stage") else None
+
+    @property
+    def control_dt(self) -> float:
+        """How long a step lasts, in s."""
+        return self.env.get_wrapper_attr("control_dt")
+
+    @property
+    def in_real_time(self) -> bool:
+        """Whether steps take as long as they would with a real robot."""
+        return self._pacer is not None
+
+    @property
+    def pace(self) -> str:
+        """How well real time was kept, in words; empty where it was not asked for."""
+        return "" if self._pacer is None else self._pacer.report()
+
+    def reset(self, seed: int) -> Seen:
+        """Start an episode.
+
+        Args:
+            seed: of everything that is drawn in it.
+        """
+        observation, _ = self.env.reset(seed=seed)
+        if self._pacer is not None:
+            self._pacer.restart()
+        self._paused = seconds_paused(self.env)
+        return self._read(observation)
+
+    def step(self, action: NDArray[np.float32]) -> Step:
+        """Make a step with the policy's action, or with the operator's.
+
+        Args:
+            action: (actions,), each number in [-1, 1].
+        """
+        observation, reward, terminated, truncated, info = self.env.step(self._middle + self._half * action)
+        executed = ((info["action_intervention"] - self._middle) / self._half).astype(np.float32)
+        if self._pacer is not None:
+            paused = seconds_paused(self.env)
+            self._pacer.leave_out(paused - self._paused)
+            self._paused = paused
+            self._pacer.wait()
+        return Step(
+            action=executed,
+            reward=float(reward),
+            penalty=info["discrete_penalty"],
+            seen=self._read(observation),
+            terminated=terminated,
+            truncated=truncated,
+            is_person=info["is_intervention"],
+            success=info["next.success"],
+            discarded=info["rerecord_episode"],
+            quit=info.get("quit", False),
+        )
+
+    def render(self) -> NDArray[np.uint8]:
+        """What the camera in front sees, (FILM_SIZE, FILM_SIZE, 3); for videos."""
+        base: Any = self.env.unwrapped
+        if self._film is None:
+            self._film = make_renderer("raster", base.model, FILM_SIZE, FILM_SIZE)
+        return self._film.render(base.data, ["front"])[0]
+
+    def close(self) -> None:
+        """Close the environment and what drives it."""
+        if self._film is not None:
+            self._film.close()
+        self.env.close()
+
+    def _read(self, observation: dict[str, Any]) -> Seen:
+        base: Any = self.env.unwrapped
+        hidden = {name: _hidden(base, name) for name, _ in self.layout.privileged}
+        return self.layout.read(observation, hidden)
+
+
+def _layout(env: gym.Env[Any, Any], config: TrainConfig) -> ObservationLayout:
+    spaces = env.observation_space
+    assert isinstance(spaces, gym.spaces.Dict)
+    numbers = tuple((name, int(np.prod(space.shape))) for name, space in spaces.items() if name != "pixels")
+    if config.obs == "state":
+        return ObservationLayout(numbers)
+    cameras = tuple(spaces["pixels"])
+    privileged = tuple((name, np.size(_hidden(env.unwrapped, name))) for name in _HIDDEN) if config.privileged else ()
+    return ObservationLayout(numbers, privileged, cameras, config.image_size)
+
+
+def _hidden(base: Any, name: str) -> Any:
+    value = getattr(base, name)
+    return value() if callable(value) else value
+
+
+def _on_page(options: dict[str, Any]) -> bool:
+    devices = options.get("device", ())
+    return devices == "web" or (isinstance(devices, list) and "web" in devices)
+
+
+def _asked(operator: str, config: TrainConfig) -> argparse.Namespace:
+    """What the command line of gym_hil would have understood."""
+    return argparse.Namespace(
+        device=[operator],
+        intervention=config.intervention,
+        orientation=False,
+        controller_config=None,
+        no_viewer=False,
+        host=None,
+        port=None,
+        allow_remote=None,
+        tls=None,
+    )

@@ -1,0 +1,387 @@
+"""A run: one acts, one learns, one evaluates, until the policy is good enough."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hil_trainer.actor import Actor, Rollout
+from hil_trainer.checkpoints import checkpoints, read_run_state
+from hil_trainer.config import CONFIG_FILE, TrainConfig, to_dict
+from hil_trainer.demonstrations import read_demonstrations
+from hil_trainer.errors import CheckpointError, DivergenceError
+from hil_trainer.evaluation import Evaluation, Evaluator, load_weights
+from hil_trainer.learner import LearnerSetup, Weights
+from hil_trainer.learner_process import Learned, LearnerHandle, LearnerProcess
+from hil_trainer.metrics import MetricsLog, read_metrics
+from hil_trainer.milestones import Milestone
+from hil_trainer.observations import Seen
+from hil_trainer.policy import Policy, PolicyShape
+from hil_trainer.policy_file import NAME as POLICY_FILE
+from hil_trainer.policy_file import save_policy
+from hil_trainer.progress import Progress
+from hil_trainer.rollout_env import RolloutEnv
+
+LAG = 20  # deliveries, by which the weights that act may be behind in real time
+_LEARNING_ROWS_EVERY = 100  # steps
+_REQUESTS = ("save", "stop")
+
+
+class Outcome(NamedTuple):
+    """How a run ended.
+
+    Attributes:
+        reached: when the target was reached; None if it was not.
+        steps: of training.
+    """
+
+    reached: Milestone | None
+    steps: int
+
+
+class _Resting:
+    def __init__(self, actions: int):
+        self._still = np.zeros(actions, np.float32)
+
+    def act(self, seen: Seen) -> NDArray[np.float32]:
+        return self._still
+
+
+class _Running(NamedTuple):
+    """An evaluation that is under way."""
+
+    purpose: str
+    step: int
+    person_steps: int
+    updates: int
+    weights: Weights
+    result: Future[Evaluation]
+
+
+class Training:
+    """One run, in one directory.
+
+    Args:
+        config: what to train.
+        directory: where everything is written.
+        resume: go on from the newest checkpoint in it.
+        progress: tells the person at the terminal.
+
+    Raises:
+        CheckpointError: the directory holds a run already, or none to resume.
+        HilTrainerError: something is wrong with the configuration, the demonstrations or the learner.
+    """
+
+    def __init__(self, config: TrainConfig, directory: Path, *, resume: bool = False, progress: Progress | None = None):
+        self._started = time.perf_counter()
+        self.config, self.directory = config, directory
+        checkpoint = _prepare_directory(config, directory, resume=resume)
+        state = {} if checkpoint is None else read_run_state(checkpoint)
+        self._step, self._person_steps = state.get("step", 0), state.get("person_steps", 0)
+        self._seconds_before = state.get("seconds", 0.0)
+        self._best = tuple(state.get("best", (-1.0, 0)))
+        self._resumed = checkpoint is not None
+        self.progress = Progress() if progress is None else progress
+        if self._resumed:
+            self.progress.restore(row for row in read_metrics(directory) if row["step"] <= self._step)
+
+        torch.set_num_threads(1)
+        torch.manual_seed(config.seed + 1)
+        self.env = RolloutEnv(config)
+        self.actor = Actor(
+            self.env, discount=config.sac.discount, n_step=config.sac.n_step, seed=np.random.SeedSequence(config.seed)
+        )
+        if checkpoint is not None:
+            self.actor.load_state_dict(state["actor"])
+            torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
+        setup = LearnerSetup(config, self.env.layout, self.env.actions)
+        shape = PolicyShape(
+            self.env.layout, self.env.actions, config.sac.width, discrete_gripper=config.sac.gripper == "discrete"
+        )
+        self.policy = Policy(shape).eval()
+        self._in_real_time = self.env.in_real_time
+        self.learner: LearnerHandle = LearnerProcess(
+            setup, keep_pace=self._in_real_time, checkpoint=checkpoint, steps=self._step
+        )
+        self._evaluator = Evaluator(config, shape)
+        self._evaluation: _Running | None = None
+        self._next_evaluation = self._step + config.evaluate_every
+        self._delivered = 0
+        self._learned = self.learner.newest()
+        self._acts_since = -1  # deliveries that the acting weights have learned from
+        self._reached: Milestone | None = None
+        self._episode = self.actor.episodes
+        self._last_checkpoint = time.perf_counter()
+        self._log = MetricsLog(
+            directory,
+            tensorboard=config.tensorboard,
+            wandb=config.wandb,
+            resume_step=self._step if self._resumed else None,
+        )
+        if self._resumed:
+            self._tell("event", text=f"resumed from {checkpoint.relative_to(directory) if checkpoint else ''}")
+        if self.env.stage is not None:
+            self.env.stage.offer(_REQUESTS)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of training so far, of all its parts: demonstrations, evaluations, starting processes."""
+        return self._seconds_before + time.perf_counter() - self._started
+
+    def run(self) -> Outcome:
+        """Train until the target is reached, all steps are made, or the operator wants to stop.
+
+        Raises:
+            DivergenceError: a loss is not finite.
+            LearnerError: the learner's process ended.
+        """
+        try:
+            stopped = False
+            if not self._resumed:
+                stopped = self._demonstrate()
+                self._save()
+            while not stopped and self._reached is None and self._step < self.config.steps:
+                stopped = self._advance()
+            if self._reached is None:
+                self._evaluate_last()
+            self._save()
+        except DivergenceError as error:
+            self._tell("event", text=str(error))
+            raise
+        except KeyboardInterrupt:
+            self._tell("event", text="stopped by Ctrl-C; go on with --resume")
+            self._save()
+            raise
+        return Outcome(self._reached, self._step)
+
+    def close(self) -> None:
+        """End all processes, and close the environment and the files. What was asked for is finished first."""
+        try:
+            self.learner.close()
+        finally:
+            self._evaluator.close()
+            self.env.close()
+            self._log.close()
+            self.progress.close()
+
+    def _demonstrate(self) -> bool:
+        """Have the task shown before training. Returns whether the operator wants to stop."""
+        config = self.config
+        rollouts: Any = []
+        if config.demo_dataset is not None:
+            rollouts = read_demonstrations(
+                config.demo_dataset,
+                self.env.layout,
+                action_low=self.env.action_low,
+                action_high=self.env.action_high,
+                discount=config.sac.discount,
+                n_step=config.sac.n_step,
+            )
+        else:
+            rollouts = self._shown_by_operator(config.demo_episodes)
+        successes = number = steps = by_person = 0
+        for rollout in rollouts:
+            self._deliver(rollout)
+            number, steps, by_person = number + 1, steps + rollout.steps, by_person + rollout.person_steps
+            successes += sum(episode.success for episode in rollout.episodes)
+            if rollout.quit:
+                return True
+        if number:
+            self._tell(
+                "event", text=f"{number} demonstrations: {successes} succeed, {by_person} of {steps} steps by a person"
+            )
+        return False
+
+    def _shown_by_operator(self, episodes: int) -> Any:
+        resting = _Resting(self.env.actions)
+        shown = 0
+        while shown < episodes:
+            rollout = self.actor.demonstrate(resting)
+            shown += len(rollout.episodes)
+            if rollout.episodes or rollout.quit:
+                yield rollout
+
+    def _advance(self) -> bool:
+        """Act for a while, and see to everything else. Returns whether to stop."""
+        config = self.config
+        lag = LAG if self._in_real_time else 1
+        self._learned = self.learner.newest(deliveries=max(self._delivered - lag, 0))
+        if self._learned.deliveries > self._acts_since:
+            load_weights(self.policy, self._learned.weights)
+            self._acts_since = self._learned.deliveries
+        rollout = self.actor.run(self.policy, min(config.chunk, config.steps - self._step))
+        before, self._step = self._step, self._step + rollout.steps
+        self._person_steps += rollout.person_steps
+        self._deliver(rollout)
+        self.progress.update(self._step, self.seconds)
+        if before // _LEARNING_ROWS_EVERY != self._step // _LEARNING_ROWS_EVERY and self._learned.numbers:
+            self._report(self._learned)
+        self._evaluate()
+        if time.perf_counter() - self._last_checkpoint > config.checkpoint_seconds:
+            self._save()
+        return self._answer_requests() or rollout.quit
+
+    def _deliver(self, rollout: Rollout) -> None:
+        self.learner.deliver(rollout)
+        self._delivered += 1
+        for episode in rollout.episodes:
+            self._episode += 1
+            self._tell(
+                "episode",
+                episode=self._episode,
+                success=episode.success,
+                length=episode.length,
+                person_steps=episode.person_steps,
+                **{"return": episode.total},
+                demonstration=episode.demonstration,
+            )
+
+    def _report(self, learned: Learned) -> None:
+        running = time.perf_counter() - self._started
+        values = {
+            **learned.numbers,
+            "updates": learned.updates,
+            "staleness": self._step - learned.steps,
+            "steps_per_second": self._step / max(self.seconds, 1e-9),
+            "updates_per_second": learned.updates / max(self.seconds, 1e-9),
+        }
+        self._tell("learning", **values)
+        if self.env.stage is not None:
+            self.env.stage.report({name: value for name, value in values.items() if running})
+
+    def _evaluate(self) -> None:
+        """Take in an evaluation that is done, and start one when it is time."""
+        config = self.config
+        running = self._evaluation
+        if running is not None and running.result.done():
+            self._evaluation = None
+            good = self._take_evaluation(running)
+            if good and running.purpose == "quick":
+                self._start_evaluation("full", running)
+        if self._evaluation is None and self._reached is None and self._step >= self._next_evaluation:
+            self._next_evaluation = self._step + config.evaluate_every
+            self._start_evaluation("quick", None)
+
+    def _start_evaluation(self, purpose: str, same_as: _Running | None) -> None:
+        config = self.config
+        episodes = config.quick_episodes if purpose == "quick" else config.full_episodes
+        if same_as is None:
+            learned = self._learned
+            known = (self._step, self._person_steps, learned.updates, learned.weights)
+        else:
+            known = (same_as.step, same_as.person_steps, same_as.updates, same_as.weights)
+        step, person_steps, updates, weights = known
+        result = self._evaluator.start(weights, episodes=episodes, seed=config.evaluation_seed)
+        self._evaluation = _Running(purpose, step, person_steps, updates, weights, result)
+
+    def _take_evaluation(self, running: _Running) -> bool:
+        """Note a result. Returns whether it is as good as was wanted."""
+        evaluation = running.result.result()
+        seconds = self.seconds
+        self._tell(
+            "evaluation",
+            step=running.step,
+            episodes=evaluation.episodes,
+            successes=evaluation.successes,
+            length=evaluation.mean_length,
+            seed=evaluation.seed,
+            person_steps=running.person_steps,
+            purpose=running.purpose,
+        )
+        # Few episodes say less than many: their share of successes counts as if one more had succeeded and one failed.
+        score = ((evaluation.successes + 1) / (evaluation.episodes + 2), running.step)
+        if score > self._best:
+            self._best = score
+            self._export(running, evaluation)
+        good = evaluation.rate >= self.config.target - 1e-9
+        if good and running.purpose == "full":
+            self._reached = Milestone(running.step, running.person_steps, seconds)
+            self.progress.target_reached(self.config.target, self._reached)
+        return good
+
+    def _evaluate_last(self) -> None:
+        """A full evaluation of what was learned, when it ends without the target reached."""
+        if self._evaluation is not None:
+            self._evaluation.result.result()
+            self._evaluate()
+        if self._reached is None and self._step and self._evaluation is None:
+            self._learned = self.learner.newest(deliveries=self._delivered)
+            self._start_evaluation("full", None)
+        if self._evaluation is not None:
+            self._take_evaluation(self._evaluation)
+            self._evaluation = None
+
+    def _export(self, running: _Running, evaluation: Evaluation) -> None:
+        policy = Policy(self.policy.shape)
+        load_weights(policy, running.weights)
+        save_policy(
+            self.directory / POLICY_FILE,
+            policy,
+            action_low=self.env.action_low,
+            action_high=self.env.action_high,
+            provenance={
+                "task": self.config.task,
+                "obs": self.config.obs,
+                "critics_saw_simulation_state": bool(self.env.layout.privileged),
+                "seed": self.config.seed,
+                "step": running.step,
+                "person_steps": running.person_steps,
+                "updates": running.updates,
+                "evaluation": {
+                    "episodes": evaluation.episodes,
+                    "successes": evaluation.successes,
+                    "seed": evaluation.seed,
+                },
+            },
+        )
+
+    def _save(self) -> None:
+        """Have a checkpoint written."""
+        self._last_checkpoint = time.perf_counter()
+        state = {
+            "person_steps": self._person_steps,
+            "seconds": self.seconds,
+            "best": list(self._best),
+            "actor": self.actor.state_dict(),
+            "torch": torch.get_rng_state().tolist(),
+        }
+        self.learner.save(self.directory, self._step, state)
+        self.progress.checkpoint(f"at step {self._step}")
+
+    def _answer_requests(self) -> bool:
+        """Do what was asked for on the console. Returns whether to stop."""
+        asked = [] if self.env.stage is None else self.env.stage.asked()
+        if "save" in asked:
+            self._save()
+            self.env.stage.event("training", f"checkpoint at step {self._step}")
+        if "stop" in asked:
+            self._tell("event", text="stopped on the console; go on with --resume")
+        return "stop" in asked
+
+    def _tell(self, kind: str, *, step: int | None = None, **values: Any) -> None:
+        step, seconds = self._step if step is None else step, self.seconds
+        self._log.write(kind, step, seconds, **values)
+        self.progress.write(kind, step, seconds, **values)
+
+
+def _prepare_directory(config: TrainConfig, directory: Path, *, resume: bool) -> Path | None:
+    """Write the configuration. Returns the checkpoint to go on from, if there is one."""
+    there = (directory / CONFIG_FILE).is_file()
+    if resume and not there:
+        raise CheckpointError(f"There is no run to resume in {directory}: it has no {CONFIG_FILE}.")
+    if there and not resume:
+        raise CheckpointError(f"{directory} holds a run already. Go on with --resume, or choose another --out.")
+    directory.mkdir(parents=True, exist_ok=True)
+    unfinished = directory / f".{CONFIG_FILE}"
+    unfinished.write_text(json.dumps(to_dict(config), indent=2) + "\n", encoding="utf-8")
+    os.replace(unfinished, directory / CONFIG_FILE)
+    found = checkpoints(directory)
+    return found[-1] if resume and found else None
