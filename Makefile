@@ -55,5 +55,5 @@ $(VENV)/.installed-core: pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml
-	PYTHON="$(PYTHON)" .ci/install "$(VENV)" -e ".[dev]"
+	PYTHON="$(PYTHON)" .ci/install "$(VENV)" -e ".[dev]" -c .ci/constraints.txt
 	@touch $(VENV)/.installed-core $@

@@ -82,8 +82,8 @@ def _check(dataset: EpisodeDataset, layout: ObservationLayout, actions: int) -> 
             f"{dataset.path} does not hold what only the simulation knows ({names}). Train with --no-privileged, or "
             "let the operator show the task: --demos 20."
         )
-    wanted = {VECTORS[name]: [size] for name, size in layout.numbers}
-    wanted |= {IMAGES + camera: None for camera in layout.cameras}  # type: ignore[dict-item]  # of any size
+    wanted: dict[str, list[int] | None] = {VECTORS[name]: [size] for name, size in layout.numbers}
+    wanted |= dict.fromkeys([IMAGES + camera for camera in layout.cameras])  # of any size
     wanted["action"] = [actions]
     for key, shape in wanted.items():
         feature = dataset.features.get(key)

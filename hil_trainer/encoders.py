@@ -20,6 +20,9 @@ class SpatialSoftmaxEncoder(nn.Module):
         size: pixels a side; a multiple of 4.
     """
 
+    x: Tensor
+    y: Tensor
+
     def __init__(self, views: int, size: int):
         super().__init__()
         self.networks = nn.ModuleList([_network() for _ in range(views)])

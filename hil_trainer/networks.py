@@ -16,6 +16,9 @@ LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0  # of actions, before they are squashed
 class Features(nn.Module):
     """A fixed linear map; see `hil_trainer.observations.feature_map`. Saved with the network, never learned."""
 
+    matrix: Tensor
+    offset: Tensor
+
     def __init__(self, matrix: NDArray[np.float32], offset: NDArray[np.float32]):
         super().__init__()
         self.register_buffer("matrix", torch.from_numpy(matrix))
@@ -24,11 +27,11 @@ class Features(nn.Module):
     @property
     def size(self) -> int:
         """How many features there are."""
-        return self.matrix.shape[0]  # type: ignore[union-attr, return-value, index]
+        return self.matrix.shape[0]
 
     def forward(self, numbers: Tensor) -> Tensor:
         """(..., numbers) -> (..., features)."""
-        return functional.linear(numbers, self.matrix, self.offset)  # type: ignore[arg-type]
+        return functional.linear(numbers, self.matrix, self.offset)
 
 
 class EnsembleLinear(nn.Module):

@@ -53,7 +53,8 @@ class LoadedPolicy:
         Raises:
             ConfigurationError: the observation lacks something, or pictures have a size that does not fit.
         """
-        return self._middle + self._half * self.policy.act_in(observation, greedy=greedy)
+        action = self._middle + self._half * self.policy.act_in(observation, greedy=greedy)
+        return action.astype(np.float32, copy=False)
 
 
 def save_policy(

@@ -181,10 +181,12 @@ class RolloutEnv:
 def _layout(env: gym.Env[Any, Any], config: TrainConfig) -> ObservationLayout:
     spaces = env.observation_space
     assert isinstance(spaces, gym.spaces.Dict)
-    numbers = tuple((name, int(np.prod(space.shape))) for name, space in spaces.items() if name != "pixels")
+    numbers = tuple((name, int(np.prod(space.shape or ()))) for name, space in spaces.items() if name != "pixels")
     if config.obs == "state":
         return ObservationLayout(numbers)
-    cameras = tuple(spaces["pixels"])
+    pixels = spaces["pixels"]
+    assert isinstance(pixels, gym.spaces.Dict)
+    cameras = tuple(pixels)
     privileged = tuple((name, np.size(_hidden(env.unwrapped, name))) for name in _HIDDEN) if config.privileged else ()
     return ObservationLayout(numbers, privileged, cameras, config.image_size)
 

@@ -245,8 +245,7 @@ class Training:
             )
 
     def _report(self, learned: Learned) -> None:
-        running = time.perf_counter() - self._started
-        values = {
+        values: dict[str, Any] = {
             **learned.numbers,
             "updates": learned.updates,
             "staleness": self._step - learned.steps,
@@ -255,7 +254,7 @@ class Training:
         }
         self._tell("learning", **values)
         if self.env.stage is not None:
-            self.env.stage.report({name: value for name, value in values.items() if running})
+            self.env.stage.report(values)
 
     def _evaluate(self) -> None:
         """Take in an evaluation that is done, and start one when it is time."""
