@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 CHANNELS = 32  # points that are looked for in each view
 
@@ -25,7 +24,8 @@ class SpatialSoftmaxEncoder(nn.Module):
 
     def __init__(self, views: int, size: int):
         super().__init__()
-        self.networks = nn.ModuleList([_network() for _ in range(views)])
+        # The order in which pictures come; convolutions are a third faster in it than with the channels first.
+        self.networks = nn.ModuleList([_network() for _ in range(views)]).to(memory_format=torch.channels_last)
         along = torch.linspace(-1, 1, size // 4)
         self.register_buffer("x", along.repeat(size // 4))
         self.register_buffer("y", along.repeat_interleave(size // 4))
@@ -35,7 +35,8 @@ class SpatialSoftmaxEncoder(nn.Module):
         """(batch, views, 3, height, width), about [-0.5, 0.5] -> (batch, size), in [-1, 1]."""
         points = []
         for view, network in enumerate(self.networks):
-            maps = torch.softmax(network(images[:, view]).flatten(2), -1)
+            picture = images[:, view].contiguous(memory_format=torch.channels_last)
+            maps = torch.softmax(network(picture).flatten(2), -1)
             points += [(maps * self.x).sum(-1), (maps * self.y).sum(-1)]
         return torch.cat(points, -1)
 
@@ -51,21 +52,25 @@ def random_shift(images: Tensor, pixels: int) -> Tensor:
     It keeps critics and policies from learning pictures by heart (DrQ, Kostrikov et al. 2020, arXiv:2004.13649).
 
     Args:
-        images: (batch, views, 3, height, width).
+        images: (batch, views, height, width, 3) uint8.
         pixels: the most they move, each way.
 
     Returns:
         Of the same shape; all views of an observation are moved alike.
     """
-    batch, views, channels, height, width = images.shape
-    padded = functional.pad(images.flatten(0, 1), (pixels,) * 4, mode="replicate")
-    padded = padded.view(batch, views, channels, height + 2 * pixels, width + 2 * pixels)
-    down, right = torch.randint(0, 2 * pixels + 1, (2, batch, 1), device=images.device)
-    rows = down + torch.arange(height, device=images.device)
-    columns = right + torch.arange(width, device=images.device)
-    which = torch.arange(batch, device=images.device)[:, None, None]
-    moved = padded.permute(0, 3, 4, 1, 2)[which, rows[:, :, None], columns[:, None, :]]
-    return moved.permute(0, 3, 4, 1, 2)
+    height, width = images.shape[2:4]
+    padded = _padded(_padded(images, 2, pixels), 3, pixels)
+    moves = torch.randint(0, 2 * pixels + 1, (len(images), 2)).tolist()
+    # Slices of whole rows are copied many times faster than pixels that are looked up one by one.
+    return torch.stack(
+        [one[:, down : down + height, right : right + width] for one, (down, right) in zip(padded, moves, strict=True)]
+    )
+
+
+def _padded(images: Tensor, axis: int, pixels: int) -> Tensor:
+    """Repeat the edges along an axis."""
+    first, last = images.narrow(axis, 0, 1), images.narrow(axis, images.shape[axis] - 1, 1)
+    return torch.cat([*[first] * pixels, images, *[last] * pixels], axis)
 
 
 def _network() -> nn.Sequential:

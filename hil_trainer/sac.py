@@ -157,7 +157,7 @@ class SAC:
         seen = self._critic_sees(batch.numbers, batch.privileged, batch.images)
         action = batch.action[:, : self.arm_actions]
         with torch.no_grad():
-            following = self._policy_sees(batch.next_numbers, batch.next_images)
+            following = self._policy_sees(batch.next_numbers, batch.next_images, shifted=self.sees_pictures)
             next_action, _ = sample(*self.policy.arm(following))
             critic_following = (
                 following if self.sees_pictures else self._critic_sees(batch.next_numbers, batch.next_privileged, None)
@@ -222,10 +222,12 @@ class SAC:
             "entropy": -log_probability.detach().mean(),
         }
 
-    def _policy_sees(self, numbers: Tensor, images: Tensor | None) -> Tensor:
+    def _policy_sees(self, numbers: Tensor, images: Tensor | None, *, shifted: bool = True) -> Tensor:
         if images is None:
             return self.policy.see(numbers)
-        return self.policy.see(numbers, random_shift(prepare(images), self.config.shift))
+        if shifted and self.config.shift:
+            images = random_shift(images, self.config.shift)
+        return self.policy.see(numbers, prepare(images))
 
     def _critic_sees(self, numbers: Tensor, privileged: Tensor, images: Tensor | None) -> Tensor:
         if self.sees_pictures:

@@ -287,7 +287,7 @@ class Training:
         seconds = self.seconds
         self._tell(
             "evaluation",
-            step=running.step,
+            running.step,
             episodes=evaluation.episodes,
             successes=evaluation.successes,
             length=evaluation.mean_length,
@@ -365,8 +365,8 @@ class Training:
             self._tell("event", text="stopped on the console; go on with --resume")
         return "stop" in asked
 
-    def _tell(self, kind: str, *, step: int | None = None, **values: Any) -> None:
-        step, seconds = self._step if step is None else step, self.seconds
+    def _tell(self, kind: str, at: int | None = None, /, **values: Any) -> None:
+        step, seconds = self._step if at is None else at, self.seconds
         self._log.write(kind, step, seconds, **values)
         self.progress.write(kind, step, seconds, **values)
 
