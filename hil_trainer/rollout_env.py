@@ -14,6 +14,7 @@ from gym_hil.commands.operator import operator_options, seconds_paused
 from gym_hil.pacing import Pacer
 from gym_hil.registration import env_id, find_task
 from gym_hil.rendering import Renderer, make_renderer
+from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 from hil_trainer.config import NOBODY, SCRIPTED, TrainConfig
 from hil_trainer.observations import ObservationLayout, Seen
 from hil_trainer.scheduled_person import ScheduledPerson
@@ -79,8 +80,6 @@ class RolloutEnv:
             options |= {"device": self.person}
         elif operator != NOBODY:
             options |= operator_options(_asked(operator, config))
-        if config.console and not _on_page(options):
-            options["use_viewer"] = True
         self.env: gym.Env[Any, Any] = gym.make(env_id(name, version=version), **options)
         if self.person is not None:
             self.person.attach(self.env)
@@ -88,6 +87,11 @@ class RolloutEnv:
             from hil_trainer.reward_classifier_wrapper import RewardClassifierWrapper
 
             self.env = RewardClassifierWrapper(self.env, config.reward_classifier)
+        if config.console and not self.env.has_wrapper_attr("stage"):
+            from gym_hil.console import get_console
+
+            get_console()
+            self.env = ConsoleWrapper(self.env)
         device = None if operator == NOBODY else self.env.get_wrapper_attr("device")
         self.is_human = device is not None and device.human
         space = self.env.action_space
@@ -194,11 +198,6 @@ def _layout(env: gym.Env[Any, Any], config: TrainConfig) -> ObservationLayout:
 def _hidden(base: Any, name: str) -> Any:
     value = getattr(base, name)
     return value() if callable(value) else value
-
-
-def _on_page(options: dict[str, Any]) -> bool:
-    devices = options.get("device", ())
-    return devices == "web" or (isinstance(devices, list) and "web" in devices)
 
 
 def _asked(operator: str, config: TrainConfig) -> argparse.Namespace:
