@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ class PolicyShape:
     """All that has to be known to build a policy before its weights are loaded.
 
     Attributes:
-        layout: of what it sees.
+        layout: of what it sees. A policy leaves the privileged parts out.
         actions: numbers of an action.
         width: of hidden layers.
         discrete_gripper: whether the last number of an action is chosen from three by values of its own.
@@ -46,7 +46,7 @@ class Policy(nn.Module):
 
     def __init__(self, shape: PolicyShape):
         super().__init__()
-        self.shape = shape
+        self.shape = shape = replace(shape, layout=replace(shape.layout, privileged=()))
         self.features = Features(*feature_map(shape.layout.numbers))
         views = len(shape.layout.cameras)
         self.encoder = SpatialSoftmaxEncoder(views, shape.layout.image_size) if views else None
