@@ -21,7 +21,7 @@ class Transition(NamedTuple):
         action: (actions,) float32 that was executed, each number in [-1, 1].
         reward: the sum of discounted rewards.
         discount: by which the value of `following` counts: 0.0 after a termination, never 0.0 after a time-out.
-        penalty: for what the gripper was told; 0.0 or less.
+        penalty: the sum of discounted penalties for what the gripper was told; 0.0 or less.
         following: the observation after.
         is_person: whether a person acted.
     """
@@ -104,24 +104,33 @@ class ReplayBuffer:
         return self._batch(self._rows[places], None if self._images is None else self._images[places])
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that is kept, and the generator."""
+        """Everything that is kept, and the generator. What is added later may show in it."""
         state: dict[str, Any] = {
-            "rows": self._rows[: len(self)],
+            "rows": self._filled(self._rows),
             "added": self._added,
             "generator": self._generator.get_state(),
         }
         if self._images is not None:
-            state["images"] = self._images[: len(self)]
+            state["images"] = self._filled(self._images)
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned, from a buffer of the same layout and capacity."""
-        number = len(state["rows"])
-        self._rows[:number] = state["rows"].to(self.device)
+        """Take over what `state_dict` returned, from a buffer of the same layout; a smaller one keeps the newest."""
+        number, added = len(state["rows"]), state["added"]
+        order = torch.arange(number)
+        if number != min(added, self.capacity):
+            # The capacity was another one, and so what is oldest has another place.
+            order = ((added + order) % number)[-self.capacity :]
+            added = len(order)
+        self._rows[: len(order)] = state["rows"][order].to(self.device)
         if self._images is not None:
-            self._images[:number] = state["images"].to(self.device)
-        self._added = state["added"]
+            self._images[: len(order)] = state["images"][order].to(self.device)
+        self._added = added
         self._generator.set_state(state["generator"].cpu())
+
+    def _filled(self, values: Tensor) -> Tensor:
+        # A part of a tensor is a copy here, because it would be saved with all that it is a part of.
+        return values if len(self) == self.capacity else values[: len(self)].clone()
 
     def _batch(self, rows: Tensor, images: Tensor | None) -> Batch:
         numbers, privileged, next_numbers, next_privileged, action, *others = rows.split(self._widths, -1)
