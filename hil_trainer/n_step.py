@@ -1,4 +1,7 @@
-"""Rewards added up over several steps, so that news of a success travels faster (Sutton 1988; Rainbow, 1710.02298)."""
+"""Rewards added up over several steps, so that news of a success travels faster.
+
+From Sutton 1988; as deep Q-learning uses it in Rainbow (Hessel et al. 2017, arXiv:1710.02298).
+"""
 
 from __future__ import annotations
 
@@ -71,6 +74,7 @@ class NStepReturns:
 
     def _oldest(self, following: Seen, terminated: bool) -> Transition:
         reward = sum(self._discount**k * pending.reward for k, pending in enumerate(self._pending))
+        penalty = sum(self._discount**k * pending.penalty for k, pending in enumerate(self._pending))
         discount = 0.0 if terminated else self._discount ** len(self._pending)
         first = self._pending.popleft()
-        return Transition(first.seen, first.action, reward, discount, first.penalty, following, first.is_person)
+        return Transition(first.seen, first.action, reward, discount, penalty, following, first.is_person)
