@@ -88,7 +88,7 @@ class Actor:
         """
         transitions: list[Transition] = []
         episodes: list[EpisodeSummary] = []
-        made = by_person = 0
+        made = by_person = earlier = 0
         wants_to_stop = False
         while made < steps and not wants_to_stop:
             if self._seen is None:
@@ -101,8 +101,11 @@ class Actor:
             transitions += self._note(self._seen, step)
             self._seen = step.seen
             if step.terminated or step.truncated:
-                if not step.discarded:
+                if step.discarded:
+                    del transitions[earlier:]
+                else:
                     episodes.append(self._summary(step, demonstration=False))
+                earlier = len(transitions)
                 self._end()
         return Rollout(transitions, episodes, made, by_person, quit=wants_to_stop)
 
