@@ -82,6 +82,12 @@ def _check(dataset: EpisodeDataset, layout: ObservationLayout, actions: int) -> 
             f"{dataset.path} does not hold what only the simulation knows ({names}). Train with --no-privileged, or "
             "let the operator show the task: --demos 20."
         )
+    unknown = [name for name, _ in layout.numbers if name not in VECTORS]
+    if unknown:
+        raise DemonstrationsError(
+            f"Datasets do not hold {' and '.join(unknown)}, which the task's observations have. Let the operator show "
+            "the task: --demos 20."
+        )
     wanted: dict[str, list[int] | None] = {VECTORS[name]: [size] for name, size in layout.numbers}
     wanted |= dict.fromkeys([IMAGES + camera for camera in layout.cameras])  # of any size
     wanted["action"] = [actions]

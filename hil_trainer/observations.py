@@ -79,7 +79,14 @@ class ObservationLayout:
         """
         images = None
         if self.cameras:
-            images = np.stack([resize(observation["pixels"][camera], self.image_size) for camera in self.cameras])
+            pictures = observation.get("pixels", {})
+            missing = [camera for camera in self.cameras if camera not in pictures]
+            if missing:
+                raise ConfigurationError(
+                    f"The observation has no picture of {', '.join(missing)}; expected {', '.join(self.cameras)}, as "
+                    "environments with image_obs=True have them."
+                )
+            images = np.stack([resize(pictures[camera], self.image_size) for camera in self.cameras])
         return Seen(_join(self.numbers, observation), _join(self.privileged, hidden or {}), images)
 
 

@@ -10,7 +10,8 @@ from hil_trainer.config import defaults
 from hil_trainer.errors import ConfigurationError
 from hil_trainer.evaluation import Greedy, evaluate, evaluation_env
 from hil_trainer.grid_video import write_grid_video
-from hil_trainer.policy_file import load_policy
+from hil_trainer.policy_file import LoadedPolicy, load_policy
+from hil_trainer.rollout_env import RolloutEnv
 
 FILMED = 9
 
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = dataclasses.replace(config, image_size=layout.image_size or config.image_size)
     env = evaluation_env(config)
     try:
+        _check(loaded, env)
         evaluation = evaluate(
             env,
             Greedy(loaded.policy),
@@ -52,3 +54,14 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{evaluation.mean_length:.1f} steps an episode")
     print(f"successes: {evaluation.successes}/{evaluation.episodes}")
     return 0
+
+
+def _check(loaded: LoadedPolicy, env: RolloutEnv) -> None:
+    shape = loaded.policy.shape
+    needed = (shape.layout.numbers, shape.layout.cameras, shape.actions)
+    given = (env.layout.numbers, env.layout.cameras, env.actions)
+    if needed != given:
+        raise ConfigurationError(
+            f"The policy was trained for {needed[0]}, the views {needed[1]} and actions of {needed[2]} numbers, but "
+            f"the task has {given[0]}, {given[1]} and {given[2]}. Choose a --task like the one that was trained."
+        )
