@@ -1,4 +1,4 @@
-"""The HTTP side of the console: the page's files, the scenes, and the WebSockets. See `protocol`."""
+"""The HTTP side of the console: the scenes and the WebSockets. See `protocol`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gzip
 import json
-import logging
 import queue
 import re
 import socket
@@ -14,46 +13,27 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from gym_hil.console.access import Access
 from gym_hil.console.link import Link
+from gym_hil.console.page_server import PageServer
 from gym_hil.console.protocol import MESSAGE_LIMIT, PAGE_ID_LENGTH, Input
 from gym_hil.console.stage import Stage
 
 if TYPE_CHECKING:
     from gym_hil.console.console import Console
 
-logger = logging.getLogger(__name__)
-
 MAX_PAGES = 32
 HEARTBEAT = 2.0  # s between pings; a connection that answers none is closed
 SEAT_CHECK = 1.0  # s
 LATENCIES_KEPT = 2000
 PAGE_ID = re.compile(rf"[A-Za-z0-9_-]{{{PAGE_ID_LENGTH[0]},{PAGE_ID_LENGTH[1]}}}")
-# Everything the page uses comes from here; pictures are made in the page from bytes of the WebSocket.
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-        "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Cache-Control": "no-cache",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-STATIC = Path(__file__).parent / "static"
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Server:
+class Server(PageServer):
     """Serves the pages. Lives in the console's loop, but for `tell` and `stages_changed`.
 
     Args:
@@ -62,35 +42,34 @@ class Server:
         loop: in which this runs.
     """
 
+    PAGE = "index.html"
+    OWN_PAGE_ONLY = frozenset({"/link"})
+
     def __init__(self, console: Console, access: Access, loop: asyncio.AbstractEventLoop):
-        self._console, self._access, self._loop = console, access, loop
+        super().__init__(access)
+        self._console, self._loop = console, loop
         self._links: dict[str, Link] = {}
-        self._runner: web.AppRunner | None = None
         self._watch: asyncio.Task[None] | None = None
         self._mail: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
-        self.refusals = 0
         self.latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
 
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """See `PageServer`."""
+        router.add_get("/link", self._link)
+        router.add_get("/stage/{number:[0-9]{1,6}}/{part:scene.json|meshes.bin}", self._scene)
+
     async def start(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
-        """Serve at a socket that listens."""
-        app = web.Application(middlewares=[self._guard], client_max_size=MESSAGE_LIMIT)
-        app.router.add_get("/", self._page)
-        app.router.add_get("/link", self._link)
-        app.router.add_get("/stage/{number:[0-9]{1,6}}/{part:scene.json|meshes.bin}", self._scene)
-        app.router.add_static("/static", STATIC)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        await web.SockSite(self._runner, listener, ssl_context=context).start()
+        """See `PageServer`."""
+        await super().start(listener, context)
         self._watch = asyncio.create_task(self._watch_seats())
         threading.Thread(target=self._carry_mail, name="gym-hil-console-mail", daemon=True).start()
 
     async def stop(self) -> None:
-        """Close every connection and free the port."""
+        """See `PageServer`."""
         if self._watch is not None:
             self._watch.cancel()
         self._mail.put(None)
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await super().stop()
 
     def _carry_mail(self) -> None:
         """Hand the loop what other threads put into the mail.
@@ -218,40 +197,6 @@ class Server:
                 link.watch(None)
 
     # Requests.
-
-    @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        why = self._refusal(request)
-        if why is not None:
-            self.refusals += 1
-            return web.Response(status=403, text=why, headers=HEADERS)
-        try:
-            response = await handler(request)
-        except web.HTTPException as error:
-            error.headers.update(HEADERS)
-            raise
-        if not response.prepared:
-            response.headers.update(HEADERS)
-        return response
-
-    def _refusal(self, request: web.Request) -> str | None:
-        host = request.headers.get("Host")
-        if not self._access.knows_host(host):
-            return "This name of the machine is not known to the console; use the printed link."
-        origin = request.headers.get("Origin")
-        if (origin is not None or request.path == "/link") and not self._access.is_own_page(origin, host):
-            return "This is for the console's own page alone."
-        if request.path == "/" and "token" in request.query:
-            known = self._access.knows_token(request.query["token"])
-        else:
-            known = self._access.knows_token(request.cookies.get(self._access.cookie))
-        return None if known else "The link's token is missing or not right; open the link that the program printed."
-
-    async def _page(self, request: web.Request) -> web.StreamResponse:
-        if "token" in request.query:
-            # Out of the address bar and the history: from here on the cookie is enough.
-            return web.Response(status=303, headers={"Location": "/", "Set-Cookie": self._access.cookie_header()})
-        return web.Response(text=(STATIC / "index.html").read_text(encoding="utf-8"), content_type="text/html")
 
     async def _scene(self, request: web.Request) -> web.StreamResponse:
         stage = self._console.stage(int(request.match_info["number"]))
