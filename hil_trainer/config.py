@@ -60,7 +60,7 @@ class TrainConfig:
         chunk: steps between two deliveries to the learner. Actions come from weights at most two deliveries old.
         evaluate_every: steps between evaluations.
         quick_episodes: of an evaluation to see how it goes.
-        full_episodes: of one that decides; it follows a quick one that reaches the target.
+        full_episodes: of one that decides; it follows a quick one that comes near the target.
         evaluation_seed: of the first episode of evaluations; the others count on from there.
         checkpoint_seconds: between two checkpoints.
         device: to learn on: auto, cpu, cuda, cuda:1, ...
@@ -86,7 +86,7 @@ class TrainConfig:
     intervention: Literal["toggle", "hold", "auto"] | None = None
     real_time: bool | None = None
     console: bool = False
-    updates_per_step: int = 2
+    updates_per_step: int = 4
     batch: int = 256
     capacity: int = 100_000
     chunk: int = 10
@@ -144,7 +144,14 @@ def defaults(task: str, obs: str) -> TrainConfig:
     if obs == "pixels":
         sac = dataclasses.replace(config.sac, policy_learning_rate=5e-4, target_rate=0.01)
         config = dataclasses.replace(
-            config, obs="pixels", sac=sac, batch=128, capacity=20_000, evaluate_every=500, target=0.95
+            config,
+            obs="pixels",
+            sac=sac,
+            updates_per_step=2,
+            batch=128,
+            capacity=20_000,
+            evaluate_every=500,
+            target=0.95,
         )
     return config
 

@@ -31,6 +31,7 @@ from hil_trainer.progress import Progress
 from hil_trainer.rollout_env import RolloutEnv
 
 LAG = 20  # deliveries, by which the weights that act may be behind in real time
+QUICK_MARGIN = 0.05  # by which few episodes may be below the target, and many are run
 _LEARNING_ROWS_EVERY = 100  # steps
 _REQUESTS = ("save", "stop")
 
@@ -262,8 +263,8 @@ class Training:
         running = self._evaluation
         if running is not None and running.result.done():
             self._evaluation = None
-            good = self._take_evaluation(running)
-            if good and running.purpose == "quick":
+            rate = self._take_evaluation(running)
+            if running.purpose == "quick" and rate >= config.target - QUICK_MARGIN:
                 self._start_evaluation("full", running)
         if self._evaluation is None and self._reached is None and self._step >= self._next_evaluation:
             self._next_evaluation = self._step + config.evaluate_every
@@ -281,8 +282,8 @@ class Training:
         result = self._evaluator.start(weights, episodes=episodes, seed=config.evaluation_seed)
         self._evaluation = _Running(purpose, step, person_steps, updates, weights, result)
 
-    def _take_evaluation(self, running: _Running) -> bool:
-        """Note a result. Returns whether it is as good as was wanted."""
+    def _take_evaluation(self, running: _Running) -> float:
+        """Note a result. Returns the success rate."""
         evaluation = running.result.result()
         seconds = self.seconds
         self._tell(
@@ -300,11 +301,10 @@ class Training:
         if score > self._best:
             self._best = score
             self._export(running, evaluation)
-        good = evaluation.rate >= self.config.target - 1e-9
-        if good and running.purpose == "full":
+        if running.purpose == "full" and evaluation.rate >= self.config.target - 1e-9:
             self._reached = Milestone(running.step, running.person_steps, seconds)
             self.progress.target_reached(self.config.target, self._reached)
-        return good
+        return evaluation.rate
 
     def _evaluate_last(self) -> None:
         """A full evaluation of what was learned, when it ends without the target reached."""

@@ -1,0 +1,177 @@
+"""How much a policy learns from how much help: runs of `hil-trainer train` and the table that comes out.
+
+python -m benchmarks.learning [--only NAME...] [--seeds 0 1 2 3 4] [--out outputs/learning]
+
+Finished runs in the output folder are kept, so that the table can grow over several calls; it is written to
+`benchmarks/learning.md` with a picture beside it.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from hil_trainer.comparison import draw_comparison, find_runs
+from hil_trainer.metrics import read_metrics
+from hil_trainer.milestones import Milestone, clock_time, first_reaching
+
+SEEDS = (0, 1, 2, 3, 4)
+RESULTS = Path(__file__).with_name("learning.md")
+PICTURE = Path(__file__).with_name("learning.png")
+_DONE = "done.json"
+_NO_HELP_LATER, _NO_HELP = ["--person.takeover", "0"], ["--operator", "none", "--demos", "0"]
+
+
+class Condition(NamedTuple):
+    """One kind of run.
+
+    Attributes:
+        name: of its folder.
+        words: what it is, for the table.
+        arguments: of `hil-trainer train`.
+        rates: of success that are looked for in evaluations of 100 episodes.
+        bar: what it should reach.
+    """
+
+    name: str
+    words: str
+    arguments: list[str]
+    rates: tuple[float, ...]
+    bar: str = "reported"
+
+
+CONDITIONS = (
+    Condition("state", "state", [], (0.99,), "3,500 steps, 900 by the person, 90 s"),
+    Condition("state_demos", "state, demonstrations only", [*_NO_HELP_LATER, "--steps", "12000"], (0.99,)),
+    Condition("state_alone", "state, no person at all", [*_NO_HELP, "--steps", "12000"], (0.99,)),
+    Condition(
+        "pixels",
+        "pixels; critics and an auxiliary loss see simulation state",
+        ["--obs", "pixels", "--target", "0.99", "--steps", "8000"],
+        (0.95, 0.99),
+        "95: 5,000 steps, 12 minutes",
+    ),
+    Condition(
+        "pixels_real",
+        "pixels, nothing privileged",
+        ["--obs", "pixels", "--no-privileged", "--steps", "12000"],
+        (0.95,),
+    ),
+    Condition(
+        "pixels_demos",
+        "pixels, demonstrations only",
+        ["--obs", "pixels", *_NO_HELP_LATER, "--steps", "8000"],
+        (0.95,),
+    ),
+    Condition("pixels_alone", "pixels, no person at all", ["--obs", "pixels", *_NO_HELP, "--steps", "8000"], (0.95,)),
+    Condition(
+        "arrange_boxes",
+        "ArrangeBoxes from state",
+        ["--task", "PandaArrangeBoxes-v1"],
+        (0.01,),
+        "above 0 of 100",
+    ),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is missing and write the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=[c.name for c in CONDITIONS], metavar="NAME")
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
+    parser.add_argument("--out", type=Path, default=Path("outputs/learning"))
+    options = parser.parse_args(arguments)
+    for seed in options.seeds:
+        for condition in CONDITIONS:
+            if not options.only or condition.name in options.only:
+                _run(condition, seed, options.out / condition.name / f"seed_{seed}")
+    RESULTS.write_text(table(options.out), encoding="utf-8")
+    folders = [options.out / c.name for c in CONDITIONS if list((options.out / c.name).glob(f"*/{_DONE}"))]
+    if folders:
+        draw_comparison(find_runs(folders), PICTURE)
+    return 0
+
+
+def table(folder: Path) -> str:
+    """The table of all finished runs in a folder."""
+    lines = [
+        "# Learning\n",
+        "Steps of the environment, how many of them the person drove, and wall time, to the first evaluation of 100 "
+        "episodes with so many successes: median over the seeds, least and most in brackets. Twenty demonstrations come "
+        "before; they are not counted as steps, but their time is. The person is the scripted one, with a delay of 3 "
+        "steps and a tremor of 0.1. Cubes are placed at random (`PandaPickCube-v1`). Written by "
+        "`python -m benchmarks.learning`.\n",
+        f"{os.cpu_count()} cores, no GPU.\n",
+        "| what | successes of 100 | runs | steps | by the person | time | last evaluation | bar |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for condition in CONDITIONS:
+        runs = [done.parent for done in sorted((folder / condition.name).glob(f"*/{_DONE}"))]
+        for rate in condition.rates if runs else ():
+            lines.append(_line(condition, rate, [read_metrics(run) for run in runs]))
+    return "\n".join([*lines, "\n![Success rate against steps and minutes](learning.png)\n"])
+
+
+def _line(condition: Condition, rate: float, runs: list[list[dict]]) -> str:
+    found = [first_reaching(rows, rate) for rows in runs]
+    reached = [milestone for milestone in found if milestone is not None]
+    last = [row for rows in runs for row in [_last_evaluation(rows)] if row is not None]
+    final = statistics.median(100 * row["successes"] / row["episodes"] for row in last) if last else float("nan")
+    cells = [
+        condition.words,
+        f"{100 * rate:g}",
+        f"{len(reached)} of {len(runs)}",
+        *(_spread(reached, len(runs), name) for name in ("step", "person_steps", "seconds")),
+        f"{final:g}",
+        condition.bar,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _spread(reached: list[Milestone], runs: int, name: str) -> str:
+    """Median and range; a run that never got there counts as longer than all others."""
+    values = sorted(getattr(milestone, name) for milestone in reached)
+    show = clock_time if name == "seconds" else lambda value: f"{value:,.0f}"
+    if not values:
+        return "never"
+    middle = (
+        "never"
+        if (runs - 1) / 2 > len(values) - 1
+        else show(statistics.median(values + [values[-1]] * (runs - len(values))))
+    )
+    return f"{middle} ({show(values[0])} to {show(values[-1])})"
+
+
+def _last_evaluation(rows: list[dict]) -> dict | None:
+    full = [row for row in rows if row["kind"] == "evaluation" and row["episodes"] >= 100]
+    return full[-1] if full else None
+
+
+def _run(condition: Condition, seed: int, out: Path) -> None:
+    """Train, unless that was done."""
+    if (out / _DONE).exists():
+        return
+    words = ["--out", str(out), "--seed", str(seed), *condition.arguments]
+    words += ["--resume"] if (out / "config.json").exists() else []
+    print(f"{condition.name}, seed {seed} ...", flush=True)
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / "output.txt", "a", encoding="utf-8") as output:
+        subprocess.run(
+            [sys.executable, "-m", "hil_trainer", "train", *words], stdout=output, stderr=subprocess.STDOUT, check=True
+        )
+    (out / _DONE).write_text(json.dumps({"arguments": condition.arguments}) + "\n", encoding="utf-8")
+    print(f"  {output_tail(out)}", flush=True)
+
+
+def output_tail(out: Path) -> str:
+    """The last line but one that a run printed."""
+    return (out / "output.txt").read_text(encoding="utf-8").splitlines()[-2]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
