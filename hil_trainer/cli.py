@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 command.add_arguments(parsers.add_parser(name, help=purpose, description=command.__doc__))
             else:
                 parsers.add_parser(name, help=purpose, add_help=False)
-        return command.run(parser.parse_args(words))
+        arguments = parser.parse_args(words)
+        return command.run(arguments)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("gym_hil", "hil_trainer"):
             raise
