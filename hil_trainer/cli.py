@@ -15,7 +15,7 @@ from hil_trainer.errors import HilTrainerError
 COMMANDS = {
     "train": "learn a task, with a person who helps",
     "eval": "run a trained policy, and count successes",
-    "plot": "compare runs: one picture, and how soon each reached 95% and 99%",
+    "plot": "compare runs: one picture, and how soon each learned the task",
     "classifier": "learn what success looks like, from recorded episodes",
 }
 
