@@ -150,7 +150,11 @@ class SAC:
         with torch.no_grad():
             self.log_temperature.copy_(state["log_temperature"])
         for name, optimiser in self.optimisers.items():
+            # The learning rates are those of the configuration, which may have been changed since.
+            rates = [group["lr"] for group in optimiser.param_groups]
             optimiser.load_state_dict(state["optimisers"][name])
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate
 
     def _critic_update(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
