@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from hil_trainer.actor import Rollout
 from hil_trainer.config import TrainConfig
-from hil_trainer.errors import DivergenceError
+from hil_trainer.errors import CheckpointError, DivergenceError
 from hil_trainer.observations import ObservationLayout
 from hil_trainer.replay_buffer import Batch, ReplayBuffer, joined
 from hil_trainer.sac import SAC
@@ -97,20 +98,36 @@ class Learner:
         numbers = {name: float(value) for name, value in self._latest.items()}
         wrong = [f"{name} is {value}" for name, value in numbers.items() if not math.isfinite(value)]
         if wrong:
-            raise DivergenceError(
-                f"After {self.updates} updates {', '.join(wrong)}. The last checkpoint is from before. Lower "
-                "--sac.learning-rate, or switch --mixed-precision off, and resume."
-            )
+            raise self._diverged(wrong)
         return numbers
 
     def weights(self) -> Weights:
-        """The policy's, as actors need them."""
-        return {name: value.cpu().numpy().copy() for name, value in self.sac.policy.state_dict().items()}
+        """The policy's, as actors need them.
+
+        Raises:
+            DivergenceError: they are not finite.
+        """
+        weights = {name: value.cpu().numpy().copy() for name, value in self.sac.policy.state_dict().items()}
+        wrong = [
+            f"the policy's {name} is not finite" for name, value in weights.items() if not np.isfinite(value).all()
+        ]
+        if wrong:
+            raise self._diverged(wrong[:1])
+        return weights
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that learning goes on from."""
+        """Everything that learning goes on from.
+
+        Raises:
+            DivergenceError: something in it is not finite, and nothing could go on from it.
+        """
+        self.numbers()
+        state = self.sac.state_dict()
+        wrong = [f"{name} is not finite" for name, value in _tensors(state) if not bool(torch.isfinite(value).all())]
+        if wrong:
+            raise self._diverged(wrong[:1])
         return {
-            "sac": self.sac.state_dict(),
+            "sac": state,
             "online": self.online.state_dict(),
             "shown": self.shown.state_dict(),
             "updates": self.updates,
@@ -119,14 +136,30 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
-        self.sac.load_state_dict(state["sac"])
-        self.online.load_state_dict(state["online"])
-        self.shown.load_state_dict(state["shown"])
+        """Take over what `state_dict` returned.
+
+        Raises:
+            CheckpointError: it belongs to other observations, actions or networks.
+        """
+        try:
+            self.sac.load_state_dict(state["sac"])
+            self.online.load_state_dict(state["online"])
+            self.shown.load_state_dict(state["shown"])
+        except (RuntimeError, KeyError, ValueError, AttributeError) as error:
+            raise CheckpointError(
+                "The checkpoint does not fit the settings; --task, --obs, --image-size, --privileged and the networks' "
+                f"--sac settings must be those that the run began with: {error}."
+            ) from error
         self.updates = state["updates"]
         torch.set_rng_state(state["torch"].cpu())
         if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda"]])
+
+    def _diverged(self, wrong: list[str]) -> DivergenceError:
+        return DivergenceError(
+            f"After {self.updates} updates {', '.join(wrong)}. The last checkpoint is from before. Lower "
+            "--sac.learning-rate, or switch --mixed-precision off, and resume."
+        )
 
     def _batch(self) -> Batch:
         size = self.config.batch
@@ -135,6 +168,15 @@ class Learner:
         if len(self.online) < ONLINE_LEAST:
             return self.shown.sample(size)
         return joined(self.online.sample(size // 2), self.shown.sample(size - size // 2))
+
+
+def _tensors(state: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """Everything in nested dicts and lists that may be not finite, and how to name it."""
+    if isinstance(state, torch.Tensor):
+        yield name, state
+    elif isinstance(state, dict):
+        for key, value in state.items():
+            yield from _tensors(value, f"{name}.{key}" if name else str(key))
 
 
 def find_device(name: str) -> torch.device:
