@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from hil_trainer.actor import Chooser
+from hil_trainer.child import obey_parent
 from hil_trainer.config import NOBODY, TrainConfig
+from hil_trainer.errors import LearnerError
 from hil_trainer.learner import Weights
 from hil_trainer.observations import Seen
 from hil_trainer.policy import Policy, PolicyShape
@@ -113,14 +116,37 @@ class Evaluator:
 
     def __init__(self, config: TrainConfig, shape: PolicyShape):
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(1, context, initializer=_prepare, initargs=(config, shape))
+        self._stop = context.Event()
+        self._pool = ProcessPoolExecutor(1, context, initializer=_prepare, initargs=(config, shape, self._stop))
 
     def start(self, weights: Weights, *, episodes: int, seed: int) -> Future[Evaluation]:
-        """Begin to evaluate a policy."""
-        return self._pool.submit(_evaluate, weights, episodes, seed)
+        """Begin to evaluate a policy.
+
+        Raises:
+            LearnerError: the process has ended.
+        """
+        try:
+            return self._pool.submit(_evaluate, weights, episodes, seed)
+        except BrokenProcessPool as error:
+            raise _ended() from error
+
+    def result(self, evaluation: Future[Evaluation]) -> Evaluation:
+        """Wait for an evaluation.
+
+        Args:
+            evaluation: from `start`.
+
+        Raises:
+            LearnerError: the process has ended.
+        """
+        try:
+            return evaluation.result()
+        except BrokenProcessPool as error:
+            raise _ended() from error
 
     def close(self) -> None:
-        """Drop what has not begun, and end the process."""
+        """Drop what is not done, and end the process."""
+        self._stop.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -132,11 +158,30 @@ def load_weights(policy: Policy, weights: Weights) -> None:
 _worker: dict[str, Any] = {}
 
 
-def _prepare(config: TrainConfig, shape: PolicyShape) -> None:
+class _StoppedError(Exception):
+    """Nobody wants to know any more."""
+
+
+class _Stoppable(Greedy):
+    def act(self, seen: Seen) -> NDArray[np.float32]:
+        if _worker["stop"].is_set():
+            raise _StoppedError
+        return super().act(seen)
+
+
+def _prepare(config: TrainConfig, shape: PolicyShape, stop: Any) -> None:
+    obey_parent()
     torch.set_num_threads(1)
-    _worker["env"], _worker["policy"] = evaluation_env(config), Policy(shape).eval()
+    _worker.update(env=evaluation_env(config), policy=Policy(shape).eval(), stop=stop)
 
 
 def _evaluate(weights: Weights, episodes: int, seed: int) -> Evaluation:
     load_weights(_worker["policy"], weights)
-    return evaluate(_worker["env"], Greedy(_worker["policy"]), episodes=episodes, seed=seed)
+    return evaluate(_worker["env"], _Stoppable(_worker["policy"]), episodes=episodes, seed=seed)
+
+
+def _ended() -> LearnerError:
+    return LearnerError(
+        "The process that evaluates has ended. If the machine ran out of memory, lower --capacity; then go on with "
+        "--resume."
+    )

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import multiprocessing
 import queue
-import time
+import threading
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from hil_trainer.actor import Rollout
 from hil_trainer.checkpoints import read_learner_state, save_checkpoint
+from hil_trainer.child import obey_parent
 from hil_trainer.errors import HilTrainerError, LearnerError
 from hil_trainer.learner import Learner, LearnerSetup, Weights
 
 DEBT = 100  # steps; a learner that cannot keep pace with real time leaves out what it owes beyond
 TELL_EVERY = 10  # steps' worth of updates, when it runs behind
-_LOOK_EVERY = 0.5  # s, whether the process is still there
-_SECONDS_TO_END = 10.0
+_SECONDS_TO_END = 120.0  # a checkpoint with many pictures takes a while
 
 
 class Learned(NamedTuple):
@@ -59,9 +59,10 @@ class LearnerProcess:
     Args:
         setup: see `LearnerSetup`.
         keep_pace: deliveries come in real time. The learner takes all that have come before it goes on, and leaves out
-            what it owes if it cannot keep up. Otherwise it takes them one by one, and the same seed learns the same.
+            what it owes if it cannot keep up. Otherwise it takes them one by one, `newest` returns what it had come to
+            after as many as are asked for, and the same seed learns the same.
         checkpoint: to go on from.
-        waited: deliveries and steps that the checkpoint has learned from.
+        steps: of the environment that the checkpoint has learned from.
 
     Raises:
         LearnerError: the process does not start.
@@ -70,17 +71,23 @@ class LearnerProcess:
     def __init__(self, setup: LearnerSetup, *, keep_pace: bool, checkpoint: Path | None = None, steps: int = 0):
         # A forked child would share the parent's threads' locks, and cannot use CUDA.
         context = multiprocessing.get_context("spawn")
+        self._keep_pace = keep_pace
         self._orders: Any = context.Queue()
-        self._news: Any = context.Queue()
-        arguments = (setup, keep_pace, checkpoint, steps, self._orders, self._news)
+        # Not a queue: of that, this process would hold both ends, and wait for the rest of what a killed child began to
+        # write.
+        self._receiver, sender = context.Pipe(duplex=False)
+        arguments = (setup, keep_pace, checkpoint, steps, self._orders, sender)
         self._process = context.Process(target=_serve, args=arguments, daemon=True, name="hil-learner")
         self._process.start()
-        self._delivered = 0
+        sender.close()
+        self._news: queue.SimpleQueue[Learned | Exception | None] = queue.SimpleQueue()
+        self._listener = threading.Thread(target=self._listen, daemon=True, name="hil-learner-news")
+        self._listener.start()
+        self._ended = self._closed = False
         self._newest: Learned = self._next()
 
     def deliver(self, rollout: Rollout) -> None:
         """See `LearnerHandle.deliver`."""
-        self._delivered += 1
         self._orders.put(("take", rollout))
 
     def newest(self, *, deliveries: int = 0) -> Learned:
@@ -92,68 +99,94 @@ class LearnerProcess:
         """
         while self._newest.deliveries < deliveries:
             self._newest = self._next()
-        while True:
-            try:
-                self._newest = self._understood(self._news.get_nowait())
-            except queue.Empty:
-                return self._newest
+        while self._keep_pace and not self._news.empty():
+            self._newest = self._next()
+        return self._newest
 
     def save(self, directory: Path, step: int, run: dict[str, Any]) -> None:
         """See `LearnerHandle.save`."""
         self._orders.put(("save", (directory, step, run)))
 
     def close(self) -> None:
-        """See `LearnerHandle.close`."""
-        if self._process.is_alive():
-            self._orders.put(("end", None))
-        deadline = time.monotonic() + _SECONDS_TO_END
-        # A child does not end before what it wrote has been read.
-        while self._process.is_alive() and time.monotonic() < deadline:
-            try:
-                self._news.get(timeout=0.05)
-            except queue.Empty:
-                continue
-        if self._process.is_alive():
-            self._process.kill()
-        self._process.join()
-        for one in (self._orders, self._news):
-            one.cancel_join_thread()
-            one.close()
+        """See `LearnerHandle.close`.
 
-    def _next(self) -> Learned:
+        Raises:
+            LearnerError: the learner ended before, which `newest` has not told yet, or it does not end.
+            HilTrainerError: something else went wrong since.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        told = self._ended
+        try:
+            self._orders.put(("end", None))
+            self._process.join(_SECONDS_TO_END)
+            late = self._process.is_alive()
+        finally:
+            self._process.kill()
+            self._process.join()
+            self._listener.join()
+            self._receiver.close()
+            self._orders.cancel_join_thread()
+            self._orders.close()
+        if late:
+            raise LearnerError(
+                f"The learner did not end within {_SECONDS_TO_END:.0f} s. Its last checkpoint may be missing; the one "
+                "before is kept."
+            )
+        while not told and not self._news.empty():
+            news = self._news.get()
+            if isinstance(news, Exception):
+                raise news
+        if not told and self._process.exitcode != 0:
+            raise self._gone()
+
+    def _listen(self) -> None:
+        """Read what the child says as it comes, so that it never waits."""
         while True:
             try:
-                return self._understood(self._news.get(timeout=_LOOK_EVERY))
-            except queue.Empty:
-                if not self._process.is_alive():
-                    code = self._process.exitcode
-                    raise LearnerError(
-                        f"The learner's process ended with exit code {code}. If the machine ran out of memory, lower "
-                        "--capacity; then go on with --resume."
-                    ) from None
+                self._news.put(self._receiver.recv())
+            except (EOFError, OSError):
+                self._news.put(None)
+                return
 
-    def _understood(self, news: Any) -> Learned:
-        if isinstance(news, Exception):
+    def _next(self) -> Learned:
+        if self._ended:
+            raise self._gone()
+        news = self._news.get()
+        if isinstance(news, Learned):
+            return news
+        self._ended = True
+        if news is not None:
             raise news
-        return news
+        self._process.join()
+        raise self._gone()
+
+    def _gone(self) -> LearnerError:
+        return LearnerError(
+            f"The learner's process ended with exit code {self._process.exitcode}. If the machine ran out of memory, "
+            "lower --capacity; then go on with --resume."
+        )
 
 
 def _serve(setup: LearnerSetup, keep_pace: bool, checkpoint: Path | None, steps: int, orders: Any, news: Any) -> None:
     """What the child does."""
+    obey_parent()
     try:
         learner = Learner(setup)
         if checkpoint is not None:
             learner.load_state_dict(read_learner_state(checkpoint))
         _obey(learner, keep_pace, steps, orders, news)
     except HilTrainerError as error:
-        news.put(error)
-    except KeyboardInterrupt:
-        pass  # the parent ends too, and says so
+        news.send(error)
+    except Exception as error:
+        news.send(LearnerError(f"The learner failed with {type(error).__name__}: {error}"))
+        raise  # for where it happened to be printed
 
 
 def _obey(learner: Learner, keep_pace: bool, steps: int, orders: Any, news: Any) -> None:
     deliveries = owed = untold = 0
-    news.put(Learned(deliveries, steps, learner.updates, learner.weights(), {}))
+    news.send(Learned(deliveries, steps, learner.updates, learner.weights(), {}))
     while True:
         try:
             order, what = orders.get(block=owed == 0)
@@ -175,6 +208,6 @@ def _obey(learner: Learner, keep_pace: bool, steps: int, orders: Any, news: Any)
             learner.learn(part)
             owed = min(owed - part, DEBT)
             untold += part
-        if (order == "take" and not keep_pace) or (untold and (not owed or untold >= TELL_EVERY)):
-            news.put(Learned(deliveries, steps, learner.updates, learner.weights(), learner.numbers()))
+        if (order == "take" and not (keep_pace and owed)) or (untold and (not owed or untold >= TELL_EVERY)):
+            news.send(Learned(deliveries, steps, learner.updates, learner.weights(), learner.numbers()))
             untold = 0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import json
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,15 +87,19 @@ class Training:
     def __init__(self, config: TrainConfig, directory: Path, *, resume: bool = False, progress: Progress | None = None):
         self._started = time.perf_counter()
         self.config, self.directory = config, directory
-        checkpoint = _prepare_directory(config, directory, resume=resume)
+        checkpoint = _find_checkpoint(directory, resume=resume)
         state = {} if checkpoint is None else read_run_state(checkpoint)
         self._step, self._person_steps = state.get("step", 0), state.get("person_steps", 0)
         self._seconds_before = state.get("seconds", 0.0)
+        self._shown = state.get("shown", 0)  # demonstrations so far
         self._best = tuple(state.get("best", (-1.0, 0)))
         self._resumed = checkpoint is not None
         self.progress = Progress() if progress is None else progress
         if self._resumed:
-            self.progress.restore(row for row in read_metrics(directory) if row["step"] <= self._step)
+            rows = [row for row in read_metrics(directory) if row["step"] <= self._step]
+            # An evaluation may have ended after the checkpoint, and is kept.
+            self._seconds_before = max(self._seconds_before, *(row["seconds"] for row in rows), 0.0)
+            self.progress.restore(rows)
 
         torch.set_num_threads(1)
         torch.manual_seed(config.seed + 1)
@@ -112,6 +119,8 @@ class Training:
         self.learner: LearnerHandle = LearnerProcess(
             setup, keep_pace=self._in_real_time, checkpoint=checkpoint, steps=self._step
         )
+        # Not before it is known that this can be learned, and that a checkpoint fits it.
+        _write_config(config, directory)
         self._evaluator = Evaluator(config, shape)
         self._evaluation: _Running | None = None
         self._next_evaluation = self._step + config.evaluate_every
@@ -119,13 +128,14 @@ class Training:
         self._learned = self.learner.newest()
         self._acts_since = -1  # deliveries that the acting weights have learned from
         self._reached: Milestone | None = None
-        self._episode = self.actor.episodes
+        self._episode = self._shown + self.actor.episodes
         self._last_checkpoint = time.perf_counter()
         self._log = MetricsLog(
             directory,
             tensorboard=config.tensorboard,
             wandb=config.wandb,
-            resume_step=self._step if self._resumed else None,
+            # Without a checkpoint a run that is resumed begins anew; nothing of it counts.
+            resume_step=self._step if self._resumed else -1 if resume else None,
         )
         if self._resumed:
             self._tell("event", text=f"resumed from {checkpoint.relative_to(directory) if checkpoint else ''}")
@@ -145,10 +155,7 @@ class Training:
             LearnerError: the learner's process ended.
         """
         try:
-            stopped = False
-            if not self._resumed:
-                stopped = self._demonstrate()
-                self._save()
+            stopped = self._demonstrate()
             while not stopped and self._reached is None and self._step < self.config.steps:
                 stopped = self._advance()
             if self._reached is None:
@@ -174,11 +181,13 @@ class Training:
             self.progress.close()
 
     def _demonstrate(self) -> bool:
-        """Have the task shown before training. Returns whether the operator wants to stop."""
+        """Have the task shown before training, as far as it was not. Returns whether the operator wants to stop."""
         config = self.config
-        rollouts: Any = []
+        if self._step:
+            return False
+        rollouts: Iterator[Rollout]
         if config.demo_dataset is not None:
-            rollouts = read_demonstrations(
+            recorded = read_demonstrations(
                 config.demo_dataset,
                 self.env.layout,
                 action_low=self.env.action_low,
@@ -186,11 +195,13 @@ class Training:
                 discount=config.sac.discount,
                 n_step=config.sac.n_step,
             )
+            rollouts = itertools.islice(recorded, self._shown, None)
         else:
-            rollouts = self._shown_by_operator(config.demo_episodes)
+            rollouts = self._shown_by_operator(config.demo_episodes - self._shown)
         successes = number = steps = by_person = 0
         for rollout in rollouts:
             self._deliver(rollout)
+            self._shown += len(rollout.episodes)
             number, steps, by_person = number + 1, steps + rollout.steps, by_person + rollout.person_steps
             successes += sum(episode.success for episode in rollout.episodes)
             if rollout.quit:
@@ -199,9 +210,10 @@ class Training:
             self._tell(
                 "event", text=f"{number} demonstrations: {successes} succeed, {by_person} of {steps} steps by a person"
             )
+        self._save()
         return False
 
-    def _shown_by_operator(self, episodes: int) -> Any:
+    def _shown_by_operator(self, episodes: int) -> Iterator[Rollout]:
         resting = _Resting(self.env.actions)
         shown = 0
         while shown < episodes:
@@ -265,12 +277,12 @@ class Training:
             self._evaluation = None
             rate = self._take_evaluation(running)
             if running.purpose == "quick" and rate >= config.target - QUICK_MARGIN:
-                self._start_evaluation("full", running)
+                self._evaluation = self._start_evaluation("full", running)
         if self._evaluation is None and self._reached is None and self._step >= self._next_evaluation:
             self._next_evaluation = self._step + config.evaluate_every
-            self._start_evaluation("quick", None)
+            self._evaluation = self._start_evaluation("quick", None)
 
-    def _start_evaluation(self, purpose: str, same_as: _Running | None) -> None:
+    def _start_evaluation(self, purpose: str, same_as: _Running | None) -> _Running:
         config = self.config
         episodes = config.quick_episodes if purpose == "quick" else config.full_episodes
         if same_as is None:
@@ -280,11 +292,11 @@ class Training:
             known = (same_as.step, same_as.person_steps, same_as.updates, same_as.weights)
         step, person_steps, updates, weights = known
         result = self._evaluator.start(weights, episodes=episodes, seed=config.evaluation_seed)
-        self._evaluation = _Running(purpose, step, person_steps, updates, weights, result)
+        return _Running(purpose, step, person_steps, updates, weights, result)
 
     def _take_evaluation(self, running: _Running) -> float:
         """Note a result. Returns the success rate."""
-        evaluation = running.result.result()
+        evaluation = self._evaluator.result(running.result)
         seconds = self.seconds
         self._tell(
             "evaluation",
@@ -308,18 +320,17 @@ class Training:
 
     def _evaluate_last(self) -> None:
         """A full evaluation of what was learned, when it ends without the target reached."""
-        if self._evaluation is not None:
-            self._evaluation.result.result()
-            self._evaluate()
-        if self._reached is None and self._step and self._evaluation is None:
+        running = self._evaluation
+        if running is not None and self._take_evaluation(running) and running.purpose == "quick":
+            self._take_evaluation(self._start_evaluation("full", running))
+        if self._reached is None and self._step:
             self._learned = self.learner.newest(deliveries=self._delivered)
-            self._start_evaluation("full", None)
-        if self._evaluation is not None:
-            self._take_evaluation(self._evaluation)
-            self._evaluation = None
+            self._take_evaluation(self._start_evaluation("full", None))
+        self._evaluation = None
 
     def _export(self, running: _Running, evaluation: Evaluation) -> None:
-        policy = Policy(self.policy.shape)
+        # Not a new one: its random weights would change what is drawn for the actions that follow.
+        policy = copy.deepcopy(self.policy)
         load_weights(policy, running.weights)
         save_policy(
             self.directory / POLICY_FILE,
@@ -347,6 +358,7 @@ class Training:
         self._last_checkpoint = time.perf_counter()
         state = {
             "person_steps": self._person_steps,
+            "shown": self._shown,
             "seconds": self.seconds,
             "best": list(self._best),
             "actor": self.actor.state_dict(),
@@ -371,16 +383,19 @@ class Training:
         self.progress.write(kind, step, seconds, **values)
 
 
-def _prepare_directory(config: TrainConfig, directory: Path, *, resume: bool) -> Path | None:
-    """Write the configuration. Returns the checkpoint to go on from, if there is one."""
+def _find_checkpoint(directory: Path, *, resume: bool) -> Path | None:
+    """See whether a run can be there. Returns the checkpoint to go on from, if there is one."""
     there = (directory / CONFIG_FILE).is_file()
     if resume and not there:
         raise CheckpointError(f"There is no run to resume in {directory}: it has no {CONFIG_FILE}.")
     if there and not resume:
         raise CheckpointError(f"{directory} holds a run already. Go on with --resume, or choose another --out.")
+    found = checkpoints(directory)
+    return found[-1] if resume and found else None
+
+
+def _write_config(config: TrainConfig, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     unfinished = directory / f".{CONFIG_FILE}"
     unfinished.write_text(json.dumps(to_dict(config), indent=2) + "\n", encoding="utf-8")
     os.replace(unfinished, directory / CONFIG_FILE)
-    found = checkpoints(directory)
-    return found[-1] if resume and found else None

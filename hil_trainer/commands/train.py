@@ -32,6 +32,9 @@ def run_words(words: Sequence[str]) -> int:
     finally:
         training.close()
         write_report(arguments.out)
+    if not outcome.steps:
+        print(f"stopped before training; go on with: hil-trainer train --resume --out {arguments.out}")
+        return 0
     if outcome.reached is None:
         print(f"the target of {arguments.settings.target:.0%} was not reached in {outcome.steps:,} steps")
     print(_held_out(arguments.settings, arguments.out))
