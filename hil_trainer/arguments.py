@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import tyro
 
 from hil_trainer.config import CONFIG_FILE, TrainConfig, defaults, read_config
+
+# What is said as --name or --no-name. Everything else has a value.
+_FLAGS = {name for name, kind in get_type_hints(TrainConfig).items() if kind is bool}
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,13 @@ def parse(words: Sequence[str]) -> TrainArguments:
         ConfigurationError: a file or a value cannot work.
         SystemExit: a name or a value is not understood; why is printed, as for every command line.
     """
-    file = _value_of(words, "--config")
-    if file is None and "--resume" in words and (out := _value_of(words, "--out")) is not None:
-        file = str(Path(out) / CONFIG_FILE)
-    words = [*as_arguments({} if file is None else read_config(Path(file))), *words]
+    files = []
+    if "--resume" in words and (out := _value_of(words, "--out")) is not None:
+        # A directory without is refused later, when it is clear that no run is there.
+        files = [path for path in [Path(out) / CONFIG_FILE] if path.is_file()]
+    if (file := _value_of(words, "--config")) is not None:
+        files.append(Path(file))
+    words = [*itertools.chain.from_iterable(as_arguments(read_config(path)) for path in files), *words]
     start = defaults(_value_of(words, "--task") or TrainConfig.task, _value_of(words, "--obs") or TrainConfig.obs)
     return tyro.cli(
         TrainArguments,
@@ -67,10 +74,10 @@ def as_arguments(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
         option = f"--{prefix}{name.replace('_', '-')}"
         if isinstance(value, Mapping):
             words += as_arguments(value, f"{prefix}{name.replace('_', '-')}.")
-        elif isinstance(value, bool):
+        elif isinstance(value, bool) and prefix + name in _FLAGS:
             words.append(option if value else _negated(option))
         else:
-            words += [option, str(value)]
+            words.append(f"{option}={value}")  # in one word, so that a minus sign begins no option
     return words
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,12 @@ class PersonConfig:
     takeover_least: float = 0.05
     takeover_episodes: int = 60
     latest: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        _require(self, "more than 0", ("takeover_episodes", "latest"), lambda value: value > 0)
+        _require(self, "0 or more", ("reaction_delay", "motion_noise"), lambda value: value >= 0)
+        _require(self, "a chance in [0, 1]", ("takeover", "takeover_least"), lambda value: 0 <= value <= 1)
 
 
 @dataclass(frozen=True)
@@ -106,14 +113,21 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        positive = ("steps", "image_size", "updates_per_step", "batch", "capacity", "chunk", "evaluate_every")
-        for name in (*positive, "quick_episodes", "full_episodes", "checkpoint_seconds"):
-            if not getattr(self, name) > 0:
-                raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected more than 0.")
-        if not 0 < self.target <= 1:
-            raise ConfigurationError(f"target is {self.target!r}; expected a success rate in (0, 1].")
-        if self.seed < 0:
-            raise ConfigurationError(f"seed is {self.seed!r}; expected 0 or more.")
+        sizes = ("steps", "image_size", "updates_per_step", "batch", "capacity", "chunk")
+        _require(self, "more than 0", sizes, lambda value: value > 0)
+        times = ("evaluate_every", "quick_episodes", "full_episodes", "checkpoint_seconds")
+        _require(self, "more than 0", times, lambda value: value > 0)
+        _require(self, "a multiple of 4", ("image_size",), lambda value: value % 4 == 0)
+        _require(self, "a success rate in (0, 1]", ("target",), lambda value: 0 < value <= 1)
+        _require(self, "0 or more", ("seed", "evaluation_seed"), lambda value: value >= 0)
+        sac = self.sac
+        sizes = ("critics", "target_critics", "width", "n_step", "learning_rate", "temperature")
+        _require(sac, "more than 0", sizes, lambda value: value > 0)
+        _require(sac, "a number in (0, 1]", ("discount", "target_rate"), lambda value: 0 < value <= 1)
+        _require(sac, "0 or more", ("imitation", "auxiliary", "shift"), lambda value: value >= 0)
+        _require(sac, f"at most critics, {sac.critics}", ("target_critics",), lambda value: value <= sac.critics)
+        if self.threads is not None:
+            _require(self, "more than 0", ("threads",), lambda value: value > 0)
         if self.demo_episodes and self.operator == NOBODY:
             raise ConfigurationError(
                 f"demos is {self.demos}, but with operator {NOBODY} nobody can show them; give demos 0, or a dataset."
@@ -128,6 +142,13 @@ class TrainConfig:
     def demo_dataset(self) -> Path | None:
         """The dataset that demonstrations come from."""
         return None if self.demos.isdigit() else Path(self.demos)
+
+
+def _require(settings: Any, expected: str, names: tuple[str, ...], fits: Callable[[Any], bool]) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if not fits(value):
+            raise ConfigurationError(f"{name} is {value!r}; expected {expected}.")
 
 
 def defaults(task: str, obs: str) -> TrainConfig:

@@ -25,7 +25,7 @@ class SpatialSoftmaxEncoder(nn.Module):
     def __init__(self, views: int, size: int):
         super().__init__()
         # The order in which pictures come; convolutions are a third faster in it than with the channels first.
-        self.networks = nn.ModuleList([_network() for _ in range(views)]).to(memory_format=torch.channels_last)
+        self.networks = nn.ModuleList([_network() for _ in range(views)]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         along = torch.linspace(-1, 1, size // 4)
         self.register_buffer("x", along.repeat(size // 4))
         self.register_buffer("y", along.repeat_interleave(size // 4))
