@@ -149,8 +149,14 @@ class Actor:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` returned. The episode that ran then is gone."""
         self._rng.bit_generator.state = state["generator"]
-        self._set_episodes(state["episodes"])
+        self.set_episodes(state["episodes"])
         self._end()
+
+    def set_episodes(self, number: int) -> None:
+        """Say how many episodes there were, so that a scripted person helps accordingly."""
+        self.episodes = number
+        if self.env.person is not None:
+            self.env.person.episodes = number
 
     def _begin(self) -> None:
         self._returns.clear()
@@ -164,13 +170,8 @@ class Actor:
 
     def _summary(self, step: Step, *, demonstration: bool) -> EpisodeSummary:
         if not demonstration:
-            self._set_episodes(self.episodes + 1)
+            self.set_episodes(self.episodes + 1)
         return EpisodeSummary(step.success, self._length, self._person_steps, self._total, demonstration)
-
-    def _set_episodes(self, number: int) -> None:
-        self.episodes = number
-        if self.env.person is not None:
-            self.env.person.episodes = number
 
     def _note(self, seen: Seen, step: Step) -> list[Transition]:
         """The transitions that this step completes."""
