@@ -24,7 +24,7 @@ SEEDS = (0, 1, 2, 3, 4)
 RESULTS = Path(__file__).with_name("learning.md")
 PICTURE = Path(__file__).with_name("learning.png")
 _DONE = "done.json"
-_NO_HELP_LATER, _NO_HELP = ["--person.takeover", "0"], ["--operator", "none", "--demos", "0"]
+_NO_HELP_LATER, _NO_HELP = ["--person.attention", "0"], ["--operator", "none", "--demos", "0"]
 
 
 class Condition(NamedTuple):

@@ -18,23 +18,23 @@ NOBODY, SCRIPTED = "none", "scripted"
 
 @dataclass(frozen=True)
 class PersonConfig:
-    """How the scripted person helps: often and early at first, seldom later.
+    """How the scripted person helps: where the policy gets no further, in many episodes at first and in few later.
 
     Attributes:
         reaction_delay: steps between seeing and acting.
         motion_noise: tremor of the hand, as a fraction of full speed.
-        takeover: the chance that the person drives in the first episode.
-        takeover_least: the chance that remains later on.
-        takeover_episodes: over how many episodes it would fall from 1 to 0.
-        latest: the person takes over at a random step before this one.
+        patience: steps without progress after which the person takes over, until the task is done.
+        attention: the chance that the person watches the first episode; who does not watch does not help.
+        attention_least: the chance that remains later on.
+        attention_episodes: over how many episodes it would fall from 1 to 0.
     """
 
     reaction_delay: int = 3
     motion_noise: float = 0.1
-    takeover: float = 1.0
-    takeover_least: float = 0.05
-    takeover_episodes: int = 60
-    latest: int = 20
+    patience: int = 10
+    attention: float = 1.0
+    attention_least: float = 0.05
+    attention_episodes: int = 60
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
