@@ -38,9 +38,9 @@ class PersonConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        _require(self, "more than 0", ("takeover_episodes", "latest"), lambda value: value > 0)
+        _require(self, "more than 0", ("attention_episodes", "patience"), lambda value: value > 0)
         _require(self, "0 or more", ("reaction_delay", "motion_noise"), lambda value: value >= 0)
-        _require(self, "a chance in [0, 1]", ("takeover", "takeover_least"), lambda value: 0 <= value <= 1)
+        _require(self, "a chance in [0, 1]", ("attention", "attention_least"), lambda value: 0 <= value <= 1)
 
 
 @dataclass(frozen=True)
