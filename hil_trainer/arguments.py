@@ -51,7 +51,7 @@ def parse(words: Sequence[str]) -> TrainArguments:
         files = [path for path in [Path(out) / CONFIG_FILE] if path.is_file()]
     if (file := _value_of(words, "--config")) is not None:
         files.append(Path(file))
-    words = [*itertools.chain.from_iterable(as_arguments(read_config(path)) for path in files), *words]
+    words = [*itertools.chain.from_iterable(as_arguments(read_config(path)) for path in files), *_with_address(words)]
     start = defaults(_value_of(words, "--task") or TrainConfig.task, _value_of(words, "--obs") or TrainConfig.obs)
     return tyro.cli(
         TrainArguments,
@@ -79,6 +79,15 @@ def as_arguments(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
         else:
             words.append(f"{option}={value}")  # in one word, so that a minus sign begins no option
     return words
+
+
+def _with_address(words: Sequence[str]) -> list[str]:
+    """`--ray` alone means a Ray on this machine."""
+    following = [*words[1:], "--"]
+    return [
+        "--ray=local" if word == "--ray" and after.startswith("-") else word
+        for word, after in zip(words, following, strict=True)
+    ]
 
 
 def _negated(option: str) -> str:

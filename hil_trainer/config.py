@@ -76,6 +76,12 @@ class TrainConfig:
         threads: of the learner on a CPU; all cores if not given.
         tensorboard: write events for TensorBoard.
         wandb: project of Weights & Biases to report to.
+        ray: with the learner and actors on Ray. "local", or nothing more, starts Ray on this machine; "auto", host:port or
+            ray://host:port is one that runs.
+        actors: on Ray. With a human operator, this machine is one more.
+        helped_actors: of the actors on Ray, those that the scripted person helps; all if it is the operator.
+        actors_wait: on Ray, while the learner is behind. Otherwise it leaves out updates, and steps come as fast as
+            they go.
         sac: how SAC learns.
         person: how the scripted person helps.
     """
@@ -108,12 +114,16 @@ class TrainConfig:
     threads: int | None = None
     tensorboard: bool = True
     wandb: str | None = None
+    ray: str | None = None
+    actors: int = 2
+    helped_actors: int | None = None
+    actors_wait: bool = True
     sac: SACConfig = field(default_factory=SACConfig)
     person: PersonConfig = field(default_factory=PersonConfig)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        sizes = ("steps", "image_size", "updates_per_step", "batch", "capacity", "chunk")
+        sizes = ("steps", "image_size", "updates_per_step", "batch", "capacity", "chunk", "actors")
         _require(self, "more than 0", sizes, lambda value: value > 0)
         times = ("evaluate_every", "quick_episodes", "full_episodes", "checkpoint_seconds")
         _require(self, "more than 0", times, lambda value: value > 0)
@@ -128,6 +138,14 @@ class TrainConfig:
         _require(sac, f"at most critics, {sac.critics}", ("target_critics",), lambda value: value <= sac.critics)
         if self.threads is not None:
             _require(self, "more than 0", ("threads",), lambda value: value > 0)
+        if self.helped_actors is not None:
+            fits = f"at most actors, {self.actors}"
+            _require(self, fits, ("helped_actors",), lambda value: 0 <= value <= self.actors)
+            if self.helped_actors and self.operator != SCRIPTED:
+                raise ConfigurationError(
+                    f"helped_actors is {self.helped_actors}, but only the scripted person can be in several places; the "
+                    f"operator is {self.operator}."
+                )
         if self.demo_episodes and self.operator == NOBODY:
             raise ConfigurationError(
                 f"demos is {self.demos}, but with operator {NOBODY} nobody can show them; give demos 0, or a dataset."
