@@ -29,6 +29,8 @@ def read_demonstrations(
 ) -> Iterator[Rollout]:
     """Read a LeRobotDataset, an episode at a time.
 
+    What was recorded after a success is left out: an episode that is trained on ends there.
+
     Args:
         path: its folder.
         layout: of the observations that are needed.
@@ -50,9 +52,10 @@ def read_demonstrations(
     for episode in dataset:
         returns = NStepReturns(discount, n_step)
         transitions: list[Transition] = []
-        total, by_person = 0.0, 0
+        total, by_person, length = 0.0, 0, 0
         for step in episode.transitions():
             is_person = bool(step.info.get("complementary_info.is_intervention", True))
+            success = bool(step.info.get("next.success", False))
             total += step.reward
             by_person += is_person
             transitions += returns.add(
@@ -61,12 +64,15 @@ def read_demonstrations(
                 step.reward,
                 _seen(layout, step.next_observation),
                 penalty=float(step.info.get("complementary_info.discrete_penalty", 0.0)),
-                terminated=step.terminated,
+                terminated=step.terminated or success,
                 truncated=step.truncated,
                 is_person=is_person,
             )
-        summary = EpisodeSummary(bool(episode.record.success), len(episode), by_person, total, demonstration=True)
-        yield Rollout(transitions, [summary], len(episode), by_person, demonstration=True)
+            length += 1
+            if success:
+                break
+        summary = EpisodeSummary(bool(episode.record.success), length, by_person, total, demonstration=True)
+        yield Rollout(transitions, [summary], length, by_person, demonstration=True)
 
 
 def _seen(layout: ObservationLayout, observation: dict[str, Any]) -> Seen:
