@@ -1,0 +1,159 @@
+"""How well a reward classifier judges what it has not seen, after 20 recorded episodes.
+
+python -m benchmarks.reward_classifier [--quick] [--keep DIR]
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+import gym_hil.cli
+from benchmarks.row import Row
+from gym_hil.datasets import Episode, EpisodeDataset, RecordEpisodes
+
+ACCURACY = 0.98
+ENV = "gym_hil/PandaPickCube-v1"
+TASK = "pick cube"  # as `gym-hil record` writes it, so that the datasets can be merged
+STEPS_AFTER_SUCCESS = 10
+FAILURE_STEPS = 60
+OPEN, STAY, CLOSE = 0.0, 1.0, 2.0
+
+
+def reward_classifier(quick: bool = False) -> Row:
+    """Ten successes of the simulated person and ten failures to train with, as many of other seeds to try it on."""
+    with tempfile.TemporaryDirectory() as folder:
+        return measure(Path(folder), quick=quick)
+
+
+def measure(folder: Path, *, quick: bool = False) -> Row:
+    """Record, train and try; everything is left in the folder."""
+    from hil_trainer.classifier import evaluate_classifier
+
+    half = 3 if quick else 10
+    seen = record(folder / "seen", half, seed=0)
+    unseen = record(folder / "unseen", half, seed=1000)
+    model = folder / "classifier"
+    start = time.monotonic()
+    command = ["classifier", "train", *map(str, seen), "--out", str(model), *(["--epochs", "3"] if quick else [])]
+    train(command)
+    seconds = time.monotonic() - start
+    scores = evaluate_classifier(model, unseen, folder / "held_out")
+    live = watch(model, 2 if quick else 20)
+    return Row(
+        "Reward classifier after 20 episodes, on frames of 20 others",
+        f"at least {ACCURACY:.0%} right",
+        f"{scores.accuracy:.2%} of {scores.frames}, precision {scores.precision:.4f}, recall {scores.recall:.4f}, "
+        f"AUC {scores.auc:.5f}; trained in {seconds:.0f} s; {live}",
+        scores.accuracy >= ACCURACY,
+    )
+
+
+def train(words: Sequence[str]) -> None:
+    """Run `hil-trainer`; what it prints is shown, and a failure is an error."""
+    from hil_trainer.cli import main
+
+    with contextlib.redirect_stdout(sys.stderr):
+        if main(words):
+            raise RuntimeError(f"hil-trainer {' '.join(words)} failed")
+
+
+def record(folder: Path, half: int, *, seed: int) -> list[Path]:
+    """Record so many successes by the command, and as many failures of two kinds."""
+    success, failure = folder / "success", folder / "failure"
+    words = ["record", "--task", "PandaPickCube-v1", "--repo-id", "me/success", "--root", str(success)]
+    words += ["--episodes", str(half), "--device", "scripted", "--steps-after-success", str(STEPS_AFTER_SUCCESS)]
+    with contextlib.redirect_stdout(sys.stderr):
+        if gym_hil.cli.main([*words, "--seed", str(seed), "--no-viewer"]):
+            raise RuntimeError("gym-hil record failed")
+    record_failures(failure, EpisodeDataset(success), half, seed)
+    return [success, failure]
+
+
+def record_failures(root: Path, successes: EpisodeDataset, episodes: int, seed: int) -> None:
+    """Record episodes without success: in turn a gripper that closes beside the cube and lifts, and wandering about.
+
+    The first kind repeats what the person did in a success, with the cube elsewhere: nearly all is as in a success but
+    the cube.
+    """
+    rng = np.random.default_rng([seed, 1])
+    env = gym.make(ENV, image_obs=True, max_episode_steps=FAILURE_STEPS)
+    env = RecordEpisodes(env, root, "me/failure", task=TASK, seed=seed)
+    for episode in range(episodes):
+        actions = mime(successes[episode % len(successes)]) if episode % 2 == 0 else wander(rng)
+        env.reset()
+        done = False
+        while not done:
+            *_, terminated, truncated, _ = env.step(next(actions))
+            done = terminated or truncated
+    env.close()
+
+
+def mime(success: Episode) -> Iterator[np.ndarray]:
+    """What was done in a success, and then nothing."""
+    yield from success["action"]
+    while True:
+        yield np.array([0, 0, 0, STAY], dtype=np.float32)
+
+
+def wander(rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Actions that go somewhere for a while, with the gripper closed half of the time."""
+    motion, gripper = np.zeros(3), STAY
+    while True:
+        if rng.random() < 0.15:
+            motion = rng.uniform(-1, 1, 3)
+        if rng.random() < 0.1:
+            gripper = rng.choice([OPEN, STAY, CLOSE])
+        yield np.array([*motion, gripper], dtype=np.float32)
+
+
+def watch(model: Path, episodes: int) -> str:
+    """Compare a classifier with the simulator while a shaky person picks cubes up."""
+    from hil_trainer.reward_classifier_wrapper import RewardClassifierWrapper
+
+    person = {"motion_noise": 0.4, "reaction_delay": 3}
+    env: Any = gym.make(ENV, image_obs=True, device="scripted", device_options=person)
+    env = RewardClassifierWrapper(env, model)
+    found, steps, agreed, delays = 0, 0, 0, []
+    for episode in range(episodes):
+        env.reset(seed=5000 + episode)
+        first, done, step = None, False, 0
+        while not done:
+            *_, terminated, truncated, info = env.step(env.action_space.sample())
+            step += 1
+            first = step if first is None and info["succeed"] else first
+            steps, agreed = steps + 1, agreed + (info["succeed"] == info["next.success"])
+            done = terminated or truncated
+        if info["next.success"] and info["succeed"]:
+            found += 1
+            delays.append(step - first)
+    env.close()
+    delay = np.mean(delays) if delays else float("nan")
+    return (
+        f"live with a shaky person: {found} of {episodes} episodes ended by it in the simulator's success, "
+        f"{delay:.1f} steps after it on average; {agreed} of {steps} steps as the simulator says"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the row; exit status 1 if the bar is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reward_classifier", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few episodes, to see that everything runs")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave datasets, classifier and reports there")
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    row = reward_classifier(options.quick) if options.keep is None else measure(options.keep, quick=options.quick)
+    print(f"| {row.what} | {row.bar} | {row.measured} | {'yes' if row.met else '**no**'} |")
+    return 0 if row.met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
