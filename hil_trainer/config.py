@@ -73,11 +73,11 @@ class TrainConfig:
         device: to learn on: auto, cpu, cuda, cuda:1, ...
         mixed_precision: compute in bfloat16 where that is quicker: auto, on or off.
         compile: compile the update with torch.compile. It takes a minute to begin with.
-        threads: of the learner on a CPU; all cores if not given.
+        threads: of the learner on a CPU; if not given, one less than there are cores: one is for acting and evaluating.
         tensorboard: write events for TensorBoard.
         wandb: project of Weights & Biases to report to.
-        ray: with the learner and actors on Ray. "local", or nothing more, starts Ray on this machine; "auto", host:port or
-            ray://host:port is one that runs.
+        ray: with the learner and actors on Ray. "local", or nothing more, starts it on this machine; "auto", host:port
+            or ray://host:port is one that runs.
         actors: on Ray. With a human operator, this machine is one more.
         helped_actors: of the actors on Ray, those that the scripted person helps; all if it is the operator.
         actors_wait: on Ray, while the learner is behind. Otherwise it leaves out updates, and steps come as fast as
@@ -143,8 +143,8 @@ class TrainConfig:
             _require(self, fits, ("helped_actors",), lambda value: 0 <= value <= self.actors)
             if self.helped_actors and self.operator != SCRIPTED:
                 raise ConfigurationError(
-                    f"helped_actors is {self.helped_actors}, but only the scripted person can be in several places; the "
-                    f"operator is {self.operator}."
+                    f"helped_actors is {self.helped_actors}, but the operator is {self.operator}; only the scripted "
+                    "person can be in several places."
                 )
         if self.demo_episodes and self.operator == NOBODY:
             raise ConfigurationError(

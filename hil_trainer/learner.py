@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -53,8 +54,9 @@ class Learner:
         self.config = config
         device = find_device(config.device)
         torch.manual_seed(config.seed)
-        if device.type == "cpu" and config.threads is not None:
-            torch.set_num_threads(config.threads)
+        if device.type == "cpu":
+            # Threads of one computation wait for each other; one that shares its core with the actor holds up all.
+            torch.set_num_threads(config.threads or max(1, (os.cpu_count() or 1) - 1))
         mixed = is_mixed(config.mixed_precision, device)
         self.sac = SAC(layout, actions, config.sac, device=device, mixed_precision=mixed)
         self._update = torch.compile(self.sac.update) if config.compile else self.sac.update
