@@ -17,7 +17,9 @@ def main() -> None:
     assert Path(sys.prefix) in package.parents, f"{package} is not the installed package"
     assert (package / "py.typed").is_file()
     top_level = {Path(file).parts[0] for file in importlib.metadata.files("gym-hil")}
-    assert {name for name in top_level if not name.startswith((".", "gym_hil-"))} == {"gym_hil"}, top_level
+    assert {name for name in top_level if not name.startswith((".", "gym_hil-"))} == {"gym_hil", "hil_trainer"}, (
+        top_level
+    )
 
     assert bundled_config_path().parent == package
     assert load_controller_config("PS4 Controller")["buttons"]["rb"] == 10
@@ -43,8 +45,14 @@ def main() -> None:
     for file in ("index.html", "main.js", "vendor/three.js", "vendor/LICENSES.txt"):
         assert (package / "console" / "static" / file).is_file(), f"the web page lacks {file}"
     record = ["record", "--repo-id", "me/demo", "--root", "demo", "--episodes", "1", "--device", "scripted"]
-    for extra, words in (("web", ["teleop", "--device", "web"]), ("data", record)):
-        result = subprocess.run([command, *words], capture_output=True, text=True, check=False)
+    trainer = command.with_name("hil-trainer")
+    for extra, words in (
+        ("web", [command, "teleop", "--device", "web"]),
+        ("data", [command, *record]),
+        ("train", [trainer, "train", "--out", "run"]),
+        ("train", [trainer, "eval", "run"]),
+    ):
+        result = subprocess.run(words, capture_output=True, text=True, check=False)
         assert result.returncode == 1, result
         assert f"gym-hil[{extra}]" in result.stderr, result.stderr
     print(f"smoke test passed: gym-hil {importlib.metadata.version('gym-hil')} in {package}")

@@ -27,7 +27,7 @@ def test_changelog_tells_of_this_version(metadata):
 
 
 def test_promised_extras_exist(metadata):
-    promised = {"web", "data", "train", "ray", "pynput", "test", "dev", "all"}
+    promised = {"web", "data", "train", "ray", "wandb", "pynput", "test", "dev", "all"}
     assert promised <= set(metadata.get_all("Provides-Extra"))
 
 
@@ -51,6 +51,10 @@ def test_oldest_versions_that_are_tested_are_the_oldest_that_are_allowed(metadat
     for pin in pins:
         (exact,) = pin.specifier
         assert Version(exact.version) == Version(floors[pin.name])
+
+
+def test_trainer_is_tested_too():
+    pytest.importorskip("torch", reason="needs the extra `train`")
 
 
 def test_controller_configuration_exists_once():
