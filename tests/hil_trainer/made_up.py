@@ -1,0 +1,36 @@
+"""Observations and transitions that no environment gave."""
+
+import numpy as np
+
+from hil_trainer.observations import ObservationLayout, Seen
+from hil_trainer.replay_buffer import Transition
+
+STATE = ObservationLayout((("agent_pos", 18), ("environment_state", 3)))
+HIDDEN = ObservationLayout((("agent_pos", 18),), (("environment_state", 3), ("gripper_closed", 1)))
+PIXELS = ObservationLayout((("agent_pos", 18),), cameras=("front", "wrist"), image_size=16)
+ASYMMETRIC = ObservationLayout(HIDDEN.numbers, HIDDEN.privileged, PIXELS.cameras, PIXELS.image_size)
+ACTIONS = 4
+
+
+def seen(layout=STATE, number=0):
+    """An observation whose first number tells which one it is; the others are drawn from that."""
+    rng = np.random.default_rng(number)
+    numbers = rng.uniform(-1, 1, layout.numbers_size).astype(np.float32)
+    numbers[0] = number
+    shape = layout.image_shape
+    return Seen(
+        numbers,
+        rng.uniform(-1, 1, layout.privileged_size).astype(np.float32),
+        None if shape is None else rng.integers(0, 256, shape, np.uint8),
+    )
+
+
+def transition(layout=STATE, number=0, **values):
+    """A transition whose reward, too, tells which one it is."""
+    action = np.random.default_rng(number).uniform(-1, 1, ACTIONS).astype(np.float32)
+    made = Transition(seen(layout, number), action, float(number), 0.9, 0.0, seen(layout, number + 1), False)
+    return made._replace(**values)
+
+
+def transitions(count, layout=STATE, first=0, **values):
+    return [transition(layout, number, **values) for number in range(first, first + count)]
