@@ -56,6 +56,7 @@ class TrainConfig:
         steps: the most that are trained; demonstrations and evaluations do not count.
         target: success rate in an evaluation at which training is done.
         privileged: with pixels, whether the critics may see what only the simulation knows. The policy never does.
+        reward: "sparse": 1 on success. "dense": also for what is nearly done.
         reward_classifier: a trained classifier that says what success is, instead of the simulation.
         image_size: pixels a side of the views that the policy sees.
         intervention: when a human operator drives: toggle, hold or auto; the device's own if not given.
@@ -94,6 +95,7 @@ class TrainConfig:
     steps: int = 20_000
     target: float = 0.99
     privileged: bool = True
+    reward: Literal["sparse", "dense"] = "sparse"
     reward_classifier: Path | None = None
     image_size: int = 64
     intervention: Literal["toggle", "hold", "auto"] | None = None

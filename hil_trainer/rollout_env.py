@@ -70,10 +70,10 @@ class RolloutEnv:
     def __init__(self, config: TrainConfig, *, operator: str | None = None):
         operator = config.operator if operator is None else operator
         name, version = find_task(config.task)
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"reward_type": config.reward}
         if config.obs == "pixels":
             size = config.image_size
-            options = {"image_obs": True, "render_spec": gym_hil.GymRenderingSpec(height=size, width=size)}
+            options |= {"image_obs": True, "render_spec": gym_hil.GymRenderingSpec(height=size, width=size)}
         self.person: ScheduledPerson | None = None
         if operator == SCRIPTED:
             self.person = ScheduledPerson(config.person)
