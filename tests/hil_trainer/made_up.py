@@ -1,9 +1,10 @@
 """Observations and transitions that no environment gave."""
 
 import numpy as np
+import torch
 
 from hil_trainer.observations import ObservationLayout, Seen
-from hil_trainer.replay_buffer import Transition
+from hil_trainer.replay_buffer import Batch, Transition
 
 STATE = ObservationLayout((("agent_pos", 18), ("environment_state", 3)))
 HIDDEN = ObservationLayout((("agent_pos", 18),), (("environment_state", 3), ("gripper_closed", 1)))
@@ -34,3 +35,30 @@ def transition(layout=STATE, number=0, **values):
 
 def transitions(count, layout=STATE, first=0, **values):
     return [transition(layout, number, **values) for number in range(first, first + count)]
+
+
+def batch(transitions):
+    """All of them, in order, as a buffer would give them."""
+
+    def column(values):
+        return torch.from_numpy(np.stack(values).astype(np.float32))
+
+    def pictures(observations):
+        return (
+            None if observations[0].images is None else torch.from_numpy(np.stack([one.images for one in observations]))
+        )
+
+    seen, following = [one.seen for one in transitions], [one.following for one in transitions]
+    return Batch(
+        numbers=column([one.numbers for one in seen]),
+        privileged=column([one.privileged for one in seen]),
+        images=pictures(seen),
+        action=column([one.action for one in transitions]),
+        reward=column([one.reward for one in transitions]),
+        discount=column([one.discount for one in transitions]),
+        penalty=column([one.penalty for one in transitions]),
+        next_numbers=column([one.numbers for one in following]),
+        next_privileged=column([one.privileged for one in following]),
+        next_images=pictures(following),
+        is_person=column([one.is_person for one in transitions]),
+    )
