@@ -19,7 +19,7 @@ help:
 	@echo "make check   lint, formatting and types"
 	@echo "make page    check the web page's types, and that its libraries are what the script makes (needs npm)"
 	@echo "make format  mend what can be mended of these"
-	@echo "make bench   measure beside upstream; writes benchmarks/RESULTS.md"
+	@echo "make bench   measure beside upstream; writes benchmarks/results/"
 	@echo "make build   wheel and sdist into dist/"
 
 demo: $(VENV)/.installed-core
@@ -41,7 +41,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format
 
 bench: $(VENV)/.installed-dev
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.run $(GROUPS)
 
 build: $(VENV)/.installed-dev
 	rm -rf dist

@@ -1,6 +1,6 @@
-"""Run the benchmarks and write `benchmarks/RESULTS.md`.
+"""Run the benchmarks and write a page for each group of them to `benchmarks/results/`.
 
-python -m benchmarks.run [--quick] [--only NAME...] [--out FILE]
+python -m benchmarks.run [GROUP...] [--quick] [--only NAME...]
 """
 
 import argparse
@@ -19,71 +19,91 @@ from benchmarks import console, contact, endurance, fidelity, inputs, recording,
 from benchmarks.row import Row
 from benchmarks.upstream import ONE_THREAD, Worker, WorkerError, ours, upstream
 
-BENCHMARKS: tuple[Callable[..., Row], ...] = (
-    speed.state_step,
-    speed.pixel_step,
-    speed.views,
-    startup.first_observation,
-    startup.memory,
-    fidelity.demonstrations,
-    fidelity.free_motion,
-    fidelity.command_response,
-    fidelity.posture,
-    fidelity.home_pose,
-    contact.floor_push,
-    contact.hold,
-    console.console_publish,
-    console.console_handled,
-    console.console_server,
-    console.console_input,
-    console.console_lost,
-    recording.overhead_in_real_time,
-    recording.overhead_flat_out,
-    recording.pictures_kept,
-    recording.killed_recorders,
-    inputs.input_presses,
-    inputs.input_reaction,
-    inputs.input_replug,
-    teleoperation.teleoperation,
-    endurance.random_steps,
-)
-RESULTS = Path(__file__).with_name("RESULTS.md")
+# Page of results -> what is measured for it, in one sitting.
+GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
+    "environment": (
+        speed.state_step,
+        speed.pixel_step,
+        speed.views,
+        startup.first_observation,
+        startup.memory,
+        fidelity.demonstrations,
+        fidelity.free_motion,
+        fidelity.command_response,
+        fidelity.posture,
+        fidelity.home_pose,
+        contact.floor_push,
+        contact.hold,
+        endurance.random_steps,
+    ),
+    "operator": (
+        console.console_publish,
+        console.console_handled,
+        console.console_server,
+        console.console_input,
+        console.console_lost,
+        inputs.input_presses,
+        inputs.input_reaction,
+        inputs.input_replug,
+        teleoperation.teleoperation,
+    ),
+    "datasets": (
+        recording.overhead_in_real_time,
+        recording.overhead_flat_out,
+        recording.pictures_kept,
+        recording.killed_recorders,
+    ),
+}
+BENCHMARKS = tuple(benchmark for group in GROUPS.values() for benchmark in group)
+RESULTS = Path(__file__).with_name("results")
 PACKAGES = ("mujoco", "gymnasium", "numpy", "numba")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; exit status 1 if a bar is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few repeats, to see that everything runs")
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)} (all)")
+    parser.add_argument("--quick", action="store_true", help="few repeats, to see that everything runs; writes nothing")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=[f.__name__ for f in BENCHMARKS])
-    parser.add_argument("--out", type=Path, help="where to write (benchmarks/RESULTS.md for a full run)")
     options = parser.parse_args(arguments)
-    chosen = [f for f in BENCHMARKS if not options.only or f.__name__ in options.only]
-    out = options.out or (None if options.quick or options.only else RESULTS)
+    unknown = set(options.groups) - set(GROUPS)
+    if unknown:
+        parser.error(f"there is no group {', '.join(sorted(unknown))}; choose from {', '.join(GROUPS)}")
 
-    started = time.monotonic()
+    missed = False
+    for group in options.groups or GROUPS:
+        chosen = [f for f in GROUPS[group] if not options.only or f.__name__ in options.only]
+        started = time.monotonic()
+        rows, theirs = run(chosen, quick=options.quick)
+        missed |= any(row.met is False for row in rows)
+        if not options.quick and not options.only:
+            page = RESULTS / f"{group}.md"
+            page.write_text(results(group, rows, theirs=theirs, seconds=time.monotonic() - started), encoding="utf-8")
+            print(f"wrote {page}")
+    return int(missed)
+
+
+def run(benchmarks: Sequence[Callable[..., Row]], *, quick: bool) -> tuple[list[Row], str]:
+    """Run benchmarks. Returns their rows and upstream's versions, in words; empty where it was not needed."""
     with contextlib.ExitStack() as stack:
         workers: dict[str, Worker] = {}
         theirs = ""
-        if any("upstream" in inspect.signature(f).parameters for f in chosen):
+        if any("upstream" in inspect.signature(f).parameters for f in benchmarks):
             try:
                 workers["upstream"] = stack.enter_context(upstream())
                 versions = workers["upstream"].call("versions")
                 theirs = ", ".join(f"{name} {version}" for name, version in versions.items())
             except WorkerError as error:
+                theirs = "not measured"
                 print(f"without upstream: {error}", file=sys.stderr)
             workers["ours"] = stack.enter_context(ours())
         rows = []
-        for benchmark in chosen:
+        for benchmark in benchmarks:
             print(f"{benchmark.__name__} ...", end=" ", flush=True)
-            row = measure(benchmark, workers, quick=options.quick)
+            row = measure(benchmark, workers, quick=quick)
             print(f"{row.measured} [{_verdict(row)}]", flush=True)
             rows.append(row)
-    text = results(rows, theirs=theirs, seconds=time.monotonic() - started)
-    if out is not None:
-        out.write_text(text, encoding="utf-8")
-        print(f"wrote {out}")
-    return int(any(row.met is False for row in rows))
+        return rows, theirs
 
 
 def measure(benchmark: Callable[..., Row], workers: dict[str, Worker], *, quick: bool) -> Row:
@@ -96,18 +116,17 @@ def measure(benchmark: Callable[..., Row], workers: dict[str, Worker], *, quick:
     return benchmark(**wanted, quick=quick)
 
 
-def results(rows: Sequence[Row], *, theirs: str, seconds: float) -> str:
-    """The page with the machine's description and the table."""
+def results(group: str, rows: Sequence[Row], *, theirs: str, seconds: float) -> str:
+    """The page of a group: the machine's description and the table."""
     table = "\n".join(f"| {row.what} | {row.bar} | {row.measured} | {_verdict(row)} |" for row in rows)
-    return f"""# Results
+    upstream_line = f"\n- Upstream, in a virtual environment of its own, in turns: {theirs}" if theirs else ""
+    return f"""# Results: {group}
 
-Written by `make bench`, which measures upstream `gym-hil==0.1.14` in a virtual environment of its own in the same run.
-Speeds are taken in turns, one thread a process.
+Written by `make bench GROUPS={group}`. One thread a process.
 
 - Machine: {machine()}
 - Here: {", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("gym-hil", *PACKAGES))}, Python \
-{platform.python_version()}
-- Upstream: {theirs or "not measured"}
+{platform.python_version()}{upstream_line}
 - Date: {datetime.date.today().isoformat()}, {seconds / 60:.0f} minutes
 
 | what | bar | measured | met |

@@ -79,6 +79,6 @@ def test_without_upstream_a_comparison_is_not_measured():
 
 def test_results_have_a_line_for_every_row():
     rows = [Row("what", "at least 1", "2", True), Row("that", "at least 3", "2", False)]
-    text = run.results(rows, theirs="", seconds=60)
+    text = run.results("operator", rows, theirs="", seconds=60)
     assert "| what | at least 1 | 2 | yes |\n| that | at least 3 | 2 | **no** |\n" in text
     assert run.machine() in text
