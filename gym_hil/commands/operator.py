@@ -14,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from gym_hil.commands.console_options import add_console_arguments, console_options, words_of
 from gym_hil.envs import human_view
 from gym_hil.errors import ConfigurationError, DeviceError, UnknownDeviceError
 from gym_hil.rendering.window import missing_display
@@ -21,7 +22,6 @@ from gym_hil.teleop import MODES, Device, DeviceGroup
 
 AUTO = "auto"
 DEVICES = ("gamepad", "keyboard", "spacemouse", "gamepad_hid", "web", "scripted")
-CONSOLE_OPTIONS = ("host", "port", "allow_remote", "tls")
 
 
 def add_operator_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +40,7 @@ def add_operator_arguments(parser: argparse.ArgumentParser) -> None:
         "--controller-config", metavar="FILE", help="your own mapping of a gamepad; see docs/devices.md"
     )
     parser.add_argument("--no-viewer", action="store_true", help="open no window")
-    console = parser.add_argument_group("web console")
-    console.add_argument("--host", help="address to listen at (127.0.0.1)")
-    console.add_argument("--port", type=int, help="port to listen at (the first free one from 8850)")
-    console.add_argument("--allow-remote", action="store_true", default=None, help="let other machines in; needs --tls")
-    console.add_argument("--tls", action="store_true", default=None, help="encrypt, with a certificate made here")
+    add_console_arguments(parser)
 
 
 def operator_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -75,7 +71,7 @@ def operator_options(arguments: argparse.Namespace) -> dict[str, Any]:
                 "--device gamepad."
             )
         options["controller_config_path"] = arguments.controller_config
-    console_options = {key: getattr(arguments, key) for key in CONSOLE_OPTIONS if getattr(arguments, key) is not None}
+    for_console = console_options(arguments)
     on_page = "web" in devices
     if not on_page and not arguments.no_viewer:
         shown_by_page = human_view.uses_console() and devices != ["scripted"]
@@ -83,10 +79,11 @@ def operator_options(arguments: argparse.Namespace) -> dict[str, Any]:
         options["use_viewer"] = shown_by_page or missing_display() is None
         on_page = shown_by_page
     if on_page:
-        _start_console(console_options)
-    elif console_options:
-        words = ", ".join("--" + key.replace("_", "-") for key in console_options)
-        raise ConfigurationError(f"{words}: for the web console, but the device is {', '.join(devices)}.")
+        _start_console(for_console)
+    elif for_console:
+        raise ConfigurationError(
+            f"{words_of(for_console)}: for the web console, but the device is {', '.join(devices)}."
+        )
     return options
 
 
