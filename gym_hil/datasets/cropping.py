@@ -42,10 +42,15 @@ class Region(NamedTuple):
         """Make sure that the rectangle lies in a picture.
 
         Raises:
-            ConfigurationError: it does not.
+            ConfigurationError: it does not, or has no pixels.
         """
+        if min(self.height, self.width) < 1:
+            raise ConfigurationError(
+                f"The region {tuple(self)} (top, left, height, width) of {camera} is empty; its height and width have "
+                "to be 1 or more."
+            )
         bottom, right = self.top + self.height, self.left + self.width
-        if min(self.top, self.left) < 0 or min(self.height, self.width) < 1 or bottom > height or right > width:
+        if min(self.top, self.left) < 0 or bottom > height or right > width:
             raise ConfigurationError(
                 f"The region {tuple(self)} (top, left, height, width) is not inside the pictures of {camera}, which "
                 f"are {height} high and {width} wide."

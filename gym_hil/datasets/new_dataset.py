@@ -65,7 +65,7 @@ class NewDataset:
         repo_id: str | None = None,
         overwrite: bool = False,
     ):
-        _check_place(path, sources, overwrite)
+        check_place(path, sources, overwrite)
         self.path, self._root = path, path.with_name(path.name + ".unfinished")
         first = sources[0]
         self._fps = int(first.fps)
@@ -175,7 +175,17 @@ class NewDataset:
         return file.close()
 
 
-def _check_place(path: Path, sources: Sequence[EpisodeDataset], overwrite: bool) -> None:
+def check_place(path: Path, sources: Sequence[EpisodeDataset], overwrite: bool) -> None:
+    """Make sure that a new dataset may be made in a folder.
+
+    Args:
+        path: of the new dataset.
+        sources: datasets that it is made from.
+        overwrite: replace a dataset that is there.
+
+    Raises:
+        DatasetError: it may not.
+    """
     place = path.resolve()
     for source in sources:
         there = source.path.resolve()
