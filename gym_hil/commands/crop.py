@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from gym_hil.commands.console_options import add_console_arguments, console_options, words_of
 from gym_hil.commands.dataset import add_out_arguments
+from gym_hil.commands.region_page import choose_regions_on_page
 from gym_hil.commands.region_window import choose_regions
 from gym_hil.datasets.cropping import Region, crop_params
 from gym_hil.datasets.episode_dataset import EpisodeDataset
 from gym_hil.datasets.features import IMAGES
+from gym_hil.datasets.new_dataset import check_place
 from gym_hil.datasets.transform import crop_dataset
+from gym_hil.envs import human_view
 from gym_hil.errors import ConfigurationError
 from gym_hil.rendering.window import missing_display
 
@@ -27,10 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CAMERA=TOP,LEFT,HEIGHT,WIDTH",
-        help="region of a camera, in pixels; once for each. Without, you choose in a window",
+        help="region of a camera, in pixels; once for each. Without, you choose in a window or in the browser",
+    )
+    parser.add_argument(
+        "--web", action="store_true", help="choose in the browser (where there is no display, you do so anyway)"
     )
     parser.add_argument("--resize", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="bring all pictures to a size")
     add_out_arguments(parser)
+    add_console_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,7 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = EpisodeDataset(arguments.dataset)
     if arguments.resize is not None and min(arguments.resize) < 1:
         raise ConfigurationError(f"--resize is {arguments.resize}; expected a height and a width of 1 or more.")
-    regions = parse_regions(dataset, arguments.roi) if arguments.roi else _choose(dataset)
+    # Before a person draws anything in vain.
+    check_place(Path(arguments.out), [dataset], arguments.overwrite)
+    regions = _regions(dataset, arguments)
     resize = None if arguments.resize is None else (arguments.resize[0], arguments.resize[1])
     made = crop_dataset(
         arguments.dataset,
@@ -80,14 +88,23 @@ def parse_regions(dataset: EpisodeDataset, texts: Sequence[str]) -> dict[str, Re
     return regions
 
 
-def _choose(dataset: EpisodeDataset) -> dict[str, Region]:
-    """Let a person choose on the first frame of the first episode."""
-    problem = missing_display()
-    if problem is not None:
-        raise ConfigurationError(
-            f"{problem} Give the regions by --roi CAMERA=TOP,LEFT,HEIGHT,WIDTH, once for each camera."
-        )
+def _regions(dataset: EpisodeDataset, arguments: argparse.Namespace) -> dict[str, Region]:
+    """The regions as numbers, from a window, or from a page in the browser."""
+    problem, options = missing_display(), console_options(arguments)
+    if arguments.roi and arguments.web:
+        raise ConfigurationError("--roi and --web are two ways to say the same; give one of them.")
+    on_page = arguments.web or (not arguments.roi and problem is not None and human_view.console_installed())
+    if options and not on_page:
+        raise ConfigurationError(f"{words_of(options)}: for choosing in the browser; give --web too, and no --roi.")
+    if arguments.roi:
+        return parse_regions(dataset, arguments.roi)
     if not dataset.video_keys or not len(dataset):
         raise ConfigurationError(f"{dataset.path} has no pictures to choose a region in.")
-    pictures: dict[str, NDArray[np.uint8]] = {key: dataset[0].picture(key, 0) for key in dataset.video_keys}
-    return choose_regions(pictures)
+    if on_page:
+        return choose_regions_on_page(dataset, **options)
+    if problem is not None:
+        raise ConfigurationError(
+            f"{problem} Choose in a browser: pip install 'gym-hil[web]'. Or give the regions by --roi "
+            "CAMERA=TOP,LEFT,HEIGHT,WIDTH, once for each camera."
+        )
+    return choose_regions({key: dataset[0].picture(key, 0) for key in dataset.video_keys})

@@ -119,26 +119,50 @@ class Stand:
                 self.env.reset()
 
 
-class Visitor:
-    """A page of the console in a browser.
+class Tab:
+    """A page in a browser.
+
+    Args:
+        context: Playwright's, with one profile.
+        url: the link that a program printed.
 
     Attributes:
         page: Playwright's page.
-        name: by which the server knows it.
         problems: errors that the browser reported.
         hosts: whom it asked for anything.
     """
 
-    def __init__(self, context: Any, console: Console, *, drawn: bool = True):
-        self.context, self.console = context, console
+    def __init__(self, context: Any, url: str):
+        self.context = context
         self.problems: list[str] = []
         self.hosts: set[str] = set()
-        context.add_init_script(WATCH if drawn else WATCH + NO_WEBGL)
         self.page = context.new_page()
         self.page.on("console", lambda news: news.type in ("error", "warning") and self.problems.append(news.text))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", lambda request: self.hosts.add(request.url.partition("://")[2].partition("/")[0]))
-        self.page.goto(console.url)
+        self.page.goto(url)
+
+    def wait(self, condition: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, f"waited in vain; the browser says {self.problems}"
+            self.page.wait_for_timeout(10)
+
+    def text(self, element: str) -> str:
+        return self.page.locator(f"#{element}").inner_text()
+
+
+class Visitor(Tab):
+    """A page of the console in a browser.
+
+    Attributes:
+        name: by which the server knows it.
+    """
+
+    def __init__(self, context: Any, console: Console, *, drawn: bool = True):
+        context.add_init_script(WATCH if drawn else WATCH + NO_WEBGL)
+        super().__init__(context, console.url)
+        self.console = console
         self.ready()
         self.name = self.page.evaluate("sessionStorage.getItem('gym-hil-page')")
 
@@ -152,15 +176,6 @@ class Visitor:
 
     def until(self, expression: str) -> None:
         self.wait(lambda: self.js(expression))
-
-    def wait(self, condition: Callable[[], Any]) -> None:
-        deadline = time.monotonic() + SECONDS
-        while not condition():
-            assert time.monotonic() < deadline, f"waited in vain; the browser says {self.problems}"
-            self.page.wait_for_timeout(10)
-
-    def text(self, element: str) -> str:
-        return self.page.locator(f"#{element}").inner_text()
 
     def driver(self) -> str:
         return self.page.evaluate("document.body.dataset.driver")

@@ -15,8 +15,8 @@ from typing import Any
 
 import aiohttp
 
-from gym_hil.console import Console
 from gym_hil.console.protocol import FRAME_HEADER
+from gym_hil.console.site import Site
 
 _NAMES = itertools.count()
 SECONDS = 10.0  # until a test gives up waiting; a busy machine is slow
@@ -43,7 +43,7 @@ class Loop:
 class Page:
     """One page. It has exchanged the token for the cookie when it is made."""
 
-    def __init__(self, loop: Loop, console: Console, name: str | None = None, *, acks: bool = True):
+    def __init__(self, loop: Loop, console: Site, name: str | None = None, *, acks: bool = True):
         self._loop, self._console, self._acks = loop, console, acks
         self.name = name or f"page-without-browser-{next(_NAMES)}"
         self.base = f"http://127.0.0.1:{console.port}"
@@ -62,6 +62,16 @@ class Page:
                 return response.status, await response.read(), response.headers
 
         return self._loop.run(get())
+
+    def post(self, path: str, body: str, **headers: str | None) -> tuple[int, str]:
+        """Status and body of an answer; headers as of the server's own page unless they are given, None for without."""
+
+        async def post() -> tuple[int, str]:
+            own = {name: value for name, value in {"Origin": self.base, **headers}.items() if value is not None}
+            async with self._session.post(self.base + path, data=body, headers=own) as response:
+                return response.status, await response.text()
+
+        return self._loop.run(post())
 
     def connect(self, **headers: str) -> Page:
         """Open the WebSocket; headers as of the console's own page unless they are given."""

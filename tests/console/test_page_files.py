@@ -37,8 +37,9 @@ def test_no_file_names_another_host(name):
     assert set(re.findall(r"https?://[\w.-]+[\w./-]*", text)) <= NAMESPACES
 
 
-def test_the_page_has_no_inline_script_or_style():
-    page = (STATIC / "index.html").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", [name for name in OWN if name.endswith(".html")])
+def test_a_page_has_no_inline_script_or_style(name):
+    page = (STATIC / name).read_text(encoding="utf-8")
     assert re.findall(r"<script(?![^>]*\bsrc=)", page) == []
     assert re.findall(r"<style|\sstyle=|\son\w+=", page) == []
 

@@ -9,7 +9,24 @@
 export function element(id, kind) {
   const found = document.getElementById(id);
   if (!(found instanceof kind)) {
-    throw new Error(`index.html has no ${kind.name} with the id ${id}.`);
+    throw new Error(`The page has no ${kind.name} with the id ${id}.`);
+  }
+  return found;
+}
+
+/**
+ * The first part of an element that a selector finds.
+ *
+ * @template {Element} T
+ * @param {ParentNode} root
+ * @param {string} selector
+ * @param {new () => T} kind
+ * @returns {T}
+ */
+export function within(root, selector, kind) {
+  const found = root.querySelector(selector);
+  if (!(found instanceof kind)) {
+    throw new Error(`There is no ${kind.name} ${selector} here.`);
   }
   return found;
 }

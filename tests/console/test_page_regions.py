@@ -1,0 +1,280 @@
+"""The page that asks for crop regions, in a browser: drawn with a mouse or a finger, typed, refused, confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("av", reason="needs the extra `data`")
+pytest.importorskip("pyarrow", reason="needs the extra `data`")
+
+from gym_hil.commands.region_page import RegionPage
+from gym_hil.datasets.cropping import Region
+from gym_hil.datasets.episode_dataset import EpisodeDataset
+from gym_hil.datasets.transform import crop_dataset
+from tests.console.browser import DESK, PHONE, Tab
+
+FRONT, WRIST = "observation.images.front", "observation.images.wrist"
+REFUSED = "Failed to load resource: the server responded with a status of 422 (Unprocessable Entity)"
+
+
+class Chooser(Tab):
+    """The page, with a person at it."""
+
+    def __init__(self, context: Any, url: str):
+        super().__init__(context, url)
+        self.wait(lambda: self.page.locator(".camera img[src]").count() == 2)
+
+    def picture(self, camera: str, y: float, x: float) -> tuple[float, float]:
+        """Where a point of a picture is on the page, in px."""
+        picture = self.page.locator(f"#camera-{camera} .picture")
+        picture.scroll_into_view_if_needed()
+        box = picture.bounding_box()
+        height, width = (32, 48) if camera == "front" else (48, 48)
+        return box["x"] + box["width"] * x / width, box["y"] + box["height"] * y / height
+
+    def drag(self, camera: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """With the mouse; points are y and x in pixels of the picture."""
+        self.page.mouse.move(*self.picture(camera, *start))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.picture(camera, *end), steps=3)
+        self.page.mouse.up()
+
+    def swipe(self, camera: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """With a finger."""
+        session = self.context.new_cdp_session(self.page)
+        for kind, point in (("touchStart", start), ("touchMove", end), ("touchEnd", None)):
+            x, y = self.picture(camera, *(point or end))
+            touches = [{"x": x, "y": y}] if point else []
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+    def numbers(self, camera: str) -> list[str]:
+        return [field.input_value() for field in self.page.locator(f"#camera-{camera} input").all()]
+
+    def type(self, camera: str, *numbers: str) -> None:
+        for field, number in zip(self.page.locator(f"#camera-{camera} input").all(), numbers, strict=True):
+            field.fill(number)
+
+    def said(self, camera: str) -> str:
+        problem = self.page.locator(f"#camera-{camera} .problem")
+        return problem.inner_text() if problem.is_visible() else ""
+
+    def confirm(self) -> None:
+        self.page.click("#confirm")
+
+    def refused(self) -> None:
+        """The browser notes a refusal as an error; nothing else may be wrong."""
+        assert set(self.problems) == {REFUSED}
+        self.problems.clear()
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> EpisodeDataset:
+    """Two episodes; the front camera's pictures are 32 high and 48 wide, the wrist's 48 and 48."""
+    source = Path(__file__).parents[1] / "data" / "lerobot_pick"
+    out = tmp_path_factory.mktemp("datasets") / "pick"
+    return crop_dataset(source, out, {FRONT: Region(8, 0, 32, 48)})
+
+
+@pytest.fixture(scope="module")
+def module_page(browser: Any, dataset: EpisodeDataset) -> Iterator[Chooser]:
+    """One page for all tests that do not end it."""
+    asking = RegionPage(dataset, port=0)
+    made = Chooser(browser.new_context(**DESK), asking.url)
+    yield made
+    made.context.close()
+    asking.close()
+
+
+@pytest.fixture
+def page(module_page: Chooser) -> Iterator[Chooser]:
+    """The page as if it were new; at the end it may not have complained."""
+    for camera in ("front", "wrist"):
+        module_page.type(camera, "", "", "", "")
+    yield module_page
+    problems, module_page.problems = module_page.problems, []
+    assert problems == []
+
+
+@pytest.fixture
+def asking(dataset: EpisodeDataset) -> Iterator[RegionPage]:
+    made = RegionPage(dataset, port=0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, asking: RegionPage) -> Iterator[Callable[..., Chooser]]:
+    """Opens the page; at the end it may not have complained, nor asked anybody else for anything."""
+    pages: list[Chooser] = []
+
+    def open_page(**options: Any) -> Chooser:
+        pages.append(Chooser(browser.new_context(**{**DESK, **options}), asking.url))
+        return pages[-1]
+
+    yield open_page
+    problems = [problem for page in pages for problem in page.problems]
+    hosts = {host for page in pages for host in page.hosts if host}
+    for page in pages:
+        page.context.close()
+    assert problems == []
+    assert hosts <= {f"127.0.0.1:{asking.port}"}
+
+
+def test_regions_are_drawn_with_the_mouse_and_confirmed(open_page: Any, asking: RegionPage) -> None:
+    page = open_page()
+    assert page.text("confirm") == "Leave all as they are"
+    page.drag("front", (4, 10), (30, 40))
+    assert page.numbers("front") == ["4", "10", "26", "30"]
+    page.drag("wrist", (40, 44), (10, 4))
+    assert page.text("confirm") == "Crop 2 of 2 cameras"
+    page.confirm()
+    assert asking.wait() == {FRONT: Region(4, 10, 26, 30), WRIST: Region(10, 4, 30, 40)}
+    page.wait(lambda: "You can close this page" in page.page.locator("#notice").inner_text())
+
+
+def test_the_token_leaves_the_address_and_the_cookie_is_out_of_reach(open_page: Any, asking: RegionPage) -> None:
+    page = open_page()
+    assert page.page.url == f"http://127.0.0.1:{asking.port}/"
+    assert page.page.evaluate("document.cookie") == ""
+
+
+def test_a_rectangle_is_moved_by_its_inside_and_stays_in_the_picture(page: Chooser) -> None:
+    page.drag("front", (4, 10), (20, 30))
+    page.drag("front", (12, 20), (14, 25))
+    assert page.numbers("front") == ["6", "15", "16", "20"]
+    page.drag("front", (12, 20), (31, 47))
+    assert page.numbers("front") == ["16", "28", "16", "20"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        ((4, 20), (8, 20), ["8", "10", "12", "20"]),
+        ((12, 30), (12, 40), ["4", "10", "16", "30"]),
+        ((20, 30), (26, 34), ["4", "10", "22", "24"]),
+        ((4, 10), (0, 0), ["0", "0", "20", "30"]),
+        ((20, 10), (1, 47), ["4", "29", "1", "1"]),
+    ],
+    ids=["top", "right", "bottom right", "top left", "past the other corner"],
+)
+def test_a_rectangle_is_resized_by_its_sides_and_corners(
+    page: Chooser, start: tuple[float, float], end: tuple[float, float], expected: list[str]
+) -> None:
+    page.drag("front", (4, 10), (20, 30))
+    page.drag("front", start, end)
+    assert page.numbers("front") == expected
+
+
+def test_what_is_drawn_past_the_picture_ends_at_it(page: Chooser) -> None:
+    page.drag("front", (10, 40), (60, 70))
+    assert page.numbers("front") == ["10", "40", "22", "8"]
+
+
+def test_a_click_beside_a_rectangle_leaves_it(page: Chooser) -> None:
+    page.drag("front", (4, 10), (20, 30))
+    page.page.mouse.click(*page.picture("front", 29, 45))
+    assert page.numbers("front") == ["4", "10", "16", "20"]
+
+
+def test_a_finger_draws_moves_and_resizes(open_page: Any, asking: RegionPage) -> None:
+    page = open_page(**PHONE)
+    page.swipe("front", (6, 8), (26, 32))
+    assert page.numbers("front") == ["6", "8", "20", "24"]
+    page.swipe("front", (16, 20), (18, 24))
+    assert page.numbers("front") == ["8", "12", "20", "24"]
+    page.swipe("front", (28, 36), (31, 44))
+    assert page.numbers("front") == ["8", "12", "23", "32"]
+    assert page.page.evaluate("document.documentElement.scrollWidth") == 390
+    page.confirm()
+    assert asking.wait() == {FRONT: Region(8, 12, 23, 32)}
+
+
+def test_numbers_are_typed_and_the_rectangle_follows(open_page: Any, asking: RegionPage) -> None:
+    page = open_page()
+    page.page.locator("#camera-wrist input").first.focus()
+    for number in ("12", "0", "24", "48"):
+        page.page.keyboard.type(number)
+        page.page.keyboard.press("Tab")
+    assert page.numbers("wrist") == ["12", "0", "24", "48"]
+    picture = page.page.locator("#camera-wrist .picture").bounding_box()
+    drawn = page.page.locator("#camera-wrist .region").bounding_box()
+    assert drawn["y"] - picture["y"] == pytest.approx(picture["height"] / 4, abs=0.5)
+    assert (drawn["width"], drawn["height"]) == pytest.approx((picture["width"], picture["height"] / 2), abs=0.5)
+    page.page.focus("#confirm")
+    page.page.keyboard.press("Enter")
+    assert asking.wait() == {WRIST: Region(12, 0, 24, 48)}
+
+
+def test_a_camera_is_left_as_it_is_after_all(open_page: Any, asking: RegionPage) -> None:
+    page = open_page()
+    page.drag("front", (4, 10), (30, 40))
+    page.drag("wrist", (4, 10), (30, 40))
+    page.page.click("#camera-front .clear")
+    assert page.numbers("front") == [""] * 4
+    assert page.page.locator("#camera-front .kept").inner_text() == "Left as it is"
+    page.confirm()
+    assert asking.wait() == {WRIST: Region(4, 10, 26, 30)}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        (("10", "0", "30", "48"), "is not inside the pictures of front, which are 32 high and 48 wide"),
+        (("0", "0", "0", "48"), "is empty"),
+        (("-1", "0", "8", "8"), "is not inside"),
+        (("0", "0", "8", ""), "all four or none"),
+        (("0", "0", "8", "7.5"), "whole numbers"),
+    ],
+)
+def test_the_server_refuses_what_is_no_part_of_the_picture_and_the_page_says_so(
+    page: Chooser, numbers: tuple[str, ...], said: str
+) -> None:
+    page.type("front", *numbers)
+    page.confirm()
+    page.wait(lambda: said in page.said("front"))
+    assert not page.page.locator("#notice").is_visible()
+    page.refused()
+
+
+def test_what_was_refused_is_mended_and_confirmed(open_page: Any, asking: RegionPage) -> None:
+    page = open_page()
+    page.type("front", "0", "0", "99", "8")
+    page.confirm()
+    page.wait(lambda: page.said("front"))
+    page.refused()
+    page.type("front", "0", "0", "8", "8")
+    assert page.said("front") == ""
+    page.confirm()
+    assert asking.wait() == {FRONT: Region(0, 0, 8, 8)}
+
+
+def test_other_episodes_are_looked_at_while_the_regions_stay(page: Chooser) -> None:
+    page.drag("front", (4, 10), (30, 40))
+    first = page.page.locator("#camera-front img").get_attribute("src")
+    assert page.text("episode") == "Episode 0 (0 to 1)"
+    page.page.click("#next")
+    page.wait(lambda: page.page.locator("#camera-front img").get_attribute("src") != first)
+    assert page.text("episode") == "Episode 1 (0 to 1)"
+    assert page.page.locator("#next").is_disabled()
+    assert page.numbers("front") == ["4", "10", "26", "30"]
+
+
+def test_the_page_says_when_the_command_is_gone(open_page: Any, asking: RegionPage) -> None:
+    page = open_page()
+    asking.close()
+    page.confirm()
+    page.wait(lambda: "no longer answers" in page.text("toast"))
+    assert all("ERR_CONNECTION_REFUSED" in problem for problem in page.problems)
+    page.problems.clear()
+
+
+def test_light_and_dark_follow_the_system_until_chosen(open_page: Any) -> None:
+    page = open_page(color_scheme="dark")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    dark = page.page.evaluate(colour)
+    page.page.click("#theme")
+    assert page.page.evaluate(colour) != dark
