@@ -84,7 +84,11 @@ class LearnerProcess:
         self._listener = threading.Thread(target=self._listen, daemon=True, name="hil-learner-news")
         self._listener.start()
         self._ended = self._closed = False
-        self._newest: Learned = self._next()
+        try:
+            self._newest = self._next()
+        except BaseException:
+            self.close()
+            raise
 
     def deliver(self, rollout: Rollout) -> None:
         """See `LearnerHandle.deliver`."""
@@ -209,5 +213,6 @@ def _obey(learner: Learner, keep_pace: bool, steps: int, orders: Any, news: Any)
             owed = min(owed - part, DEBT)
             untold += part
         if (order == "take" and not (keep_pace and owed)) or (untold and (not owed or untold >= TELL_EVERY)):
-            news.send(Learned(deliveries, steps, learner.updates, learner.weights(), learner.numbers()))
+            numbers = learner.numbers()  # first, because a loss says more than what it did to the weights
+            news.send(Learned(deliveries, steps, learner.updates, learner.weights(), numbers))
             untold = 0
