@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,9 @@ def read_learner_state(checkpoint: Path) -> dict[str, Any]:
     try:
         return torch.load(checkpoint / "learner.pt", map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its reader stumbles over
-        raise CheckpointError(f"{checkpoint} cannot be read: {error}. Remove it to use the one before.") from error
+        # What torch advises then is to run code that may be in the file.
+        why = "learner.pt is damaged" if isinstance(error, pickle.UnpicklingError) else error
+        raise CheckpointError(f"{checkpoint} cannot be read: {why}. Remove it to use the one before.") from error
 
 
 def _free_name(final: Path) -> Path:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from hil_trainer.errors import CheckpointError, MissingExtraError
 from hil_trainer.observations import ObservationLayout
@@ -125,9 +126,18 @@ def load_policy(path: str | os.PathLike[str], *, device: torch.device | str = "c
         raise CheckpointError(f"{file} cannot be read as safetensors: {error}.") from error
     if text is None:
         raise CheckpointError(f"{file} holds tensors, but no policy of hil_trainer.")
-    description = json.loads(text)
-    if description["format"] != FORMAT:
-        raise CheckpointError(f"{file} has format {description['format']}, not {FORMAT}; update gym-hil.")
+    try:
+        description = json.loads(text)
+        if description["format"] != FORMAT:
+            raise CheckpointError(f"{file} has format {description['format']}, not {FORMAT}; update gym-hil.")
+        return LoadedPolicy(_policy(description, tensors, device), description)
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{file} is damaged: {error}.") from error
+
+
+def _policy(description: dict[str, Any], tensors: dict[str, Tensor], device: torch.device | str) -> Policy:
     layout = description["observation"]
     policy = Policy(
         PolicyShape(
@@ -141,7 +151,7 @@ def load_policy(path: str | os.PathLike[str], *, device: torch.device | str = "c
         )
     ).to(device)
     policy.load_state_dict(tensors)
-    return LoadedPolicy(policy.eval(), description)
+    return policy.eval()
 
 
 def _versions() -> dict[str, str]:
