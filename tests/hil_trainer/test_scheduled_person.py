@@ -1,0 +1,94 @@
+"""A scripted person who helps less and less."""
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra `train`")
+
+import numpy as np
+
+from hil_trainer.config import PersonConfig
+from hil_trainer.rollout_env import RolloutEnv
+from hil_trainer.scheduled_person import ScheduledPerson
+
+REST = np.zeros(4, np.float32)
+
+
+@pytest.fixture
+def env(small):
+    """Makes environments with a scheduled person, who neither trembles nor tires."""
+    made = []
+
+    def make(**person):
+        made.append(RolloutEnv(small(**{"motion_noise": 0.0, "attention_least": 0.0, **person})))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def first_help(env, seed, steps=60):
+    """In which step the person first acts while the policy rests; None if never."""
+    env.reset(seed)
+    for number in range(steps):
+        step = env.step(REST)
+        if step.is_person:
+            return number
+        if step.terminated or step.truncated:
+            break
+    return None
+
+
+@pytest.mark.parametrize(("episodes", "chance"), [(0, 0.8), (30, 0.4), (54, 0.08), (60, 0.04), (1000, 0.04)])
+def test_the_chance_falls_with_each_episode_down_to_the_least(episodes, chance):
+    person = ScheduledPerson(PersonConfig(attention=0.8, attention_least=0.05, attention_episodes=60))
+    person.episodes = episodes
+    assert person.chance == pytest.approx(chance)
+    assert person.legend[0][1] == f"watches {chance:.0%} of the episodes, and helps"
+
+
+def test_as_many_episodes_are_watched_as_the_chance_says(env):
+    person = env(attention=0.5, attention_episodes=1_000_000).person
+    watched = 0
+    for seed in range(400):
+        person.seed(seed)
+        person.reset()
+        watched += person._drives is not None
+    assert 160 < watched < 240
+
+
+@pytest.mark.parametrize(("delay", "patience"), [(0, 5), (3, 5), (3, 12)])
+def test_help_comes_once_nothing_gets_on_and_has_been_seen_to(env, delay, patience):
+    start = first_help(env(reaction_delay=delay, patience=patience), seed=1)
+    assert start is not None
+    assert patience + delay - 2 <= start <= patience + delay + 2
+
+
+def test_who_does_not_watch_does_not_help(env):
+    assert first_help(env(attention=0.0), seed=1) is None
+
+
+def test_who_demonstrates_begins_at_once_whatever_the_chance(env):
+    one = env(attention=0.0, reaction_delay=3)
+    one.person.demonstrates = True
+    assert first_help(one, seed=1) == 3
+    one.person.demonstrates = False
+    assert first_help(one, seed=1) is None
+
+
+def test_the_same_seed_helps_the_same(env):
+    def actions(seed):
+        one = env(motion_noise=0.2)
+        one.reset(seed)
+        return np.array([one.step(REST).action for _ in range(40)])
+
+    np.testing.assert_array_equal(actions(4), actions(4))
+    assert (actions(4) != actions(5)).any()
+
+
+def test_a_person_without_an_environment_does_nothing():
+    person = ScheduledPerson(PersonConfig())
+    person.seed(0)
+    person.reset()
+    assert not person.poll().engaged
+    assert not person.human
