@@ -125,8 +125,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        sizes = ("steps", "image_size", "updates_per_step", "batch", "capacity", "chunk", "actors")
-        _require(self, "more than 0", sizes, lambda value: value > 0)
+        counts = ("steps", "image_size", "updates_per_step", "batch", "capacity", "chunk", "actors")
+        _require(self, "more than 0", counts, lambda value: value > 0)
         times = ("evaluate_every", "quick_episodes", "full_episodes", "checkpoint_seconds")
         _require(self, "more than 0", times, lambda value: value > 0)
         _require(self, "a multiple of 4", ("image_size",), lambda value: value % 4 == 0)

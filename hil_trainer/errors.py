@@ -27,5 +27,9 @@ class LearnerError(HilTrainerError, RuntimeError):
     """The learner's process ended or does not answer."""
 
 
+class ActorError(HilTrainerError, RuntimeError):
+    """An actor on another process or machine cannot be kept alive."""
+
+
 class MissingExtraError(HilTrainerError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""

@@ -152,7 +152,8 @@ class Evaluator:
 
 def load_weights(policy: Policy, weights: Weights) -> None:
     """Put weights into a policy."""
-    policy.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    # Copied, because weights that came through shared memory must not be written to.
+    policy.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
 
 
 _worker: dict[str, Any] = {}

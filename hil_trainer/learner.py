@@ -14,6 +14,7 @@ from hil_trainer.actor import Rollout
 from hil_trainer.config import TrainConfig
 from hil_trainer.errors import CheckpointError, DivergenceError
 from hil_trainer.observations import ObservationLayout
+from hil_trainer.policy import PolicyShape
 from hil_trainer.replay_buffer import Batch, ReplayBuffer, joined
 from hil_trainer.sac import SAC
 
@@ -34,6 +35,12 @@ class LearnerSetup(NamedTuple):
     config: TrainConfig
     layout: ObservationLayout
     actions: int
+
+    @property
+    def shape(self) -> PolicyShape:
+        """Of the policy that is learned."""
+        sac = self.config.sac
+        return PolicyShape(self.layout, self.actions, sac.width, discrete_gripper=sac.gripper == "discrete")
 
 
 class Learner:

@@ -7,16 +7,16 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hil_trainer.actor import Actor, Rollout
+from hil_trainer.actor import Actor, EpisodeSummary, Rollout
 from hil_trainer.checkpoints import checkpoints, read_run_state
 from hil_trainer.config import CONFIG_FILE, TrainConfig, to_dict
 from hil_trainer.demonstrations import read_demonstrations
@@ -24,18 +24,23 @@ from hil_trainer.errors import CheckpointError, DivergenceError
 from hil_trainer.evaluation import Evaluation, Evaluator, load_weights
 from hil_trainer.learner import LearnerSetup, Weights
 from hil_trainer.learner_process import Learned, LearnerHandle, LearnerProcess
+from hil_trainer.link import KEPT
 from hil_trainer.metrics import MetricsLog, read_metrics
 from hil_trainer.milestones import Milestone
 from hil_trainer.observations import Seen
-from hil_trainer.policy import Policy, PolicyShape
+from hil_trainer.policy import Policy
 from hil_trainer.policy_file import NAME as POLICY_FILE
 from hil_trainer.policy_file import save_policy
 from hil_trainer.progress import Progress
 from hil_trainer.rollout_env import RolloutEnv
 
+if TYPE_CHECKING:
+    from hil_trainer.ray_actors import RayActors
+
 LAG = 20  # deliveries, by which the weights that act may be behind in real time
 QUICK_MARGIN = 0.05  # by which few episodes may be below the target, and many are run
 _LEARNING_ROWS_EVERY = 100  # steps
+_WAIT_FOR_OTHERS = 0.1  # s
 _REQUESTS = ("save", "stop")
 
 
@@ -45,10 +50,12 @@ class Outcome(NamedTuple):
     Attributes:
         reached: when the target was reached; None if it was not.
         steps: of training.
+        stopped: whether the operator wanted to stop.
     """
 
     reached: Milestone | None
     steps: int
+    stopped: bool
 
 
 class _Resting:
@@ -111,17 +118,23 @@ class Training:
             self.actor.load_state_dict(state["actor"])
             torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
         setup = LearnerSetup(config, self.env.layout, self.env.actions)
-        shape = PolicyShape(
-            self.env.layout, self.env.actions, config.sac.width, discrete_gripper=config.sac.gripper == "discrete"
-        )
-        self.policy = Policy(shape).eval()
+        self.policy = Policy(setup.shape).eval()
         self._in_real_time = self.env.in_real_time
-        self.learner: LearnerHandle = LearnerProcess(
-            setup, keep_pace=self._in_real_time, checkpoint=checkpoint, steps=self._step
-        )
+        self._lag = LAG if self._in_real_time else 1
+        self._others: RayActors | None = None
+        self._staleness = 0  # of others' weights
+        self.learner: LearnerHandle
+        if config.ray is None:
+            self.learner = LearnerProcess(setup, keep_pace=self._in_real_time, checkpoint=checkpoint, steps=self._step)
+        else:
+            from hil_trainer.ray_actors import RayActors
+
+            self._others = RayActors(setup, directory, resume=self._resumed, step=self._step)
+            self.learner = self._others.learner
+            self._lag = KEPT  # nobody waits for a learner that is started again
         # Not before it is known that this can be learned, and that a checkpoint fits it.
         _write_config(config, directory)
-        self._evaluator = Evaluator(config, shape)
+        self._evaluator = Evaluator(config, setup.shape)
         self._evaluation: _Running | None = None
         self._next_evaluation = self._step + config.evaluate_every
         self._delivered = 0
@@ -139,6 +152,8 @@ class Training:
         )
         if self._resumed:
             self._tell("event", text=f"resumed from {checkpoint.relative_to(directory) if checkpoint else ''}")
+        if self._others is not None:
+            self._tell("event", text=self._others.summary)
         if self.env.stage is not None:
             self.env.stage.offer(_REQUESTS)
 
@@ -156,9 +171,14 @@ class Training:
         """
         try:
             stopped = self._demonstrate()
+            if self._others is not None:
+                self._others.begin()
             while not stopped and self._reached is None and self._step < self.config.steps:
                 stopped = self._advance()
-            if self._reached is None:
+            if self._others is not None:
+                self._others.dismiss()
+                self._hear_others(self._others)
+            if self._reached is None and not stopped:
                 self._evaluate_last()
             self._save()
         except DivergenceError as error:
@@ -168,11 +188,13 @@ class Training:
             self._tell("event", text="stopped by Ctrl-C; go on with --resume")
             self._save()
             raise
-        return Outcome(self._reached, self._step)
+        return Outcome(self._reached, self._step, stopped)
 
     def close(self) -> None:
         """End all processes, and close the environment and the files. What was asked for is finished first."""
         try:
+            if self._others is not None:
+                self._others.close()
             self.learner.close()
         finally:
             self._evaluator.close()
@@ -224,28 +246,52 @@ class Training:
 
     def _advance(self) -> bool:
         """Act for a while, and see to everything else. Returns whether to stop."""
-        config = self.config
-        lag = LAG if self._in_real_time else 1
-        self._learned = self.learner.newest(deliveries=max(self._delivered - lag, 0))
-        if self._learned.deliveries > self._acts_since:
-            load_weights(self.policy, self._learned.weights)
-            self._acts_since = self._learned.deliveries
-        rollout = self.actor.run(self.policy, min(config.chunk, config.steps - self._step))
-        before, self._step = self._step, self._step + rollout.steps
-        self._person_steps += rollout.person_steps
-        self._deliver(rollout)
+        before, wants_to_stop = self._step, False
+        if self._others is None or self.env.is_human:
+            wants_to_stop = self._act()
+        if self._others is not None:
+            self._hear_others(self._others)
         self.progress.update(self._step, self.seconds)
         if before // _LEARNING_ROWS_EVERY != self._step // _LEARNING_ROWS_EVERY and self._learned.numbers:
             self._report(self._learned)
         self._evaluate()
-        if time.perf_counter() - self._last_checkpoint > config.checkpoint_seconds:
+        if time.perf_counter() - self._last_checkpoint > self.config.checkpoint_seconds:
             self._save()
-        return self._answer_requests() or rollout.quit
+        return self._answer_requests() or wants_to_stop
+
+    def _act(self) -> bool:
+        """Make some steps here. Returns whether the operator wants to stop."""
+        config = self.config
+        self._learned = self.learner.newest(deliveries=max(self._delivered - self._lag, 0))
+        if self._learned.deliveries > self._acts_since:
+            load_weights(self.policy, self._learned.weights)
+            self._acts_since = self._learned.deliveries
+        rollout = self.actor.run(self.policy, min(config.chunk, config.steps - self._step))
+        self._step += rollout.steps
+        self._person_steps += rollout.person_steps
+        self._deliver(rollout)
+        return rollout.quit
+
+    def _hear_others(self, others: RayActors) -> None:
+        """Note what actors elsewhere did."""
+        news = others.news(0.0 if self.env.is_human else _WAIT_FOR_OTHERS)
+        for event in news.events:
+            self._tell("event", text=event)
+        for report in news.reports:
+            self._step += report.steps
+            self._person_steps += report.person_steps
+            self.actor.set_episodes(self.actor.episodes + len(report.episodes))
+            self._note_episodes(report.episodes)
+        self._staleness = max(self._staleness, news.staleness)
+        self._learned = self.learner.newest()
 
     def _deliver(self, rollout: Rollout) -> None:
         self.learner.deliver(rollout)
         self._delivered += 1
-        for episode in rollout.episodes:
+        self._note_episodes(rollout.episodes)
+
+    def _note_episodes(self, episodes: Iterable[EpisodeSummary]) -> None:
+        for episode in episodes:
             self._episode += 1
             self._tell(
                 "episode",
@@ -261,10 +307,11 @@ class Training:
         values: dict[str, Any] = {
             **learned.numbers,
             "updates": learned.updates,
-            "staleness": self._step - learned.steps,
+            "staleness": self._step - learned.steps if self._others is None else self._staleness,
             "steps_per_second": self._step / max(self.seconds, 1e-9),
             "updates_per_second": learned.updates / max(self.seconds, 1e-9),
         }
+        self._staleness = 0
         self._tell("learning", **values)
         if self.env.stage is not None:
             self.env.stage.report(values)
