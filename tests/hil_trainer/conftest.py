@@ -1,14 +1,16 @@
-"""A small configuration that learns nothing, quickly."""
+"""The trainer's tests need the extra `train`. Where it is not installed, `tests/test_packaging.py` says so."""
 
 import dataclasses
+import importlib.util
 
 import pytest
+
+collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["*"]
 
 
 @pytest.fixture
 def small():
-    """Makes configurations; names of settings of `sac` and `person` may be given as those of the whole."""
-    pytest.importorskip("torch", reason="needs the extra `train`")
+    """Makes configurations that learn nothing, but quickly. Settings of `sac` and `person` are given like others."""
     from hil_trainer.config import TrainConfig
 
     def make(**settings):

@@ -6,8 +6,6 @@ import json
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="needs the extra `train`")
-
 from gym_hil.teleop import Device, Event, TeleopCommand
 from hil_trainer.actor import Actor
 from hil_trainer.config import NOBODY

@@ -3,9 +3,6 @@
 import os
 
 import pytest
-
-pytest.importorskip("torch", reason="needs the extra `train`")
-
 import torch
 
 from hil_trainer import checkpoints as module

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="needs the extra `train`")
-
 from gym_hil.cli import main
 from gym_hil.datasets import EpisodeDataset
 from hil_trainer.config import NOBODY

@@ -1,12 +1,9 @@
 """Pictures become places, and are moved about without losing what they show."""
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-pytest.importorskip("torch", reason="needs the extra `train`")
-
-import torch
 
 from hil_trainer.encoders import CHANNELS, SpatialSoftmaxEncoder, prepare, random_shift
 

@@ -4,9 +4,6 @@ import io
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch", reason="needs the extra `train`")
-
 import torch
 
 from hil_trainer.actor import Rollout

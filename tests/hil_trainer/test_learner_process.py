@@ -7,8 +7,6 @@ import signal
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="needs the extra `train`")
-
 from hil_trainer.actor import Rollout
 from hil_trainer.checkpoints import checkpoints, read_learner_state, read_run_state, save_checkpoint
 from hil_trainer.errors import CheckpointError, DivergenceError, LearnerError

@@ -4,8 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("torch", reason="needs the extra `train`")
-
 from hil_trainer.n_step import NStepReturns
 from tests.hil_trainer.made_up import seen, transition
 

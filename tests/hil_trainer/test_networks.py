@@ -1,12 +1,9 @@
 """The networks compute what the papers say."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
-pytest.importorskip("torch", reason="needs the extra `train`")
-
-import torch
 
 from hil_trainer.networks import (
     LOG_STD_MAX,

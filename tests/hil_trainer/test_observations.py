@@ -8,8 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-pytest.importorskip("torch", reason="needs the extra `train`")
-
 from hil_trainer.config import NOBODY, defaults
 from hil_trainer.errors import ConfigurationError
 from hil_trainer.observations import ObservationLayout, feature_map, resize

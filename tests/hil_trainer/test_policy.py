@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch", reason="needs the extra `train`")
-
 import torch
 
 from hil_trainer.policy import Policy, PolicyShape

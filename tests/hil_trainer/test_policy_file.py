@@ -7,10 +7,6 @@ import sys
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch", reason="needs the extra `train`")
-pytest.importorskip("safetensors", reason="needs the extra `train`")
-
 import torch
 from safetensors.torch import save_file
 

@@ -4,12 +4,9 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-pytest.importorskip("torch", reason="needs the extra `train`")
-
-import torch
 
 from hil_trainer.replay_buffer import ReplayBuffer, joined
 from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, PIXELS, STATE, transition, transitions

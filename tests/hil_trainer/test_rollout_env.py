@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="needs the extra `train`")
-
 from hil_trainer.config import NOBODY
 from hil_trainer.rollout_env import FILM_SIZE, RolloutEnv
 

@@ -4,9 +4,6 @@ import copy
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch", reason="needs the extra `train`")
-
 import torch
 
 from hil_trainer.sac import SAC, SACConfig

@@ -1,10 +1,7 @@
 """A scripted person who helps less and less."""
 
-import pytest
-
-pytest.importorskip("torch", reason="needs the extra `train`")
-
 import numpy as np
+import pytest
 
 from hil_trainer.config import PersonConfig
 from hil_trainer.rollout_env import RolloutEnv
