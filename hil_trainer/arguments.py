@@ -83,7 +83,7 @@ def as_arguments(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 def _with_address(words: Sequence[str]) -> list[str]:
     """`--ray` alone means a Ray on this machine."""
-    following = [*words[1:], "--"]
+    following = [*words, "--"][1:]
     return [
         "--ray=local" if word == "--ray" and after.startswith("-") else word
         for word, after in zip(words, following, strict=True)
