@@ -196,53 +196,48 @@ def observations(episode: Episode, shape: ClassifierShape) -> tuple[Tensor, Tens
     seen = [torch.cat(list(_pictures(episode, IMAGES + camera, shape.image_size))) for camera in shape.cameras]
     numbers = episode[STATE] if shape.state_size else np.zeros((len(episode), 0))
     state = np.asarray(numbers, dtype=np.float32).reshape(len(episode), shape.state_size)
-    return torch.stack(seen, dim=1), torch.from_numpy(state)
+    return torch.stack(seen, dim=1), torch.from_numpy(state.copy())
 
 
-def split_by_episode(
+def folds_by_episode(
     success: NDArray[np.bool_], episodes: NDArray[np.int64], share: float, seed: int
-) -> tuple[list[int], list[int]]:
-    """Choose whole episodes to validate with: frames of one episode are too much alike to be on both sides.
+) -> list[list[int]]:
+    """Deal the episodes out into folds to validate with, so that each episode is in one.
 
-    Episodes that show success and others are shared out separately.
+    Whole episodes are dealt, as frames of one episode are too much alike to train and validate with. Episodes that show
+    success are dealt first, then the others.
 
     Args:
         success: (n,) labels.
         episodes: (n,) the episode of each.
-        share: of the episodes to validate with, in (0, 1).
+        share: of the episodes in a fold, more than 0 and at most 0.5; more, where too few episodes show success.
         seed: of chance.
 
     Returns:
-        Numbers of the episodes to train with, and of those to validate with.
+        The folds, two or more, each the numbers of its episodes.
 
     Raises:
         ConfigurationError: the share is out of range.
-        DemonstrationsError: there are too few episodes, or too few that show success, or none that shows anything else.
+        DemonstrationsError: there are too few episodes that show success, or that begin before it.
     """
-    if not 0 < share < 1:
-        raise ConfigurationError(f"validation_share is {share!r}; expected more than 0 and less than 1.")
+    if not 0 < share <= 0.5:
+        raise ConfigurationError(f"validation_share is {share!r}; expected more than 0 and at most 0.5.")
     if not success.any():
         raise DemonstrationsError(
             "No frame shows success. The observation after an episode's last step is not in a dataset, so record some "
             "more after it: gym-hil record --steps-after-success 10."
         )
-    if success.all():
-        raise DemonstrationsError("All frames show success; record episodes that begin before it, and failures.")
-    rng = np.random.default_rng(seed)
     numbers = np.unique(episodes)
     shows = np.array([success[episodes == number].any() for number in numbers])
     if shows.sum() < 2:
         raise DemonstrationsError("Only one episode shows success; one to train and one to validate with are needed.")
-    training: list[int] = []
-    validation: list[int] = []
-    for group in (numbers[shows], numbers[~shows]):
-        shuffled = rng.permutation(group).tolist()
-        taken = min(max(1, round(share * len(group))), len(group) - 1) if len(group) else 0
-        validation += shuffled[:taken]
-        training += shuffled[taken:]
-    if not (~success[np.isin(episodes, validation)]).any() or not (~success[np.isin(episodes, training)]).any():
-        raise DemonstrationsError("Too few frames show no success; record whole episodes, and failures.")
-    return sorted(training), sorted(validation)
+    rng = np.random.default_rng(seed)
+    dealt = [*rng.permutation(numbers[shows]).tolist(), *rng.permutation(numbers[~shows]).tolist()]
+    count = min(round(1 / share), int(shows.sum()))
+    folds = [sorted(dealt[number::count]) for number in range(count)]
+    if any(success[np.isin(episodes, fold)].all() for fold in folds):
+        raise DemonstrationsError("Too few frames show no success; record episodes from their beginning, and failures.")
+    return folds
 
 
 def _pictures(episode: Episode, key: str, size: int) -> Iterator[Tensor]:

@@ -52,46 +52,37 @@ class ClassifierShape:
 class RewardClassifier(nn.Module):
     """Gives the probability that an observation shows success.
 
-    Each camera has a small convolutional network of its own; what they see, and the proprioception, meet in two linear
-    layers. Pictures of any size are taken; they are brought to `shape.image_size` by averaging.
+    It consists of one network or more, each trained with other episodes left out, whose log-odds are averaged. Pictures
+    of any size are taken; they are brought to `shape.image_size` by averaging.
 
     Args:
         shape: what it looks at.
+        members: how many networks.
         threshold: the probability from which on an observation counts as success.
         provenance: what is known about where it comes from, such as JSON can hold.
+
+    Raises:
+        ConfigurationError: there are no members.
     """
 
-    state_mean: Tensor
-    state_deviation: Tensor
-
-    def __init__(self, shape: ClassifierShape, *, threshold: float = 0.5, provenance: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        shape: ClassifierShape,
+        *,
+        members: int = 1,
+        threshold: float = 0.5,
+        provenance: Mapping[str, Any] | None = None,
+    ):
         super().__init__()
+        if members < 1:
+            raise ConfigurationError(f"members is {members!r}; expected 1 or more.")
         self.shape, self.threshold = shape, threshold
         self.provenance: dict[str, Any] = dict(provenance or {})
-        self.cameras = nn.ModuleList([_encoder(shape.image_size) for _ in shape.cameras])
-        features = _FEATURES * len(shape.cameras)
-        self.state: nn.Module | None = None
-        if shape.state_size:
-            self.state = nn.Sequential(nn.Linear(shape.state_size, _STATE_FEATURES), nn.ReLU())
-            features += _STATE_FEATURES
-        self.register_buffer("state_mean", torch.zeros(shape.state_size))
-        self.register_buffer("state_deviation", torch.ones(shape.state_size))
-        self.head = nn.Sequential(nn.Linear(features, _FEATURES), nn.ReLU(), nn.Linear(_FEATURES, 1))
+        self.members = nn.ModuleList([SuccessNetwork(shape) for _ in range(members)])
 
     def forward(self, pictures: Tensor, states: Tensor) -> Tensor:
-        """Judge prepared observations.
-
-        Args:
-            pictures: (n, cameras, 3, size, size) in [0, 1].
-            states: (n, state_size), as observed.
-
-        Returns:
-            (n,) log-odds of success.
-        """
-        seen = [encoder(pictures[:, number] - 0.5) for number, encoder in enumerate(self.cameras)]
-        if self.state is not None:
-            seen.append(self.state(((states - self.state_mean) / self.state_deviation).clamp(-_FAR, _FAR)))
-        return self.head(torch.cat(seen, dim=1)).squeeze(1)
+        """Judge observations; see `SuccessNetwork`."""
+        return torch.stack([member(pictures, states) for member in self.members]).mean(0)
 
     def probabilities(
         self, pictures: Mapping[str, NDArray[np.uint8]], states: NDArray[np.floating[Any]] | None = None
@@ -129,23 +120,9 @@ class RewardClassifier(nn.Module):
             found.append(self.judge(stacked, torch.from_numpy(np.asarray(states[part], dtype=np.float32))))
         return np.concatenate(found) if found else np.zeros(0)
 
-    @torch.inference_mode()
     def judge(self, pictures: Tensor, states: Tensor) -> NDArray[np.float64]:
-        """Judge observations whose pictures are `prepared`.
-
-        Args:
-            pictures: (n, cameras, 3, size, size) uint8.
-            states: (n, state_size) float32.
-
-        Returns:
-            (n,) probabilities of success.
-        """
-        device = self.state_mean.device
-        found = [
-            self(some.to(device).float() / 255, state.to(device)).double().sigmoid().cpu()
-            for some, state in zip(pictures.split(_BATCH), states.split(_BATCH), strict=True)
-        ]
-        return torch.cat(found).numpy() if len(pictures) else np.zeros(0)
+        """Judge observations; see the function `judge`."""
+        return judge(self, pictures, states)
 
     def probability(
         self, pictures: Mapping[str, NDArray[np.uint8]], state: NDArray[np.floating[Any]] | None = None
@@ -163,9 +140,75 @@ class RewardClassifier(nn.Module):
         return float(self.probabilities(batch, None if state is None else np.asarray(state)[None])[0])
 
     def describe(self) -> dict[str, Any]:
-        """The shape and the threshold, as JSON has them."""
+        """The shape, the number of members and the threshold, as JSON has them."""
         shape = dataclasses.asdict(self.shape)
-        return {**shape, "cameras": list(self.shape.cameras), "threshold": self.threshold}
+        shape |= {"cameras": list(self.shape.cameras), "members": len(self.members)}
+        return {**shape, "threshold": self.threshold}
+
+
+class SuccessNetwork(nn.Module):
+    """Gives the log-odds that an observation shows success.
+
+    Each camera has a small convolutional network of its own; what they see, and the proprioception, meet in two linear
+    layers.
+
+    Args:
+        shape: what it looks at.
+
+    Attributes:
+        state_mean: (state_size,) of the proprioception that it was trained with.
+        state_deviation: likewise.
+    """
+
+    state_mean: Tensor
+    state_deviation: Tensor
+
+    def __init__(self, shape: ClassifierShape):
+        super().__init__()
+        self.cameras = nn.ModuleList([_encoder(shape.image_size) for _ in shape.cameras])
+        features = _FEATURES * len(shape.cameras)
+        self.state: nn.Module | None = None
+        if shape.state_size:
+            self.state = nn.Sequential(nn.Linear(shape.state_size, _STATE_FEATURES), nn.ReLU())
+            features += _STATE_FEATURES
+        self.register_buffer("state_mean", torch.zeros(shape.state_size))
+        self.register_buffer("state_deviation", torch.ones(shape.state_size))
+        self.head = nn.Sequential(nn.Linear(features, _FEATURES), nn.ReLU(), nn.Linear(_FEATURES, 1))
+
+    def forward(self, pictures: Tensor, states: Tensor) -> Tensor:
+        """Judge observations.
+
+        Args:
+            pictures: (n, cameras, 3, size, size) in [0, 1].
+            states: (n, state_size), as observed.
+
+        Returns:
+            (n,) log-odds of success.
+        """
+        seen = [encoder(pictures[:, number] - 0.5) for number, encoder in enumerate(self.cameras)]
+        if self.state is not None:
+            seen.append(self.state(((states - self.state_mean) / self.state_deviation).clamp(-_FAR, _FAR)))
+        return self.head(torch.cat(seen, dim=1)).squeeze(1)
+
+
+@torch.inference_mode()
+def judge(network: nn.Module, pictures: Tensor, states: Tensor) -> NDArray[np.float64]:
+    """Judge observations whose pictures are `prepared`.
+
+    Args:
+        network: a classifier, or one member.
+        pictures: (n, cameras, 3, size, size) uint8.
+        states: (n, state_size) float32.
+
+    Returns:
+        (n,) probabilities of success.
+    """
+    device = next(network.parameters()).device
+    found = [
+        network(some.to(device).float() / 255, state.to(device)).double().sigmoid().cpu()
+        for some, state in zip(pictures.split(_BATCH), states.split(_BATCH), strict=True)
+    ]
+    return torch.cat(found).numpy() if len(pictures) else np.zeros(0)
 
 
 def prepared(pictures: NDArray[np.uint8], size: int) -> Tensor:

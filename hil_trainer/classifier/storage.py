@@ -84,7 +84,7 @@ def load_classifier(path: str | PathLike[str], *, device: str | torch.device = "
         threshold, provenance = float(description["threshold"]), description["provenance"]
         if hashlib.sha256(weights).hexdigest() != description["sha256"]:
             raise CheckpointError(f"{folder / WEIGHTS} and {DESCRIPTION} do not belong together. Copy both again.")
-        classifier = RewardClassifier(shape, threshold=threshold, provenance=provenance)
+        classifier = RewardClassifier(shape, members=description["members"], threshold=threshold, provenance=provenance)
         classifier.load_state_dict(load(weights))
     except CheckpointError:
         raise

@@ -7,10 +7,10 @@ import importlib.metadata
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,8 +20,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from gym_hil.datasets.episode_dataset import EpisodeDataset
 from hil_trainer.classifier.augmentation import augmented
-from hil_trainer.classifier.examples import Examples, open_datasets, read_examples, shape_for, split_by_episode
-from hil_trainer.classifier.model import RewardClassifier
+from hil_trainer.classifier.examples import Examples, folds_by_episode, open_datasets, read_examples, shape_for
+from hil_trainer.classifier.model import RewardClassifier, SuccessNetwork, judge
 from hil_trainer.classifier.report import write_report
 from hil_trainer.classifier.scores import Scores, calibrate, score
 from hil_trainer.classifier.storage import save_classifier
@@ -36,13 +36,14 @@ class TrainingSettings:
     """How a classifier is trained.
 
     Attributes:
+        validation_share: of the episodes, that each member of the classifier is validated with; at most 0.5.
+        members: how many networks; None for as many as leave each episode out once.
         epochs: how often all frames are seen, at most.
         patience: epochs without a lower validation loss after which training stops.
         batch_size: frames.
         learning_rate: of AdamW.
         brightness: share by which pictures are lit otherwise.
         state_dropout: share of the frames whose proprioception is withheld, so that the pictures are looked at.
-        validation_share: of the episodes.
         precision: that the threshold is chosen for.
         cameras: to look at; None for all.
         image_size: pixels.
@@ -61,6 +62,7 @@ class TrainingSettings:
     brightness: float = 0.2
     state_dropout: float = 0.3
     validation_share: float = 0.2
+    members: int | None = None
     precision: float = 0.99
     cameras: tuple[str, ...] | None = None
     image_size: int = 64
@@ -75,9 +77,11 @@ class TrainingSettings:
         for name in ("brightness", "state_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected 0 or more and less than 1.")
-        for name in ("validation_share", "precision"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected more than 0 and at most 1.")
+        for name, most in (("validation_share", 0.5), ("precision", 1)):
+            if not 0 < getattr(self, name) <= most:
+                raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected more than 0 and at most {most}.")
+        if self.members is not None and self.members < 1:
+            raise ConfigurationError(f"members is {self.members!r}; expected 1 or more.")
         if not self.learning_rate > 0:
             raise ConfigurationError(f"learning_rate is {self.learning_rate!r}; expected more than 0.")
         if self.seed < 0:
@@ -89,19 +93,17 @@ class Outcome:
     """What training brought.
 
     Attributes:
-        classifier: the one of the best epoch, with its threshold.
-        scores: on the validation episodes, which the epoch and the threshold were chosen by.
+        classifier: with its threshold.
+        scores: on episodes that were left out, each judged by the member that has not seen it.
         precise: whether the threshold reaches the wanted precision there.
-        epoch: the best one, from 1.
-        losses: validation loss of each epoch.
+        epochs: how many each member was trained for.
         seconds: that training took, reading not counted.
     """
 
     classifier: RewardClassifier
     scores: Scores
     precise: bool
-    epoch: int
-    losses: tuple[float, ...]
+    epochs: tuple[int, ...]
     seconds: float
 
 
@@ -114,7 +116,8 @@ def train_classifier(
 ) -> Outcome:
     """Train a classifier on datasets.
 
-    On one thread, the same settings and datasets bring the same classifier.
+    Each member leaves a part of the episodes out, which tells when to stop. What the members think of the episodes that
+    they have not seen decides the threshold. On one thread, the same settings and datasets bring the same classifier.
 
     Args:
         paths: of datasets with pictures, recorded with `steps_after_success`.
@@ -133,83 +136,80 @@ def train_classifier(
     datasets = open_datasets(paths)
     shape = shape_for(datasets, cameras=settings.cameras, image_size=settings.image_size, state=settings.state)
     examples = read_examples(datasets, shape)
-    training, validation = split_by_episode(
-        examples.success, examples.episodes, settings.validation_share, settings.seed
-    )
-    seen, unseen = examples.of_episodes(training), examples.of_episodes(validation)
-    tell(f"{_count(seen)} to train with, {_count(unseen)} to validate with; cameras: {', '.join(shape.cameras)}")
+    folds = folds_by_episode(examples.success, examples.episodes, settings.validation_share, settings.seed)
+    folds = folds[: settings.members]
+    tell(f"{_count(examples)}; cameras: {', '.join(shape.cameras)}")
 
     start = time.monotonic()
     # Chance elsewhere in the process goes on as if nothing had happened here.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        classifier = RewardClassifier(shape).to(settings.device)
-        epoch, losses = fit(classifier, seen, unseen, settings, tell)
+        classifier = RewardClassifier(shape, members=len(folds)).to(settings.device)
+        left_out = examples.of_episodes([episode for fold in folds for episode in fold])
+        probabilities, epochs = np.zeros(len(left_out)), []
+        for number, (member, fold) in enumerate(zip(classifier.members, folds, strict=True)):
+            network = cast(SuccessNetwork, member)
+            unseen = examples.of_episodes(fold)
+            seen = examples.of_episodes(np.setdiff1d(examples.episodes, fold).tolist())
+            epoch, loss = fit(network, seen, unseen, replace(settings, seed=settings.seed + number))
+            epochs.append(epoch)
+            probabilities[np.isin(left_out.episodes, fold)] = judge(network, unseen.pictures, unseen.states)
+            tell(f"network {number + 1} of {len(folds)}: validation loss {loss:.4f} after epoch {epoch}")
     seconds = time.monotonic() - start
+    classifier.eval().requires_grad_(False)
 
-    probabilities = classifier.judge(unseen.pictures, unseen.states)
-    classifier.threshold, precise = calibrate(probabilities, unseen.success, settings.precision)
-    scores = score(probabilities, unseen.success, classifier.threshold)
+    classifier.threshold, precise = calibrate(probabilities, left_out.success, settings.precision)
+    scores = score(probabilities, left_out.success, classifier.threshold)
     classifier.provenance = {
         "datasets": [_describe(dataset) for dataset in datasets],
-        "training": {"episodes": training, "frames": len(seen), "frames_of_success": int(seen.success.sum())},
-        "validation": {"episodes": validation, **scores.as_json(), "reaches_precision": precise},
+        "frames": len(examples),
+        "frames_of_success": int(examples.success.sum()),
+        "validation": {"folds": folds, **scores.as_json(), "reaches_precision": precise},
         "settings": asdict(settings),
-        "best_epoch": epoch,
-        "epochs": len(losses),
+        "epochs": epochs,
         "seconds": round(seconds, 1),
         "versions": {"python": platform.python_version(), **_versions()},
     }
     save_classifier(classifier, out)
     facts = {
-        "judged": "the validation episodes, which also decided when to stop and the threshold",
+        "judged": "episodes of the datasets, each by the network that was not trained with it; they also decided when "
+        "to stop, and the threshold",
         "datasets": ", ".join(str(dataset.path) for dataset in datasets),
-        "trained with": _count(seen),
-        "validated with": _count(unseen),
-        "training": f"{len(losses)} epochs in {seconds:.0f} s, the best was number {epoch}",
+        "holding": _count(examples),
+        "training": f"{len(folds)} networks in {seconds:.0f} s, for {', '.join(map(str, epochs))} epochs",
         "precision wanted": f"{settings.precision:g}, {'reached' if precise else '**not reached**'}",
     }
-    write_report(Path(out), unseen, probabilities, scores, shape.cameras, facts)
-    return Outcome(classifier, scores, precise, epoch, tuple(losses), seconds)
+    write_report(Path(out), left_out, probabilities, scores, shape.cameras, facts)
+    return Outcome(classifier, scores, precise, tuple(epochs), seconds)
 
 
-def fit(
-    classifier: RewardClassifier,
-    seen: Examples,
-    unseen: Examples,
-    settings: TrainingSettings,
-    tell: Callable[[str], None] = lambda line: None,
-) -> tuple[int, list[float]]:
-    """Train until the validation loss falls no more; the classifier keeps the weights of its best epoch.
+def fit(network: SuccessNetwork, seen: Examples, unseen: Examples, settings: TrainingSettings) -> tuple[int, float]:
+    """Train until the validation loss falls no more; the network keeps the weights of its best epoch.
 
     Success and its absence weigh the same in the loss, however many frames there are of each.
 
     Args:
-        classifier: new.
+        network: new.
         seen: to train with.
         unseen: to validate with.
         settings: see there.
-        tell: is given a line each epoch.
 
     Returns:
-        The best epoch, from 1, and the validation loss of each.
+        The best epoch, from 1, and its validation loss.
 
     Raises:
         DivergenceError: the loss is not finite.
     """
     device = torch.device(settings.device)
-    if classifier.shape.state_size:
-        classifier.state_mean.copy_(seen.states.mean(0))
-        classifier.state_deviation.copy_(seen.states.std(0, correction=0).clamp_min(1e-3))
+    network.state_mean.copy_(seen.states.mean(0))
+    network.state_deviation.copy_(seen.states.std(0, correction=0).clamp_min(1e-3))
     generator = torch.Generator().manual_seed(settings.seed)
-    optimizer = torch.optim.AdamW(classifier.parameters(), lr=settings.learning_rate)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate)
     labels, weights = _labels(seen.success), _weights(seen.success)
     shift = max(1, round(SHIFT * settings.image_size))
-    best, best_loss, best_weights = 0, np.inf, copy.deepcopy(classifier.state_dict())
-    losses: list[float] = []
+    best, best_loss, best_weights = 0, np.inf, copy.deepcopy(network.state_dict())
     for epoch in range(1, settings.epochs + 1):
-        classifier.train()
-        total = 0.0
+        network.train()
         for rows in torch.randperm(len(seen), generator=generator).split(settings.batch_size):
             pictures = augmented(
                 seen.pictures[rows].to(device), shift=shift, brightness=settings.brightness, generator=generator
@@ -217,31 +217,28 @@ def fit(
             states = seen.states[rows].to(device)
             withheld = torch.rand((len(rows), 1), generator=generator).to(device) < settings.state_dropout
             # The mean tells nothing.
-            logits = classifier(pictures, torch.where(withheld, classifier.state_mean, states))
+            logits = network(pictures, torch.where(withheld, network.state_mean, states))
             loss = _loss(logits, labels[rows].to(device), weights[rows].to(device))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            total += loss.item() * len(rows)
-        classifier.eval()
-        losses.append(validation_loss(classifier, unseen))
-        if not np.isfinite([total, losses[-1]]).all():
+        network.eval()
+        validation = validation_loss(network, unseen)
+        if not np.isfinite(validation):
             raise DivergenceError(
-                f"The loss is {losses[-1]} after epoch {epoch}; try a learning rate below {settings.learning_rate:g}."
+                f"The loss is {validation} after epoch {epoch}; try a learning rate below {settings.learning_rate:g}."
             )
-        tell(f"epoch {epoch}: training loss {total / len(seen):.4f}, validation loss {losses[-1]:.4f}")
-        if losses[-1] < best_loss:
-            best, best_loss, best_weights = epoch, losses[-1], copy.deepcopy(classifier.state_dict())
+        if validation < best_loss:
+            best, best_loss, best_weights = epoch, validation, copy.deepcopy(network.state_dict())
         elif epoch - best >= settings.patience:
             break
-    classifier.load_state_dict(best_weights)
-    classifier.eval().requires_grad_(False)
-    return best, losses
+    network.load_state_dict(best_weights)
+    return best, best_loss
 
 
-def validation_loss(classifier: RewardClassifier, examples: Examples) -> float:
+def validation_loss(network: SuccessNetwork, examples: Examples) -> float:
     """The balanced loss, without augmentation."""
-    probabilities = torch.from_numpy(classifier.judge(examples.pictures, examples.states))
+    probabilities = torch.from_numpy(judge(network, examples.pictures, examples.states))
     labels, weights = _labels(examples.success), _weights(examples.success)
     return _loss(torch.logit(probabilities, eps=1e-7), labels.double(), weights.double()).item()
 

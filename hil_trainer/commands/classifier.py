@@ -17,7 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     train.add_argument("--patience", type=int, metavar="N", help="epochs without getting better before it stops (8)")
     train.add_argument("--seed", type=int, metavar="S", help="the same brings the same, on one thread (0)")
     train.add_argument("--precision", type=float, metavar="P", help="that the threshold is chosen for (0.99)")
-    train.add_argument("--validation-share", type=float, metavar="F", help="of the episodes, to validate with (0.2)")
+    train.add_argument(
+        "--validation-share", type=float, metavar="F", help="of the episodes, that each network leaves out (0.2)"
+    )
+    train.add_argument("--members", type=int, metavar="N", help="networks; as many as leave each episode out once")
     train.add_argument("--cameras", nargs="+", metavar="NAME", help="to look at (all)")
     train.add_argument("--image-size", type=int, metavar="PIXELS", help="that pictures are brought to (64)")
     train.add_argument("--no-state", dest="state", action="store_false", default=None, help="look at pictures only")
@@ -59,13 +62,13 @@ def _train(arguments: argparse.Namespace) -> int:
     if "cameras" in settings:
         settings["cameras"] = tuple(settings["cameras"])
     outcome = train_classifier(arguments.datasets, arguments.out, TrainingSettings(**settings), tell=_tell)
-    print(f"trained for {len(outcome.losses)} epochs in {outcome.seconds:.0f} s; kept the one of epoch {outcome.epoch}")
+    print(f"trained in {outcome.seconds:.0f} s")
     if not outcome.precise:
         print(
             f"no threshold of {outcome.scores.threshold:.3f} or more reaches the precision that is wanted; record more "
             f"episodes like those in {arguments.out}/hardest_frames.png"
         )
-    print(f"validation episodes: {outcome.scores}")
+    print(f"episodes that were left out: {outcome.scores}")
     print(f"classifier and report.md in {arguments.out}")
     return 0
 
