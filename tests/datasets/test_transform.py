@@ -181,9 +181,11 @@ def test_resizing_brings_every_camera_to_the_size(tmp_path: Path) -> None:
 
 
 def test_a_region_outside_the_pictures_is_said(own: Path, tmp_path: Path) -> None:
-    for region in (Region(0, 0, 17, 4), Region(-1, 0, 4, 4), Region(0, 20, 4, 5), Region(0, 0, 0, 4)):
+    for region in (Region(0, 0, 17, 4), Region(-1, 0, 4, 4), Region(0, 20, 4, 5)):
         with pytest.raises(ConfigurationError, match=r"is not inside the pictures .* 16 high and 24 wide"):
             crop_dataset(own, tmp_path / "new", {FRONT: region})
+    with pytest.raises(ConfigurationError, match=r"\(0, 0, 0, 4\) .* is empty"):
+        crop_dataset(own, tmp_path / "new", {FRONT: Region(0, 0, 0, 4)})
     with pytest.raises(DatasetError, match="has no video 'top'"):
         crop_dataset(own, tmp_path / "new", {"top": Region(0, 0, 4, 4)})
 
