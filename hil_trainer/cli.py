@@ -14,6 +14,7 @@ from hil_trainer.errors import HilTrainerError
 # Command -> what it does. The module of that name in `hil_trainer.commands` is imported when the command is given.
 COMMANDS = {
     "train": "learn a task, with a person who helps",
+    "join": "act in a training that runs on Ray, as a person or with nobody",
     "eval": "run a trained policy, and count successes",
     "plot": "compare runs: one picture, and how soon each learned the task",
     "classifier": "learn what success looks like, from recorded episodes",

@@ -59,7 +59,7 @@ class Link:
         self._knows = NONE_YET if wants_weights else None
         self._weights: Weights = {}
         self._learned = 0
-        self._ends = self._gone = False
+        self._ends = self._gone = self._lost = False
         self._failure: Exception | None = None
         self._pause = threading.Event()
         self._thread = threading.Thread(target=self._work, name=f"hil-link-{name}", daemon=True)
@@ -71,10 +71,10 @@ class Link:
         return self._sent
 
     @property
-    def is_gone(self) -> bool:
-        """Whether the learner has ended for good, or training has."""
+    def is_lost(self) -> bool:
+        """Whether the learner has ended for good, without saying that training is over."""
         with self._changed:
-            return self._gone or (self._order is not None and self._order.over)
+            return self._lost and not (self._order is not None and self._order.over)
 
     def deliver(self, rollout: Rollout) -> None:
         """Hand over what happened. Comes back at once, unless very much is waiting."""
@@ -122,7 +122,7 @@ class Link:
             while self._say_next():
                 pass
         except GoneError:
-            pass
+            self._lost = True
         except Exception as error:
             with self._changed:
                 self._failure = error
