@@ -29,7 +29,8 @@ From the page, as JSON text of at most 8 KB:
 To the page, as JSON text:
 
 - `{"type": "hello", "version": 1, "stages": [{"id": 1, "title": "PandaPickCube-v1", "drivable": true}]}`; `stages`
-  alone comes again as `{"type": "stages", ...}` when one opens or closes.
+  alone comes again as `{"type": "stages", ...}` when one opens or closes. `drivable`: a person can do something there,
+  drive or ask for something.
 - `{"type": "controls", "stage": 1, "intervention": "toggle", "keys": {"Space": "INTERVENE"}, "pad": {"5": "INTERVENE"},
   "buttons": {"INTERVENE": "take over / hand back"}, "legend": [{"title": "Keyboard", "rows": [["Space", "..."]]}],
   "requests": ["save"]}`: which key (`KeyboardEvent.code`) and which button of a standard gamepad is what. Null for

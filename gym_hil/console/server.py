@@ -94,8 +94,7 @@ class Server(PageServer):
     def stage_list(self) -> list[dict[str, Any]]:
         """The stages as pages are told of them."""
         return [
-            {"id": stage.number, "title": stage.title, "drivable": stage.driver is not None}
-            for stage in self._console.stages
+            {"id": stage.number, "title": stage.title, "drivable": stage.controllable} for stage in self._console.stages
         ]
 
     # What a page asks for.
@@ -113,7 +112,7 @@ class Server(PageServer):
     def take(self, link: Link) -> None:
         """Give a page the seat of the stage that it watches."""
         stage = link.stage
-        if stage is None or stage.driver is None:
+        if stage is None or not stage.controllable:
             link.tell({"type": "refused", "text": 'Nobody can drive here: the environment has no device "web".'})
         elif stage.seat.take(link.page, time.monotonic()):
             stage.event("seat", "controls taken")
@@ -132,7 +131,7 @@ class Server(PageServer):
     def hear(self, link: Link, news: Input) -> None:
         """Pass the input of a page on, if it has the seat."""
         stage = link.stage
-        if stage is not None and stage.driver is not None and stage.seat.hear(link.page, time.monotonic()):
+        if stage is not None and stage.seat.hear(link.page, time.monotonic()) and stage.driver is not None:
             stage.driver.hear(news)
 
     def pause(self, link: Link, on: bool) -> None:

@@ -171,6 +171,11 @@ class Stage:
         self._driver = None if driver is None else weakref.ref(driver)
         self.tell_controls()
 
+    @property
+    def controllable(self) -> bool:
+        """Whether a person can do anything here: drive, or ask something of a training run."""
+        return self.driver is not None or bool(self.requests)
+
     def tell_controls(self) -> None:
         """Tell the pages what is pressed for what."""
         self._tell(self, self.controls())

@@ -296,6 +296,21 @@ def test_requests_of_a_training_run_reach_it_once(driven: gym.Env, open_page: Op
     assert stage.asked() == []
 
 
+def test_training_run_can_be_paused_and_stopped_where_nobody_drives(
+    console: Console, base: gym.Env, open_page: OpenPage
+) -> None:
+    stage = console.stage_of(base)
+    stage.offer(["stop"])
+    page = open_page().connect().watch(1).take()
+    page.say(type="pause", on=True)
+    page.sync()
+    assert stage.paused
+    page.say(type="ask", name="stop")
+    page.say(type="pause", on=False)
+    page.sync()
+    assert (stage.asked(), stage.paused) == (["stop"], False)
+
+
 def test_page_that_takes_nothing_is_put_out(
     driven: gym.Env, console: Console, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,7 +141,7 @@ class Page {
         this.controls = message;
         this.keyboard.keys = message.keys;
         this.gamepad.pad = message.pad;
-        this.#mayDrive = message.intervention !== null;
+        this.#mayDrive = message.intervention !== null || message.requests.length > 0;
         this.#showControls();
         this.#showSeat();
         break;
