@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gym_hil
-from gym_hil.commands.operator import operator_options, seconds_paused
+from gym_hil.commands.operator import introduce, operator_options, seconds_paused
 from gym_hil.pacing import Pacer
 from gym_hil.registration import env_id, find_task
 from gym_hil.rendering import Renderer, make_renderer
@@ -65,6 +65,7 @@ class RolloutEnv:
         actions: numbers of an action.
         person: the scripted person, if that is the operator.
         is_human: whether the operator is a human.
+        introduction: what a human operator has to know before the first step.
     """
 
     def __init__(self, config: TrainConfig, *, operator: str | None = None):
@@ -75,11 +76,14 @@ class RolloutEnv:
             size = config.image_size
             options |= {"image_obs": True, "render_spec": gym_hil.GymRenderingSpec(height=size, width=size)}
         self.person: ScheduledPerson | None = None
+        devices: Any = None
         if operator == SCRIPTED:
             self.person = ScheduledPerson(config.person)
             options |= {"device": self.person}
         elif operator != NOBODY:
-            options |= operator_options(_asked(operator, config))
+            chosen = operator_options(_asked(operator, config))
+            devices = chosen["device"]
+            options |= chosen
         self.env: gym.Env[Any, Any] = gym.make(env_id(name, version=version), **options)
         if self.person is not None:
             self.person.attach(self.env)
@@ -94,6 +98,7 @@ class RolloutEnv:
             self.env = ConsoleWrapper(self.env)
         device = None if operator == NOBODY else self.env.get_wrapper_attr("device")
         self.is_human = device is not None and device.human
+        self.introduction = introduce(self.env, devices) if self.is_human else ""
         space = self.env.action_space
         assert isinstance(space, gym.spaces.Box)
         self._middle, self._half = (space.low + space.high) / 2, (space.high - space.low) / 2

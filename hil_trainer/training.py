@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -110,15 +111,59 @@ class Training:
 
         torch.set_num_threads(1)
         torch.manual_seed(config.seed + 1)
+        self._opened = ExitStack()
+        with ExitStack() as opened:
+            self._open(config, directory, checkpoint, state, opened, resume=resume)
+            self._opened = opened.pop_all()
+        if checkpoint is not None:
+            self._tell("event", text=f"resumed from {checkpoint.relative_to(directory)}")
+        if self._others is not None:
+            self._tell("event", text=self._others.summary)
+        if self.env.stage is not None:
+            self.env.stage.offer(_REQUESTS)
+
+    def _open(
+        self,
+        config: TrainConfig,
+        directory: Path,
+        checkpoint: Path | None,
+        state: dict[str, Any],
+        opened: ExitStack,
+        *,
+        resume: bool,
+    ) -> None:
+        """Start everything; what `opened` was told is closed, the last first, if something does not start."""
+        opened.callback(self.progress.close)
         self.env = RolloutEnv(config)
+        opened.callback(self.env.close)
+        self._log = MetricsLog(
+            directory,
+            tensorboard=config.tensorboard,
+            wandb=config.wandb,
+            # Without a checkpoint a run that is resumed begins anew; nothing of it counts.
+            resume_step=self._step if self._resumed else -1 if resume else None,
+        )
+        opened.callback(self._log.close)
         self.actor = Actor(
             self.env, discount=config.sac.discount, n_step=config.sac.n_step, seed=np.random.SeedSequence(config.seed)
         )
         if checkpoint is not None:
             self.actor.load_state_dict(state["actor"])
             torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
+        self._recorded = None
+        if config.demo_dataset is not None and not self._step:
+            self._recorded = read_demonstrations(
+                config.demo_dataset,
+                self.env.layout,
+                action_low=self.env.action_low,
+                action_high=self.env.action_high,
+                discount=config.sac.discount,
+                n_step=config.sac.n_step,
+            )
         setup = LearnerSetup(config, self.env.layout, self.env.actions)
         self.policy = Policy(setup.shape).eval()
+        self._evaluator = Evaluator(config, setup.shape)
+        opened.callback(self._evaluator.close)
         self._in_real_time = self.env.in_real_time
         self._lag = LAG if self._in_real_time else 1
         self._others: RayActors | None = None
@@ -126,15 +171,16 @@ class Training:
         self.learner: LearnerHandle
         if config.ray is None:
             self.learner = LearnerProcess(setup, keep_pace=self._in_real_time, checkpoint=checkpoint, steps=self._step)
+            opened.callback(self.learner.close)
         else:
             from hil_trainer.ray_actors import RayActors
 
             self._others = RayActors(setup, directory, resume=self._resumed, step=self._step)
             self.learner = self._others.learner
+            opened.callback(self._others.close)
             self._lag = KEPT  # nobody waits for a learner that is started again
         # Not before it is known that this can be learned, and that a checkpoint fits it.
         _write_config(config, directory)
-        self._evaluator = Evaluator(config, setup.shape)
         self._evaluation: _Running | None = None
         self._next_evaluation = self._step + config.evaluate_every
         self._delivered = 0
@@ -143,19 +189,6 @@ class Training:
         self._reached: Milestone | None = None
         self._episode = self._shown + self.actor.episodes
         self._last_checkpoint = time.perf_counter()
-        self._log = MetricsLog(
-            directory,
-            tensorboard=config.tensorboard,
-            wandb=config.wandb,
-            # Without a checkpoint a run that is resumed begins anew; nothing of it counts.
-            resume_step=self._step if self._resumed else -1 if resume else None,
-        )
-        if self._resumed:
-            self._tell("event", text=f"resumed from {checkpoint.relative_to(directory) if checkpoint else ''}")
-        if self._others is not None:
-            self._tell("event", text=self._others.summary)
-        if self.env.stage is not None:
-            self.env.stage.offer(_REQUESTS)
 
     @property
     def seconds(self) -> float:
@@ -192,15 +225,7 @@ class Training:
 
     def close(self) -> None:
         """End all processes, and close the environment and the files. What was asked for is finished first."""
-        try:
-            if self._others is not None:
-                self._others.close()
-            self.learner.close()
-        finally:
-            self._evaluator.close()
-            self.env.close()
-            self._log.close()
-            self.progress.close()
+        self._opened.close()
 
     def _demonstrate(self) -> bool:
         """Have the task shown before training, as far as it was not. Returns whether the operator wants to stop."""
@@ -208,16 +233,8 @@ class Training:
         if self._step:
             return False
         rollouts: Iterator[Rollout]
-        if config.demo_dataset is not None:
-            recorded = read_demonstrations(
-                config.demo_dataset,
-                self.env.layout,
-                action_low=self.env.action_low,
-                action_high=self.env.action_high,
-                discount=config.sac.discount,
-                n_step=config.sac.n_step,
-            )
-            rollouts = itertools.islice(recorded, self._shown, None)
+        if self._recorded is not None:
+            rollouts = itertools.islice(self._recorded, self._shown, None)
         else:
             rollouts = self._shown_by_operator(config.demo_episodes - self._shown)
         successes = number = steps = by_person = 0

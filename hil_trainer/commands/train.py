@@ -28,12 +28,14 @@ def run_words(words: Sequence[str]) -> int:
         progress=Progress(verbose=arguments.verbose),
     )
     try:
+        if training.env.introduction:
+            print(training.env.introduction, flush=True)
         outcome = training.run()
     finally:
         training.close()
         write_report(arguments.out)
-    if not outcome.steps:
-        print(f"stopped before training; go on with: hil-trainer train --resume --out {arguments.out}")
+    if outcome.stopped:
+        print(f"go on with: hil-trainer train --resume --out {arguments.out}")
         return 0
     if outcome.reached is None:
         print(f"the target of {arguments.settings.target:.0%} was not reached in {outcome.steps:,} steps")
