@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def obey_parent() -> None:
@@ -16,6 +18,20 @@ def obey_parent() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True, name="hil-parent-watch").start()
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Processes that are started meanwhile do not hear Ctrl-C, not even before they come to `obey_parent`."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    # What is blocked here is inherited, and what comes meanwhile is heard afterwards.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with_parent() -> None:

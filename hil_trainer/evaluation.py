@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from hil_trainer.actor import Chooser
-from hil_trainer.child import obey_parent
+from hil_trainer.child import deaf, obey_parent
 from hil_trainer.config import NOBODY, TrainConfig
 from hil_trainer.errors import LearnerError
 from hil_trainer.learner import Weights
@@ -126,7 +126,8 @@ class Evaluator:
             LearnerError: the process has ended.
         """
         try:
-            return self._pool.submit(_evaluate, weights, episodes, seed)
+            with deaf():
+                return self._pool.submit(_evaluate, weights, episodes, seed)
         except BrokenProcessPool as error:
             raise _ended() from error
 

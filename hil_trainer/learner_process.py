@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from hil_trainer.actor import Rollout
 from hil_trainer.checkpoints import read_learner_state, save_checkpoint
-from hil_trainer.child import obey_parent
+from hil_trainer.child import deaf, obey_parent
 from hil_trainer.errors import HilTrainerError, LearnerError
 from hil_trainer.learner import Learner, LearnerSetup, Weights
 
@@ -78,7 +78,8 @@ class LearnerProcess:
         self._receiver, sender = context.Pipe(duplex=False)
         arguments = (setup, keep_pace, checkpoint, steps, self._orders, sender)
         self._process = context.Process(target=_serve, args=arguments, daemon=True, name="hil-learner")
-        self._process.start()
+        with deaf():
+            self._process.start()
         sender.close()
         self._news: queue.SimpleQueue[Learned | Exception | None] = queue.SimpleQueue()
         self._listener = threading.Thread(target=self._listen, daemon=True, name="hil-learner-news")

@@ -10,7 +10,7 @@ import pytest
 
 PARENT = """
 import multiprocessing, time
-from hil_trainer.child import obey_parent
+from hil_trainer.child import deaf, obey_parent
 
 def work():
     obey_parent()
@@ -18,8 +18,11 @@ def work():
     time.sleep(600)
 
 if __name__ == "__main__":
-    child = multiprocessing.get_context("spawn").Process(target=work)
-    child.start()
+    context = multiprocessing.get_context("spawn")
+    context.Event()
+    child = context.Process(target=work)
+    with deaf():
+        child.start()
     print(child.pid, flush=True)
     child.join()
 """
@@ -36,11 +39,12 @@ def is_there(pid):
 
 @pytest.fixture
 def family(tmp_path):
-    """A parent, and the process id of its child, which works."""
+    """A parent, and the process id of its child, which heard Ctrl-C before it began to work."""
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, start_new_session=True)
     child = int(parent.stdout.readline())
+    os.kill(child, signal.SIGINT)
     assert parent.stdout.readline() == "working\n"
     yield parent, child
     parent.kill()
