@@ -39,8 +39,8 @@ def read_demonstrations(
         discount: of a reward one step later.
         n_step: over how many steps rewards are added up.
 
-    Yields:
-        What happened in each episode.
+    Returns:
+        What happened in each episode, read when it is asked for.
 
     Raises:
         DemonstrationsError: the dataset lacks something that is needed, or its actions are of another kind.
@@ -48,7 +48,17 @@ def read_demonstrations(
     """
     dataset = EpisodeDataset(path)
     _check(dataset, layout, len(action_low))
-    middle, half = (action_low + action_high) / 2, (action_high - action_low) / 2
+    return _rollouts(dataset, layout, (action_low + action_high) / 2, (action_high - action_low) / 2, discount, n_step)
+
+
+def _rollouts(
+    dataset: EpisodeDataset,
+    layout: ObservationLayout,
+    middle: NDArray[np.float32],
+    half: NDArray[np.float32],
+    discount: float,
+    n_step: int,
+) -> Iterator[Rollout]:
     for episode in dataset:
         returns = NStepReturns(discount, n_step)
         transitions: list[Transition] = []
