@@ -122,15 +122,9 @@ def shape_for(
         ConfigurationError: a dataset lacks a camera, or their proprioception differs.
     """
     wanted = tuple(cameras_of(datasets[0]) if cameras is None else cameras)
-    sizes = [_state_size(dataset) if state else 0 for dataset in datasets]
-    shape = ClassifierShape(wanted, image_size, sizes[0])
-    for dataset, size in zip(datasets, sizes, strict=True):
+    shape = ClassifierShape(wanted, image_size, _state_size(datasets[0]) if state else 0)
+    for dataset in datasets:
         check_fit(shape, dataset)
-        if size != sizes[0]:
-            raise ConfigurationError(
-                f"{STATE} has {sizes[0]} numbers in {datasets[0].path} and {size} in {dataset.path}. Leave one out, or "
-                "do without it (--no-state)."
-            )
     return shape
 
 

@@ -100,7 +100,7 @@ def draw_curves(path: Path, probabilities: NDArray[np.float64], success: NDArray
     left, right = figure.subplots(1, 2)
     rate, found = np.concatenate([[0], alarms]) / negatives, np.concatenate([[0], hits]) / positives
     left.plot([0, 1], [0, 1], color="0.8", linewidth=1)
-    left.plot(rate, found, color="C0", drawstyle="default")
+    left.plot(rate, found, color="C0")
     left.plot(
         scores.false_positives / negatives, scores.true_positives / positives, "o", color="C3", label="the threshold"
     )
@@ -125,7 +125,7 @@ def draw_curves(path: Path, probabilities: NDArray[np.float64], success: NDArray
 def draw_hardest(
     path: Path, examples: Examples, probabilities: NDArray[np.float64], threshold: float, cameras: Sequence[str]
 ) -> int:
-    """Draw the frames that a classifier gets most wrong; if it gets fewer wrong, those that it is least sure of too.
+    """Draw the frames that a classifier gets most wrong; if it gets none wrong, those that it is least sure of.
 
     Args:
         path: a .png file.
@@ -135,7 +135,7 @@ def draw_hardest(
         cameras: to show, side by side.
 
     Returns:
-        How many frames are on it: those that are wrong, at most `MOST`; if none is, the least sure.
+        How many frames are on it, at most `MOST`.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -176,5 +176,5 @@ def hardest(
     wrong = (probabilities >= threshold) != success
     # How far on the wrong side of the threshold.
     distance = np.where(success, threshold - probabilities, probabilities - threshold)
-    order = np.argsort(-distance, kind="stable")
+    order = np.lexsort((-distance, ~wrong))
     return order[: min(most, int(wrong.sum()) or most)]

@@ -202,7 +202,8 @@ def fit(network: SuccessNetwork, seen: Examples, unseen: Examples, settings: Tra
     """
     device = torch.device(settings.device)
     network.state_mean.copy_(seen.states.mean(0))
-    network.state_deviation.copy_(seen.states.std(0, correction=0).clamp_min(1e-3))
+    # torch has no deviation of no numbers.
+    network.state_deviation.copy_(torch.from_numpy(seen.states.numpy().std(0)).clamp_min(1e-3))
     generator = torch.Generator().manual_seed(settings.seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate)
     labels, weights = _labels(seen.success), _weights(seen.success)

@@ -65,7 +65,7 @@ def _train(arguments: argparse.Namespace) -> int:
     print(f"trained in {outcome.seconds:.0f} s")
     if not outcome.precise:
         print(
-            f"no threshold of {outcome.scores.threshold:.3f} or more reaches the precision that is wanted; record more "
+            f"no threshold reaches the precision that is wanted; record more "
             f"episodes like those in {arguments.out}/hardest_frames.png"
         )
     print(f"episodes that were left out: {outcome.scores}")
