@@ -54,8 +54,8 @@ def read_demonstrations(
 def _rollouts(
     dataset: EpisodeDataset,
     layout: ObservationLayout,
-    middle: NDArray[np.float32],
-    half: NDArray[np.float32],
+    middle: NDArray[np.floating],
+    half: NDArray[np.floating],
     discount: float,
     n_step: int,
 ) -> Iterator[Rollout]:
