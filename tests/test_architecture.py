@@ -35,19 +35,22 @@ def part_of(path):
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def imported_parts(path):
-    """Parts of the package that a file imports, anywhere in it."""
+def imported(path):
+    """Modules that a file imports, anywhere in it."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno} imports relatively"
-            names = [node.module]
             if node.module == "gym_hil":
-                names = [f"gym_hil.{alias.name}" for alias in node.names]
-        else:
-            continue
-        yield from (name.split(".")[1] for name in names if name.startswith("gym_hil."))
+                yield from (f"gym_hil.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def imported_parts(path):
+    """Parts of the package that a file imports."""
+    return {name.split(".")[1] for name in imported(path) if name.startswith("gym_hil.")}
 
 
 def test_every_part_has_its_place():
@@ -57,8 +60,13 @@ def test_every_part_has_its_place():
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_follow_the_arrows(path):
     part = part_of(path)
-    foreign = set(imported_parts(path)) - {part, "errors"}
+    foreign = imported_parts(path) - {part, "errors"}
     assert foreign <= ARROWS.get(part, set())
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_environments_know_nothing_of_the_trainer(path):
+    assert not [name for name in imported(path) if name.partition(".")[0] == "hil_trainer"]
 
 
 def test_arrows_make_no_circle():
