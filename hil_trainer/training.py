@@ -339,8 +339,7 @@ class Training:
         running = self._evaluation
         if running is not None and running.result.done():
             self._evaluation = None
-            rate = self._take_evaluation(running)
-            if running.purpose == "quick" and rate >= config.target - QUICK_MARGIN:
+            if self._take_evaluation(running):
                 self._evaluation = self._start_evaluation("full", running)
         if self._evaluation is None and self._reached is None and self._step >= self._next_evaluation:
             self._next_evaluation = self._step + config.evaluate_every
@@ -358,8 +357,8 @@ class Training:
         result = self._evaluator.start(weights, episodes=episodes, seed=config.evaluation_seed)
         return _Running(purpose, step, person_steps, updates, weights, result)
 
-    def _take_evaluation(self, running: _Running) -> float:
-        """Note a result. Returns the success rate."""
+    def _take_evaluation(self, running: _Running) -> bool:
+        """Note a result. Returns whether it was of few episodes and so good that many should be run."""
         evaluation = self._evaluator.result(running.result)
         seconds = self.seconds
         self._tell(
@@ -380,12 +379,12 @@ class Training:
         if running.purpose == "full" and evaluation.rate >= self.config.target - 1e-9:
             self._reached = Milestone(running.step, running.person_steps, seconds)
             self.progress.target_reached(self.config.target, self._reached)
-        return evaluation.rate
+        return running.purpose == "quick" and evaluation.rate >= self.config.target - QUICK_MARGIN
 
     def _evaluate_last(self) -> None:
         """A full evaluation of what was learned, when it ends without the target reached."""
         running = self._evaluation
-        if running is not None and self._take_evaluation(running) and running.purpose == "quick":
+        if running is not None and self._take_evaluation(running):
             self._take_evaluation(self._start_evaluation("full", running))
         if self._reached is None and self._step:
             self._learned = self.learner.newest(deliveries=self._delivered)

@@ -1,0 +1,255 @@
+"""What a run decides, with a learner and an evaluator that are here instead of in processes of their own."""
+
+import json
+from concurrent.futures import Future
+
+import pytest
+
+from gym_hil.cli import main as gym_hil_main
+from gym_hil.datasets import EpisodeDataset
+from gym_hil.teleop import Device, Event, TeleopCommand
+from hil_trainer.checkpoints import checkpoints, read_learner_state, read_run_state, save_checkpoint
+from hil_trainer.config import to_dict
+from hil_trainer.errors import CheckpointError
+from hil_trainer.evaluation import Evaluation
+from hil_trainer.learner import Learner
+from hil_trainer.learner_process import Learned
+from hil_trainer.metrics import DISCARDED, FILE, read_metrics
+from hil_trainer.policy_file import load_policy
+from hil_trainer.training import Training
+
+
+class LearnerHere:
+    """Learns at once."""
+
+    def __init__(self, setup, *, keep_pace, checkpoint=None, steps=0):
+        self.learner, self.deliveries, self.steps = Learner(setup), 0, steps
+        if checkpoint is not None:
+            self.learner.load_state_dict(read_learner_state(checkpoint))
+
+    def deliver(self, rollout):
+        self.learner.take(rollout)
+        self.deliveries += 1
+        if not rollout.demonstration:
+            self.steps += rollout.steps
+            self.learner.learn(rollout.steps)
+
+    def newest(self, *, deliveries=0):
+        weights, numbers = self.learner.weights(), self.learner.numbers()
+        return Learned(self.deliveries, self.steps, self.learner.updates, weights, numbers)
+
+    def save(self, directory, step, run):
+        save_checkpoint(directory, step, self.learner.state_dict(), run)
+
+    def close(self):
+        pass
+
+
+class EvaluatorHere:
+    """Finds what it was told to find, one after the other, then nothing good."""
+
+    def __init__(self, rates):
+        self.rates, self.asked = list(rates), []
+
+    def start(self, weights, *, episodes, seed):
+        rate = self.rates.pop(0) if self.rates else 0.0
+        successes = round(rate * episodes)
+        outcomes = [number < successes for number in range(episodes)]
+        self.asked.append((episodes, seed))
+        done = Future()
+        done.set_result(Evaluation(episodes, successes, [20] * episodes, seed, outcomes, []))
+        return done
+
+    def result(self, evaluation):
+        return evaluation.result()
+
+    def close(self):
+        pass
+
+
+class Stops(Device):
+    """Wants to stop at some step of all that are made."""
+
+    human = False
+    demonstrates, episodes = False, 0
+
+    def __init__(self, step):
+        self.left = step
+
+    def attach(self, env):
+        pass
+
+    def poll(self):
+        self.left -= 1
+        return TeleopCommand(events=[Event.QUIT] if self.left == 0 else [])
+
+
+@pytest.fixture
+def start(monkeypatch):
+    """Starts runs; `rates` are what evaluations find, `stops` is the step at which the operator wants to stop."""
+    started = []
+
+    def make(config, directory, *, resume=False, rates=(), stops=None):
+        monkeypatch.setattr("hil_trainer.training.LearnerProcess", LearnerHere)
+        monkeypatch.setattr("hil_trainer.training.Evaluator", lambda config, shape: EvaluatorHere(rates))
+        with monkeypatch.context() as patched:
+            if stops is not None:
+                patched.setattr("hil_trainer.rollout_env.ScheduledPerson", lambda config: Stops(stops))
+            started.append(Training(config, directory, resume=resume))
+        return started[-1]
+
+    yield make
+    for run in started:
+        run.close()
+
+
+def rows(directory, kind):
+    return [row for row in read_metrics(directory) if row["kind"] == kind]
+
+
+def test_a_run_ends_once_many_episodes_reach_the_target(small, start, tmp_path):
+    config = small(steps=500, evaluate_every=20, quick_episodes=20, full_episodes=100, evaluation_seed=7)
+    run = start(config, tmp_path, rates=[0.5, 1.0, 0.97, 1.0, 0.99])
+    outcome = run.run()
+    found = [(row["purpose"], row["step"], row["successes"]) for row in rows(tmp_path, "evaluation")]
+    assert [(purpose, successes) for purpose, _, successes in found] == [
+        ("quick", 10), ("quick", 20), ("full", 97), ("quick", 20), ("full", 99),
+    ]  # fmt: skip
+    # A full evaluation is of the policy that the quick one was of.
+    assert found[1][1] == found[2][1]
+    assert found[3][1] == found[4][1] == outcome.reached.step
+    assert outcome.steps < 500
+    assert run._evaluator.asked == [(20, 7), (20, 7), (100, 7), (20, 7), (100, 7)]
+
+
+def test_the_best_policy_is_exported_with_where_it_comes_from(small, start, tmp_path):
+    config = small(steps=100, evaluate_every=20, quick_episodes=10, full_episodes=20)
+    start(config, tmp_path, rates=[0.2, 0.7, 0.1, 0.4]).run()
+    loaded = load_policy(tmp_path)
+    provenance = loaded.description["provenance"]
+    best = next(row for row in rows(tmp_path, "evaluation") if row["successes"] == 7)
+    assert provenance["step"] == best["step"]
+    assert provenance["person_steps"] == best["person_steps"]
+    assert provenance["evaluation"] == {"episodes": 10, "successes": 7, "seed": config.evaluation_seed}
+    assert (provenance["task"], provenance["obs"]) == ("PandaPickCube-v1", "state")
+    assert not provenance["critics_saw_simulation_state"]
+
+
+def test_a_run_without_target_is_evaluated_at_its_end(small, start, tmp_path):
+    outcome = start(small(steps=30, full_episodes=50), tmp_path, rates=[0.5]).run()
+    assert outcome.reached is None
+    (last,) = rows(tmp_path, "evaluation")
+    assert (last["step"], last["purpose"], last["episodes"]) == (30, "full", 50)
+
+
+def test_demonstrations_go_on_where_the_operator_stopped(small, start, tmp_path):
+    config = small(steps=20, demos="3", attention=0.0)
+    run = start(config, tmp_path)
+    # As if the third had been the last straw.
+    demonstrate, shown = run.actor.demonstrate, []
+
+    def tired(resting):
+        shown.append(demonstrate(resting))
+        return shown[-1]._replace(quit=len(shown) == 2)
+
+    run.actor.demonstrate = tired
+    outcome = run.run()
+    assert outcome.stopped
+    assert outcome.steps == 0
+    assert read_run_state(checkpoints(tmp_path)[-1])["shown"] == 2
+    start(config, tmp_path, resume=True).run()
+    assert [row["episode"] for row in rows(tmp_path, "episode") if row["demonstration"]] == [1, 2, 3]
+    assert len({row["length"] for row in rows(tmp_path, "episode")} | {0}) > 1
+
+
+def test_recorded_demonstrations_are_each_taken_once(small, start, tmp_path, monkeypatch):
+    record = ["record", "--repo-id", "me/demo", "--root", str(tmp_path / "data"), "--device", "scripted", "--no-images"]
+    assert gym_hil_main([*record, "--task", "PandaPickCube-v1", "--episodes", "3", "--seed", "0"]) == 0
+    config = small(steps=10, demos=str(tmp_path / "data"), attention=0.0)
+    run = start(config, tmp_path / "run")
+    deliver, delivered = run._deliver, []
+
+    def interrupted(rollout):
+        if len(delivered) == 2:
+            raise KeyboardInterrupt
+        delivered.append(rollout)
+        deliver(rollout)
+
+    monkeypatch.setattr(run, "_deliver", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    resumed = start(config, tmp_path / "run", resume=True)
+    resumed.run()
+    frames = sum(len(episode) for episode in EpisodeDataset(tmp_path / "data"))
+    assert len(resumed.learner.learner.shown) == frames
+    again = start(config, tmp_path / "run", resume=True)
+    again.run()
+    assert len(again.learner.learner.shown) == frames
+
+
+def test_an_operator_can_stop_and_go_on(small, start, tmp_path):
+    config = small(steps=60, demos="0")
+    outcome = start(config, tmp_path, stops=25).run()
+    assert (outcome.stopped, outcome.steps) == (True, 25)
+    assert checkpoints(tmp_path)[-1].name == "step_00000025"
+    assert start(config, tmp_path, resume=True).run().steps == 60
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(small, start, tmp_path):
+    config = small(steps=20)
+    (tmp_path / "config.json").write_text(json.dumps(to_dict(config)))
+    old = {"kind": "event", "step": 0, "seconds": 500.0, "time": 1.0, "text": "from before"}
+    (tmp_path / FILE).write_text(json.dumps(old) + "\n")
+    start(config, tmp_path, resume=True).run()
+    assert "from before" not in [row["text"] for row in rows(tmp_path, "event")]
+    assert "from before" in (tmp_path / DISCARDED).read_text()
+    seconds = [row["seconds"] for row in read_metrics(tmp_path)]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] < 500
+    assert len([row for row in rows(tmp_path, "episode") if row["demonstration"]]) == 2
+
+
+def test_seconds_go_on_after_an_evaluation_that_ended_late(small, start, tmp_path):
+    config = small(steps=20)
+    start(config, tmp_path).run()
+    with (tmp_path / FILE).open("a") as file:
+        late = {**rows(tmp_path, "evaluation")[-1], "seconds": 1000.0}
+        file.write(json.dumps(late) + "\n")
+    start(small(steps=30), tmp_path, resume=True).run()
+    seconds = [row["seconds"] for row in read_metrics(tmp_path)]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] > 1000
+
+
+def test_a_damaged_checkpoint_can_be_removed_to_use_the_one_before(small, start, tmp_path):
+    config = small(steps=20)
+    start(config, tmp_path).run()
+    newest = checkpoints(tmp_path)[-1]
+    (newest / "run.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"step_00000020 cannot be read.*Remove it to use the one before"):
+        start(config, tmp_path, resume=True)
+    (newest / "run.json").unlink()
+    (newest / "learner.pt").unlink()
+    newest.rmdir()
+    assert start(config, tmp_path, resume=True).run().steps == 20
+
+
+def test_a_poor_evaluation_at_the_end_is_followed_by_the_last_one_only(small, start, tmp_path):
+    run = start(small(steps=30, evaluate_every=30, quick_episodes=10, full_episodes=50), tmp_path, rates=[0.5, 0.6])
+    run.run()
+    found = [(row["purpose"], row["successes"]) for row in rows(tmp_path, "evaluation")]
+    assert found == [("quick", 5), ("full", 30)]
+
+
+@pytest.mark.parametrize("privileged", [True, False])
+def test_a_policy_that_learned_from_pictures_needs_pictures_and_its_robot_only(small, start, tmp_path, privileged):
+    config = small(steps=20, obs="pixels", image_size=16, privileged=privileged, demos="1", gripper="discrete")
+    run = start(config, tmp_path, rates=[0.5])
+    run.run()
+    loaded = load_policy(tmp_path)
+    assert loaded.description["provenance"]["critics_saw_simulation_state"] == privileged
+    observation, _ = run.env.env.reset(seed=0)
+    assert observation.keys() == {"agent_pos", "pixels"}
+    run.env.env.step(loaded.act(observation))
+    again = start(config, tmp_path, resume=True)
+    assert len(again.learner.learner.online) == 20
