@@ -25,6 +25,7 @@ ENV = "gym_hil/PandaPickCube-v1"
 TASK = "pick cube"  # as `gym-hil record` writes it, so that the datasets can be merged
 STEPS_AFTER_SUCCESS = 10
 FAILURE_STEPS = 60
+OTHER_CUBES = 500  # added to a seed
 OPEN, STAY, CLOSE = 0.0, 1.0, 2.0
 
 
@@ -74,7 +75,7 @@ def record(folder: Path, half: int, *, seed: int) -> list[Path]:
     with contextlib.redirect_stdout(sys.stderr):
         if gym_hil.cli.main([*words, "--seed", str(seed), "--no-viewer"]):
             raise RuntimeError("gym-hil record failed")
-    record_failures(failure, EpisodeDataset(success), half, seed)
+    record_failures(failure, EpisodeDataset(success), half, seed + OTHER_CUBES)
     return [success, failure]
 
 

@@ -69,7 +69,8 @@ def write_report(
             "",
             f"![ROC curve, precision and recall]({ROC})",
             "",
-            f"{told}, hardest first; each with the probability of success that it was given and what was recorded:",
+            f"{told}, hardest first; each with its dataset, episode and frame, the probability of success "
+            "that it was given, and what was recorded:",
             "",
             f"![the hardest frames]({HARDEST})",
         ]
@@ -149,7 +150,8 @@ def draw_hardest(
         left, top = _GAP + width * (number % columns), _GAP + height * (number // columns)
         episode, frame = examples.sources[examples.episodes[row]], int(examples.frames[row])
         is_success = bool(examples.success[row])
-        title = f"episode {examples.episodes[row]} frame {frame}: {probabilities[row]:.3f}, "
+        name = f"{episode.dataset.path.name} {episode.record.index}"
+        title = f"{name}, frame {frame}: {probabilities[row]:.3f}, "
         title += "success" if is_success else "no success"
         draw.text((left + _MARK, top + _BAR / 2), title, fill=_INK, font=font, anchor="lm")
         mark = _RIGHT if (probabilities[row] >= threshold) == is_success else _WRONG
