@@ -171,6 +171,7 @@ class RayActors:
                     "--resume."
                 )
             ray.kill(self._actors[number])
+            self.learner.forget(_name(number))
             self._lives[number] += 1
             self._start(number)
             events.append(f"{_name(number)} {why}; another one takes its place")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hil_trainer.errors import LearnerError, MissingExtraError
@@ -56,8 +57,8 @@ class Cluster:
 
     def __init__(self, address: str):
         self.is_local = address == LOCAL
-        if self.is_local:
-            # It listens on all addresses, and does for everybody what it is told, unless it asks for a token.
+        # A Ray listens on all addresses, and does for everybody what it is told, unless it asks for a token.
+        if self.is_local or _has_token():
             os.environ.setdefault("RAY_AUTH_MODE", "token")
         self.ray = load_ray()
         self._asked = address
@@ -104,6 +105,12 @@ class Cluster:
     @property
     def _node(self) -> str:
         return self.ray.get_runtime_context().get_node_id()
+
+
+def _has_token() -> bool:
+    """Whether this user has a token for Ray. By itself Ray does not always use it."""
+    named = "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
+    return named or (Path.home() / ".ray" / "auth_token").is_file()
 
 
 def exchange_with(ray: Any, host: Any) -> Callable[[Delivery], Order]:

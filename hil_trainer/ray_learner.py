@@ -138,6 +138,11 @@ class RayLearner:
         self._begun = True
         self.host.begin.remote()
 
+    def forget(self, actor: str) -> None:
+        """Do not miss an actor that has died."""
+        self._present.pop(actor, None)
+        self.host.leave.remote(actor)
+
     def dismiss(self) -> None:
         """Send actors home."""
         self._dismissed = True
