@@ -124,8 +124,9 @@ class LearnerServer:
     """Learns in a thread of its own; its methods may be called from many.
 
     Actors wait while more is owed than one delivery of each, if the configuration says so. Then weights are never
-    further behind than three deliveries of each actor, and what is learned between two publications. Otherwise, and for
-    a person, who never waits, the learner leaves out what it owes beyond `DEBT` steps.
+    further behind than three deliveries of each actor and what is learned between two publications, unless an actor is
+    cut off in between. Otherwise, and for a person, who never waits, the learner leaves out what it owes beyond `DEBT`
+    steps.
 
     Args:
         setup: see `LearnerSetup`.

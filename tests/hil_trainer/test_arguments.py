@@ -124,3 +124,17 @@ def test_where_to_write_has_to_be_said(capsys):
 def test_numbers_keep_all_their_digits():
     config = dataclasses.replace(TrainConfig(), target=math.pi / 4)
     assert parse(["--out", "x", *as_arguments(to_dict(config))]).settings.target == math.pi / 4
+
+
+@pytest.mark.parametrize(
+    ("words", "address"),
+    [
+        ([], None),
+        (["--ray"], "local"),
+        (["--ray", "--actors", "3"], "local"),
+        (["--ray", "auto"], "auto"),
+        (["--ray=ray://host:10001"], "ray://host:10001"),
+    ],
+)
+def test_ray_alone_is_one_on_this_machine(words, address):
+    assert parse(["--out", "x", *words]).settings.ray == address

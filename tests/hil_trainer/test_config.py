@@ -78,3 +78,11 @@ def test_a_file_that_holds_no_settings_is_refused(tmp_path, content, message):
         path.write_text(content)
     with pytest.raises(ConfigurationError, match=message):
         read_config(path)
+
+
+def test_only_as_many_actors_are_helped_as_there_are_and_only_by_the_scripted_person():
+    assert TrainConfig(actors=3, helped_actors=3).helped_actors == 3
+    with pytest.raises(ConfigurationError, match="helped_actors is 4; expected at most actors, 3"):
+        TrainConfig(actors=3, helped_actors=4)
+    with pytest.raises(ConfigurationError, match="helped_actors is 1, but the operator is gamepad"):
+        TrainConfig(operator="gamepad", helped_actors=1)

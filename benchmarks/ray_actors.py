@@ -1,0 +1,152 @@
+"""What several actors on Ray buy, and what killing them costs.
+
+python -m benchmarks.ray_actors speed|killed [--out DIR]
+
+speed   steps a second from state, as fast as possible, with one actor and with two: once with the learner as it is, and
+        once with the learner at the lowest priority, so that it takes only what the actors leave. Where there are fewer
+        cores than processes, the second says what the actors themselves do.
+killed  two trainings to the target, in one of which an actor is killed five times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from hil_trainer.metrics import read_metrics
+
+COMMAND = """
+import sys
+from hil_trainer.arguments import parse
+from hil_trainer.training import Training
+
+arguments = parse(sys.argv[1:])
+training = Training(arguments.settings, arguments.out)
+try:
+    training.run()
+finally:
+    training.close()
+"""
+WARM_UP, MEASURED = 1_000, 6_000  # steps
+KILLS, BETWEEN_KILLS = 5, 300  # steps
+
+
+class Run:
+    """A training in a process of its own."""
+
+    def __init__(self, directory: Path, *words: str):
+        self.directory = directory
+        command = [sys.executable, "-c", COMMAND, "--out", str(directory), "--ray=local", "--no-tensorboard", *words]
+        self.process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+    def rows(self, kind: str) -> list[dict[str, Any]]:
+        """What it has written so far."""
+        if not (self.directory / "metrics.jsonl").exists():
+            return []
+        return [row for row in read_metrics(self.directory) if row["kind"] == kind]
+
+    def until(self, step: int) -> None:
+        """Wait until so many steps are made, or it has ended."""
+        while self.process.poll() is None and max((row["step"] for row in self.rows("learning")), default=0) < step:
+            time.sleep(0.5)
+
+    def find(self, name: str) -> list[psutil.Process]:
+        """Its processes of one kind, by the title that Ray gives them."""
+        found = []
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if "".join(child.cmdline()[:1]).startswith(f"ray::{name}"):
+                    found.append(child)
+        return found
+
+
+@contextlib.contextmanager
+def running(directory: Path, *words: str) -> Iterator[Run]:
+    """A training that has ended when this ends."""
+    run = Run(directory, *words)
+    try:
+        yield run
+    finally:
+        run.process.terminate()
+        run.process.wait()
+
+
+def speed(folder: Path) -> list[dict[str, Any]]:
+    """Steps a second with one actor and with two."""
+    results = []
+    for modest, actors in itertools.product((False, True), (1, 2)):
+        words = ["--actors", str(actors), "--no-actors-wait", "--threads", "1", "--demos", "2"]
+        words += ["--evaluate-every", "1000000", "--full-episodes", "1", "--steps", str(10 * MEASURED)]
+        with running(folder / f"speed_{actors}_{modest}", *words) as run:
+            run.until(1)
+            if modest:
+                for process in run.find("LearnerHost"):
+                    for thread in process.threads():
+                        os.setpriority(os.PRIO_PROCESS, thread.id, 19)
+            run.until(WARM_UP + MEASURED)
+            rows = [row for row in run.rows("learning") if row["step"] >= WARM_UP]
+        made, seconds = rows[-1]["step"] - rows[0]["step"], rows[-1]["seconds"] - rows[0]["seconds"]
+        updates = rows[-1]["updates"] - rows[0]["updates"]
+        results.append(
+            {
+                "actors": actors,
+                "learner": "lowest priority" if modest else "as it is",
+                "steps_per_second": round(made / seconds, 1),
+                "updates_per_second": round(updates / seconds, 1),
+                "times_one_actor": round(made / seconds / results[-1]["steps_per_second"], 2) if actors == 2 else 1.0,
+            }
+        )
+        print(json.dumps(results[-1]), flush=True)
+    return results
+
+
+def killed(folder: Path) -> list[dict[str, Any]]:
+    """Two trainings to the target, one of them disturbed."""
+    results = []
+    for kills in (0, KILLS):
+        with running(folder / f"killed_{kills}", "--actors", "2", "--steps", "12000") as run:
+            for number in range(kills):
+                run.until((number + 1) * BETWEEN_KILLS)
+                for process in run.find("ActorHost")[:1]:
+                    process.kill()
+            run.process.wait()
+            evaluations = run.rows("evaluation")
+            results.append(
+                {
+                    "kills": kills,
+                    "exit_status": run.process.returncode,
+                    "steps": evaluations[-1]["step"],
+                    "seconds": round(evaluations[-1]["seconds"]),
+                    "person_steps": evaluations[-1]["person_steps"],
+                    "successes": f"{evaluations[-1]['successes']}/{evaluations[-1]['episodes']}",
+                    "replaced": sum("takes its place" in row["text"] for row in run.rows("event")),
+                }
+            )
+        print(json.dumps(results[-1]), flush=True)
+    return results
+
+
+def main() -> None:
+    """Measure one thing, and print it as JSON, one line a training."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("speed", "killed"))
+    parser.add_argument("--out", type=Path, help="keep the runs here")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        {"speed": speed, "killed": killed}[arguments.what](arguments.out or Path(scratch))
+
+
+if __name__ == "__main__":
+    main()
