@@ -1,7 +1,7 @@
 """What follows an action: rewards added up, and how much of the value after them counts."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil_trainer.n_step import NStepReturns
@@ -57,11 +57,13 @@ def test_each_step_becomes_what_the_textbook_says(rewards, steps, discount, end)
         assert (one.action == transition(number=start).action).all()
 
 
+@settings(max_examples=40)
 @given(REWARDS, st.integers(1, 6))
 def test_a_time_out_never_takes_the_value_of_what_follows(rewards, steps):
     assert all(one.discount > 0 for one in run(rewards, steps=steps, discount=0.97, end="truncated"))
 
 
+@settings(max_examples=40)
 @given(REWARDS, st.integers(1, 6))
 def test_a_termination_that_comes_with_a_time_out_is_a_termination(rewards, steps):
     returns = NStepReturns(0.97, steps)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil_trainer.networks import (
@@ -21,6 +21,7 @@ MEANS = st.lists(st.floats(-4, 4), min_size=3, max_size=3)
 LOG_STDS = st.lists(st.floats(LOG_STD_MIN, LOG_STD_MAX), min_size=3, max_size=3)
 
 
+@settings(max_examples=40)
 @given(MEANS, LOG_STDS, st.integers(0, 1000))
 def test_densities_are_those_of_a_squashed_gaussian(mean, log_std, seed):
     mean, log_std = (torch.tensor([values], dtype=torch.float64) for values in (mean, log_std))

@@ -122,14 +122,6 @@ def test_a_directory_with_a_run_is_not_written_over(finished, capsys):
     assert (finished / "config.json").read_bytes() == before
 
 
-def test_a_resume_with_settings_that_do_not_fit_changes_nothing(finished, capsys):
-    before = (finished / "config.json").read_bytes()
-    assert main(["train", "--resume", "--out", str(finished), "--sac.width", "24"]) == 1
-    assert "does not fit the settings" in capsys.readouterr().err
-    assert (finished / "config.json").read_bytes() == before
-    assert not multiprocessing.active_children()
-
-
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [

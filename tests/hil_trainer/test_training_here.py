@@ -253,3 +253,12 @@ def test_a_policy_that_learned_from_pictures_needs_pictures_and_its_robot_only(s
     run.env.env.step(loaded.act(observation))
     again = start(config, tmp_path, resume=True)
     assert len(again.learner.learner.online) == 20
+
+
+def test_a_resume_with_settings_that_do_not_fit_changes_nothing(small, start, tmp_path):
+    start(small(steps=20), tmp_path).run()
+    before = (tmp_path / "config.json").read_bytes()
+    with pytest.raises(CheckpointError, match="does not fit the settings"):
+        start(small(steps=30, width=24), tmp_path, resume=True)
+    assert (tmp_path / "config.json").read_bytes() == before
+    assert start(small(steps=30), tmp_path, resume=True).run().steps == 30
