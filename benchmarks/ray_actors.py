@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ finally:
     training.close()
 """
 WARM_UP, MEASURED = 1_000, 6_000  # steps
-KILLS, BETWEEN_KILLS = 5, 300  # steps
+KILLS, BETWEEN_KILLS = (0, 5), 300  # times, steps
 
 
 class Run:
@@ -112,10 +112,10 @@ def speed(folder: Path) -> list[dict[str, Any]]:
     return results
 
 
-def killed(folder: Path) -> list[dict[str, Any]]:
-    """Two trainings to the target, one of them disturbed."""
+def killed(folder: Path, kills_each: Sequence[int]) -> list[dict[str, Any]]:
+    """Trainings to the target, in which actors are killed so many times."""
     results = []
-    for kills in (0, KILLS):
+    for kills in kills_each:
         with running(folder / f"killed_{kills}", "--actors", "2", "--steps", "12000") as run:
             for number in range(kills):
                 run.until((number + 1) * BETWEEN_KILLS)
@@ -143,9 +143,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("speed", "killed"))
     parser.add_argument("--out", type=Path, help="keep the runs here")
+    parser.add_argument("--kills", type=int, nargs="+", default=KILLS, help="of each training of `killed`")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        {"speed": speed, "killed": killed}[arguments.what](arguments.out or Path(scratch))
+        folder = arguments.out or Path(scratch)
+        if arguments.what == "speed":
+            speed(folder)
+        else:
+            killed(folder, arguments.kills)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ class Delivery(NamedTuple):
 
     Attributes:
         actor: its name.
-        number: counts the actor's deliveries, so that one that comes twice is taken once.
+        link: another one for each connection; an actor that takes the place of one that has died begins anew.
+        number: counts the deliveries of a link, so that one that comes twice is taken once.
         rollout: what happened; None only asks for orders.
         acted_with: steps that the weights that acted had learned from.
         knows: the weights that the actor has; None if it wants none.
@@ -38,6 +39,7 @@ class Delivery(NamedTuple):
     """
 
     actor: str
+    link: str
     number: int
     rollout: Rollout | None
     acted_with: int
@@ -189,7 +191,7 @@ class LearnerServer:
         """Take what an actor did, and tell it how to go on: later, if it is to wait."""
         with self._changed:
             self._heard[delivery.actor] = time.monotonic()
-            if delivery.rollout is not None and delivery.number > self._accepted.get(delivery.actor, -1):
+            if delivery.rollout is not None and delivery.number > self._accepted.get(delivery.link, -1):
                 self._accept(delivery, delivery.rollout)
             if delivery.waits:
                 self._changed.wait_for(self._may_go, timeout=_PATIENCE)
@@ -274,7 +276,7 @@ class LearnerServer:
             self._changed.notify_all()
 
     def _accept(self, delivery: Delivery, rollout: Rollout) -> None:
-        self._accepted[delivery.actor] = delivery.number
+        self._accepted[delivery.link] = delivery.number
         steps = 0 if rollout.demonstration else rollout.steps
         if steps:
             self._staleness = max(self._staleness, self._received - delivery.acted_with)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections import deque
 from collections.abc import Callable
 
@@ -49,7 +50,7 @@ class Link:
         wants_weights: bool = True,
         taken: Callable[[int, Rollout, str], None] | None = None,
     ):
-        self.name = name
+        self.name, self._id = name, uuid.uuid4().hex
         self._exchange, self._waits, self._taken = exchange, waits, taken
         self._most = 1 if waits else KEPT
         self._changed = threading.Condition()
@@ -81,7 +82,7 @@ class Link:
         with self._changed:
             self._changed.wait_for(lambda: len(self._queue) <= self._most or self._gone or self._ends)
             self._sent += 1
-            self._queue.append(Delivery(self.name, self._sent, rollout, self._learned, None, self._waits))
+            self._queue.append(Delivery(self.name, self._id, self._sent, rollout, self._learned, None, self._waits))
             self._changed.notify_all()
 
     def ready(self) -> bool:
@@ -138,7 +139,7 @@ class Link:
                 self._changed.wait_for(lambda: self._queue or self._ends, timeout=_ALIVE_EVERY)
             if self._over():
                 return False
-            waiting = Delivery(self.name, self._sent, None, 0, None, self._waits)
+            waiting = Delivery(self.name, self._id, self._sent, None, 0, None, self._waits)
             delivery = (self._queue[0] if self._queue else waiting)._replace(knows=self._knows)
         try:
             order = self._exchange(delivery)

@@ -91,6 +91,7 @@ class RayLearner:
         self._events: list[str] = []
         self._staleness = 0
         self._present: dict[str, bool] = {}  # whether an actor is heard of
+        self._forgotten: set[str] = set()  # until the learner has forgotten them, too
         self._answers = True
         self._begun = self._dismissed = self._closed = False
         self._delivered = 0
@@ -141,6 +142,7 @@ class RayLearner:
     def forget(self, actor: str) -> None:
         """Do not miss an actor that has died."""
         self._present.pop(actor, None)
+        self._forgotten.add(actor)
         self.host.leave.remote(actor)
 
     def dismiss(self) -> None:
@@ -238,6 +240,7 @@ class RayLearner:
 
     def _start_over(self, account: Account, former: str) -> None:
         """Give a learner that was started anew what the former one took with it."""
+        self._forgotten.clear()
         source = "nothing" if account.checkpoint is None else account.checkpoint
         self._events.append(f"the learner was started again from {source}; actors go on")
         if self._link is not None:
@@ -258,10 +261,14 @@ class RayLearner:
     def _look_around(self, account: Account) -> None:
         """Note who came, who went, and who says nothing."""
         for _, report in account.reports:
-            if report.leaves and self._present.pop(report.actor, None) is not None and not self._dismissed:
+            if not report.leaves:
+                continue
+            if report.actor in self._forgotten:
+                self._forgotten.remove(report.actor)
+            elif self._present.pop(report.actor, None) is not None and not self._dismissed:
                 self._events.append(f"{report.actor} has left")
         for actor, seconds in account.silent.items():
-            if actor == TRAINER:
+            if actor == TRAINER or actor in self._forgotten:
                 continue
             heard = seconds < SILENT
             if actor not in self._present:

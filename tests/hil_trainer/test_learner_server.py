@@ -20,8 +20,8 @@ def rollout(count, **values):
     return Rollout(transitions(count, **values), [EPISODE], count, 4)
 
 
-def delivery(number, content=None, *, actor="one", waits=False, knows=NONE_YET, acted_with=0):
-    return Delivery(actor, number, content, acted_with, knows, waits)
+def delivery(number, content=None, *, actor="one", link=None, waits=False, knows=NONE_YET, acted_with=0):
+    return Delivery(actor, link or actor, number, content, acted_with, knows, waits)
 
 
 def look(server, seen=0):
@@ -62,6 +62,14 @@ def test_what_comes_twice_is_taken_once(start):
         server.exchange(delivery(number, rollout(5)))
     server.exchange(delivery(0, rollout(5), actor="two"))
     assert [report.steps for _, report in look(server).reports] == [5, 5, 5]
+
+
+def test_who_takes_the_place_of_another_is_heard_from_the_first_delivery_on(start):
+    server = start()
+    for link in ("first", "second"):
+        for number in range(3):
+            server.exchange(delivery(number, rollout(5), link=link))
+    assert len(look(server).reports) == 6
 
 
 def test_reports_are_told_until_they_have_arrived(start):

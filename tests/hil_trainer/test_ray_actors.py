@@ -174,6 +174,7 @@ def disturbed(tmp_path_factory):
 def test_an_actor_that_dies_is_replaced_and_one_that_is_cut_off_comes_back(disturbed):
     events = disturbed.events()
     assert sum("has died; another one takes its place" in text for text in events) == 1
+    assert not any(text.startswith("actor-") and "has left" in text for text in events)
     assert any("has not been heard of" in text for text in events)
     assert any("is back" in text for text in events)
 
