@@ -117,10 +117,10 @@ def wander(rng: np.random.Generator) -> Iterator[np.ndarray]:
 
 
 def watch(model: Path, episodes: int) -> str:
-    """Let a classifier end the episodes of a shaky person, such as it has not seen, and look at what it took for it."""
+    """Let a classifier end the episodes of a person as the trainer has it, slow and shaky, and look at what it saw."""
     from hil_trainer.reward_classifier_wrapper import RewardClassifierWrapper
 
-    person = {"motion_noise": 0.4, "reaction_delay": 3}
+    person = {"motion_noise": 0.1, "reaction_delay": 3}
     env: Any = gym.make(ENV, image_obs=True, device="scripted", device_options=person)
     env = RewardClassifierWrapper(env, model)
     base = env.unwrapped
