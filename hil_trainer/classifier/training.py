@@ -133,6 +133,7 @@ def train_classifier(
         CheckpointError: the folder cannot be written.
     """
     settings = settings or TrainingSettings()
+    _check_device(settings.device)
     datasets = open_datasets(paths)
     shape = shape_for(datasets, cameras=settings.cameras, image_size=settings.image_size, state=settings.state)
     examples = read_examples(datasets, shape)
@@ -257,6 +258,15 @@ def _weights(success: NDArray[np.bool_]) -> Tensor:
     positives, count = int(success.sum()), len(success)
     weights = np.where(success, count / (2 * positives), count / (2 * (count - positives)))
     return torch.from_numpy(weights.astype(np.float32))
+
+
+def _check_device(name: str) -> None:
+    try:
+        torch.zeros(1, device=name)
+    # torch without CUDA says so by an AssertionError.
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigurationError(f"device is {name!r}, which cannot be used here: {reason}. Try cpu.") from error
 
 
 def _count(examples: Examples) -> str:

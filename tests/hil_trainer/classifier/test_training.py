@@ -89,6 +89,12 @@ def test_a_loss_that_is_not_finite_is_told(recording: Path, tmp_path: Path) -> N
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("device", ["abacus", "cuda:99"])
+def test_a_device_that_is_not_there_is_told(recording: Path, tmp_path: Path, device: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"device is '{device}', which cannot be used here"):
+        train_classifier([recording], tmp_path / "out", dataclasses.replace(QUICK, device=device))
+
+
 @pytest.mark.parametrize(
     "setting",
     [
