@@ -39,7 +39,7 @@ try:
 finally:
     training.close()
 """
-WARM_UP, MEASURED = 1_000, 6_000  # steps
+WARM_UP, MEASURED = 500, 4_000  # steps
 KILLS, BETWEEN_KILLS = (0, 5), 300  # times, steps
 
 
