@@ -19,7 +19,7 @@ settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
-# A shell starts what it puts in the background with Ctrl-C ignored, and the programs that are tested would inherit that.
+# What a shell puts in the background ignores Ctrl-C, and the programs that are tested would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
