@@ -77,8 +77,8 @@ class TrainConfig:
         threads: of the learner on a CPU; if not given, one less than there are cores: one is for acting and evaluating.
         tensorboard: write events for TensorBoard.
         wandb: project of Weights & Biases to report to.
-        ray: with the learner and actors on Ray. "local", or nothing more, starts it on this machine; "auto", host:port
-            or ray://host:port is one that runs.
+        ray: with the learner and actors on Ray. "local", or nothing more, starts it on this machine; "auto" or
+            host:port is one that runs.
         actors: on Ray. With a human operator, this machine is one more.
         helped_actors: of the actors on Ray, those that the scripted person helps; all if it is the operator.
         actors_wait: on Ray, while the learner is behind. Otherwise it leaves out updates, and steps come as fast as

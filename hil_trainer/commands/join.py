@@ -27,7 +27,7 @@ _SEARCH_EVERY = 3.0  # s
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command is told."""
-    parser.add_argument("address", nargs="?", default="auto", help="of Ray: host:port, ray://host:port, or auto")
+    parser.add_argument("address", nargs="?", default="auto", help="of Ray: host:port, or auto for one that runs here")
     parser.add_argument("--run", help="name of the training, the last part of its --out; needed if there are several")
     parser.add_argument(
         "--operator",
