@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from gym_hil.datasets.transform import crop_dataset
 from tests.console.browser import DESK, PHONE, Tab
 
 FRONT, WRIST = "observation.images.front", "observation.images.wrist"
-REFUSED = "Failed to load resource: the server responded with a status of 422 (Unprocessable Entity)"
+# Python 3.13 has another phrase for it than those before.
+REFUSED = f"Failed to load resource: the server responded with a status of 422 ({HTTPStatus(422).phrase})"
 
 
 class Chooser(Tab):
