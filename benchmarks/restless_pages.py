@@ -83,7 +83,8 @@ class Page:
             self._holds_until = 0.0
             if message["holder"] == "nobody":
                 await asyncio.sleep(self._rng.uniform(0.0, 0.3))
-                await link.send_json({"type": "take"})
+                if not link.closed:  # by this page's own chance, meanwhile
+                    await link.send_json({"type": "take"})
 
     async def _drive(self, link: aiohttp.ClientWebSocketResponse) -> None:
         while not self._chance(DROPS):
