@@ -85,19 +85,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=[c.name for c in CONDITIONS], metavar="NAME")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--out", type=Path, default=Path("outputs/learning"))
+    parser.add_argument("--remark", default="", help="what else has to be known about the machine")
     options = parser.parse_args(arguments)
     for seed in options.seeds:
         for condition in CONDITIONS:
             if not options.only or condition.name in options.only:
                 _run(condition, seed, options.out / condition.name / f"seed_{seed}")
-    RESULTS.write_text(table(options.out), encoding="utf-8")
+    RESULTS.write_text(table(options.out, options.remark), encoding="utf-8")
     folders = [options.out / c.name for c in CONDITIONS if list((options.out / c.name).glob(f"*/{_DONE}"))]
     if folders:
         draw_comparison(find_runs(folders), PICTURE)
     return 0
 
 
-def table(folder: Path) -> str:
+def table(folder: Path, remark: str = "") -> str:
     """The table of all finished runs in a folder."""
     lines = [
         "# Learning\n",
@@ -106,7 +107,7 @@ def table(folder: Path) -> str:
         "come before; they are not counted as steps, but their time is. The person is the scripted one, with a delay "
         "of 3 steps and a tremor of 0.1. Cubes are placed at random (`PandaPickCube-v1`). Written by "
         "`python -m benchmarks.learning`.\n",
-        f"{os.cpu_count()} cores, no GPU.\n",
+        f"{os.cpu_count()} cores, no GPU. {remark}\n",
         "| what | successes of 100 | runs | steps | by the person | time | last evaluation | bar |",
         "|---|---|---|---|---|---|---|---|",
     ]
