@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import threading
 import time
@@ -10,8 +9,6 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import torch
 
 from hil_trainer.actor import EpisodeSummary, Rollout
 from hil_trainer.checkpoints import checkpoints, read_learner_state, read_run_state, save_checkpoint
@@ -148,8 +145,6 @@ class LearnerServer:
                 f"The learner runs on {platform.node()}, where {directory} is not. Start the training there, or "
                 "choose a folder for --out that both machines see."
             )
-        if setup.config.threads is None:
-            torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
         self._learner = Learner(setup)
         found = checkpoints(self._directory) if resume else []
         self._checkpoint = found[-1] if found else None
