@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.datasets import EpisodeDataset
+from gym_hil.datasets import Episode, EpisodeDataset
 from gym_hil.datasets.features import IMAGES, VECTORS
 from hil_trainer.actor import EpisodeSummary, Rollout
 from hil_trainer.errors import DemonstrationsError
@@ -48,41 +48,42 @@ def read_demonstrations(
     """
     dataset = EpisodeDataset(path)
     _check(dataset, layout, len(action_low))
-    return _rollouts(dataset, layout, (action_low + action_high) / 2, (action_high - action_low) / 2, discount, n_step)
+    middle, half = (action_low + action_high) / 2, (action_high - action_low) / 2
+
+    def scaled(action: NDArray[np.floating]) -> NDArray[np.float32]:
+        return np.clip((action - middle) / half, -1, 1).astype(np.float32)
+
+    return (_rollout(episode, layout, scaled, NStepReturns(discount, n_step)) for episode in dataset)
 
 
-def _rollouts(
-    dataset: EpisodeDataset,
+def _rollout(
+    episode: Episode,
     layout: ObservationLayout,
-    middle: NDArray[np.floating],
-    half: NDArray[np.floating],
-    discount: float,
-    n_step: int,
-) -> Iterator[Rollout]:
-    for episode in dataset:
-        returns = NStepReturns(discount, n_step)
-        transitions: list[Transition] = []
-        total, by_person, length = 0.0, 0, 0
-        for step in episode.transitions():
-            is_person = bool(step.info.get("complementary_info.is_intervention", True))
-            success = bool(step.info.get("next.success", False))
-            total += step.reward
-            by_person += is_person
-            transitions += returns.add(
-                _seen(layout, step.observation),
-                np.clip((step.action - middle) / half, -1, 1).astype(np.float32),
-                step.reward,
-                _seen(layout, step.next_observation),
-                penalty=float(step.info.get("complementary_info.discrete_penalty", 0.0)),
-                terminated=step.terminated or success,
-                truncated=step.truncated,
-                is_person=is_person,
-            )
-            length += 1
-            if success:
-                break
-        summary = EpisodeSummary(bool(episode.record.success), length, by_person, total, demonstration=True)
-        yield Rollout(transitions, [summary], length, by_person, demonstration=True)
+    scaled: Callable[[NDArray[np.floating]], NDArray[np.float32]],
+    returns: NStepReturns,
+) -> Rollout:
+    transitions: list[Transition] = []
+    total, by_person, length = 0.0, 0, 0
+    for step in episode.transitions():
+        is_person = bool(step.info.get("complementary_info.is_intervention", True))
+        success = bool(step.info.get("next.success", False))
+        total += step.reward
+        by_person += is_person
+        transitions += returns.add(
+            _seen(layout, step.observation),
+            scaled(step.action),
+            step.reward,
+            _seen(layout, step.next_observation),
+            penalty=float(step.info.get("complementary_info.discrete_penalty", 0.0)),
+            terminated=step.terminated or success,
+            truncated=step.truncated,
+            is_person=is_person,
+        )
+        length += 1
+        if success:
+            break
+    summary = EpisodeSummary(bool(episode.record.success), length, by_person, total, demonstration=True)
+    return Rollout(transitions, [summary], length, by_person, demonstration=True)
 
 
 def _seen(layout: ObservationLayout, observation: dict[str, Any]) -> Seen:
