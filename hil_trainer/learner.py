@@ -90,13 +90,12 @@ class Learner:
         """
         if not len(self.online) and not len(self.shown):
             return
+        updates = self.config.updates_per_step
         for _ in range(steps):
-            for number in range(self.config.updates_per_step):
-                is_last = number == self.config.updates_per_step - 1
-                self._latest |= self._update(self._batch(), policy=is_last)
-                self.updates += 1
-                if self.updates % _CHECK_EVERY == 0:
-                    self.numbers()
+            self._latest = self._update(self._batch(updates * self.config.batch), updates=updates)
+            before, self.updates = self.updates, self.updates + updates
+            if before // _CHECK_EVERY != self.updates // _CHECK_EVERY:
+                self.numbers()
 
     def numbers(self) -> dict[str, float]:
         """The newest losses and values.
@@ -170,8 +169,7 @@ class Learner:
             "--sac.learning-rate, or switch --mixed-precision off, and resume."
         )
 
-    def _batch(self) -> Batch:
-        size = self.config.batch
+    def _batch(self, size: int) -> Batch:
         if not len(self.shown):
             return self.online.sample(size)
         if len(self.online) < ONLINE_LEAST:

@@ -44,9 +44,11 @@ class EnsembleLinear(nn.Module):
         self.weight = nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(members, batch, inputs) -> (members, batch, outputs)."""
-        return torch.baddbmm(self.bias, inputs, self.weight)
+    def forward(self, inputs: Tensor, chosen: Tensor | None = None) -> Tensor:
+        """(members, batch, inputs) -> (members, batch, outputs), of chosen members or of all."""
+        if chosen is None:
+            return torch.baddbmm(self.bias, inputs, self.weight)
+        return torch.baddbmm(self.bias[chosen], inputs, self.weight[chosen])
 
 
 class CriticEnsemble(nn.Module):
@@ -74,12 +76,12 @@ class CriticEnsemble(nn.Module):
         )
         self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, inputs) -> (members, batch, outputs)."""
-        hidden = inputs.expand(self.members, -1, -1)
+    def forward(self, inputs: Tensor, chosen: Tensor | None = None) -> Tensor:
+        """(batch, inputs) -> (members, batch, outputs), of chosen members or of all."""
+        hidden = inputs.expand(self.members if chosen is None else len(chosen), -1, -1)
         for layer, norm in zip(self.layers[:-1], self.norms, strict=True):
-            hidden = torch.relu(norm(layer(hidden)))
-        return _precisely(self.layers[-1], hidden)
+            hidden = torch.relu(norm(layer(hidden, chosen)))
+        return _precisely(self.layers[-1], hidden, chosen)
 
 
 class GaussianPolicy(nn.Module):
@@ -127,7 +129,7 @@ def sample(mean: Tensor, log_std: Tensor) -> tuple[Tensor, Tensor]:
     return torch.tanh(drawn), (gaussian - squashing).sum(-1)
 
 
-def _precisely(layer: nn.Module, inputs: Tensor) -> Tensor:
+def _precisely(layer: nn.Module, inputs: Tensor, *others: Tensor | None) -> Tensor:
     """Values and actions are computed in float32 whatever precision is used before: they differ by little."""
     with torch.autocast(inputs.device.type, enabled=False):
-        return layer(inputs.float())
+        return layer(inputs.float(), *others)

@@ -50,6 +50,10 @@ class Batch(NamedTuple):
     next_images: Tensor | None
     is_person: Tensor
 
+    def every(self, step: int, first: int) -> Batch:
+        """Every so manieth transition."""
+        return Batch(*(None if values is None else values[first::step] for values in self))  # type: ignore[arg-type]
+
 
 class ReplayBuffer:
     """Keeps the newest transitions, on the device that learns.

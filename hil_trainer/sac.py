@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ from hil_trainer.networks import CriticEnsemble, Features, sample
 from hil_trainer.observations import ObservationLayout, feature_map
 from hil_trainer.policy import Policy, PolicyShape
 from hil_trainer.replay_buffer import Batch
+
+_AT_ONCE = 128  # observations with pictures: more do not fit a processor's cache, and take longer
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class SACConfig:
 
     critics: int = 4
     target_critics: int = 2
-    width: int = 256
+    width: int = 128
     discount: float = 0.97
     n_step: int = 1
     target_rate: float = 0.005
@@ -58,6 +60,16 @@ class SACConfig:
     imitation: float = 0.0
     auxiliary: float = 1.0
     shift: int = 2
+
+
+class _Targets(NamedTuple):
+    """What critics should say of each transition, and what the gripper's should."""
+
+    arm: Tensor
+    gripper: Tensor | None
+
+    def every(self, step: int, first: int) -> _Targets:
+        return _Targets(self.arm[first::step], None if self.gripper is None else self.gripper[first::step])
 
 
 class SAC:
@@ -105,21 +117,28 @@ class SAC:
         )
         self.optimisers = self._optimisers()
 
-    def update(self, batch: Batch, *, policy: bool = True) -> dict[str, Tensor]:
-        """Make one step of learning.
+    def update(self, batch: Batch, *, updates: int = 1) -> dict[str, Tensor]:
+        """Improve the critics some times, and the policy and the temperature once.
 
         Args:
-            batch: transitions.
-            policy: whether the policy and the temperature learn too, or only the critics.
+            batch: transitions for all updates. Each takes every so manieth row, so that all get as much of what was put
+                together to a batch.
+            updates: of the critics.
 
         Returns:
-            Losses and values, each one number.
+            The last losses and values, each one number.
         """
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision):
-            numbers = self._critic_update(batch)
-            if policy:
-                numbers.update(self._policy_update(batch))
-        return numbers
+        # Targets of all updates come at once, which takes less time than one by one. They know nothing of the updates
+        # that they are for, by each of which the target critics would have followed by less than a hundredth.
+        with self._precision():
+            targets = self._targets(batch)
+        for number in range(updates):
+            part = batch.every(updates, number)
+            # Each time anew, because weights in low precision are kept until the end of such a block.
+            with self._precision():
+                numbers = self._critic_update(part, targets.every(updates, number))
+        with self._precision():
+            return numbers | self._policy_update(part)
 
     @property
     def temperature(self) -> Tensor:
@@ -156,43 +175,48 @@ class SAC:
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate
 
-    def _critic_update(self, batch: Batch) -> dict[str, Tensor]:
-        config = self.config
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision)
+
+    @torch.no_grad()
+    def _targets(self, batch: Batch) -> _Targets:
+        """What the critics should say."""
+        config, gripper = self.config, self.policy.gripper
+        following = self._policy_sees(batch.next_numbers, batch.next_images, shifted=self.sees_pictures)
+        next_action, _ = sample(*self.policy.arm(following))
+        critic_following = (
+            following if self.sees_pictures else self._critic_sees(batch.next_numbers, batch.next_privileged, None)
+        )
+        chosen = torch.randperm(config.critics, device=self.device)[: config.target_critics]
+        values = self.critic_target(torch.cat([critic_following, next_action], -1), chosen)[..., 0].amin(0)
+        # As in RLPD's sparse tasks, entropy is no part of what critics estimate.
+        arm = batch.reward + batch.discount * values
+        if gripper is None or self.gripper_target is None:
+            return _Targets(arm, None)
+        # Double Q-learning (van Hasselt et al. 2015, arXiv:1509.06461) over the gripper's three choices.
+        choice = gripper(following).mean(0).argmax(-1)
+        values = self.gripper_target(following).amin(0).gather(-1, choice[:, None])[:, 0]
+        return _Targets(arm, batch.reward + batch.penalty + batch.discount * values)
+
+    def _critic_update(self, batch: Batch, targets: _Targets) -> dict[str, Tensor]:
         seen = self._critic_sees(batch.numbers, batch.privileged, batch.images)
-        action = batch.action[:, : self.arm_actions]
-        with torch.no_grad():
-            following = self._policy_sees(batch.next_numbers, batch.next_images, shifted=self.sees_pictures)
-            next_action, _ = sample(*self.policy.arm(following))
-            critic_following = (
-                following if self.sees_pictures else self._critic_sees(batch.next_numbers, batch.next_privileged, None)
-            )
-            chosen = torch.randperm(config.critics, device=self.device)[: config.target_critics]
-            values = self.critic_target(torch.cat([critic_following, next_action], -1))[chosen, :, 0].amin(0)
-            # As in RLPD's sparse tasks, entropy is no part of what critics estimate.
-            target = batch.reward + batch.discount * values
-        estimates = self.critic(torch.cat([seen, action], -1))[..., 0]
-        loss = critic_loss = (estimates - target).square().mean()
-        if self.policy.gripper is not None:
-            loss = loss + self._gripper_loss(batch, following)
+        estimates = self.critic(torch.cat([seen, batch.action[:, : self.arm_actions]], -1))[..., 0]
+        loss = critic_loss = (estimates - targets.arm).square().mean()
+        if targets.gripper is not None:
+            loss = loss + self._gripper_loss(batch, targets.gripper)
         self._step("critic", loss)
         self._follow(self.critic_target, self.critic)
         if self.gripper_target is not None and self.policy.gripper is not None:
             self._follow(self.gripper_target, self.policy.gripper)
         return {"critic_loss": critic_loss.detach(), "q": estimates.detach().mean()}
 
-    def _gripper_loss(self, batch: Batch, following: Tensor) -> Tensor:
-        """Double Q-learning (van Hasselt et al. 2015, arXiv:1509.06461) over the gripper's three choices."""
-        gripper, target = self.policy.gripper, self.gripper_target
+    def _gripper_loss(self, batch: Batch, targets: Tensor) -> Tensor:
+        gripper = self.policy.gripper
         assert gripper is not None
-        assert target is not None
-        with torch.no_grad():
-            choice = gripper(following).mean(0).argmax(-1)
-            values = target(following).amin(0).gather(-1, choice[:, None])[:, 0]
-            wanted = batch.reward + batch.penalty + batch.discount * values
         seen = self._policy_sees(batch.numbers, batch.images)
         done = (batch.action[:, -1].round() + 1).long()
         estimates = gripper(seen).gather(-1, done.expand(gripper.members, -1)[..., None])[..., 0]
-        return (estimates - wanted).square().mean()
+        return (estimates - targets).square().mean()
 
     def _policy_update(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
@@ -231,7 +255,8 @@ class SAC:
             return self.policy.see(numbers)
         if shifted and self.config.shift:
             images = random_shift(images, self.config.shift)
-        return self.policy.see(numbers, prepare(images))
+        parts = zip(numbers.split(_AT_ONCE), images.split(_AT_ONCE), strict=True)
+        return torch.cat([self.policy.see(some, prepare(pictures)) for some, pictures in parts])
 
     def _critic_sees(self, numbers: Tensor, privileged: Tensor, images: Tensor | None) -> Tensor:
         if self.sees_pictures:

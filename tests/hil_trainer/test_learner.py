@@ -36,30 +36,38 @@ def test_what_a_person_did_is_kept_twice_and_what_was_shown_once(learner):
 
 
 def test_batches_are_half_a_person_s_once_there_is_something_else(learner):
-    one = learner(batch=64)
+    one = learner()
     one.take(rollout(10, demonstration=True, reward=1.0))
     one.take(rollout(ONLINE_LEAST - 1, reward=0.0))
-    assert one._batch().reward.sum() == 64
+    assert one._batch(64).reward.sum() == 64
     one.take(rollout(1, reward=0.0))
-    assert one._batch().reward.sum() == 32
+    assert one._batch(64).reward.sum() == 32
+
+
+def test_each_update_s_part_of_a_batch_is_half_a_person_s(learner):
+    one = learner()
+    one.take(rollout(10, demonstration=True, reward=1.0))
+    one.take(rollout(ONLINE_LEAST, reward=0.0))
+    together = one._batch(3 * 64)
+    assert [together.every(3, number).reward.sum() for number in range(3)] == [32, 32, 32]
 
 
 def test_without_a_person_batches_are_what_happened(learner):
-    one = learner(batch=64)
+    one = learner()
     one.take(rollout(3, reward=0.0))
-    assert len(one._batch().reward) == 64
+    assert len(one._batch(64).reward) == 64
 
 
 def test_each_step_is_worth_some_updates_of_the_critics_and_one_of_the_policy(learner, monkeypatch):
-    one = learner(updates_per_step=4)
+    one = learner(updates_per_step=4, batch=8)
     one.learn(3)
     assert one.updates == 0
     one.take(rollout(8))
-    kinds = []
-    monkeypatch.setattr(one, "_update", lambda batch, policy: kinds.append(policy) or {})
+    done = []
+    monkeypatch.setattr(one, "_update", lambda batch, updates: done.append((len(batch.reward), updates)) or {})
     one.learn(3)
     assert one.updates == 12
-    assert kinds == [False, False, False, True] * 3
+    assert done == [(32, 4)] * 3
 
 
 @pytest.mark.parametrize("layout", [STATE, PIXELS, ASYMMETRIC], ids=["state", "pixels", "both"])

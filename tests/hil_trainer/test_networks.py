@@ -75,6 +75,11 @@ def test_each_critic_has_an_opinion_of_its_own():
         assert not layer.weight.grad[1:].any()
 
 
+def test_some_critics_can_be_asked_alone():
+    critic, inputs = CriticEnsemble(4, 6, 3, width=16), torch.randn(10, 6)
+    torch.testing.assert_close(critic(inputs, torch.tensor([2, 0])), critic(inputs)[[2, 0]])
+
+
 def test_features_are_exact_in_mixed_precision():
     matrix, offset = feature_map(STATE.numbers)
     features = Features(matrix, offset)

@@ -13,6 +13,7 @@ ALL = pytest.mark.parametrize("layout", [STATE, HIDDEN, PIXELS, ASYMMETRIC], ids
 GRIPPERS = pytest.mark.parametrize("gripper", ["continuous", "discrete"])
 # So slow that nothing moves: what an update computes can be looked at.
 STILL = {"learning_rate": 1e-30, "target_rate": 1e-30}
+CRITICS_ALONE = {"policy_learning_rate": 1e-30}
 
 
 def learner(layout=STATE, mixed_precision=False, seed=0, **config):
@@ -48,9 +49,9 @@ def test_critics_look_beyond_time_outs_but_not_beyond_terminations():
         *acted(16, seen=last, following=for_ever, reward=1.0, discount=0.0),
         *acted(16, seen=for_ever, following=for_ever, reward=1.0, discount=0.5),
     ]
-    sac, together = learner(target_rate=0.1, learning_rate=3e-3), batch(steps)
+    sac, together = learner(target_rate=0.1, learning_rate=3e-3, **CRITICS_ALONE), batch(steps)
     for _ in range(250):
-        sac.update(together, policy=False)
+        sac.update(together)
     with torch.no_grad():
         inputs = torch.cat([sac.features(together.numbers), together.action], -1)
         values = sac.critic(inputs)[..., 0].mean(0).reshape(3, 16).mean(1)
@@ -64,8 +65,35 @@ def test_a_target_is_the_least_of_some_critics_drawn_anew(target_critics, target
     constant(sac.critic_target, [1.0, 2.0, 3.0, 4.0])
     constant(sac.critic, [0.0] * 4)
     one = batch([transition(reward=0.0, discount=1.0)])
-    losses = [float(sac.update(one, policy=False)["critic_loss"]) for _ in range(60)]
+    losses = [float(sac.update(one)["critic_loss"]) for _ in range(60)]
     assert {round(loss**0.5, 3) for loss in losses} == targets
+
+
+@GRIPPERS
+def test_several_updates_share_a_batch_evenly(gripper):
+    # Rows for two updates in turn: one sees the rewards 0, the other the rewards 1, both with the same seed.
+    steps = [transition(reward=float(number % 2), penalty=0.0, discount=0.0) for number in range(8)]
+    sac = learner(gripper=gripper, **STILL)
+    constant(sac.critic, [0.0] * 4)
+    assert float(sac.update(batch(steps), updates=2)["critic_loss"]) == pytest.approx(1.0, abs=1e-6)
+    assert float(sac.update(batch(steps[::-1]), updates=2)["critic_loss"]) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_several_updates_are_as_many_steps_of_the_critics_and_one_of_the_policy():
+    sac = learner()
+    sac.update(batch(transitions(12)), updates=3)
+    steps = {name: {int(one["step"]) for one in optimiser.state.values()} for name, optimiser in sac.optimisers.items()}
+    assert steps == {"critic": {3}, "policy": {1}, "temperature": {1}}
+
+
+@pytest.mark.parametrize("mixed_precision", [False, True])
+def test_each_update_sees_what_the_one_before_has_learned(mixed_precision):
+    sac = learner(mixed_precision=mixed_precision, learning_rate=1e-2, target_rate=1e-30)
+    same_rows = batch([one for one in transitions(4) for _ in range(6)])
+    torch.manual_seed(0)
+    together = float(copy.deepcopy(sac).update(same_rows, updates=6)["critic_loss"])
+    torch.manual_seed(0)
+    assert together < 0.9 * float(sac.update(same_rows)["critic_loss"])
 
 
 @GRIPPERS
@@ -107,9 +135,9 @@ def test_a_discrete_gripper_counts_its_penalty():
         for one in acted(16, reward=reward, penalty=penalty, discount=0.0):
             one.action[-1] = told
             steps.append(one)
-    sac, together = learner(gripper="discrete", learning_rate=3e-3), batch(steps)
+    sac, together = learner(gripper="discrete", learning_rate=3e-3, **CRITICS_ALONE), batch(steps)
     for _ in range(200):
-        sac.update(together, policy=False)
+        sac.update(together)
     inputs = sac.policy.see(together.numbers[:1])
     with torch.no_grad():
         np.testing.assert_allclose(sac.policy.gripper(inputs).mean(0)[0], [0.6, 0.0, -0.5], atol=0.1)
@@ -122,7 +150,7 @@ def test_a_discrete_gripper_looks_beyond_time_outs_but_not_beyond_terminations()
     constant(sac.gripper_target, [2.0, 3.0])
     constant(sac.critic, [0.0] * 4)
     for discount, target in ((0.5, 1.0 + 0.5 * 2.0), (0.0, 1.0)):
-        sac.update(batch([transition(reward=1.0, discount=discount)]), policy=False)
+        sac.update(batch([transition(reward=1.0, discount=discount)]))
         last = sac.policy.gripper.layers[-1].bias.grad[:, 0]  # of the mean squared error over two members
         assert sorted(set(last.flatten().round(decimals=4).tolist())) == [-target, 0.0]
 
@@ -137,9 +165,9 @@ def test_what_only_the_simulation_knows_reaches_critics_alone(layout):
         for one in steps
     ]
     torch.manual_seed(0)
-    first = copy.deepcopy(sac).update(batch(steps), policy=False)
+    first = copy.deepcopy(sac).update(batch(steps))
     torch.manual_seed(0)
-    second = copy.deepcopy(sac).update(batch(other), policy=False)
+    second = copy.deepcopy(sac).update(batch(other))
     assert (float(first["q"]) != float(second["q"])) == bool(layout.privileged)
     for one, changed in zip(steps, other, strict=True):
         np.testing.assert_array_equal(sac.policy.act(one.seen, greedy=True), sac.policy.act(changed.seen, greedy=True))
@@ -147,13 +175,13 @@ def test_what_only_the_simulation_knows_reaches_critics_alone(layout):
 
 @GRIPPERS
 def test_critics_that_see_pictures_train_the_encoder_and_the_policy_does_not(gripper):
-    sac, steps = learner(PIXELS, gripper=gripper, temperature=1.0), batch(transitions(4, PIXELS))
-    before = parameters(sac.policy.encoder)
+    steps = batch(transitions(4, PIXELS))
+    before = parameters(learner(PIXELS, gripper=gripper).policy.encoder)
     found = []
-    for policy in (False, True):
-        one = copy.deepcopy(sac)
+    for others in (CRITICS_ALONE, {}):
+        one = learner(PIXELS, gripper=gripper, temperature=1.0, **others)
         torch.manual_seed(3)
-        one.update(steps, policy=policy)
+        one.update(steps)
         found.append(one)
     critics_alone, both = (parameters(one.policy.encoder) for one in found)
     assert not same(critics_alone, before)
@@ -163,12 +191,12 @@ def test_critics_that_see_pictures_train_the_encoder_and_the_policy_does_not(gri
 
 @GRIPPERS
 def test_critics_that_see_the_simulation_leave_the_encoder_to_the_policy(gripper):
-    sac, steps = learner(ASYMMETRIC, gripper=gripper), batch(transitions(4, ASYMMETRIC))
-    before = parameters(sac.policy.encoder)
-    sac.update(steps, policy=False)
-    assert same(parameters(sac.policy.encoder), before)
-    sac.update(steps)
-    assert not same(parameters(sac.policy.encoder), before)
+    steps = batch(transitions(4, ASYMMETRIC))
+    for others in (CRITICS_ALONE, {}):
+        sac = learner(ASYMMETRIC, gripper=gripper, **others)
+        before = parameters(sac.policy.encoder)
+        sac.update(steps)
+        assert same(parameters(sac.policy.encoder), before) == bool(others)
 
 
 @pytest.mark.parametrize("layout", [PIXELS, ASYMMETRIC], ids=["pixels", "both"])
@@ -209,7 +237,7 @@ def test_a_learner_that_is_read_back_goes_on_exactly(layout, gripper):
     after.load_state_dict(copy.deepcopy(before.state_dict()))
     for sac in (before, after):
         torch.manual_seed(1)
-        sac.update(steps, policy=False)
+        sac.update(steps, updates=2)
         sac.update(steps)
     for name in ("policy", "critic", "critic_target", "gripper_target", "guess"):
         one, other = getattr(before, name), getattr(after, name)
