@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -92,6 +93,8 @@ def save_policy(
     tensors = {name: value.detach().cpu().contiguous() for name, value in policy.state_dict().items()}
     unfinished = path.with_suffix(".unfinished")
     save_file(tensors, unfinished, metadata={_KEY: text})
+    with open(unfinished, "rb+") as file:
+        os.fsync(file.fileno())  # a name for what is not on the disk yet would be damage after a loss of power
     os.replace(unfinished, path)
     unfinished.write_text(text + "\n", encoding="utf-8")
     os.replace(unfinished, path.with_suffix(".json"))
@@ -108,6 +111,28 @@ def load_policy(path: str | os.PathLike[str], *, device: torch.device | str = "c
         CheckpointError: there is no such file, or it is no policy of this format.
         MissingExtraError: safetensors is not installed.
     """
+    with _opened(path, device) as (file, description):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+        return LoadedPolicy(_policy(description, tensors, device), description)
+
+
+def read_description(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read what is known about a policy, and leave its weights alone.
+
+    Args:
+        path: as of `load_policy`.
+
+    Raises:
+        CheckpointError: as of `load_policy`.
+        MissingExtraError: likewise.
+    """
+    with _opened(path, "cpu") as (_, description):
+        return description
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str], device: torch.device | str) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """A policy's file, and its description. What goes wrong meanwhile is an error of the file."""
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
@@ -121,19 +146,17 @@ def load_policy(path: str | os.PathLike[str], *, device: torch.device | str = "c
     try:
         with safe_open(str(file), framework="pt", device=str(device)) as opened:
             text = (opened.metadata() or {}).get(_KEY)
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # it is no mapping
+            if text is None:
+                raise CheckpointError(f"{file} holds tensors, but no policy of hil_trainer.")
+            description = json.loads(text)
+            if description["format"] != FORMAT:
+                raise CheckpointError(f"{file} has format {description['format']}, not {FORMAT}; update gym-hil.")
+            yield opened, description
+    except CheckpointError:
+        raise
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{file} cannot be read as safetensors: {error}.") from error
-    if text is None:
-        raise CheckpointError(f"{file} holds tensors, but no policy of hil_trainer.")
-    try:
-        description = json.loads(text)
-        if description["format"] != FORMAT:
-            raise CheckpointError(f"{file} has format {description['format']}, not {FORMAT}; update gym-hil.")
-        return LoadedPolicy(_policy(description, tensors, device), description)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
-        if isinstance(error, CheckpointError):
-            raise
         raise CheckpointError(f"{file} is damaged: {error}.") from error
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
 import os
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,24 +20,22 @@ from hil_trainer.checkpoints import checkpoints, read_run_state
 from hil_trainer.config import CONFIG_FILE, TrainConfig, to_dict
 from hil_trainer.demonstrations import read_demonstrations
 from hil_trainer.errors import CheckpointError, DivergenceError
-from hil_trainer.evaluation import Evaluation, Evaluator, load_weights
-from hil_trainer.learner import LearnerSetup, Weights
+from hil_trainer.evaluation import load_weights
+from hil_trainer.learner import LearnerSetup
 from hil_trainer.learner_process import Learned, LearnerHandle, LearnerProcess
 from hil_trainer.link import KEPT
 from hil_trainer.metrics import MetricsLog, read_metrics
 from hil_trainer.milestones import Milestone
 from hil_trainer.observations import Seen
 from hil_trainer.policy import Policy
-from hil_trainer.policy_file import NAME as POLICY_FILE
-from hil_trainer.policy_file import save_policy
 from hil_trainer.progress import Progress
 from hil_trainer.rollout_env import RolloutEnv
+from hil_trainer.run_evaluations import Candidate, RunEvaluations
 
 if TYPE_CHECKING:
     from hil_trainer.ray_actors import RayActors
 
 LAG = 20  # deliveries, by which the weights that act may be behind in real time
-QUICK_MARGIN = 0.05  # by which few episodes may be below the target, and many are run
 _LEARNING_ROWS_EVERY = 100  # steps
 _WAIT_FOR_OTHERS = 0.1  # s
 _REQUESTS = ("save", "stop")
@@ -67,17 +63,6 @@ class _Resting:
         return self._still
 
 
-class _Running(NamedTuple):
-    """An evaluation that is under way."""
-
-    purpose: str
-    step: int
-    person_steps: int
-    updates: int
-    weights: Weights
-    result: Future[Evaluation]
-
-
 class Training:
     """One run, in one directory.
 
@@ -100,7 +85,6 @@ class Training:
         self._step, self._person_steps = state.get("step", 0), state.get("person_steps", 0)
         self._seconds_before = state.get("seconds", 0.0)
         self._shown = state.get("shown", 0)  # demonstrations so far
-        self._best = tuple(state.get("best", (-1.0, 0)))
         self._resumed = checkpoint is not None
         self.progress = Progress() if progress is None else progress
         if self._resumed:
@@ -147,9 +131,6 @@ class Training:
         self.actor = Actor(
             self.env, discount=config.sac.discount, n_step=config.sac.n_step, seed=np.random.SeedSequence(config.seed)
         )
-        if checkpoint is not None:
-            self.actor.load_state_dict(state["actor"])
-            torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
         self._recorded = None
         if config.demo_dataset is not None and not self._step:
             self._recorded = read_demonstrations(
@@ -162,8 +143,21 @@ class Training:
             )
         setup = LearnerSetup(config, self.env.layout, self.env.actions)
         self.policy = Policy(setup.shape).eval()
-        self._evaluator = Evaluator(config, setup.shape)
-        opened.callback(self._evaluator.close)
+        if checkpoint is not None:
+            self.actor.load_state_dict(state["actor"])
+            # Not before the policy has drawn its first weights: what is drawn next are actions.
+            torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
+        self._evaluations = RunEvaluations(
+            config,
+            directory,
+            self.env,
+            self.policy,
+            step=self._step,
+            resume=resume,
+            tell=self._tell,
+            progress=self.progress,
+        )
+        opened.callback(self._evaluations.close)
         self._in_real_time = self.env.in_real_time
         self._lag = LAG if self._in_real_time else 1
         self._others: RayActors | None = None
@@ -181,12 +175,9 @@ class Training:
             self._lag = KEPT  # nobody waits for a learner that is started again
         # Not before it is known that this can be learned, and that a checkpoint fits it.
         _write_config(config, directory)
-        self._evaluation: _Running | None = None
-        self._next_evaluation = self._step + config.evaluate_every
         self._delivered = 0
         self._learned = self.learner.newest()
         self._acts_since = -1  # deliveries that the acting weights have learned from
-        self._reached: Milestone | None = None
         self._episode = self._shown + self.actor.episodes
         self._last_checkpoint = time.perf_counter()
 
@@ -206,12 +197,12 @@ class Training:
             stopped = self._demonstrate()
             if self._others is not None:
                 self._others.begin()
-            while not stopped and self._reached is None and self._step < self.config.steps:
+            while not stopped and self._evaluations.reached is None and self._step < self.config.steps:
                 stopped = self._advance()
             if self._others is not None:
                 self._others.dismiss()
                 self._hear_others(self._others)
-            if self._reached is None and not stopped:
+            if self._evaluations.reached is None and not stopped:
                 self._evaluate_last()
             self._save()
         except DivergenceError as error:
@@ -221,7 +212,7 @@ class Training:
             self._tell("event", text="stopped by Ctrl-C; go on with --resume")
             self._save()
             raise
-        return Outcome(self._reached, self._step, stopped)
+        return Outcome(self._evaluations.reached, self._step, stopped)
 
     def close(self) -> None:
         """End all processes, and close the environment and the files. What was asked for is finished first."""
@@ -271,7 +262,7 @@ class Training:
         self.progress.update(self._step, self.seconds)
         if before // _LEARNING_ROWS_EVERY != self._step // _LEARNING_ROWS_EVERY and self._learned.numbers:
             self._report(self._learned)
-        self._evaluate()
+        self._evaluations.advance(self._candidate())
         if time.perf_counter() - self._last_checkpoint > self.config.checkpoint_seconds:
             self._save()
         return self._answer_requests() or wants_to_stop
@@ -333,88 +324,16 @@ class Training:
         if self.env.stage is not None:
             self.env.stage.report(values)
 
-    def _evaluate(self) -> None:
-        """Take in an evaluation that is done, and start one when it is time."""
-        config = self.config
-        running = self._evaluation
-        if running is not None and running.result.done():
-            self._evaluation = None
-            if self._take_evaluation(running):
-                self._evaluation = self._start_evaluation("full", running)
-        if self._evaluation is None and self._reached is None and self._step >= self._next_evaluation:
-            self._next_evaluation = self._step + config.evaluate_every
-            self._evaluation = self._start_evaluation("quick", None)
-
-    def _start_evaluation(self, purpose: str, same_as: _Running | None) -> _Running:
-        config = self.config
-        episodes = config.quick_episodes if purpose == "quick" else config.full_episodes
-        if same_as is None:
-            learned = self._learned
-            known = (self._step, self._person_steps, learned.updates, learned.weights)
-        else:
-            known = (same_as.step, same_as.person_steps, same_as.updates, same_as.weights)
-        step, person_steps, updates, weights = known
-        result = self._evaluator.start(weights, episodes=episodes, seed=config.evaluation_seed)
-        return _Running(purpose, step, person_steps, updates, weights, result)
-
-    def _take_evaluation(self, running: _Running) -> bool:
-        """Note a result. Returns whether it was of few episodes and so good that many should be run."""
-        evaluation = self._evaluator.result(running.result)
-        seconds = self.seconds
-        self._tell(
-            "evaluation",
-            running.step,
-            episodes=evaluation.episodes,
-            successes=evaluation.successes,
-            length=evaluation.mean_length,
-            seed=evaluation.seed,
-            person_steps=running.person_steps,
-            purpose=running.purpose,
-        )
-        # Few episodes say less than many: their share of successes counts as if one more had succeeded and one failed.
-        score = ((evaluation.successes + 1) / (evaluation.episodes + 2), running.step)
-        if score > self._best:
-            self._best = score
-            self._export(running, evaluation)
-        if running.purpose == "full" and evaluation.rate >= self.config.target - 1e-9:
-            self._reached = Milestone(running.step, running.person_steps, seconds)
-            self.progress.target_reached(self.config.target, self._reached)
-        return running.purpose == "quick" and evaluation.rate >= self.config.target - QUICK_MARGIN
+    def _candidate(self) -> Candidate:
+        """What there is to evaluate."""
+        return Candidate(self._step, self._person_steps, self._learned.updates, self._learned.weights)
 
     def _evaluate_last(self) -> None:
-        """A full evaluation of what was learned, when it ends without the target reached."""
-        running = self._evaluation
-        if running is not None and self._take_evaluation(running):
-            self._take_evaluation(self._start_evaluation("full", running))
-        if self._reached is None and self._step:
+        """Decide about what was learned, when it ends without the target reached."""
+        self._evaluations.finish()
+        if self._evaluations.reached is None and self._step:
             self._learned = self.learner.newest(deliveries=self._delivered)
-            self._take_evaluation(self._start_evaluation("full", None))
-        self._evaluation = None
-
-    def _export(self, running: _Running, evaluation: Evaluation) -> None:
-        # Not a new one: its random weights would change what is drawn for the actions that follow.
-        policy = copy.deepcopy(self.policy)
-        load_weights(policy, running.weights)
-        save_policy(
-            self.directory / POLICY_FILE,
-            policy,
-            action_low=self.env.action_low,
-            action_high=self.env.action_high,
-            provenance={
-                "task": self.config.task,
-                "obs": self.config.obs,
-                "critics_saw_simulation_state": bool(self.env.layout.privileged),
-                "seed": self.config.seed,
-                "step": running.step,
-                "person_steps": running.person_steps,
-                "updates": running.updates,
-                "evaluation": {
-                    "episodes": evaluation.episodes,
-                    "successes": evaluation.successes,
-                    "seed": evaluation.seed,
-                },
-            },
-        )
+            self._evaluations.decide(self._candidate())
 
     def _save(self) -> None:
         """Have a checkpoint written."""
@@ -423,7 +342,6 @@ class Training:
             "person_steps": self._person_steps,
             "shown": self._shown,
             "seconds": self.seconds,
-            "best": list(self._best),
             "actor": self.actor.state_dict(),
             "torch": torch.get_rng_state().tolist(),
         }
@@ -440,10 +358,11 @@ class Training:
             self._tell("event", text="stopped on the console; go on with --resume")
         return "stop" in asked
 
-    def _tell(self, kind: str, at: int | None = None, /, **values: Any) -> None:
+    def _tell(self, kind: str, at: int | None = None, /, **values: Any) -> float:
         step, seconds = self._step if at is None else at, self.seconds
         self._log.write(kind, step, seconds, **values)
         self.progress.write(kind, step, seconds, **values)
+        return seconds
 
 
 def _find_checkpoint(directory: Path, *, resume: bool) -> Path | None:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 import hil_trainer
 from hil_trainer.errors import CheckpointError, ConfigurationError
 from hil_trainer.policy import Policy, PolicyShape
-from hil_trainer.policy_file import load_policy, save_policy
+from hil_trainer.policy_file import load_policy, read_description, save_policy
 from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, HIDDEN, PIXELS, STATE, seen
 
 LOW, HIGH = [-1.0, -1.0, -1.0, 0.0], [1.0, 1.0, 1.0, 2.0]
@@ -98,6 +98,7 @@ def test_a_policy_is_replaced_by_a_newer_one_and_found_in_its_run(tmp_path):
     save(tmp_path / "policy.safetensors", policy(STATE), step=1)
     save(tmp_path / "policy.safetensors", policy(STATE), step=2)
     assert hil_trainer.load_policy(tmp_path).description["provenance"]["step"] == 2
+    assert read_description(tmp_path)["provenance"]["step"] == 2
 
 
 def test_an_observation_that_lacks_something_is_refused(tmp_path):

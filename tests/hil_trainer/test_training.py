@@ -152,12 +152,13 @@ def test_the_same_seed_trains_the_same_whenever_evaluations_end(small, tmp_path,
     one = Training(small(steps=60, evaluate_every=20), tmp_path / "one")
     one.run()
     other = Training(small(steps=60, evaluate_every=20), tmp_path / "other")
-    other._evaluate = other._evaluate_last = lambda: None
+    other._evaluations.advance = lambda newest: None
+    other._evaluate_last = lambda: None
     other.run()
     # What follows in the other run is no numbers, of which no checkpoint is written.
     step = other.env.step
     monkeypatch.setattr(other.env, "step", lambda action: step(action)._replace(reward=float("nan")))
-    other.config, other._reached = small(steps=100), None
+    other.config = small(steps=100)
     with pytest.raises(DivergenceError, match="critic_loss is nan"):
         other.run()
     assert "critic_loss is nan" in curves(tmp_path / "other")["event"][-1]["text"]

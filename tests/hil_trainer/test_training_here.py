@@ -1,9 +1,9 @@
 """What a run decides, with a learner and an evaluator that are here instead of in processes of their own."""
 
 import json
-from concurrent.futures import Future
 
 import pytest
+import torch
 
 from gym_hil.cli import main as gym_hil_main
 from gym_hil.datasets import EpisodeDataset
@@ -11,12 +11,12 @@ from gym_hil.teleop import Device, Event, TeleopCommand
 from hil_trainer.checkpoints import checkpoints, read_learner_state, read_run_state, save_checkpoint
 from hil_trainer.config import to_dict
 from hil_trainer.errors import CheckpointError
-from hil_trainer.evaluation import Evaluation
 from hil_trainer.learner import Learner
 from hil_trainer.learner_process import Learned
 from hil_trainer.metrics import DISCARDED, FILE, read_metrics
 from hil_trainer.policy_file import load_policy
 from hil_trainer.training import Training
+from tests.hil_trainer.evaluator_here import EvaluatorHere
 
 
 class LearnerHere:
@@ -40,28 +40,6 @@ class LearnerHere:
 
     def save(self, directory, step, run):
         save_checkpoint(directory, step, self.learner.state_dict(), run)
-
-    def close(self):
-        pass
-
-
-class EvaluatorHere:
-    """Finds what it was told to find, one after the other, then nothing good."""
-
-    def __init__(self, rates):
-        self.rates, self.asked = list(rates), []
-
-    def start(self, weights, *, episodes, seed):
-        rate = self.rates.pop(0) if self.rates else 0.0
-        successes = round(rate * episodes)
-        outcomes = [number < successes for number in range(episodes)]
-        self.asked.append((episodes, seed))
-        done = Future()
-        done.set_result(Evaluation(episodes, successes, [20] * episodes, seed, outcomes, []))
-        return done
-
-    def result(self, evaluation):
-        return evaluation.result()
 
     def close(self):
         pass
@@ -91,7 +69,7 @@ def start(monkeypatch):
 
     def make(config, directory, *, resume=False, rates=(), stops=None):
         monkeypatch.setattr("hil_trainer.training.LearnerProcess", LearnerHere)
-        monkeypatch.setattr("hil_trainer.training.Evaluator", lambda config, shape: EvaluatorHere(rates))
+        monkeypatch.setattr("hil_trainer.run_evaluations.Evaluator", lambda config, shape: EvaluatorHere(rates))
         with monkeypatch.context() as patched:
             if stops is not None:
                 patched.setattr("hil_trainer.rollout_env.ScheduledPerson", lambda config: Stops(stops))
@@ -109,8 +87,7 @@ def rows(directory, kind):
 
 def test_a_run_ends_once_many_episodes_reach_the_target(small, start, tmp_path):
     config = small(steps=500, evaluate_every=20, quick_episodes=20, full_episodes=100, evaluation_seed=7)
-    run = start(config, tmp_path, rates=[0.5, 1.0, 0.97, 1.0, 0.99])
-    outcome = run.run()
+    outcome = start(config, tmp_path, rates=[0.5, 1.0, 0.97, 1.0, 0.99]).run()
     found = [(row["purpose"], row["step"], row["successes"]) for row in rows(tmp_path, "evaluation")]
     assert [(purpose, successes) for purpose, _, successes in found] == [
         ("quick", 10), ("quick", 20), ("full", 97), ("quick", 20), ("full", 99),
@@ -119,7 +96,6 @@ def test_a_run_ends_once_many_episodes_reach_the_target(small, start, tmp_path):
     assert found[1][1] == found[2][1]
     assert found[3][1] == found[4][1] == outcome.reached.step
     assert outcome.steps < 500
-    assert run._evaluator.asked == [(20, 7), (20, 7), (100, 7), (20, 7), (100, 7)]
 
 
 def test_the_best_policy_is_exported_with_where_it_comes_from(small, start, tmp_path):
@@ -133,6 +109,27 @@ def test_the_best_policy_is_exported_with_where_it_comes_from(small, start, tmp_
     assert provenance["evaluation"] == {"episodes": 10, "successes": 7, "seed": config.evaluation_seed}
     assert (provenance["task"], provenance["obs"]) == ("PandaPickCube-v1", "state")
     assert not provenance["critics_saw_simulation_state"]
+
+
+def test_a_policy_that_was_exported_after_the_last_checkpoint_is_kept(small, start, tmp_path):
+    config = small(steps=60, evaluate_every=20, quick_episodes=10, full_episodes=20)
+    killed = start(config, tmp_path, rates=[0.8])
+    save = killed._save
+    killed._save = lambda: None if killed._step else save()
+    killed.run()
+    exported = (tmp_path / "policy.safetensors").read_bytes()
+    resumed = start(config, tmp_path, resume=True, rates=[0.5])
+    assert resumed.run().steps == 60
+    assert "resumed from checkpoints/step_00000000" in [row["text"] for row in rows(tmp_path, "event")]
+    assert (tmp_path / "policy.safetensors").read_bytes() == exported
+
+
+def test_a_resumed_run_draws_on_where_it_was_saved(small, start, tmp_path):
+    start(small(steps=20), tmp_path).run()
+    resumed = start(small(steps=40), tmp_path, resume=True)
+    saved = read_run_state(checkpoints(tmp_path)[-1])
+    assert torch.get_rng_state().tolist() == saved["torch"]
+    assert resumed.actor.state_dict() == saved["actor"]
 
 
 def test_a_run_without_target_is_evaluated_at_its_end(small, start, tmp_path):
