@@ -59,6 +59,9 @@ class TrainConfig:
         reward: "sparse": 1 on success. "dense": also for what is nearly done.
         reward_classifier: a trained classifier that says what success is, instead of the simulation.
         image_size: pixels a side of the views that the policy sees.
+        encoder: with pixels, a trained encoder of the views that stays as it is: a file *.pt2 of torch.export.save, or
+            package.module:function that returns a torch.nn.Module. If not given, one is learned.
+        encoder_size: pixels a side of the views that this encoder sees.
         intervention: when a human operator drives: toggle, hold or auto; the device's own if not given.
         real_time: hold the environment to real time. By itself where a human drives.
         console: show the training on the web console.
@@ -98,6 +101,8 @@ class TrainConfig:
     reward: Literal["sparse", "dense"] = "sparse"
     reward_classifier: Path | None = None
     image_size: int = 64
+    encoder: str | None = None
+    encoder_size: int = 128
     intervention: Literal["toggle", "hold", "auto"] | None = None
     real_time: bool | None = None
     console: bool = False
@@ -125,13 +130,17 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        counts = ("steps", "image_size", "updates_per_step", "batch", "capacity", "chunk", "actors")
+        counts = ("steps", "image_size", "encoder_size", "updates_per_step", "batch", "capacity", "chunk", "actors")
         _require(self, "more than 0", counts, lambda value: value > 0)
         times = ("evaluate_every", "quick_episodes", "full_episodes", "checkpoint_seconds")
         _require(self, "more than 0", times, lambda value: value > 0)
         _require(self, "a multiple of 4", ("image_size",), lambda value: value % 4 == 0)
         _require(self, "a success rate in (0, 1]", ("target",), lambda value: 0 < value <= 1)
         _require(self, "0 or more", ("seed", "evaluation_seed"), lambda value: value >= 0)
+        if self.encoder is not None and self.obs != "pixels":
+            raise ConfigurationError(
+                f"encoder is {self.encoder}, but obs is {self.obs}; an encoder is for pictures: --obs pixels."
+            )
         sac = self.sac
         sizes = ("critics", "target_critics", "width", "n_step", "learning_rate", "temperature")
         _require(sac, "more than 0", sizes, lambda value: value > 0)
@@ -180,10 +189,10 @@ def defaults(task: str, obs: str) -> TrainConfig:
     """
     config = TrainConfig(task=task)
     if "arrangeboxes" in task.lower():
-        sac = dataclasses.replace(config.sac, discount=0.99, n_step=3)
+        sac = dataclasses.replace(config.sac, width=256, discount=0.99, n_step=3)
         config = dataclasses.replace(config, steps=100_000, sac=sac, evaluate_every=2_000)
     if obs == "pixels":
-        sac = dataclasses.replace(config.sac, policy_learning_rate=5e-4, target_rate=0.01)
+        sac = dataclasses.replace(config.sac, width=256, policy_learning_rate=5e-4, target_rate=0.01)
         config = dataclasses.replace(
             config,
             obs="pixels",

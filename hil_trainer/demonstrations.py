@@ -14,7 +14,7 @@ from gym_hil.datasets.features import IMAGES, VECTORS
 from hil_trainer.actor import EpisodeSummary, Rollout
 from hil_trainer.errors import DemonstrationsError
 from hil_trainer.n_step import NStepReturns
-from hil_trainer.observations import ObservationLayout, Seen
+from hil_trainer.observations import ObservationLayout, Seen, ViewEncoder, encoded
 from hil_trainer.replay_buffer import Transition
 
 
@@ -26,6 +26,7 @@ def read_demonstrations(
     action_high: NDArray[np.float32],
     discount: float,
     n_step: int,
+    encoder: ViewEncoder | None = None,
 ) -> Iterator[Rollout]:
     """Read a LeRobotDataset, an episode at a time.
 
@@ -38,6 +39,7 @@ def read_demonstrations(
         action_high: likewise.
         discount: of a reward one step later.
         n_step: over how many steps rewards are added up.
+        encoder: of the views, where the layout has them encoded.
 
     Returns:
         What happened in each episode, read when it is asked for.
@@ -53,32 +55,40 @@ def read_demonstrations(
     def scaled(action: NDArray[np.floating]) -> NDArray[np.float32]:
         return np.clip((action - middle) / half, -1, 1).astype(np.float32)
 
-    return (_rollout(episode, layout, scaled, NStepReturns(discount, n_step)) for episode in dataset)
+    def seen(observation: dict[str, Any]) -> Seen:
+        return _seen(layout, observation, encoder)
+
+    return (_rollout(episode, seen, scaled, NStepReturns(discount, n_step)) for episode in dataset)
 
 
 def _rollout(
     episode: Episode,
-    layout: ObservationLayout,
+    read: Callable[[dict[str, Any]], Seen],
     scaled: Callable[[NDArray[np.floating]], NDArray[np.float32]],
     returns: NStepReturns,
 ) -> Rollout:
     transitions: list[Transition] = []
     total, by_person, length = 0.0, 0, 0
+    seen: Seen | None = None
     for step in episode.transitions():
         is_person = bool(step.info.get("complementary_info.is_intervention", True))
         success = bool(step.info.get("next.success", False))
         total += step.reward
         by_person += is_person
+        # What was seen after a step is seen before the next one, and not encoded again.
+        seen = read(step.observation) if seen is None else seen
+        following = read(step.next_observation)
         transitions += returns.add(
-            _seen(layout, step.observation),
+            seen,
             scaled(step.action),
             step.reward,
-            _seen(layout, step.next_observation),
+            following,
             penalty=float(step.info.get("complementary_info.discrete_penalty", 0.0)),
             terminated=step.terminated or success,
             truncated=step.truncated,
             is_person=is_person,
         )
+        seen = following
         length += 1
         if success:
             break
@@ -86,10 +96,10 @@ def _rollout(
     return Rollout(transitions, [summary], length, by_person, demonstration=True)
 
 
-def _seen(layout: ObservationLayout, observation: dict[str, Any]) -> Seen:
+def _seen(layout: ObservationLayout, observation: dict[str, Any], encoder: ViewEncoder | None) -> Seen:
     known = {name: observation[feature] for name, feature in VECTORS.items() if feature in observation}
-    pictures = {camera: observation[IMAGES + camera] for camera in layout.cameras}
-    return layout.read({**known, "pixels": pictures})
+    pictures = {camera: observation[IMAGES + camera] for camera in layout.views}
+    return layout.read({**known, "pixels": pictures}, encoder=encoder)
 
 
 def _check(dataset: EpisodeDataset, layout: ObservationLayout, actions: int) -> None:
@@ -99,14 +109,16 @@ def _check(dataset: EpisodeDataset, layout: ObservationLayout, actions: int) -> 
             f"{dataset.path} does not hold what only the simulation knows ({names}). Train with --no-privileged, or "
             "let the operator show the task: --demos 20."
         )
-    unknown = [name for name, _ in layout.numbers if name not in VECTORS]
+    made = {encoded(view) for view in layout.views}
+    numbers = [(name, size) for name, size in layout.numbers if name not in made]
+    unknown = [name for name, _ in numbers if name not in VECTORS]
     if unknown:
         raise DemonstrationsError(
             f"Datasets do not hold {' and '.join(unknown)}, which the task's observations have. Let the operator show "
             "the task: --demos 20."
         )
-    wanted: dict[str, list[int] | None] = {VECTORS[name]: [size] for name, size in layout.numbers}
-    wanted |= dict.fromkeys([IMAGES + camera for camera in layout.cameras])  # of any size
+    wanted: dict[str, list[int] | None] = {VECTORS[name]: [size] for name, size in numbers}
+    wanted |= dict.fromkeys([IMAGES + camera for camera in layout.views])  # of any size
     wanted["action"] = [actions]
     for key, shape in wanted.items():
         feature = dataset.features.get(key)

@@ -6,7 +6,7 @@ import dataclasses
 import multiprocessing
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from hil_trainer.learner import Weights
 from hil_trainer.observations import Seen
 from hil_trainer.policy import Policy, PolicyShape
 from hil_trainer.rollout_env import RolloutEnv
+
+if TYPE_CHECKING:
+    from hil_trainer.frozen_encoder import FrozenEncoder
 
 Frames = list[NDArray[np.uint8]]
 
@@ -69,11 +72,15 @@ class Greedy:
         return self.policy.act(seen, greedy=True)
 
 
-def evaluation_env(config: TrainConfig) -> RolloutEnv:
-    """The task as it is evaluated: nobody helps, and the simulation says what success is."""
-    return RolloutEnv(
-        dataclasses.replace(config, reward_classifier=None, real_time=False, console=False), operator=NOBODY
-    )
+def evaluation_env(config: TrainConfig, *, encoder: FrozenEncoder | None = None) -> RolloutEnv:
+    """The task as it is evaluated: nobody helps, and the simulation says what success is.
+
+    Args:
+        config: of the run.
+        encoder: see `RolloutEnv`.
+    """
+    config = dataclasses.replace(config, reward_classifier=None, real_time=False, console=False)
+    return RolloutEnv(config, operator=NOBODY, encoder=encoder)
 
 
 def evaluate(env: RolloutEnv, policy: Chooser, *, episodes: int, seed: int, filmed: int = 0) -> Evaluation:
@@ -178,6 +185,8 @@ def _prepare(config: TrainConfig, shape: PolicyShape, stop: Any) -> None:
 
 
 def _evaluate(weights: Weights, episodes: int, seed: int) -> Evaluation:
+    # Not before: an error while the process starts is told as its end.
+    _worker["env"].layout.require_encoding_of(_worker["policy"].shape.layout)
     load_weights(_worker["policy"], weights)
     return evaluate(_worker["env"], _Stoppable(_worker["policy"]), episodes=episodes, seed=seed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,30 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Encoding:
+    """How views become numbers where a frozen encoder sees them.
+
+    Attributes:
+        views: in order. The numbers of each are a part of the layout, see `encoded`.
+        image_size: height and width in pixels of the pictures that are encoded.
+        source: of the encoder: a file, or `package.module:function`.
+        sha256: of its weights.
+    """
+
+    views: tuple[str, ...]
+    image_size: int
+    source: str
+    sha256: str
+
+
+class ViewEncoder(Protocol):
+    """Makes views to numbers."""
+
+    def encode(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(views, height, width, 3) -> (views, numbers) float32."""
+
+
+@dataclass(frozen=True)
 class ObservationLayout:
     """What observations consist of.
 
@@ -45,12 +69,14 @@ class ObservationLayout:
         privileged: the parts that only the critic sees.
         cameras: the views, in order.
         image_size: height and width in pixels, of all views.
+        encoding: of views that are no pictures any more, but parts of `numbers`.
     """
 
     numbers: tuple[Part, ...]
     privileged: tuple[Part, ...] = ()
     cameras: tuple[str, ...] = ()
     image_size: int = 0
+    encoding: Encoding | None = None
 
     @property
     def numbers_size(self) -> int:
@@ -67,27 +93,52 @@ class ObservationLayout:
         """Of the views together: (views, height, width, 3); None without cameras."""
         return (len(self.cameras), self.image_size, self.image_size, 3) if self.cameras else None
 
-    def read(self, observation: Mapping[str, Any], hidden: Mapping[str, Any] | None = None) -> Seen:
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Of which cameras observations have pictures, whether they are encoded or not."""
+        return self.cameras if self.encoding is None else self.encoding.views
+
+    def read(
+        self,
+        observation: Mapping[str, Any],
+        hidden: Mapping[str, Any] | None = None,
+        encoder: ViewEncoder | None = None,
+    ) -> Seen:
         """Take from an environment's observation what belongs to this layout.
 
         Args:
-            observation: with `pixels`, camera -> (height, width, 3) uint8, if there are cameras.
+            observation: with `pixels`, camera -> (height, width, 3) uint8, if there are views.
             hidden: the privileged parts.
+            encoder: of the views, where they are encoded.
 
         Raises:
             ConfigurationError: a part is missing or has another size.
         """
-        images = None
-        if self.cameras:
-            pictures = observation.get("pixels", {})
-            missing = [camera for camera in self.cameras if camera not in pictures]
-            if missing:
-                raise ConfigurationError(
-                    f"The observation has no picture of {', '.join(missing)}; expected {', '.join(self.cameras)}, as "
-                    "environments with image_obs=True have them."
-                )
-            images = np.stack([resize(pictures[camera], self.image_size) for camera in self.cameras])
+        images = _pictures(observation, self.cameras, self.image_size) if self.cameras else None
+        if self.encoding is not None:
+            if encoder is None:
+                raise ConfigurationError(f"The observation is to be read with the encoder {self.encoding.source}.")
+            pictures = _pictures(observation, self.encoding.views, self.encoding.image_size)
+            parts = zip(self.encoding.views, encoder.encode(pictures), strict=True)
+            observation = {**observation, **{encoded(view): numbers for view, numbers in parts}}
         return Seen(_join(self.numbers, observation), _join(self.privileged, hidden or {}), images)
+
+    def require_encoding_of(self, other: ObservationLayout) -> None:
+        """See that views become the same numbers as in another layout.
+
+        Raises:
+            ConfigurationError: they do not.
+        """
+        if self.encoding != other.encoding:
+            raise ConfigurationError(
+                f"The encoder of the views is {self.encoding}, but that of the training is {other.encoding}. Both have "
+                "to be the same, with the same weights."
+            )
+
+
+def encoded(view: str) -> str:
+    """The name of the part that holds what an encoder makes of a view."""
+    return f"encoded.{view}"
 
 
 def resize(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -158,6 +209,17 @@ def feature_map(parts: Sequence[Part]) -> tuple[NDArray[np.float32], NDArray[np.
             rows.append(own)
             offsets.append(np.zeros(size))
     return np.concatenate(rows).astype(np.float32), np.concatenate(offsets).astype(np.float32)
+
+
+def _pictures(observation: Mapping[str, Any], cameras: Sequence[str], size: int) -> NDArray[np.uint8]:
+    pictures = observation.get("pixels", {})
+    missing = [camera for camera in cameras if camera not in pictures]
+    if missing:
+        raise ConfigurationError(
+            f"The observation has no picture of {', '.join(missing)}; expected {', '.join(cameras)}, as environments "
+            "with image_obs=True have them."
+        )
+    return np.stack([resize(pictures[camera], size) for camera in cameras])
 
 
 def _join(parts: Sequence[Part], values: Mapping[str, Any]) -> NDArray[np.float32]:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from hil_trainer.encoders import SpatialSoftmaxEncoder, prepare
 from hil_trainer.networks import CriticEnsemble, Features, GaussianPolicy, sample
-from hil_trainer.observations import ObservationLayout, Seen, feature_map
+from hil_trainer.observations import ObservationLayout, Seen, ViewEncoder, feature_map
 
+_ENCODER = "encoder_sha256"
 GRIPPER_CHOICES = 3  # opens, stays, closes: -1, 0 and 1 in an action
 
 
@@ -48,6 +49,10 @@ class Policy(nn.Module):
         super().__init__()
         self.shape = shape = replace(shape, layout=replace(shape.layout, privileged=()))
         self.features = Features(*feature_map(shape.layout.numbers))
+        if shape.layout.encoding is not None:
+            # What was learned from one encoder's numbers means nothing with another's.
+            sha256 = bytes.fromhex(shape.layout.encoding.sha256)
+            self.register_buffer(_ENCODER, torch.tensor(list(sha256), dtype=torch.uint8))
         views = len(shape.layout.cameras)
         self.encoder = SpatialSoftmaxEncoder(views, shape.layout.image_size) if views else None
         inputs = self.features.size + (self.encoder.size if self.encoder else 0)
@@ -58,6 +63,17 @@ class Policy(nn.Module):
             if shape.discrete_gripper
             else None
         )
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Take over weights; see `torch.nn.Module.load_state_dict`.
+
+        Raises:
+            RuntimeError: they belong to another network, or to another frozen encoder.
+        """
+        mine, other = getattr(self, _ENCODER, None), state_dict.get(_ENCODER)
+        if mine is not None and other is not None and not torch.equal(mine.cpu(), other.cpu()):
+            raise RuntimeError("the frozen encoder has other weights than then")
+        return super().load_state_dict(state_dict, strict, assign)
 
     def see(self, numbers: Tensor, images: Tensor | None = None) -> Tensor:
         """Bring together what is seen.
@@ -107,6 +123,14 @@ class Policy(nn.Module):
         images = None if seen.images is None else prepare(torch.from_numpy(seen.images)[None].to(device))
         return self.decide(self.see(numbers, images), greedy=greedy)[0].cpu().numpy()
 
-    def act_in(self, observation: Mapping[str, Any], *, greedy: bool = True) -> NDArray[np.float32]:
-        """Choose an action for an environment's observation; see `act`."""
-        return self.act(self.shape.layout.read(observation), greedy=greedy)
+    def act_in(
+        self, observation: Mapping[str, Any], *, greedy: bool = True, encoder: ViewEncoder | None = None
+    ) -> NDArray[np.float32]:
+        """Choose an action for an environment's observation; see `act`.
+
+        Args:
+            observation: see the layout's `read`.
+            greedy: see `decide`.
+            encoder: of the views, where they are encoded.
+        """
+        return self.act(self.shape.layout.read(observation, encoder=encoder), greedy=greedy)

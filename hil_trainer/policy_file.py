@@ -1,7 +1,8 @@
 """Trained policies as one file: weights, and what they need to be used, with where they come from.
 
-The file is in the safetensors format, which holds no code. Its metadata has one entry, `policy`, a JSON object; the
-same object lies beside it as a `.json` for people to read.
+The file is in the safetensors format. Its metadata has one entry, `policy`, a JSON object; the same object lies beside
+it as a `.json` for people to read. The file holds no code, unless the policy sees through a frozen encoder that came
+from a file: then that file's bytes are the tensor `encoder.program`.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from hil_trainer.errors import CheckpointError, MissingExtraError
-from hil_trainer.observations import ObservationLayout
+from hil_trainer.errors import CheckpointError, ConfigurationError, MissingExtraError
+from hil_trainer.frozen_encoder import FrozenEncoder, load_encoder
+from hil_trainer.observations import Encoding, ObservationLayout
 from hil_trainer.policy import Policy, PolicyShape
 
 FORMAT = 1
 NAME = "policy.safetensors"
 _KEY = "policy"
+_PROGRAM = "encoder.program"
 
 
 class LoadedPolicy:
@@ -35,10 +38,11 @@ class LoadedPolicy:
     Attributes:
         policy: the network.
         description: everything that is known about it: `observation`, `action` and `provenance`.
+        encoder: of what it sees, if that is a frozen one.
     """
 
-    def __init__(self, policy: Policy, description: dict[str, Any]):
-        self.policy, self.description = policy, description
+    def __init__(self, policy: Policy, description: dict[str, Any], encoder: FrozenEncoder | None = None):
+        self.policy, self.description, self.encoder = policy, description, encoder
         low, high = (np.array(description["action"][end], np.float32) for end in ("low", "high"))
         self._middle, self._half = (low + high) / 2, (high - low) / 2
 
@@ -55,12 +59,18 @@ class LoadedPolicy:
         Raises:
             ConfigurationError: the observation lacks something, or pictures have a size that does not fit.
         """
-        action = self._middle + self._half * self.policy.act_in(observation, greedy=greedy)
+        action = self._middle + self._half * self.policy.act_in(observation, greedy=greedy, encoder=self.encoder)
         return action.astype(np.float32, copy=False)
 
 
 def save_policy(
-    path: Path, policy: Policy, *, action_low: ArrayLike, action_high: ArrayLike, provenance: Mapping[str, Any]
+    path: Path,
+    policy: Policy,
+    *,
+    action_low: ArrayLike,
+    action_high: ArrayLike,
+    provenance: Mapping[str, Any],
+    encoder: FrozenEncoder | None = None,
 ) -> None:
     """Write a policy; a file that is there is replaced in one go.
 
@@ -70,6 +80,7 @@ def save_policy(
         action_low: (actions,) of the environment's action space.
         action_high: likewise.
         provenance: where it comes from: task, steps, seed, ...; must be JSON.
+        encoder: through which the policy sees, if that is a frozen one. One from a file goes into this file.
 
     Raises:
         MissingExtraError: safetensors is not installed.
@@ -79,18 +90,22 @@ def save_policy(
     except ImportError as error:
         raise MissingExtraError("Policies need safetensors: pip install 'gym-hil[train]'.") from error
 
-    shape = policy.shape
+    shape, origin = policy.shape, dict(provenance)
+    if encoder is not None:
+        origin["encoder"] = {"source": encoder.source, "sha256": encoder.sha256}
     description = {
         "format": FORMAT,
         "observation": asdict(shape.layout),
         "action": {"low": np.asarray(action_low).tolist(), "high": np.asarray(action_high).tolist()},
         "network": {key: value for key, value in asdict(shape).items() if key != "layout"},
         "normalisation": "features = matrix @ numbers + offset, the tensors features.matrix and features.offset",
-        "provenance": {**provenance, "versions": _versions()},
+        "provenance": {**origin, "versions": _versions()},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(description, indent=2)
     tensors = {name: value.detach().cpu().contiguous() for name, value in policy.state_dict().items()}
+    if encoder is not None and encoder.program is not None:
+        tensors[_PROGRAM] = torch.frombuffer(bytearray(encoder.program), dtype=torch.uint8)
     unfinished = path.with_suffix(".unfinished")
     save_file(tensors, unfinished, metadata={_KEY: text})
     with open(unfinished, "rb+") as file:
@@ -103,17 +118,22 @@ def save_policy(
 def load_policy(path: str | os.PathLike[str], *, device: torch.device | str = "cpu") -> LoadedPolicy:
     """Read a policy that `hil-trainer train` wrote. Needs torch and safetensors, but no simulation.
 
+    With a frozen encoder this runs code: the program in the file, or the function that the file names.
+
     Args:
         path: the file, or the directory of a run.
         device: to compute on.
 
     Raises:
-        CheckpointError: there is no such file, or it is no policy of this format.
+        CheckpointError: there is no such file, it is no policy of this format, or its frozen encoder is missing or has
+            other weights.
         MissingExtraError: safetensors is not installed.
     """
     with _opened(path, device) as (file, description):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
-        return LoadedPolicy(_policy(description, tensors, device), description)
+        program = tensors.pop(_PROGRAM, None)
+        policy = _policy(description, tensors, device)
+        return LoadedPolicy(policy, description, _encoder(path, policy.shape.layout, program))
 
 
 def read_description(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -169,12 +189,35 @@ def _policy(description: dict[str, Any], tensors: dict[str, Tensor], device: tor
                 privileged=tuple((name, size) for name, size in layout["privileged"]),
                 cameras=tuple(layout["cameras"]),
                 image_size=layout["image_size"],
+                encoding=_encoding(layout.get("encoding")),  # files from before there were any do not name it
             ),
             **description["network"],
         )
     ).to(device)
     policy.load_state_dict(tensors)
     return policy.eval()
+
+
+def _encoding(description: dict[str, Any] | None) -> Encoding | None:
+    return None if description is None else Encoding(**{**description, "views": tuple(description["views"])})
+
+
+def _encoder(path: str | os.PathLike[str], layout: ObservationLayout, program: Tensor | None) -> FrozenEncoder | None:
+    """The encoder that a policy sees through, if there is one."""
+    wanted = layout.encoding
+    if wanted is None:
+        return None
+    held = None if program is None else program.cpu().numpy().tobytes()
+    try:
+        encoder = load_encoder(wanted.source, wanted.image_size, program=held)
+    except ConfigurationError as error:
+        raise CheckpointError(f"The policy at {path} cannot see. {error}") from error
+    if encoder.sha256 != wanted.sha256:
+        raise CheckpointError(
+            f"The policy at {path} needs the encoder {wanted.source} as it was, with weights of sha256 "
+            f"{wanted.sha256}; those of now have {encoder.sha256}. Bring back the weights that it was trained with."
+        )
+    return encoder
 
 
 def _versions() -> dict[str, str]:

@@ -49,6 +49,7 @@ class ActorHost:
         env = RolloutEnv(config, operator=SCRIPTED if self._helped else NOBODY)
         link = Link(self._name, exchange_with(ray, self._host), waits=not env.in_real_time)
         try:
+            env.layout.require_encoding_of(self._setup.layout)
             actor = Actor(env, discount=config.sac.discount, n_step=config.sac.n_step, seed=env_seed)
             return act(actor, Policy(self._setup.shape).eval(), link, config.chunk)
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -16,8 +16,11 @@ from gym_hil.registration import env_id, find_task
 from gym_hil.rendering import Renderer, make_renderer
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 from hil_trainer.config import NOBODY, SCRIPTED, TrainConfig
-from hil_trainer.observations import ObservationLayout, Seen
+from hil_trainer.observations import Encoding, ObservationLayout, Part, Seen, encoded
 from hil_trainer.scheduled_person import ScheduledPerson
+
+if TYPE_CHECKING:
+    from hil_trainer.frozen_encoder import FrozenEncoder
 
 FILM_SIZE = 192  # pixels
 # What only the simulation knows, for the critics.
@@ -58,22 +61,25 @@ class RolloutEnv:
     Args:
         config: names the task and what is seen of it.
         operator: who may take over; None for the one of the configuration.
+        encoder: of the views; None for the one of the configuration, if that names one.
 
     Attributes:
         env: the environment.
         layout: of the observations.
+        encoder: of the views, where it is not learned.
         actions: numbers of an action.
         person: the scripted person, if that is the operator.
         is_human: whether the operator is a human.
         introduction: what a human operator has to know before the first step.
     """
 
-    def __init__(self, config: TrainConfig, *, operator: str | None = None):
+    def __init__(self, config: TrainConfig, *, operator: str | None = None, encoder: FrozenEncoder | None = None):
         operator = config.operator if operator is None else operator
+        self.encoder = encoder or _encoder(config)
         name, version = find_task(config.task)
         options: dict[str, Any] = {"reward_type": config.reward}
         if config.obs == "pixels":
-            size = config.image_size
+            size = config.image_size if self.encoder is None else self.encoder.size
             options |= {"image_obs": True, "render_spec": gym_hil.GymRenderingSpec(height=size, width=size)}
         self.person: ScheduledPerson | None = None
         devices: Any = None
@@ -104,7 +110,7 @@ class RolloutEnv:
         self._middle, self._half = (space.low + space.high) / 2, (space.high - space.low) / 2
         self.actions = space.shape[0]
         self.action_low, self.action_high = space.low, space.high
-        self.layout = _layout(self.env, config)
+        self.layout = _layout(self.env, config, self.encoder)
         real_time = self.is_human if config.real_time is None else config.real_time
         self._pacer = Pacer(self.control_dt) if real_time else None
         self._paused = 0.0
@@ -184,20 +190,34 @@ class RolloutEnv:
     def _read(self, observation: dict[str, Any]) -> Seen:
         base: Any = self.env.unwrapped
         hidden = {name: _hidden(base, name) for name, _ in self.layout.privileged}
-        return self.layout.read(observation, hidden)
+        return self.layout.read(observation, hidden, self.encoder)
 
 
-def _layout(env: gym.Env[Any, Any], config: TrainConfig) -> ObservationLayout:
+def _encoder(config: TrainConfig) -> FrozenEncoder | None:
+    if config.encoder is None:
+        return None
+    from hil_trainer.frozen_encoder import load_encoder
+
+    return load_encoder(config.encoder, config.encoder_size)
+
+
+def _layout(env: gym.Env[Any, Any], config: TrainConfig, encoder: FrozenEncoder | None) -> ObservationLayout:
     spaces = env.observation_space
     assert isinstance(spaces, gym.spaces.Dict)
-    numbers = tuple((name, int(np.prod(space.shape or ()))) for name, space in spaces.items() if name != "pixels")
+    numbers: tuple[Part, ...] = tuple(
+        (name, int(np.prod(space.shape or ()))) for name, space in spaces.items() if name != "pixels"
+    )
     if config.obs == "state":
         return ObservationLayout(numbers)
     pixels = spaces["pixels"]
     assert isinstance(pixels, gym.spaces.Dict)
     cameras = tuple(pixels)
     privileged = tuple((name, np.size(_hidden(env.unwrapped, name))) for name in _HIDDEN) if config.privileged else ()
-    return ObservationLayout(numbers, privileged, cameras, config.image_size)
+    if encoder is None:
+        return ObservationLayout(numbers, privileged, cameras, config.image_size)
+    numbers += tuple((encoded(camera), encoder.numbers) for camera in cameras)
+    encoding = Encoding(cameras, encoder.size, encoder.source, encoder.sha256)
+    return ObservationLayout(numbers, privileged, encoding=encoding)
 
 
 def _hidden(base: Any, name: str) -> Any:

@@ -177,6 +177,7 @@ class RunEvaluations:
             policy,
             action_low=self._env.action_low,
             action_high=self._env.action_high,
+            encoder=self._env.encoder,
             provenance={
                 "task": self._config.task,
                 "obs": self._config.obs,

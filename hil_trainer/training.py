@@ -140,6 +140,7 @@ class Training:
                 action_high=self.env.action_high,
                 discount=config.sac.discount,
                 n_step=config.sac.n_step,
+                encoder=self.env.encoder,
             )
         setup = LearnerSetup(config, self.env.layout, self.env.actions)
         self.policy = Policy(setup.shape).eval()

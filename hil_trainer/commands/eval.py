@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     provenance, layout = loaded.description["provenance"], loaded.policy.shape.layout
     config = defaults(arguments.task or provenance["task"], provenance["obs"])
     config = dataclasses.replace(config, image_size=layout.image_size or config.image_size)
-    env = evaluation_env(config)
+    env = evaluation_env(config, encoder=loaded.encoder)
     try:
         _check(loaded, env)
         evaluation = evaluate(
@@ -58,8 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(loaded: LoadedPolicy, env: RolloutEnv) -> None:
     shape = loaded.policy.shape
-    needed = (shape.layout.numbers, shape.layout.cameras, shape.actions)
-    given = (env.layout.numbers, env.layout.cameras, env.actions)
+    needed = (shape.layout.numbers, shape.layout.views, shape.actions)
+    given = (env.layout.numbers, env.layout.views, env.actions)
     if needed != given:
         raise ConfigurationError(
             f"The policy was trained for {needed[0]}, the views {needed[1]} and actions of {needed[2]} numbers, but "

@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         torch.set_num_threads(1)
         env = RolloutEnv(config)
+        env.layout.require_encoding_of(setup.layout)
     except BaseException:
         cluster.close()
         raise
