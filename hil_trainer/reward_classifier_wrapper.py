@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import gymnasium as gym
 import numpy as np
 
+from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 from hil_trainer.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ _CAMERAS, _STATE = "pixels", "agent_pos"
 class RewardClassifierWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Replaces reward and success by a classifier's judgement of the observation that a step returns.
 
-    The reward is 1.0 while the classifier sees success, else 0.0, and success ends the episode. In info:
+    The reward is 1.0 while the classifier sees success, else 0.0, and success ends the episode. It counts from the
+    second observation in a row on (`consecutive`): a single one may be a step early, or wrong. In info:
 
     - `reward_classifier` float: the probability of success.
     - `next.success` bool: the classifier's word, or the operator's.
@@ -32,6 +34,8 @@ class RewardClassifierWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordC
     not, a `HiddenSuccessWrapper` is put around the innermost environment of `env`; `env` is changed by that and not to
     be used without this wrapper any more.
 
+    A web console inside `env` shows the same: the episode's success and end are told to it from here.
+
     After the end, further steps are judged too: `RecordEpisodes` goes outside, also with `steps_after_success`.
 
     Example:
@@ -39,7 +43,7 @@ class RewardClassifierWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordC
         >>> import gym_hil
         >>> from hil_trainer.reward_classifier_wrapper import RewardClassifierWrapper
         >>> env = gym.make("gym_hil/PandaPickCube-v1", image_obs=True)
-        >>> env = RewardClassifierWrapper(env, "outputs/classifier", consecutive=2)  # doctest: +SKIP
+        >>> env = RewardClassifierWrapper(env, "outputs/classifier")  # doctest: +SKIP
 
     Args:
         env: whose observation has `pixels` with the classifier's cameras, and `agent_pos` where it looks at the state;
@@ -60,7 +64,7 @@ class RewardClassifierWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordC
         classifier: RewardClassifier | str | PathLike[str],
         *,
         threshold: float | None = None,
-        consecutive: int = 1,
+        consecutive: int = 2,
     ):
         gym.utils.RecordConstructorArgs.__init__(
             self,
@@ -82,6 +86,9 @@ class RewardClassifierWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordC
         self.threshold = classifier.threshold if threshold is None else float(threshold)
         self._consecutive, self._agreed = int(consecutive), 0
         self._hidden = self._hide_success()
+        self._console = _console_in(env)
+        if self._console is not None:
+            self._console.is_told = True
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode. Its first observation is not judged: an episode begins before success."""
@@ -108,7 +115,10 @@ class RewardClassifierWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordC
         info["reward_classifier"] = probability
         info["succeed"] = self._hidden.succeeded
         info["next.success"] = success
-        return observation, float(success), ended or success, truncated, info
+        result = observation, float(success), ended or success, truncated, info
+        if self._console is not None:
+            self._console.show_step(*result)
+        return result
 
     def judge(self, observation: dict[str, Any]) -> float:
         """The probability that an observation shows success."""
@@ -158,6 +168,14 @@ class HiddenSuccessWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             is_failure = getattr(self.env.unwrapped, "is_failure", None)
             terminated = bool(is_failure()) if is_failure is not None else False
         return observation, 0.0, terminated, truncated, info
+
+
+def _console_in(env: gym.Env[Any, Any]) -> ConsoleWrapper | None:
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, ConsoleWrapper):
+            return env
+        env = env.env
+    return None
 
 
 def _check_fit(classifier: RewardClassifier, env: gym.Env[Any, Any]) -> None:

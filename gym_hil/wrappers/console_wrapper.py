@@ -24,8 +24,14 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
     It never waits for a page, but for a person who has pressed "pause": then `step` and `reset` come back when the
     person goes on, or leaves.
 
+    A wrapper further outside that decides about reward, success and end sets `is_told`, and calls `show_step` with what
+    it returns from each of its steps. So the page shows what the episode really is.
+
     Args:
         env: an environment with `model` and `data`, whose `info` has the keys of `InputsControlWrapper`.
+
+    Attributes:
+        is_told: whether somebody else calls `show_step`; if not, `step` does.
 
     Raises:
         MissingExtraError: the extra `web` is not installed.
@@ -35,6 +41,7 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         gym.utils.RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
         self.seconds_paused = 0.0
+        self.is_told = False
         self._dt: float = env.unwrapped.control_dt  # type: ignore[attr-defined]
         self._episode = self._steps = self._interventions = 0
         self._return = 0.0
@@ -61,7 +68,15 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
     def step(self, action: ArrayLike) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Make a step and show it."""
         self.seconds_paused += self.stage.wait_while_paused()
-        observation, reward, terminated, truncated, info = result = self.env.step(action)
+        result = self.env.step(action)
+        if not self.is_told:
+            self.show_step(*result)
+        return result
+
+    def show_step(
+        self, observation: Any, reward: Any, terminated: bool, truncated: bool, info: Mapping[str, Any]
+    ) -> None:
+        """Show what a step returned. The end of an episode is noted once, also if there are further steps."""
         last = info.get("final_info", info)
         person = bool(last.get("is_intervention", False))
         self._steps += 1
@@ -70,12 +85,11 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         if person != self._person:
             self.stage.event(*(("takeover", "the person drives") if person else ("handback", "the policy drives")))
             self._person = person
-        if terminated or truncated:
+        if (terminated or truncated) and not self._over:
             self._finish(_outcome(last, truncated), success=_succeeded(last))
         if last is not info:
             self._begin()
         self._show(observation, float(reward), info)
-        return result
 
     def close(self) -> None:
         """Take the environment off the console, then close it. The console goes on."""

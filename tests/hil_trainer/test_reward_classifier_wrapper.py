@@ -52,7 +52,9 @@ def make():
             **({"device": device} if device else {}),
             **(env_kwargs or {}),
         }
-        env = RewardClassifierWrapper(gym.make(f"gym_hil/{env_id}", **kwargs), classifier, **options)
+        env = RewardClassifierWrapper(
+            gym.make(f"gym_hil/{env_id}", **kwargs), classifier, **{"consecutive": 1, **options}
+        )
         made.append(env)
         env.reset(seed=0)
         return env
@@ -152,6 +154,13 @@ def test_several_frames_in_a_row_have_to_agree(make) -> None:
     assert [env.step(STILL)[1] for _ in range(3)] == [0.0, 0.0, 1.0]
 
 
+def test_one_frame_alone_is_not_believed(make) -> None:
+    env = RewardClassifierWrapper(gym.make("gym_hil/PandaPickCube-v1", image_obs=True), Script(0.9, 0.1, 0.9, 0.9))
+    env.reset(seed=0)
+    assert [env.step(STILL)[1:3] for _ in range(4)] == [(0.0, False)] * 3 + [(1.0, True)]
+    env.close()
+
+
 def test_another_threshold_can_be_given(make) -> None:
     env = make(Script(0.9), threshold=0.95)
     assert env.step(STILL)[1] == 0.0
@@ -182,6 +191,41 @@ def test_episodes_are_recorded_with_the_classifiers_word(make, tmp_path: Path) -
     assert episode["next.reward"].tolist() == [0, 0, 1, 1, 1]
     assert episode["next.success"].tolist() == [False, False, True, True, True]
     assert episode["next.truncated"].sum() == 0
+
+
+@pytest.mark.parametrize(("probability", "outcome"), [(0.9, "success"), (0.0, "timeout")])
+def test_the_web_console_inside_shows_the_classifiers_word(console, make, probability, outcome) -> None:
+    env = make(Script(0.0, probability), device="web", env_kwargs={"max_episode_steps": 2, "reset_delay_seconds": 0})
+    lift(env)
+    stage = env.get_wrapper_attr("stage")
+    told = []
+    stage._tell = lambda stage, message: told.append(message)
+    for is_last in (False, True):
+        _, reward, terminated, _, info = env.step(STILL)
+        shown = stage._snapshot.status
+        assert (shown["success"], shown["reward"]) == (info["next.success"], reward)
+        assert terminated == (is_last and outcome == "success")
+    assert [message["kind"] for message in told if message and message["type"] == "event"] == [outcome]
+    (episode,) = stage.history()["episodes"]
+    assert (episode["success"], episode["return"], episode["steps"]) == (info["next.success"], reward, 2)
+    env.reset(seed=1)
+    assert stage._snapshot.status["episode"] == 2
+    assert len(stage.history()["episodes"]) == 1
+
+
+def test_steps_after_the_end_are_shown_and_the_end_is_noted_once(console, make, tmp_path: Path) -> None:
+    env = make(Script(0.0, 0.9), device="web", env_kwargs={"reset_delay_seconds": 0})
+    stage = env.get_wrapper_attr("stage")
+    env = RecordEpisodes(env, tmp_path / "data", "me/data", steps_after_success=3, seed=0)
+    env.reset()
+    done = False
+    while not done:
+        *_, terminated, truncated, _ = env.step(STILL)
+        done = terminated or truncated
+    env.close()
+    (episode,) = stage.history()["episodes"]
+    assert (episode["success"], episode["steps"], episode["return"]) == (True, 2, 1.0)
+    assert stage._snapshot.status["step"] == 5
 
 
 def test_a_classifier_on_the_disk_is_loaded(make, tmp_path: Path) -> None:

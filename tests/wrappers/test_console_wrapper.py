@@ -94,6 +94,22 @@ def test_the_persons_word_ends_the_episode(event: Event, kind: str) -> None:
     env.close()
 
 
+def test_a_wrapper_outside_can_tell_the_console_what_a_step_was() -> None:
+    env, told = make()
+    console = env
+    while not isinstance(console, ConsoleWrapper):
+        console = console.env
+    console.is_told = True
+    env.reset(seed=0)
+    observation, _, _, _, info = env.step(STAY)
+    assert told.status["step"] == 0
+    for _ in range(2):
+        console.show_step(observation, 1.0, True, False, {**info, "next.success": True})
+    assert {"step": 2, "success": True, "reward": 1.0}.items() <= told.status.items()
+    assert told.events.count("success") == len(told.episodes) == 1
+    env.close()
+
+
 def test_time_limit_outside_is_noticed_at_the_next_reset() -> None:
     env, told = make(max_episode_steps=3)
     env.reset(seed=0)
