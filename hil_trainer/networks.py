@@ -55,7 +55,7 @@ class CriticEnsemble(nn.Module):
     """Several estimates of the same values, each by its own network.
 
     Layer normalisation keeps values of actions that the data never showed from growing without bounds (RLPD, Ball et
-    al. 2023, arXiv:2302.02948, section 4.2).
+    al. 2023, arXiv:2302.02948, section 4.2). Its scale and offset are shared by the members.
 
     Args:
         members: how many networks.
