@@ -29,6 +29,8 @@ class EpisodeSummary(NamedTuple):
         person_steps: of these, the person's.
         total: of the rewards.
         demonstration: whether the operator was asked to show the task.
+        simulator_success: what the simulator said of success in the end, where a classifier decides; else None.
+        misjudged: steps in which the classifier and the simulator differed; None where no classifier decides.
     """
 
     success: bool
@@ -36,6 +38,8 @@ class EpisodeSummary(NamedTuple):
     person_steps: int
     total: float
     demonstration: bool
+    simulator_success: bool | None = None
+    misjudged: int | None = None
 
 
 class Rollout(NamedTuple):
@@ -76,7 +80,7 @@ class Actor:
         self._returns = NStepReturns(discount, n_step)
         self._rng = np.random.default_rng(seed)
         self._seen: Seen | None = None
-        self._length = self._person_steps = 0
+        self._length = self._person_steps = self._misjudged = 0
         self._total = 0.0
 
     def run(self, policy: Chooser, steps: int) -> Rollout:
@@ -160,7 +164,7 @@ class Actor:
 
     def _begin(self) -> None:
         self._returns.clear()
-        self._length = self._person_steps = 0
+        self._length = self._person_steps = self._misjudged = 0
         self._total = 0.0
         self._seen = self.env.reset(int(self._rng.integers(2**31)))
 
@@ -171,13 +175,22 @@ class Actor:
     def _summary(self, step: Step, *, demonstration: bool) -> EpisodeSummary:
         if not demonstration:
             self.set_episodes(self.episodes + 1)
-        return EpisodeSummary(step.success, self._length, self._person_steps, self._total, demonstration)
+        return EpisodeSummary(
+            step.success,
+            self._length,
+            self._person_steps,
+            self._total,
+            demonstration,
+            step.simulator_success,
+            None if step.simulator_success is None else self._misjudged,
+        )
 
     def _note(self, seen: Seen, step: Step) -> list[Transition]:
         """The transitions that this step completes."""
         self._length += 1
         self._person_steps += step.is_person
         self._total += step.reward
+        self._misjudged += step.simulator_success not in (None, step.success)
         if step.discarded:
             return []
         return self._returns.add(

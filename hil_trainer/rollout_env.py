@@ -41,6 +41,7 @@ class Step(NamedTuple):
         success: whether the task is done.
         discarded: the operator wants the episode forgotten.
         quit: the operator wants to stop.
+        simulator_success: what the simulator says of success, where a classifier decides; None where it decides itself.
     """
 
     action: NDArray[np.float32]
@@ -53,6 +54,7 @@ class Step(NamedTuple):
     success: bool
     discarded: bool
     quit: bool
+    simulator_success: bool | None = None
 
 
 class RolloutEnv:
@@ -93,6 +95,7 @@ class RolloutEnv:
         self.env: gym.Env[Any, Any] = gym.make(env_id(name, version=version), **options)
         if self.person is not None:
             self.person.attach(self.env)
+        self._has_classifier = config.reward_classifier is not None
         if config.reward_classifier is not None:
             from hil_trainer.reward_classifier_wrapper import RewardClassifierWrapper
 
@@ -172,6 +175,7 @@ class RolloutEnv:
             success=info["next.success"],
             discarded=info["rerecord_episode"],
             quit=info.get("quit", False),
+            simulator_success=info["succeed"] if self._has_classifier else None,
         )
 
     def render(self) -> NDArray[np.uint8]:

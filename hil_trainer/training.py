@@ -302,6 +302,9 @@ class Training:
     def _note_episodes(self, episodes: Iterable[EpisodeSummary]) -> None:
         for episode in episodes:
             self._episode += 1
+            judged: dict[str, Any] = {}
+            if episode.simulator_success is not None:
+                judged = {"simulator_success": episode.simulator_success, "misjudged": episode.misjudged}
             self._tell(
                 "episode",
                 episode=self._episode,
@@ -310,6 +313,7 @@ class Training:
                 person_steps=episode.person_steps,
                 **{"return": episode.total},
                 demonstration=episode.demonstration,
+                **judged,
             )
 
     def _report(self, learned: Learned) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from gym_hil.teleop import Device, Event, TeleopCommand
 from hil_trainer.actor import Actor
+from hil_trainer.classifier import ClassifierShape, RewardClassifier, save_classifier
 from hil_trainer.config import NOBODY
 from hil_trainer.rollout_env import RolloutEnv
 
@@ -173,3 +174,18 @@ def test_an_actor_that_is_read_back_goes_on_with_other_episodes(actor):
     there, here = flat(before.run(Still(), 40)), flat(after.run(Still(), 40))
     np.testing.assert_array_equal(here, there)
     assert (here[:, :18] != first[:40, :18]).any()
+
+
+@pytest.mark.parametrize("lifted", [False, True])
+def test_it_is_kept_how_often_a_classifier_errs(actor, tmp_path, lifted):
+    save_classifier(RewardClassifier(ClassifierShape(("front", "wrist"), 32, 18), threshold=1.0), tmp_path)
+    one = actor(operator=NOBODY, demos="0", obs="pixels", image_size=16, reward_classifier=tmp_path)
+    one.env.env.unwrapped.is_success = lambda: lifted
+    (episode,) = one.run(Still(), 100).episodes
+    assert (episode.success, episode.length) == (False, 100)
+    assert (episode.simulator_success, episode.misjudged) == (lifted, 100 if lifted else 0)
+
+
+def test_without_a_classifier_nothing_is_told_of_one(actor):
+    (episode,) = actor().run(Still(), 100).episodes
+    assert (episode.simulator_success, episode.misjudged) == (None, None)
