@@ -63,6 +63,14 @@ class Examples:
         )
 
 
+def just_before_success(examples: Examples) -> NDArray[np.bool_]:
+    """Which observations are the last before success, (n,)."""
+    before = np.zeros(len(examples), dtype=bool)
+    same = examples.episodes[1:] == examples.episodes[:-1]
+    before[:-1] = same & examples.success[1:] & ~examples.success[:-1]
+    return before
+
+
 def success_after(episode: Episode) -> NDArray[np.bool_]:
     """Whether the state after each frame's action was a success, as it was recorded.
 

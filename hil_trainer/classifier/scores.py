@@ -136,9 +136,10 @@ def area_under_curve(probabilities: NDArray[np.float64], success: NDArray[np.boo
 def calibrate(probabilities: NDArray[np.float64], success: NDArray[np.bool_], precision: float) -> tuple[float, bool]:
     """Find the threshold that misses least at a wanted precision.
 
-    It is never less than `LEAST_THRESHOLD`: few frames say little about probabilities that none of them has, and a
-    policy finds what is wrongly rewarded. Between two probabilities that occur, any threshold brings the same; their
-    middle in log-odds is taken.
+    Of thresholds that miss equally little, the one with the fewest false alarms is taken. It is never less than
+    `LEAST_THRESHOLD`: few frames say little about probabilities that none of them has, and a policy finds what is
+    wrongly rewarded. Between two probabilities that occur, any threshold brings the same; their middle in log-odds is
+    taken.
 
     Args:
         probabilities: (n,) of frames that were not trained on.
@@ -160,7 +161,7 @@ def calibrate(probabilities: NDArray[np.float64], success: NDArray[np.bool_], pr
     reached = hits / (hits + alarms)
     enough = np.flatnonzero(usable & (hits > 0) & (reached >= precision))
     if len(enough):
-        chosen = int(enough[-1])
+        chosen = int(enough[hits[enough] == hits[enough[-1]]][0])
     else:
         best = reached[usable].max()
         chosen = int(np.flatnonzero(usable & (reached == best))[-1])

@@ -20,7 +20,14 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from gym_hil.datasets.episode_dataset import EpisodeDataset
 from hil_trainer.classifier.augmentation import augmented
-from hil_trainer.classifier.examples import Examples, folds_by_episode, open_datasets, read_examples, shape_for
+from hil_trainer.classifier.examples import (
+    Examples,
+    folds_by_episode,
+    just_before_success,
+    open_datasets,
+    read_examples,
+    shape_for,
+)
 from hil_trainer.classifier.model import RewardClassifier, SuccessNetwork, judge
 from hil_trainer.classifier.report import write_report
 from hil_trainer.classifier.scores import Scores, calibrate, score
@@ -117,7 +124,8 @@ def train_classifier(
     """Train a classifier on datasets.
 
     Each member leaves a part of the episodes out, which tells when to stop. What the members think of the episodes that
-    they have not seen decides the threshold. On one thread, the same settings and datasets bring the same classifier.
+    they have not seen decides the threshold; a frame just before success is left out of that, as who takes it for
+    success is one step early. On one thread, the same settings and datasets bring the same classifier.
 
     Args:
         paths: of datasets with pictures, recorded with `steps_after_success`.
@@ -159,7 +167,8 @@ def train_classifier(
     seconds = time.monotonic() - start
     classifier.eval().requires_grad_(False)
 
-    classifier.threshold, precise = calibrate(probabilities, left_out.success, settings.precision)
+    counted = ~just_before_success(left_out)
+    classifier.threshold, precise = calibrate(probabilities[counted], left_out.success[counted], settings.precision)
     scores = score(probabilities, left_out.success, classifier.threshold)
     classifier.provenance = {
         "datasets": [_describe(dataset) for dataset in datasets],

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gym_hil.datasets import EpisodeDataset
 from hil_trainer.classifier.examples import (
     folds_by_episode,
+    just_before_success,
     open_datasets,
     read_examples,
     shape_for,
@@ -41,6 +42,12 @@ def test_an_episode_that_ends_with_success_shows_none(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "data", [9], frames=9)
     assert success_after(EpisodeDataset(path)[0]).tolist() == [False] * 8 + [True]
     assert not read(path).success.any()
+
+
+def test_the_last_observation_before_success_is_found_in_each_episode(tmp_path: Path) -> None:
+    examples = read(write_recording(tmp_path / "data", [5, None, 1, 8], frames=9))
+    found = just_before_success(examples)
+    assert list(zip(examples.episodes[found], examples.frames[found], strict=True)) == [(0, 4), (3, 7)]
 
 
 def test_states_belong_to_their_pictures(recording: Path) -> None:

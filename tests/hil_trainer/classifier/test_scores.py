@@ -73,6 +73,14 @@ def test_the_threshold_misses_least_at_the_wanted_precision(pairs, precision: fl
         assert not precisions or scores.precision == max(precisions)
 
 
+def test_of_thresholds_that_miss_equally_little_the_one_with_the_fewest_false_alarms_is_taken() -> None:
+    probabilities = np.array([0.95] * 99 + [0.94, 0.8, 0.1])
+    success = np.array([True] * 100 + [False] * 2)
+    threshold, reached = calibrate(probabilities, success, 0.99)  # which one false alarm would not spoil
+    assert reached
+    assert 0.8 < threshold < 0.94
+
+
 def test_the_threshold_lies_in_the_middle_of_a_gap() -> None:
     threshold, reached = calibrate(np.array([0.6, 0.1, 0.99]), np.array([False, False, True]), 0.99)
     assert reached
