@@ -9,6 +9,7 @@ Finished runs in the output folder are kept, so that the table can grow over sev
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import reward_classifier
 from hil_trainer.comparison import draw_comparison, find_runs
 from hil_trainer.metrics import read_metrics
 from hil_trainer.milestones import Milestone, clock_time, first_reaching
@@ -36,6 +38,7 @@ class Condition(NamedTuple):
         arguments: of `hil-trainer train`.
         rates: of success that are looked for in evaluations of 100 episodes.
         bar: what it should reach.
+        classifier: whether a classifier rewards, which is made first from episodes that are recorded for it.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Condition(NamedTuple):
     arguments: list[str]
     rates: tuple[float, ...]
     bar: str = "reported"
+    classifier: bool = False
 
 
 CONDITIONS = (
@@ -69,6 +73,14 @@ CONDITIONS = (
         (0.95,),
     ),
     Condition("pixels_alone", "pixels, no person at all", ["--obs", "pixels", *_NO_HELP, "--steps", "8000"], (0.95,)),
+    Condition(
+        "pixels_classifier",
+        "as pixels, but rewarded by a classifier of 20 recorded episodes",
+        ["--obs", "pixels", "--target", "0.95", "--steps", "8000"],
+        (0.95,),
+        "95 is reached",
+        classifier=True,
+    ),
     Condition(
         "arrange_boxes",
         "ArrangeBoxes from state",
@@ -159,6 +171,7 @@ def _run(condition: Condition, seed: int, out: Path) -> None:
         return
     words = ["--out", str(out), "--seed", str(seed), *condition.arguments]
     words += ["--resume"] if (out / "config.json").exists() else []
+    words += ["--reward-classifier", str(_classifier(out / "classifier", seed))] if condition.classifier else []
     print(f"{condition.name}, seed {seed} ...", flush=True)
     out.mkdir(parents=True, exist_ok=True)
     with open(out / "output.txt", "a", encoding="utf-8") as output:
@@ -167,6 +180,16 @@ def _run(condition: Condition, seed: int, out: Path) -> None:
         )
     (out / _DONE).write_text(json.dumps({"arguments": condition.arguments}) + "\n", encoding="utf-8")
     print(f"  {output_tail(out)}", flush=True)
+
+
+def _classifier(folder: Path, seed: int) -> Path:
+    """Make a reward classifier from 20 episodes that are recorded for it, unless that was done."""
+    model = folder / "model"
+    if not (model / "report.md").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        recorded = reward_classifier.record(folder, 10, seed=seed)
+        reward_classifier.train(["classifier", "train", *map(str, recorded), "--out", str(model), "--seed", str(seed)])
+    return model
 
 
 def output_tail(out: Path) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-import gym_hil.cli
+import gym_hil  # noqa: F401  # registers the ids
 from benchmarks.row import Row
 from gym_hil.datasets import Episode, EpisodeDataset, RecordEpisodes
 
@@ -27,6 +27,7 @@ STEPS_AFTER_SUCCESS = 10
 FAILURE_STEPS = 60
 OTHER_CUBES = 500  # added to a seed
 OPEN, STAY, CLOSE = 0.0, 1.0, 2.0
+PERSON = {"motion_noise": 0.1, "reaction_delay": 3}  # as `hil-trainer train` has it
 
 
 def reward_classifier(quick: bool = False) -> Row:
@@ -68,15 +69,25 @@ def train(words: Sequence[str]) -> None:
 
 
 def record(folder: Path, half: int, *, seed: int) -> list[Path]:
-    """Record so many successes by the command, and as many failures of two kinds."""
+    """Record so many successes of a person who is slow and shaky, and as many failures of two kinds."""
     success, failure = folder / "success", folder / "failure"
-    words = ["record", "--task", "PandaPickCube-v1", "--repo-id", "me/success", "--root", str(success)]
-    words += ["--episodes", str(half), "--device", "scripted", "--steps-after-success", str(STEPS_AFTER_SUCCESS)]
-    with contextlib.redirect_stdout(sys.stderr):
-        if gym_hil.cli.main([*words, "--seed", str(seed), "--no-viewer"]):
-            raise RuntimeError("gym-hil record failed")
+    record_successes(success, half, seed)
     record_failures(failure, EpisodeDataset(success), half, seed + OTHER_CUBES)
     return [success, failure]
+
+
+def record_successes(root: Path, episodes: int, seed: int) -> None:
+    """Record as `gym-hil record --steps-after-success 10` does, with a person who is slow and shaky."""
+    env = gym.make(ENV, image_obs=True, device="scripted", device_options=PERSON)
+    env = RecordEpisodes(env, root, "me/success", task=TASK, steps_after_success=STEPS_AFTER_SUCCESS, seed=seed)
+    still = np.array([0, 0, 0, STAY], dtype=np.float32)
+    for _ in range(episodes):
+        env.reset()
+        done = False
+        while not done:
+            *_, terminated, truncated, _ = env.step(still)
+            done = terminated or truncated
+    env.close()
 
 
 def record_failures(root: Path, successes: EpisodeDataset, episodes: int, seed: int) -> None:
@@ -120,8 +131,7 @@ def watch(model: Path, episodes: int) -> str:
     """Let a classifier end the episodes of a person as the trainer has it, slow and shaky, and look at what it saw."""
     from hil_trainer.reward_classifier_wrapper import RewardClassifierWrapper
 
-    person = {"motion_noise": 0.1, "reaction_delay": 3}
-    env: Any = gym.make(ENV, image_obs=True, device="scripted", device_options=person)
+    env: Any = gym.make(ENV, image_obs=True, device="scripted", device_options=PERSON)
     env = RewardClassifierWrapper(env, model)
     base = env.unwrapped
     still = np.array([0, 0, 0, STAY], dtype=np.float32)
