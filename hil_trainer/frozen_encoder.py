@@ -109,9 +109,9 @@ class FrozenEncoder:
                 f"3, {self.size}, {self.size}) float32 in [0, 1], {_VIEWS} or 1 at once; --encoder-size chooses "
                 "another size"
             ) from error
-        if not 0 < encoded.shape[1] <= MOST_NUMBERS:
+        if not 1 < encoded.shape[1] <= MOST_NUMBERS:  # one number, brought to mean 0, says nothing
             raise self._unfit(
-                f"makes a picture of {self.size} x {self.size} pixels to {encoded.shape[1]} numbers; expected 1 to "
+                f"makes a picture of {self.size} x {self.size} pixels to {encoded.shape[1]} numbers; expected 2 to "
                 f"{MOST_NUMBERS}. End it with a pooling layer, or choose a smaller --encoder-size"
             )
         again = self.encode(noise)

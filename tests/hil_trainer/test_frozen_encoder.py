@@ -128,7 +128,7 @@ def test_an_encoder_learns_nothing_and_leaves_random_numbers_alone(write):
         ("from torch import nn\ndef network(): return nn.LSTM(32, 2)", "fails on pictures of 32 x 32 pixels"),
         ("from torch import nn\ndef network(): return nn.Flatten(0)", "returns the shape .*; expected"),
         ("from torch import nn\ndef network(): return nn.AdaptiveMaxPool2d(2, return_indices=True)", "returns tuple"),
-        ("from torch import nn\ndef network(): return nn.Upsample(40)", "4800 numbers; expected 1 to 4096.*pooling"),
+        ("from torch import nn\ndef network(): return nn.Upsample(40)", "4800 numbers; expected 2 to 4096.*pooling"),
         ("from tests.hil_trainer.test_frozen_encoder import Scaled\ndef network(): return Scaled(1e39)", "not finite"),
         ("from torch import nn\ndef network(): return nn.RReLU().requires_grad_", "returns method"),
     ],
