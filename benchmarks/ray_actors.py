@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import itertools
 import json
 import os
@@ -25,6 +26,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.row import Row
 from hil_trainer.metrics import read_metrics
 
 COMMAND = """
@@ -39,8 +41,11 @@ try:
 finally:
     training.close()
 """
-WARM_UP, MEASURED = 500, 4_000  # steps
-KILLS, BETWEEN_KILLS = (0, 5), 300  # times, steps
+WARM_UP, MEASURED, QUICK_MEASURED = 500, 4_000, 500  # steps
+KILLS, BETWEEN_KILLS, STEPS = (0, 5), 300, 12_000  # times, steps, steps
+QUICK_KILLS, QUICK_STEPS = (1,), 900
+FASTER, SUCCESSES = 1.7, 99  # times, of 100
+WITHOUT_RAY = "Ray is not installed: pip install 'gym-hil[ray]'"
 
 
 class Run:
@@ -83,19 +88,61 @@ def running(directory: Path, *words: str) -> Iterator[Run]:
         run.process.wait()
 
 
-def speed(folder: Path) -> list[dict[str, Any]]:
-    """Steps a second with one actor and with two."""
+def actors_speed(quick: bool = False) -> Row:
+    """Steps a second of two actors on Ray beside those of one."""
+    what, bar = (
+        "Two Ray actors from state, as fast as possible, beside one",
+        f"at least {FASTER} times, where cores allow",
+    )
+    if not importlib.util.find_spec("ray"):
+        return Row(what, bar, WITHOUT_RAY, None)
+    with tempfile.TemporaryDirectory() as folder:
+        results = speed(Path(folder), QUICK_MEASURED if quick else MEASURED)
+    pairs = [pair for pair in results if pair["actors"] == 2]
+    told = "; ".join(
+        f"{pair['times_one_actor']} times with the learner {pair['learner']} ({pair['steps_per_second']} steps/s)"
+        for pair in pairs
+    )
+    # With the learner out of the way, the cores are for the actors.
+    met = max(pair["times_one_actor"] for pair in pairs) >= FASTER
+    return Row(what, bar, f"{told}; {os.cpu_count()} cores", met)
+
+
+def killed_actors(quick: bool = False) -> Row:
+    """A training from state on Ray in which actors are killed, beside one in which none is."""
+    what = "Ray actors that are killed during a training from state"
+    bar = f"replaced, and {SUCCESSES} of 100 as without"
+    if not importlib.util.find_spec("ray"):
+        return Row(what, bar, WITHOUT_RAY, None)
+    with tempfile.TemporaryDirectory() as folder:
+        results = killed(Path(folder), *((QUICK_KILLS, QUICK_STEPS) if quick else (KILLS, STEPS)))
+    told = "; ".join(
+        f"{result['kills']} killed, {result['replaced']} replaced: {result['successes']} after {result['steps']:,} "
+        f"steps in {result['seconds']} s"
+        for result in results
+    )
+    met = all(
+        result["exit_status"] == 0
+        and result["replaced"] == result["kills"]
+        and (quick or int(result["successes"].partition("/")[0]) >= SUCCESSES)
+        for result in results
+    )
+    return Row(what, bar, told, met)
+
+
+def speed(folder: Path, measured: int = MEASURED) -> list[dict[str, Any]]:
+    """Steps a second with one actor and with two, over so many steps."""
     results = []
     for modest, actors in itertools.product((False, True), (1, 2)):
         words = ["--actors", str(actors), "--no-actors-wait", "--threads", "1", "--demos", "2"]
-        words += ["--evaluate-every", "1000000", "--full-episodes", "1", "--steps", str(10 * MEASURED)]
+        words += ["--evaluate-every", "1000000", "--full-episodes", "1", "--steps", str(10 * measured + WARM_UP)]
         with running(folder / f"speed_{actors}_{modest}", *words) as run:
             run.until(1)
             if modest:
                 for process in run.find("LearnerHost"):
                     for thread in process.threads():
                         os.setpriority(os.PRIO_PROCESS, thread.id, 19)
-            run.until(WARM_UP + MEASURED)
+            run.until(WARM_UP + measured)
             rows = [row for row in run.rows("learning") if row["step"] >= WARM_UP]
         made, seconds = rows[-1]["step"] - rows[0]["step"], rows[-1]["seconds"] - rows[0]["seconds"]
         updates = rows[-1]["updates"] - rows[0]["updates"]
@@ -108,15 +155,15 @@ def speed(folder: Path) -> list[dict[str, Any]]:
                 "times_one_actor": round(made / seconds / results[-1]["steps_per_second"], 2) if actors == 2 else 1.0,
             }
         )
-        print(json.dumps(results[-1]), flush=True)
+        print(json.dumps(results[-1]), file=sys.stderr, flush=True)
     return results
 
 
-def killed(folder: Path, kills_each: Sequence[int]) -> list[dict[str, Any]]:
+def killed(folder: Path, kills_each: Sequence[int], steps: int = STEPS) -> list[dict[str, Any]]:
     """Trainings to the target, in which actors are killed so many times."""
     results = []
     for kills in kills_each:
-        with running(folder / f"killed_{kills}", "--actors", "2", "--steps", "12000") as run:
+        with running(folder / f"killed_{kills}", "--actors", "2", "--steps", str(steps)) as run:
             for number in range(kills):
                 run.until((number + 1) * BETWEEN_KILLS)
                 for process in run.find("ActorHost")[:1]:
@@ -134,12 +181,12 @@ def killed(folder: Path, kills_each: Sequence[int]) -> list[dict[str, Any]]:
                     "replaced": sum("takes its place" in row["text"] for row in run.rows("event")),
                 }
             )
-        print(json.dumps(results[-1]), flush=True)
+        print(json.dumps(results[-1]), file=sys.stderr, flush=True)
     return results
 
 
 def main() -> None:
-    """Measure one thing, and print it as JSON, one line a training."""
+    """Measure one thing, and print it as JSON, one line a training, to standard error."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("speed", "killed"))
     parser.add_argument("--out", type=Path, help="keep the runs here")

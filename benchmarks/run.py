@@ -15,7 +15,20 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import console, contact, endurance, fidelity, inputs, recording, speed, startup, teleoperation
+from benchmarks import (
+    console,
+    contact,
+    endurance,
+    fidelity,
+    inputs,
+    ray_actors,
+    recording,
+    resuming,
+    reward_classifier,
+    speed,
+    startup,
+    teleoperation,
+)
 from benchmarks.row import Row
 from benchmarks.upstream import ONE_THREAD, Worker, WorkerError, ours, upstream
 
@@ -52,6 +65,12 @@ GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
         recording.overhead_flat_out,
         recording.pictures_kept,
         recording.killed_recorders,
+    ),
+    "trainer": (
+        resuming.resumed_runs,
+        reward_classifier.reward_classifier,
+        ray_actors.actors_speed,
+        ray_actors.killed_actors,
     ),
 }
 BENCHMARKS = tuple(benchmark for group in GROUPS.values() for benchmark in group)

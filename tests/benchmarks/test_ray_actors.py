@@ -1,0 +1,41 @@
+"""What is said about actors on Ray; the trainings themselves take too long for a test."""
+
+import pytest
+
+pytest.importorskip("ray", reason="needs the extra `ray`")
+
+from benchmarks import ray_actors
+
+
+def fast(actors, learner, times):
+    return {"actors": actors, "learner": learner, "steps_per_second": 50.0 * times, "times_one_actor": times}
+
+
+@pytest.mark.parametrize(("times", "met"), [(1.9, True), (1.5, False)])
+def test_actors_are_as_fast_as_they_are_where_the_learner_leaves_them_the_cores(monkeypatch, times, met):
+    results = [fast(1, "as it is", 1.0), fast(2, "as it is", 1.1), fast(2, "lowest priority", times)]
+    monkeypatch.setattr(ray_actors, "speed", lambda folder, measured: results)
+    row = ray_actors.actors_speed()
+    assert row.met is met
+    assert f"1.1 times with the learner as it is (55.0 steps/s); {times} times" in row.measured
+
+
+@pytest.mark.parametrize(
+    ("kills", "replaced", "successes", "exit_status", "met"),
+    [(5, 5, 99, 0, True), (5, 4, 99, 0, False), (5, 5, 98, 0, False), (5, 5, 99, 1, False)],
+)
+def test_killed_actors_have_to_be_replaced_and_the_target_reached(
+    monkeypatch, kills, replaced, successes, exit_status, met
+):
+    training = {"kills": 0, "replaced": 0, "successes": "99/100", "exit_status": 0, "steps": 2000, "seconds": 70}
+    other = {"kills": kills, "replaced": replaced, "successes": f"{successes}/100", "exit_status": exit_status}
+    monkeypatch.setattr(ray_actors, "killed", lambda folder, kills, steps: [training, {**training, **other}])
+    row = ray_actors.killed_actors()
+    assert row.met is met
+    assert f"5 killed, {replaced} replaced: {successes}/100 after 2,000 steps in 70 s" in row.measured
+
+
+def test_without_ray_nothing_is_measured(monkeypatch):
+    monkeypatch.setattr(ray_actors.importlib.util, "find_spec", lambda name: None)
+    for benchmark in (ray_actors.actors_speed, ray_actors.killed_actors):
+        assert benchmark(quick=True).met is None
