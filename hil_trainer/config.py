@@ -145,7 +145,7 @@ class TrainConfig:
         sizes = ("critics", "target_critics", "width", "n_step", "learning_rate", "temperature")
         _require(sac, "more than 0", sizes, lambda value: value > 0)
         _require(sac, "a number in (0, 1]", ("discount", "target_rate"), lambda value: 0 < value <= 1)
-        _require(sac, "0 or more", ("imitation", "auxiliary", "shift"), lambda value: value >= 0)
+        _require(sac, "0 or more", ("imitation", "auxiliary", "shift", "attention_heads"), lambda value: value >= 0)
         _require(sac, f"at most critics, {sac.critics}", ("target_critics",), lambda value: value <= sac.critics)
         if self.threads is not None:
             _require(self, "more than 0", ("threads",), lambda value: value > 0)
@@ -189,8 +189,12 @@ def defaults(task: str, obs: str) -> TrainConfig:
     """
     config = TrainConfig(task=task)
     if "arrangeboxes" in task.lower():
-        sac = dataclasses.replace(config.sac, width=256, discount=0.99, n_step=3)
-        config = dataclasses.replace(config, steps=100_000, sac=sac, evaluate_every=2_000)
+        # A reward that follows some 260 steps later says little; what a person does says much.
+        sac = dataclasses.replace(config.sac, width=256, discount=0.99, n_step=3, imitation=10.0, attention_heads=2)
+        person = dataclasses.replace(config.person, attention_episodes=200)
+        config = dataclasses.replace(
+            config, demos="60", steps=100_000, sac=sac, person=person, updates_per_step=2, evaluate_every=2_000
+        )
     if obs == "pixels":
         sac = dataclasses.replace(config.sac, width=256, policy_learning_rate=5e-4, target_rate=0.01)
         config = dataclasses.replace(

@@ -16,7 +16,7 @@ from hil_trainer.errors import CheckpointError, DivergenceError
 from hil_trainer.observations import ObservationLayout
 from hil_trainer.policy import PolicyShape
 from hil_trainer.replay_buffer import Batch, ReplayBuffer, joined
-from hil_trainer.sac import SAC
+from hil_trainer.sac import SAC, policy_shape
 
 Weights = dict[str, np.ndarray]
 ONLINE_LEAST = 100  # transitions of what happened, before which batches hold demonstrations alone
@@ -39,8 +39,7 @@ class LearnerSetup(NamedTuple):
     @property
     def shape(self) -> PolicyShape:
         """Of the policy that is learned."""
-        sac = self.config.sac
-        return PolicyShape(self.layout, self.actions, sac.width, discrete_gripper=sac.gripper == "discrete")
+        return policy_shape(self.layout, self.actions, self.config.sac)
 
 
 class Learner:

@@ -17,6 +17,8 @@ Part = tuple[str, int]  # name of an observation, and how many numbers it has
 AGENT_POS = "agent_pos"
 _JOINT_VELOCITIES, _GRIPPER, _TCP = slice(7, 14), 14, slice(15, 18)
 _AGENT_POS_SIZE = 18
+# What `feature_map` makes of the agent, which comes first, and of each thing.
+AGENT_FEATURES, THING_FEATURES = 11, 6
 # Factors that bring everything to about [-1, 1]: the workspace is about half a metre wide, what happens between
 # fingers and a thing within about 0.1 m, joints move at up to 3 rad/s.
 _PER_METRE, _NEAR_PER_METRE, _PER_RADIAN_A_SECOND, _PER_NEWTON = 3.0, 10.0, 0.3, 0.05
@@ -195,7 +197,7 @@ def feature_map(parts: Sequence[Part]) -> tuple[NDArray[np.float32], NDArray[np.
     offsets = [np.zeros(3), np.zeros(7), -np.ones(1)]
     for name, size in parts:
         own = one[starts[name] :][:size]
-        if name == "environment_state" and size % 3 == 0:
+        if _holds_things((name, size)):
             for thing in own.reshape(-1, 3, width):
                 rows += [(thing - tcp) * _NEAR_PER_METRE, thing * _PER_METRE]
                 offsets += [np.zeros(6)]
@@ -220,6 +222,29 @@ def _pictures(observation: Mapping[str, Any], cameras: Sequence[str], size: int)
             "with image_obs=True have them."
         )
     return np.stack([resize(pictures[camera], size) for camera in cameras])
+
+
+def things_of(parts: Sequence[Part]) -> tuple[int, int]:
+    """Where things are among the features of `feature_map`.
+
+    Args:
+        parts: see `feature_map`.
+
+    Returns:
+        The first feature of the first thing, and how many things there are. They come one after the other.
+    """
+    first = AGENT_FEATURES
+    for name, size in parts:
+        if _holds_things((name, size)):
+            return first, size // 3
+        if name != AGENT_POS:
+            first += size
+    return first, 0
+
+
+def _holds_things(part: Part) -> bool:
+    name, size = part
+    return name == "environment_state" and size % 3 == 0
 
 
 def _join(parts: Sequence[Part], values: Mapping[str, Any]) -> NDArray[np.float32]:

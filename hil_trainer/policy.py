@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hil_trainer.attention import Attention
 from hil_trainer.encoders import SpatialSoftmaxEncoder, prepare
 from hil_trainer.networks import CriticEnsemble, Features, GaussianPolicy, sample
-from hil_trainer.observations import ObservationLayout, Seen, ViewEncoder, feature_map
+from hil_trainer.observations import ObservationLayout, Seen, ViewEncoder, feature_map, things_of
 
 _ENCODER = "encoder_sha256"
 GRIPPER_CHOICES = 3  # opens, stays, closes: -1, 0 and 1 in an action
@@ -29,6 +30,8 @@ class PolicyShape:
         width: of hidden layers.
         discrete_gripper: whether the last number of an action is chosen from three by values of its own.
         gripper_critics: how many estimates of these values there are.
+        attention_heads: of the attention over things that are seen as numbers; 0 is none. Without things, it is left
+            out.
     """
 
     layout: ObservationLayout
@@ -36,6 +39,7 @@ class PolicyShape:
     width: int = 256
     discrete_gripper: bool = False
     gripper_critics: int = 2
+    attention_heads: int = 0
 
 
 class Policy(nn.Module):
@@ -55,7 +59,10 @@ class Policy(nn.Module):
             self.register_buffer(_ENCODER, torch.tensor(list(sha256), dtype=torch.uint8))
         views = len(shape.layout.cameras)
         self.encoder = SpatialSoftmaxEncoder(views, shape.layout.image_size) if views else None
-        inputs = self.features.size + (self.encoder.size if self.encoder else 0)
+        attends = shape.attention_heads and things_of(shape.layout.numbers)[1]
+        self.attention = Attention(shape.layout.numbers, shape.attention_heads) if attends else None
+        inputs = self.features.size if self.attention is None else self.attention.size
+        inputs += self.encoder.size if self.encoder else 0
         self.inputs = inputs
         self.arm = GaussianPolicy(inputs, shape.actions - shape.discrete_gripper, shape.width)
         self.gripper = (
@@ -86,6 +93,8 @@ class Policy(nn.Module):
             (batch, inputs).
         """
         features = self.features(numbers)
+        if self.attention is not None:
+            features = self.attention(features)
         if self.encoder is None or images is None:
             return features
         return torch.cat([features, self.encoder(images)], -1)

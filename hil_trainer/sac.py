@@ -44,6 +44,7 @@ class SACConfig:
         imitation: weight of the squared distance between the policy's and a person's actions, in batches.
         auxiliary: weight of predicting, from pictures, what only the simulation knows.
         shift: pixels by which pictures are moved at random.
+        attention_heads: how many things, of those seen as numbers, the policy can look at more closely; 0 is none.
     """
 
     critics: int = 4
@@ -60,6 +61,19 @@ class SACConfig:
     imitation: float = 0.0
     auxiliary: float = 1.0
     shift: int = 2
+    attention_heads: int = 0
+
+
+def policy_shape(layout: ObservationLayout, actions: int, config: SACConfig) -> PolicyShape:
+    """The shape of the policy that is learned.
+
+    Args:
+        layout: of the observations.
+        actions: numbers of an action.
+        config: how to learn.
+    """
+    discrete = config.gripper == "discrete"
+    return PolicyShape(layout, actions, config.width, discrete_gripper=discrete, attention_heads=config.attention_heads)
 
 
 class _Targets(NamedTuple):
@@ -98,12 +112,11 @@ class SAC:
         mixed_precision: bool = False,
     ):
         self.config, self.device, self.mixed_precision = config, torch.device(device), mixed_precision
-        discrete = config.gripper == "discrete"
-        self.policy = Policy(PolicyShape(layout, actions, config.width, discrete)).to(self.device)
+        self.policy = Policy(policy_shape(layout, actions, config)).to(self.device)
         # What the policy sees comes first, so that the features behind it are what only the critics know.
         self.features = Features(*feature_map([*layout.numbers, *layout.privileged])).to(self.device)
         self.sees_pictures = bool(layout.cameras) and not layout.privileged
-        self.arm_actions = actions - discrete
+        self.arm_actions = actions - self.policy.shape.discrete_gripper
         inputs = self.policy.inputs if self.sees_pictures else self.features.size
         self.critic = CriticEnsemble(config.critics, inputs + self.arm_actions, width=config.width).to(self.device)
         self.critic_target = _frozen(self.critic)
@@ -235,8 +248,8 @@ class SAC:
             imitation = (distance * batch.is_person).mean()
             loss = loss + config.imitation * imitation
             report["imitation_loss"] = imitation.detach()
-        if self.guess is not None:
-            guessed = self.guess(encoded[:, self.policy.features.size :])
+        if self.guess is not None and self.policy.encoder is not None:
+            guessed = self.guess(encoded[:, -self.policy.encoder.size :])
             truth = self._critic_sees(batch.numbers, batch.privileged, None)[:, self.policy.features.size :]
             auxiliary = (guessed - truth).square().mean()
             loss = loss + config.auxiliary * auxiliary
@@ -277,6 +290,8 @@ class SAC:
         config, policy = self.config, self.policy
         encoder = [] if policy.encoder is None else list(policy.encoder.parameters())
         critic, actor = list(self.critic.parameters()), list(policy.arm.parameters())
+        if policy.attention is not None:
+            actor += policy.attention.parameters()
         if policy.gripper is not None:
             critic += policy.gripper.parameters()
         if self.guess is not None:

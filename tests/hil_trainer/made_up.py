@@ -7,6 +7,7 @@ from hil_trainer.observations import ObservationLayout, Seen
 from hil_trainer.replay_buffer import Batch, Transition
 
 STATE = ObservationLayout((("agent_pos", 18), ("environment_state", 3)))
+THINGS = ObservationLayout((("agent_pos", 18), ("environment_state", 9)))
 HIDDEN = ObservationLayout((("agent_pos", 18),), (("environment_state", 3), ("gripper_closed", 1)))
 PIXELS = ObservationLayout((("agent_pos", 18),), cameras=("front", "wrist"), image_size=16)
 ASYMMETRIC = ObservationLayout(HIDDEN.numbers, HIDDEN.privileged, PIXELS.cameras, PIXELS.image_size)

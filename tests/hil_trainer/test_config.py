@@ -8,6 +8,7 @@ import pytest
 
 from hil_trainer.config import TrainConfig, defaults, read_config, to_dict
 from hil_trainer.errors import ConfigurationError
+from hil_trainer.sac import SACConfig
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,8 @@ def test_each_task_has_defaults_of_its_own():
     assert pixels.capacity < state.capacity
     assert boxes.task == "gym_hil/PandaArrangeBoxes-v1"
     assert boxes.steps > state.steps
+    assert boxes.sac.attention_heads
+    assert not state.sac.attention_heads
 
 
 def test_a_configuration_is_written_as_json_has_it():
@@ -86,3 +89,8 @@ def test_only_as_many_actors_are_helped_as_there_are_and_only_by_the_scripted_pe
         TrainConfig(actors=3, helped_actors=4)
     with pytest.raises(ConfigurationError, match="helped_actors is 1, but the operator is gamepad"):
         TrainConfig(operator="gamepad", helped_actors=1)
+
+
+def test_attention_of_less_than_nothing_is_refused():
+    with pytest.raises(ConfigurationError, match="attention_heads is -1; expected 0 or more"):
+        TrainConfig(sac=SACConfig(attention_heads=-1))

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from hil_trainer.config import NOBODY, defaults
 from hil_trainer.errors import ConfigurationError
-from hil_trainer.observations import ObservationLayout, feature_map, resize
+from hil_trainer.observations import ObservationLayout, feature_map, resize, things_of
 from hil_trainer.rollout_env import RolloutEnv
 from tests.hil_trainer.made_up import ASYMMETRIC, HIDDEN, PIXELS, STATE
 
@@ -54,6 +54,18 @@ def test_forces_and_what_is_not_known_are_features_too():
     numbers = np.zeros(26, np.float32)
     numbers[18:] = [20, 0, 0, 0, 0, 0, 0.25, 0.5]
     np.testing.assert_allclose((matrix @ numbers + offset)[-8:], [1, 0, 0, 0, 0, 0, 0.25, 0.5])
+
+
+def test_things_are_found_among_the_features():
+    parts = [("agent_pos", 18), ("force_torque", 6), ("environment_state", 6), ("colour", 2)]
+    matrix, offset = feature_map(parts)
+    first, count = things_of(parts)
+    assert (first, count) == (17, 2)
+    numbers = np.zeros(32, np.float32)
+    numbers[24:30] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    seen = (matrix @ numbers + offset)[first : first + 6 * count]
+    np.testing.assert_allclose(seen, [1, 2, 3, 0.3, 0.6, 0.9, 4, 5, 6, 1.2, 1.5, 1.8], rtol=1e-5)
+    assert things_of([("agent_pos", 18)])[1] == 0
 
 
 @pytest.mark.parametrize("parts", [[("environment_state", 3)], [("agent_pos", 14)], []])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hil_trainer.policy import Policy, PolicyShape
-from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, HIDDEN, PIXELS, STATE, seen
+from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, HIDDEN, PIXELS, STATE, THINGS, seen
 
 LAYOUTS = pytest.mark.parametrize(
     "layout", [STATE, HIDDEN, PIXELS, ASYMMETRIC], ids=["state", "hidden", "pixels", "both"]
@@ -40,6 +40,25 @@ def test_what_only_the_simulation_knows_never_changes_an_action(layout):
         action = acting.act(one)
         torch.manual_seed(number)
         np.testing.assert_array_equal(acting.act(other), action)
+
+
+@pytest.mark.parametrize("discrete", [False, True])
+def test_a_policy_that_attends_acts_on_every_thing(discrete):
+    acting = policy(THINGS, discrete_gripper=discrete, attention_heads=2)
+    one = seen(THINGS, 1)
+    actions = {acting.act(one, greedy=True).tobytes()}
+    for thing in range(3):
+        numbers = one.numbers.copy()
+        numbers[18 + 3 * thing] += 0.1
+        actions.add(acting.act(one._replace(numbers=numbers), greedy=True).tobytes())
+    assert len(actions) == 4
+
+
+@pytest.mark.parametrize("layout", [HIDDEN, PIXELS, ASYMMETRIC])
+def test_attention_is_left_out_where_no_things_are_seen(layout):
+    plain, attending = policy(layout), policy(layout, attention_heads=2)
+    assert attending.attention is None
+    np.testing.assert_array_equal(attending.act(seen(layout), greedy=True), plain.act(seen(layout), greedy=True))
 
 
 def test_an_environment_s_observation_is_enough():

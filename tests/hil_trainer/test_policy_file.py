@@ -14,7 +14,7 @@ import hil_trainer
 from hil_trainer.errors import CheckpointError, ConfigurationError
 from hil_trainer.policy import Policy, PolicyShape
 from hil_trainer.policy_file import load_policy, read_description, save_policy
-from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, HIDDEN, PIXELS, STATE, seen
+from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, HIDDEN, PIXELS, STATE, THINGS, seen
 
 LOW, HIGH = [-1.0, -1.0, -1.0, 0.0], [1.0, 1.0, 1.0, 2.0]
 LAYOUTS = {"state": STATE, "hidden": HIDDEN, "pixels": PIXELS, "both": ASYMMETRIC}
@@ -66,6 +66,13 @@ def test_a_policy_that_is_read_back_acts_the_same(tmp_path, layout, discrete):
     assert after.act(observation(layout)).dtype == np.float32
     assert after.policy.shape.layout.privileged == ()
     assert (after.act(observation(layout), greedy=False) != after.act(observation(layout), greedy=False)).any()
+
+
+def test_a_policy_that_attends_is_read_back_too(tmp_path):
+    before = policy(THINGS, attention_heads=2)
+    after = load_policy(save(tmp_path / "policy.safetensors", before))
+    expected = before.act(seen(THINGS, 2), greedy=True) + np.array([0, 0, 0, 1], np.float32)
+    np.testing.assert_allclose(after.act(observation(THINGS)), expected, atol=1e-6)
 
 
 def test_the_file_alone_acts_where_there_is_no_simulation(tmp_path):

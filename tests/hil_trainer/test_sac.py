@@ -7,13 +7,24 @@ import pytest
 import torch
 
 from hil_trainer.sac import SAC, SACConfig
-from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, HIDDEN, PIXELS, STATE, batch, seen, transition, transitions
+from tests.hil_trainer.made_up import (
+    ACTIONS,
+    ASYMMETRIC,
+    HIDDEN,
+    PIXELS,
+    STATE,
+    THINGS,
+    batch,
+    seen,
+    transition,
+    transitions,
+)
 
 ALL = pytest.mark.parametrize("layout", [STATE, HIDDEN, PIXELS, ASYMMETRIC], ids=["state", "hidden", "pixels", "both"])
 GRIPPERS = pytest.mark.parametrize("gripper", ["continuous", "discrete"])
 # So slow that nothing moves: what an update computes can be looked at.
 STILL = {"learning_rate": 1e-30, "target_rate": 1e-30}
-CRITICS_ALONE = {"policy_learning_rate": 1e-30}
+CRITICS_ALONE = {"policy_learning_rate": 0.0}
 
 
 def learner(layout=STATE, mixed_precision=False, seed=0, **config):
@@ -225,6 +236,39 @@ def test_imitation_follows_the_person_and_nobody_else():
     for _ in range(150):
         sac.update(together)
     np.testing.assert_allclose(sac.policy.act(steps[0].seen, greedy=True), action, atol=0.1)
+
+
+@GRIPPERS
+def test_attention_learns_with_the_policy_and_only_with_it(gripper):
+    steps = batch(transitions(8, THINGS))
+    sac = learner(THINGS, attention_heads=2, gripper=gripper, **CRITICS_ALONE)
+    before = parameters(sac.policy.attention)
+    sac.update(steps)
+    assert same(before, parameters(sac.policy.attention))
+    sac = learner(THINGS, attention_heads=2, gripper=gripper)
+    sac.update(steps)
+    after = parameters(sac.policy.attention)
+    assert not any(torch.equal(value, after[name]) for name, value in before.items() if name != "score.bias")
+
+
+def test_attention_learns_whose_turn_it_is():
+    # The person moves towards whichever of three things has not been lifted.
+    rng = np.random.default_rng(0)
+    steps = []
+    for number in range(256):
+        one = seen(THINGS, number)
+        turn = rng.integers(3)
+        things = rng.uniform([0.3, -0.3, 0.1], [0.5, 0.3, 0.1], (3, 3))
+        things[turn, 2] = 0.02
+        numbers = np.concatenate([np.zeros(18), things.ravel()]).astype(np.float32)
+        action = np.array([0, np.sign(things[turn, 1]) * 0.8, 0, 0], np.float32)
+        one = one._replace(numbers=numbers)
+        steps.append(transition(THINGS, seen=one, action=action, reward=0.0, discount=0.0, is_person=True))
+    sac = learner(THINGS, attention_heads=1, imitation=100.0, policy_learning_rate=3e-3)
+    for _ in range(60):
+        sac.update(batch(steps[:192]))
+    acted = np.array([sac.policy.act(step.seen, greedy=True)[1] for step in steps[192:]])
+    assert np.mean(np.sign(acted) == np.sign([step.action[1] for step in steps[192:]])) > 0.9
 
 
 @ALL
