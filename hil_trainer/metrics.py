@@ -10,7 +10,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from hil_trainer.errors import CheckpointError, ConfigurationError
 from hil_trainer.mirrors import Mirror, TensorBoardMirror, WandbMirror, load_summary_writer, load_wandb
@@ -26,6 +26,22 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 
 
+class ResumePoint(NamedTuple):
+    """How far a run had come when the checkpoint was written that it goes on from.
+
+    Attributes:
+        step: of training; -1 if there is no checkpoint.
+        episodes: that had ended.
+    """
+
+    step: int
+    episodes: int
+
+    def covers(self, row: dict[str, Any]) -> bool:
+        """Whether a row tells of what was before. Demonstrations are all at step 0, and so episodes are counted."""
+        return row["step"] <= self.step and (row["kind"] != "episode" or row["episode"] <= self.episodes)
+
+
 class MetricsLog:
     """Writes the rows of a run, and shows their numbers in TensorBoard and Weights & Biases.
 
@@ -37,8 +53,7 @@ class MetricsLog:
         tensorboard: also write events to `directory`/tensorboard.
         wandb: the project in Weights & Biases to show the numbers in; None for none. What it keeps of a run cannot be
             taken back, so after a resume it shows the steps since the checkpoint twice.
-        resume_step: the step at which the run goes on. Rows of later steps are moved to `metrics.discarded.jsonl`. None
-            keeps all rows.
+        resume: where the run goes on. Rows of what came later are moved to `metrics.discarded.jsonl`. None keeps all.
 
     Raises:
         MissingExtraError: TensorBoard or Weights & Biases is wanted but not installed.
@@ -52,7 +67,7 @@ class MetricsLog:
         *,
         tensorboard: bool = True,
         wandb: str | None = None,
-        resume_step: int | None = None,
+        resume: ResumePoint | None = None,
     ):
         directory = Path(directory)
         self.path = directory / FILE
@@ -63,15 +78,16 @@ class MetricsLog:
         wandb_module = load_wandb() if wandb is not None else None
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            _repair(self.path, resume_step)
+            _repair(self.path, resume)
         except OSError as error:
             raise _unwritable(self.path, error) from error
         with ExitStack() as opened:
             if summary_writer is not None:
+                resume_step = None if resume is None else resume.step
                 self._mirrors.append(TensorBoardMirror(summary_writer, directory / "tensorboard", resume_step))
                 opened.callback(self._mirrors[-1].close)
             if wandb_module is not None and wandb is not None:
-                self._mirrors.append(WandbMirror(wandb_module, wandb, directory, resume=resume_step is not None))
+                self._mirrors.append(WandbMirror(wandb_module, wandb, directory, resume=resume is not None))
                 opened.callback(self._mirrors[-1].close)
             try:
                 self._file = opened.enter_context(self.path.open("ab"))
@@ -149,8 +165,8 @@ def read_metrics(directory: str | Path) -> list[dict[str, Any]]:
     return [row for _, row in _entries(content, path)]
 
 
-def _repair(path: Path, resume_step: int | None) -> None:
-    """Remove what a killed process left of its last line, and move rows after the step of a resume out of the way."""
+def _repair(path: Path, resume: ResumePoint | None) -> None:
+    """Remove what a killed process left of its last line, and move rows after the point of a resume out of the way."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -158,7 +174,7 @@ def _repair(path: Path, resume_step: int | None) -> None:
     kept: list[bytes] = []
     later: list[bytes] = []
     for line, row in _entries(content, path):
-        (kept if resume_step is None or row["step"] <= resume_step else later).append(line + b"\n")
+        (kept if resume is None or resume.covers(row) else later).append(line + b"\n")
     if later:
         # First to the one file, then out of the other: killed in between, a row is in both rather than in none.
         with path.with_name(DISCARDED).open("ab") as file:

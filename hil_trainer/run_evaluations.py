@@ -65,7 +65,7 @@ class RunEvaluations:
         directory: of the run; the best policy is exported to it.
         env: the run's environment; says what actions are.
         policy: the run's. It is copied for what is exported.
-        step: of training, from which on steps to the next evaluation count.
+        step: of training so far.
         resume: the policy that the directory has already is replaced by a better one only.
         tell: writes rows of metrics.
         progress: tells the person at the terminal.
@@ -96,7 +96,7 @@ class RunEvaluations:
         # What is exported is newer than the checkpoint if the run was killed in between: the file itself knows best.
         self._best = _score_of_file(self._file) if resume and self._file.is_file() else (-1.0, 0)
         self._running: _Running | None = None
-        self._next = step + config.evaluate_every
+        self._next = self._after(step)
         self._evaluator = Evaluator(config, policy.shape)
 
     def advance(self, newest: Candidate) -> None:
@@ -112,7 +112,7 @@ class RunEvaluations:
         if running is not None and running.result.done():
             self._running = self._start("full", running.candidate) if self._take(running) else None
         if self._running is None and self.reached is None and newest.step >= self._next:
-            self._next = newest.step + self._config.evaluate_every
+            self._next = self._after(newest.step)
             self._running = self._start("quick", newest)
 
     def finish(self) -> None:
@@ -139,6 +139,11 @@ class RunEvaluations:
     def close(self) -> None:
         """Drop what is not done, and end the process that evaluates."""
         self._evaluator.close()
+
+    def _after(self, step: int) -> int:
+        """When the next evaluation is due: at steps that do not depend on when a run was resumed."""
+        every = self._config.evaluate_every
+        return (step // every + 1) * every
 
     def _start(self, purpose: str, candidate: Candidate) -> _Running:
         config = self._config

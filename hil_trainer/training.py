@@ -24,7 +24,7 @@ from hil_trainer.evaluation import load_weights
 from hil_trainer.learner import LearnerSetup
 from hil_trainer.learner_process import Learned, LearnerHandle, LearnerProcess
 from hil_trainer.link import KEPT
-from hil_trainer.metrics import MetricsLog, read_metrics
+from hil_trainer.metrics import MetricsLog, ResumePoint, read_metrics
 from hil_trainer.milestones import Milestone
 from hil_trainer.observations import Seen
 from hil_trainer.policy import Policy
@@ -86,9 +86,11 @@ class Training:
         self._seconds_before = state.get("seconds", 0.0)
         self._shown = state.get("shown", 0)  # demonstrations so far
         self._resumed = checkpoint is not None
+        # Without a checkpoint a run that is resumed begins anew; nothing of it counts.
+        point = ResumePoint(self._step, self._shown + state["actor"]["episodes"]) if state else ResumePoint(-1, 0)
         self.progress = Progress() if progress is None else progress
         if self._resumed:
-            rows = [row for row in read_metrics(directory) if row["step"] <= self._step]
+            rows = [row for row in read_metrics(directory) if point.covers(row)]
             # An evaluation may have ended after the checkpoint, and is kept.
             self._seconds_before = max(self._seconds_before, *(row["seconds"] for row in rows), 0.0)
             self.progress.restore(rows)
@@ -97,7 +99,7 @@ class Training:
         torch.manual_seed(config.seed + 1)
         self._opened = ExitStack()
         with ExitStack() as opened:
-            self._open(config, directory, checkpoint, state, opened, resume=resume)
+            self._open(config, directory, checkpoint, state, opened, point if resume else None)
             self._opened = opened.pop_all()
         if checkpoint is not None:
             self._tell("event", text=f"resumed from {checkpoint.relative_to(directory)}")
@@ -113,8 +115,7 @@ class Training:
         checkpoint: Path | None,
         state: dict[str, Any],
         opened: ExitStack,
-        *,
-        resume: bool,
+        resume: ResumePoint | None,
     ) -> None:
         """Start everything; what `opened` was told is closed, the last first, if something does not start."""
         opened.callback(self.progress.close)
@@ -124,8 +125,7 @@ class Training:
             directory,
             tensorboard=config.tensorboard,
             wandb=config.wandb,
-            # Without a checkpoint a run that is resumed begins anew; nothing of it counts.
-            resume_step=self._step if self._resumed else -1 if resume else None,
+            resume=resume,
         )
         opened.callback(self._log.close)
         self.actor = Actor(
@@ -154,7 +154,7 @@ class Training:
             self.env,
             self.policy,
             step=self._step,
-            resume=resume,
+            resume=resume is not None,
             tell=self._tell,
             progress=self.progress,
         )
@@ -237,6 +237,7 @@ class Training:
             successes += sum(episode.success for episode in rollout.episodes)
             if rollout.quit:
                 return True
+            self._save_in_time()
         if number:
             self._tell(
                 "event", text=f"{number} demonstrations: {successes} succeed, {by_person} of {steps} steps by a person"
@@ -264,8 +265,7 @@ class Training:
         if before // _LEARNING_ROWS_EVERY != self._step // _LEARNING_ROWS_EVERY and self._learned.numbers:
             self._report(self._learned)
         self._evaluations.advance(self._candidate())
-        if time.perf_counter() - self._last_checkpoint > self.config.checkpoint_seconds:
-            self._save()
+        self._save_in_time()
         return self._answer_requests() or wants_to_stop
 
     def _act(self) -> bool:
@@ -339,6 +339,11 @@ class Training:
         if self._evaluations.reached is None and self._step:
             self._learned = self.learner.newest(deliveries=self._delivered)
             self._evaluations.decide(self._candidate())
+
+    def _save_in_time(self) -> None:
+        """Have a checkpoint written if the last one is old."""
+        if time.perf_counter() - self._last_checkpoint > self.config.checkpoint_seconds:
+            self._save()
 
     def _save(self) -> None:
         """Have a checkpoint written."""

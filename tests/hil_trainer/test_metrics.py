@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil_trainer.errors import CheckpointError, ConfigurationError, MissingExtraError
-from hil_trainer.metrics import DISCARDED, FILE, MetricsLog, read_metrics
+from hil_trainer.metrics import DISCARDED, FILE, MetricsLog, ResumePoint, read_metrics
 
 EPISODE = {"success": True, "length": 20, "person_steps": 5, "return": 1.0, "demonstration": False}
 EVALUATION = {
@@ -133,7 +133,7 @@ def test_a_resume_keeps_the_rows_up_to_its_step_and_puts_the_others_aside(steps,
         content = path.read_bytes()
         path.write_bytes(content[: round(cut * len(content))])
         before = read_metrics(folder)
-        with log(folder, resume_step=resume) as metrics:
+        with log(folder, resume=ResumePoint(resume, 0)) as metrics:
             assert read_metrics(folder) == [row for row in before if row["step"] <= resume]
             metrics.write("learning", resume + 1, 1.0, updates=99)
         kept = read_metrics(folder)
@@ -141,6 +141,15 @@ def test_a_resume_keeps_the_rows_up_to_its_step_and_puts_the_others_aside(steps,
         aside = Path(folder, DISCARDED)
         later = [row for row in before if row["step"] > resume]
         assert [json.loads(line) for line in aside.read_bytes().splitlines()] == later if later else not aside.exists()
+
+
+def test_a_resume_amid_demonstrations_puts_aside_those_that_it_does_not_have(tmp_path):
+    with log(tmp_path) as metrics:
+        for number in range(1, 5):
+            metrics.write("episode", 0, number / 10, episode=number, **EPISODE)
+    log(tmp_path, resume=ResumePoint(0, 3)).close()
+    assert [row["episode"] for row in read_metrics(tmp_path)] == [1, 2, 3]
+    assert json.loads((tmp_path / DISCARDED).read_text())["episode"] == 4
 
 
 def test_a_resume_that_is_killed_has_lost_nothing(tmp_path, monkeypatch):
@@ -153,9 +162,9 @@ def test_a_resume_that_is_killed_has_lost_nothing(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
-            log(tmp_path, resume_step=2)
+            log(tmp_path, resume=ResumePoint(2, 0))
     assert told(read_metrics(tmp_path)) == [0, 1, 2, 3, 4]
-    log(tmp_path, resume_step=2).close()
+    log(tmp_path, resume=ResumePoint(2, 0)).close()
     assert told(read_metrics(tmp_path)) == [0, 1, 2]
 
 
@@ -176,7 +185,7 @@ def test_a_killed_process_leaves_rows_that_can_be_read_and_continued(tmp_path):
     rows = told(read_metrics(tmp_path))
     assert rows == list(range(len(rows)))
     assert len(rows) > 100
-    with log(tmp_path, resume_step=50) as metrics:
+    with log(tmp_path, resume=ResumePoint(50, 0)) as metrics:
         metrics.write("learning", 51, 5.1, updates=51)
     assert told(read_metrics(tmp_path)) == list(range(52))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hil_trainer.errors import ConfigurationError
-from hil_trainer.metrics import MetricsLog
+from hil_trainer.metrics import MetricsLog, ResumePoint
 from hil_trainer.mirrors import scalars
 
 EPISODE = {"episode": 3, "success": True, "length": 20, "person_steps": 5, "return": 1.0, "demonstration": False}
@@ -62,7 +62,7 @@ def test_after_a_resume_tensorboard_shows_one_curve(tmp_path):
     with MetricsLog(tmp_path) as metrics:
         for step in (10, 20, 30):
             metrics.write("learning", step, 1.0, critic_loss=step)
-    with MetricsLog(tmp_path, resume_step=20) as metrics:
+    with MetricsLog(tmp_path, resume=ResumePoint(20, 0)) as metrics:
         metrics.write("learning", 30, 1.0, critic_loss=31)
     assert events(tmp_path)["learning/critic_loss"] == [(10, 10.0), (20, 20.0), (30, 31.0)]
 
@@ -113,8 +113,8 @@ def test_weights_and_biases_gets_the_numbers_over_our_steps(tmp_path, wandb):
 
 
 def test_a_resume_goes_on_with_the_same_run_and_a_fresh_start_makes_another(tmp_path, wandb):
-    for resume_step in (None, 20, None):
-        MetricsLog(tmp_path, tensorboard=False, wandb="cubes", resume_step=resume_step).close()
+    for resume in (None, ResumePoint(20, 0), None):
+        MetricsLog(tmp_path, tensorboard=False, wandb="cubes", resume=resume).close()
     first, resumed, fresh = (options["id"] for options in wandb.inits)
     assert first == resumed != fresh
 

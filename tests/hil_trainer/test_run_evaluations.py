@@ -82,6 +82,14 @@ def test_few_episodes_come_regularly_and_many_follow_near_the_target(run):
     assert "target reached: 99% after 180 steps" in run.said.getvalue()
 
 
+def test_a_resume_does_not_put_evaluations_off(run):
+    evaluations = run.evaluations([0.5, 0.5, 0.5], step=115, resume=True)
+    for step in (115, 120, 133, 139, 140, 141):
+        evaluations.advance(run.candidate(step))
+    evaluations.finish()
+    assert [row["step"] for row in run.rows] == [120, 140]
+
+
 def test_what_is_under_way_at_the_end_is_waited_for(run):
     evaluations = run.evaluations([1.0, 0.97, 0.4])
     evaluations.advance(run.candidate(20))

@@ -124,6 +124,25 @@ def test_a_policy_that_was_exported_after_the_last_checkpoint_is_kept(small, sta
     assert (tmp_path / "policy.safetensors").read_bytes() == exported
 
 
+def test_a_kill_amid_demonstrations_costs_only_those_since_the_checkpoint(small, start, tmp_path):
+    config = small(steps=20, demos="4")
+    killed = start(config, tmp_path)
+
+    def kill():
+        raise RuntimeError("killed")
+
+    moments = iter([killed._save, killed._save, kill])
+    killed._save_in_time = lambda: next(moments)()
+    with pytest.raises(RuntimeError, match="killed"):
+        killed.run()
+    kept = len(killed.learner.learner.shown) - rows(tmp_path, "episode")[-1]["length"]
+    resumed = start(config, tmp_path, resume=True)
+    assert [row["episode"] for row in rows(tmp_path, "episode")] == [1, 2]
+    assert len(resumed.learner.learner.shown) == kept
+    resumed.run()
+    assert [row["episode"] for row in rows(tmp_path, "episode") if row["demonstration"]] == [1, 2, 3, 4]
+
+
 def test_a_resumed_run_draws_on_where_it_was_saved(small, start, tmp_path):
     start(small(steps=20), tmp_path).run()
     resumed = start(small(steps=40), tmp_path, resume=True)
