@@ -11,13 +11,14 @@ def fast(actors, learner, times):
     return {"actors": actors, "learner": learner, "steps_per_second": 50.0 * times, "times_one_actor": times}
 
 
-@pytest.mark.parametrize(("times", "met"), [(1.9, True), (1.5, False)])
-def test_actors_are_as_fast_as_they_are_where_the_learner_leaves_them_the_cores(monkeypatch, times, met):
-    results = [fast(1, "as it is", 1.0), fast(2, "as it is", 1.1), fast(2, "lowest priority", times)]
+@pytest.mark.parametrize(("as_it_is", "times", "met"), [(1.8, 1.9, True), (1.8, 1.5, False), (1.1, 1.9, False)])
+def test_actors_have_to_be_faster_with_the_learner_as_it_is_and_out_of_the_way(monkeypatch, as_it_is, times, met):
+    results = [fast(1, "as it is", 1.0), fast(2, "as it is", as_it_is), fast(2, "lowest priority", times)]
     monkeypatch.setattr(ray_actors, "speed", lambda folder, measured: results)
     row = ray_actors.actors_speed()
     assert row.met is met
-    assert f"1.1 times with the learner as it is (55.0 steps/s); {times} times" in row.measured
+    told = f"{as_it_is} times with the learner as it is ({50 * as_it_is:.1f} steps/s); {times} times"
+    assert told in row.measured
 
 
 @pytest.mark.parametrize(

@@ -181,11 +181,11 @@ def test_it_is_kept_how_often_a_classifier_errs(actor, tmp_path, lifted):
     save_classifier(RewardClassifier(ClassifierShape(("front", "wrist"), 32, 18), threshold=1.0), tmp_path)
     one = actor(operator=NOBODY, demos="0", obs="pixels", image_size=16, reward_classifier=tmp_path)
     one.env.env.unwrapped.is_success = lambda: lifted
-    (episode,) = one.run(Still(), 100).episodes
-    assert (episode.success, episode.length) == (False, 100)
-    assert (episode.simulator_success, episode.misjudged) == (lifted, 100 if lifted else 0)
+    (episode,) = one.run(Still(), 150).episodes
+    assert (episode.success, episode.length) == (False, 150)
+    assert (episode.simulator_success, episode.misjudged) == (lifted, 150 if lifted else 0)
 
 
 def test_without_a_classifier_nothing_is_told_of_one(actor):
-    (episode,) = actor().run(Still(), 100).episodes
+    (episode,) = actor().run(Still(), 150).episodes
     assert (episode.simulator_success, episode.misjudged) == (None, None)
