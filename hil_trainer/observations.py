@@ -67,7 +67,7 @@ class ObservationLayout:
     """What observations consist of.
 
     Attributes:
-        numbers: the parts that the policy sees, in order.
+        numbers: the parts that the policy sees, in order. What is encoded comes last.
         privileged: the parts that only the critic sees.
         cameras: the views, in order.
         image_size: height and width in pixels, of all views.
@@ -84,6 +84,17 @@ class ObservationLayout:
     def numbers_size(self) -> int:
         """How many numbers the policy sees."""
         return sum(size for _, size in self.numbers)
+
+    @property
+    def measured(self) -> tuple[Part, ...]:
+        """The parts of `numbers` that are no encoded views."""
+        made = {encoded(view) for view in self.views}
+        return tuple(part for part in self.numbers if part[0] not in made)
+
+    @property
+    def encoded_size(self) -> int:
+        """How many of the numbers are encoded views."""
+        return self.numbers_size - sum(size for _, size in self.measured)
 
     @property
     def privileged_size(self) -> int:

@@ -52,7 +52,8 @@ class Policy(nn.Module):
     def __init__(self, shape: PolicyShape):
         super().__init__()
         self.shape = shape = replace(shape, layout=replace(shape.layout, privileged=()))
-        self.features = Features(*feature_map(shape.layout.numbers))
+        self.features = Features(*feature_map(shape.layout.measured))
+        self.measured = shape.layout.numbers_size - shape.layout.encoded_size
         if shape.layout.encoding is not None:
             # What was learned from one encoder's numbers means nothing with another's.
             sha256 = bytes.fromhex(shape.layout.encoding.sha256)
@@ -62,7 +63,7 @@ class Policy(nn.Module):
         attends = shape.attention_heads and things_of(shape.layout.numbers)[1]
         self.attention = Attention(shape.layout.numbers, shape.attention_heads) if attends else None
         inputs = self.features.size if self.attention is None else self.attention.size
-        inputs += self.encoder.size if self.encoder else 0
+        inputs += shape.layout.encoded_size + (self.encoder.size if self.encoder else 0)
         self.inputs = inputs
         self.arm = GaussianPolicy(inputs, shape.actions - shape.discrete_gripper, shape.width)
         self.gripper = (
@@ -92,12 +93,12 @@ class Policy(nn.Module):
         Returns:
             (batch, inputs).
         """
-        features = self.features(numbers)
+        measured, encoded = numbers.tensor_split((self.measured,), -1)
+        features = self.features(measured)
         if self.attention is not None:
             features = self.attention(features)
-        if self.encoder is None or images is None:
-            return features
-        return torch.cat([features, self.encoder(images)], -1)
+        parts = [features, encoded] if self.encoder is None or images is None else [features, self.encoder(images)]
+        return torch.cat(parts, -1)
 
     def decide(self, inputs: Tensor, *, greedy: bool = False) -> Tensor:
         """Choose actions.

@@ -114,10 +114,10 @@ class SAC:
         self.config, self.device, self.mixed_precision = config, torch.device(device), mixed_precision
         self.policy = Policy(policy_shape(layout, actions, config)).to(self.device)
         # What the policy sees comes first, so that the features behind it are what only the critics know.
-        self.features = Features(*feature_map([*layout.numbers, *layout.privileged])).to(self.device)
+        self.features = Features(*feature_map([*layout.measured, *layout.privileged])).to(self.device)
         self.sees_pictures = bool(layout.cameras) and not layout.privileged
         self.arm_actions = actions - self.policy.shape.discrete_gripper
-        inputs = self.policy.inputs if self.sees_pictures else self.features.size
+        inputs = self.policy.inputs if self.sees_pictures else self.features.size + layout.encoded_size
         self.critic = CriticEnsemble(config.critics, inputs + self.arm_actions, width=config.width).to(self.device)
         self.critic_target = _frozen(self.critic)
         self.gripper_target = None if self.policy.gripper is None else _frozen(self.policy.gripper)
@@ -274,7 +274,8 @@ class SAC:
     def _critic_sees(self, numbers: Tensor, privileged: Tensor, images: Tensor | None) -> Tensor:
         if self.sees_pictures:
             return self._policy_sees(numbers, images)
-        return self.features(torch.cat([numbers, privileged], -1))
+        measured, encoded = numbers.tensor_split((self.policy.measured,), -1)
+        return torch.cat([self.features(torch.cat([measured, privileged], -1)), encoded], -1)
 
     def _step(self, name: str, loss: Tensor) -> None:
         optimiser = self.optimisers[name]

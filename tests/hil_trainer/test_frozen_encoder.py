@@ -25,6 +25,7 @@ from hil_trainer.metrics import read_metrics
 from hil_trainer.policy import Policy, PolicyShape
 from hil_trainer.policy_file import load_policy, save_policy
 from hil_trainer.rollout_env import RolloutEnv
+from hil_trainer.sac import SAC, SACConfig
 
 SIZE, NUMBERS = 32, 24
 MODULE = """
@@ -213,8 +214,13 @@ def test_views_are_numbers_that_policy_and_critics_see(env, exported, small, pri
     assert policy.encoder is None
     assert policy.shape.layout.privileged == ()
     # What the networks are given of it is the same.
-    features = policy.features(torch.from_numpy(seen.numbers))
-    np.testing.assert_array_equal(features[-2 * NUMBERS :], seen.numbers[-2 * NUMBERS :])
+    numbers, hidden = (torch.from_numpy(part)[None] for part in (seen.numbers, seen.privileged))
+    critics = SAC(layout, one.actions, SACConfig(width=16))._critic_sees(numbers, hidden, None)
+    for inputs in (policy.see(numbers), critics):
+        np.testing.assert_array_equal(inputs[0, -2 * NUMBERS :], seen.numbers[-2 * NUMBERS :])
+    assert critics.shape[1] - policy.inputs == (7 if privileged else 0)
+    # They are no part of what is sent with every set of weights.
+    assert policy.features.matrix.shape[1] == 18
 
 
 def test_pictures_of_a_dataset_are_encoded_once_each(env, exported, tmp_path, monkeypatch):
