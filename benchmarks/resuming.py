@@ -342,7 +342,8 @@ def _during(directory: Path, written: Sequence[dict[str, Any]], started: float) 
     if not any(row["step"] for row in written):
         return "shown demonstrations"
     begun = [row["step"] for row in written if _is_resumed(row) or row["kind"] == "evaluation"]
-    is_due = written[-1]["step"] >= max([0, *begun]) + _config(directory)["evaluate_every"]
+    every = _config(directory)["evaluate_every"]
+    is_due = written[-1]["step"] >= (max([0, *begun]) // every + 1) * every
     return "evaluating" if is_due else "acting and learning"
 
 
