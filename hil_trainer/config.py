@@ -190,7 +190,15 @@ def defaults(task: str, obs: str) -> TrainConfig:
     config = TrainConfig(task=task)
     if "arrangeboxes" in task.lower():
         # A reward that follows some 260 steps later says little; what a person does says much.
-        sac = dataclasses.replace(config.sac, width=256, discount=0.99, n_step=3, imitation=10.0, attention_heads=2)
+        sac = dataclasses.replace(
+            config.sac,
+            width=256,
+            discount=0.99,
+            n_step=3,
+            imitation=100.0,
+            policy_learning_rate=1e-3,
+            attention_heads=2,
+        )
         person = dataclasses.replace(config.person, attention_episodes=200)
         config = dataclasses.replace(
             config, demos="60", steps=100_000, sac=sac, person=person, updates_per_step=2, evaluate_every=2_000
