@@ -116,9 +116,9 @@ def table(folder: Path, remark: str = "") -> str:
         "# Learning\n",
         "Steps of the environment, how many of them the person drove, and wall time, to the first evaluation of 100 "
         "episodes with so many successes: median over the seeds, least and most in brackets. Twenty demonstrations "
-        "(60 of ArrangeBoxes) come before; they are not counted as steps, but their time is. The person is the scripted one, with a delay "
-        "of 3 steps and a tremor of 0.1. Cubes are placed at random (`PandaPickCube-v1`). Written by "
-        "`python -m benchmarks.learning`.\n",
+        "(60 of ArrangeBoxes) come before; they are not counted as steps, but their time is. The person is the "
+        "scripted one, with a delay of 3 steps and a tremor of 0.1. Cubes are placed at random (`PandaPickCube-v1`). "
+        "Written by `python -m benchmarks.learning`.\n",
         f"{os.cpu_count()} cores, no GPU. {remark}\n",
         "| what | successes of 100 | runs | steps | by the person | time | last evaluation | bar |",
         "|---|---|---|---|---|---|---|---|",
