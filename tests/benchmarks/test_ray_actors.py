@@ -2,6 +2,7 @@
 
 import pytest
 
+pytest.importorskip("torch", reason="needs the extra `train`")
 pytest.importorskip("ray", reason="needs the extra `ray`")
 
 from benchmarks import ray_actors
