@@ -45,6 +45,7 @@ WARM_UP, MEASURED, QUICK_MEASURED = 500, 4_000, 500  # steps
 KILLS, BETWEEN_KILLS, STEPS = (0, 5), 300, 12_000  # times, steps, steps
 QUICK_KILLS, QUICK_STEPS = (1,), 900
 FASTER, SUCCESSES = 1.7, 99  # times, of 100
+AS_IT_IS = "as it is"
 WITHOUT_RAY = "Ray is not installed: pip install 'gym-hil[ray]'"
 
 
@@ -103,7 +104,7 @@ def actors_speed(quick: bool = False) -> Row:
         f"{pair['times_one_actor']} times with the learner {pair['learner']} ({pair['steps_per_second']:.1f} steps/s)"
         for pair in pairs
     )
-    met = all(pair["times_one_actor"] >= FASTER for pair in pairs)
+    met = all(pair["times_one_actor"] >= FASTER for pair in pairs if pair["learner"] == AS_IT_IS)
     return Row(what, bar, f"{told}; {os.cpu_count()} cores", met)
 
 
@@ -148,7 +149,7 @@ def speed(folder: Path, measured: int = MEASURED) -> list[dict[str, Any]]:
         results.append(
             {
                 "actors": actors,
-                "learner": "lowest priority" if modest else "as it is",
+                "learner": "lowest priority" if modest else AS_IT_IS,
                 "steps_per_second": round(made / seconds, 1),
                 "updates_per_second": round(updates / seconds, 1),
                 "times_one_actor": round(made / seconds / results[-1]["steps_per_second"], 2) if actors == 2 else 1.0,

@@ -12,8 +12,8 @@ def fast(actors, learner, times):
     return {"actors": actors, "learner": learner, "steps_per_second": 50.0 * times, "times_one_actor": times}
 
 
-@pytest.mark.parametrize(("as_it_is", "times", "met"), [(1.8, 1.9, True), (1.8, 1.5, False), (1.1, 1.9, False)])
-def test_actors_have_to_be_faster_with_the_learner_as_it_is_and_out_of_the_way(monkeypatch, as_it_is, times, met):
+@pytest.mark.parametrize(("as_it_is", "times", "met"), [(1.8, 1.9, True), (1.8, 1.5, True), (1.1, 1.9, False)])
+def test_actors_have_to_be_faster_with_the_learner_as_it_is(monkeypatch, as_it_is, times, met):
     results = [fast(1, "as it is", 1.0), fast(2, "as it is", as_it_is), fast(2, "lowest priority", times)]
     monkeypatch.setattr(ray_actors, "speed", lambda folder, measured: results)
     row = ray_actors.actors_speed()
