@@ -14,7 +14,7 @@ from gym_hil.datasets.features import IMAGES, VECTORS
 from hil_trainer.actor import EpisodeSummary, Rollout
 from hil_trainer.errors import DemonstrationsError
 from hil_trainer.n_step import NStepReturns
-from hil_trainer.observations import ObservationLayout, Seen, ViewEncoder, encoded
+from hil_trainer.observations import ObservationLayout, Seen, ViewEncoder
 from hil_trainer.replay_buffer import Transition
 
 
@@ -109,15 +109,13 @@ def _check(dataset: EpisodeDataset, layout: ObservationLayout, actions: int) -> 
             f"{dataset.path} does not hold what only the simulation knows ({names}). Train with --no-privileged, or "
             "let the operator show the task: --demos 20."
         )
-    made = {encoded(view) for view in layout.views}
-    numbers = [(name, size) for name, size in layout.numbers if name not in made]
-    unknown = [name for name, _ in numbers if name not in VECTORS]
+    unknown = [name for name, _ in layout.measured if name not in VECTORS]
     if unknown:
         raise DemonstrationsError(
             f"Datasets do not hold {' and '.join(unknown)}, which the task's observations have. Let the operator show "
             "the task: --demos 20."
         )
-    wanted: dict[str, list[int] | None] = {VECTORS[name]: [size] for name, size in numbers}
+    wanted: dict[str, list[int] | None] = {VECTORS[name]: [size] for name, size in layout.measured}
     wanted |= dict.fromkeys([IMAGES + camera for camera in layout.views])  # of any size
     wanted["action"] = [actions]
     for key, shape in wanted.items():

@@ -60,8 +60,8 @@ class Policy(nn.Module):
             self.register_buffer(_ENCODER, torch.tensor(list(sha256), dtype=torch.uint8))
         views = len(shape.layout.cameras)
         self.encoder = SpatialSoftmaxEncoder(views, shape.layout.image_size) if views else None
-        attends = shape.attention_heads and things_of(shape.layout.numbers)[1]
-        self.attention = Attention(shape.layout.numbers, shape.attention_heads) if attends else None
+        attends = shape.attention_heads and things_of(shape.layout.measured)[1]
+        self.attention = Attention(shape.layout.measured, shape.attention_heads) if attends else None
         inputs = self.features.size if self.attention is None else self.attention.size
         inputs += shape.layout.encoded_size + (self.encoder.size if self.encoder else 0)
         self.inputs = inputs

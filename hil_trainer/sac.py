@@ -122,10 +122,10 @@ class SAC:
         self.critic_target = _frozen(self.critic)
         self.gripper_target = None if self.policy.gripper is None else _frozen(self.policy.gripper)
         self.log_temperature = torch.tensor(math.log(config.temperature), device=self.device, requires_grad=True)
-        self.hidden = self.features.size - self.policy.features.size
+        hidden = self.features.size - self.policy.features.size
         self.guess = (
-            nn.Linear(self.policy.encoder.size, self.hidden).to(self.device)
-            if self.policy.encoder is not None and self.hidden
+            nn.Linear(self.policy.encoder.size, hidden).to(self.device)
+            if self.policy.encoder is not None and hidden
             else None
         )
         self.optimisers = self._optimisers()
@@ -142,7 +142,7 @@ class SAC:
             The last losses and values, each one number.
         """
         # Targets of all updates come at once, which takes less time than one by one. They know nothing of the updates
-        # that they are for, by each of which the target critics would have followed by less than a hundredth.
+        # that they are for, by each of which the target critics would have followed by a hundredth at most.
         with self._precision():
             targets = self._targets(batch)
         for number in range(updates):
