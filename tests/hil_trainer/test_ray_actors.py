@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("ray", reason="needs the extra `ray`")
 import psutil
 
+from hil_trainer.checkpoints import checkpoints, read_run_state
 from hil_trainer.config import to_dict
 from hil_trainer.metrics import read_metrics
 
@@ -206,8 +207,8 @@ def test_steps_and_the_persons_are_counted_over_all_actors(disturbed):
 def test_ctrl_c_leaves_a_checkpoint_and_no_process(disturbed):
     assert disturbed.left() == []
     assert disturbed.events()[-1].startswith("stopped by Ctrl-C")
-    newest = max((disturbed.directory / "checkpoints").iterdir())
-    assert int(newest.name.split("_")[1]) >= read_metrics(disturbed.directory)[-1]["step"]
+    newest = read_run_state(checkpoints(disturbed.directory)[-1])
+    assert newest["step"] >= read_metrics(disturbed.directory)[-1]["step"]
 
 
 def test_it_is_resumed_on_ray_and_ends_by_itself(disturbed):
