@@ -30,7 +30,7 @@ class SACConfig:
 
     Attributes:
         critics: members of the ensemble.
-        target_critics: of how many, drawn anew for each update, a target takes the least.
+        target_critics: of how many, drawn anew for each step of the environment, a target takes the least.
         width: of the hidden layers.
         discount: of a reward one step later.
         n_step: over how many steps rewards are added up before a critic is asked for the rest.
