@@ -3,7 +3,7 @@
 python -m benchmarks.learning [--only NAME...] [--seeds 0 1 2 3 4] [--out outputs/learning]
 
 Finished runs in the output folder are kept, so that the table can grow over several calls; it is written to
-`benchmarks/learning.md` with pictures beside it.
+`benchmarks/learning.md`, with a picture for each kind beside it.
 """
 
 import argparse
@@ -24,9 +24,9 @@ from hil_trainer.milestones import Milestone, clock_time, first_reaching
 
 SEEDS = (0, 1, 2, 3, 4)
 RESULTS = Path(__file__).with_name("learning.md")
-PICTURE, BOXES_PICTURE = (Path(__file__).with_name(f"{name}.png") for name in ("learning", "learning_boxes"))
-BOXES = "arrange_boxes"  # takes so many more steps that it has a picture of its own
+KINDS = ("state", "pixels", "boxes")  # with which the names of conditions begin; each has a picture of its own
 _DONE = "done.json"
+_HELP_ALWAYS = ["--person.attention-least", "1"]
 _NO_HELP_LATER, _NO_HELP = ["--person.attention", "0"], ["--operator", "none", "--demos", "0"]
 
 
@@ -52,6 +52,8 @@ class Condition(NamedTuple):
 
 CONDITIONS = (
     Condition("state", "state", [], (0.99,), "3,500 steps, 900 by the person, 90 s"),
+    Condition("state_always", "state, the person watches every episode", [*_HELP_ALWAYS, "--steps", "12000"], (0.99,)),
+    Condition("state_no_demos", "state, no demonstrations", ["--demos", "0", "--steps", "12000"], (0.99,)),
     Condition("state_demos", "state, demonstrations only", [*_NO_HELP_LATER, "--steps", "12000"], (0.99,)),
     Condition("state_alone", "state, no person at all", [*_NO_HELP, "--steps", "12000"], (0.99,)),
     Condition(
@@ -83,7 +85,7 @@ CONDITIONS = (
         classifier=True,
     ),
     Condition(
-        BOXES,
+        "boxes",
         "ArrangeBoxes from state",
         ["--task", "PandaArrangeBoxes-v1", "--target", "0.9", "--steps", "30000"],
         (0.01, 0.9),
@@ -106,10 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _run(condition, seed, options.out / condition.name / f"seed_{seed}")
     RESULTS.write_text(table(options.out, options.remark), encoding="utf-8")
     folders = [options.out / c.name for c in CONDITIONS if list((options.out / c.name).glob(f"*/{_DONE}"))]
-    for picture, of_boxes in ((PICTURE, False), (BOXES_PICTURE, True)):
-        shown = [folder for folder in folders if (folder.name == BOXES) == of_boxes]
+    for kind in KINDS:
+        shown = [folder for folder in folders if folder.name.startswith(kind)]
         if shown:
-            draw_comparison(find_runs(shown), picture)
+            draw_comparison(find_runs(shown), _picture(kind))
     return 0
 
 
@@ -130,8 +132,12 @@ def table(folder: Path, remark: str = "") -> str:
         runs = [done.parent for done in sorted((folder / condition.name).glob(f"*/{_DONE}"))]
         for rate in condition.rates if runs else ():
             lines.append(_line(condition, rate, [read_metrics(run) for run in runs]))
-    pictures = [f"![Success rate against steps and minutes]({picture.name})\n" for picture in (PICTURE, BOXES_PICTURE)]
+    pictures = [f"![Success rate against steps and minutes]({_picture(kind).name})\n" for kind in KINDS]
     return "\n".join([*lines, "", *pictures])
+
+
+def _picture(kind: str) -> Path:
+    return RESULTS.with_name(f"learning_{kind}.png")
 
 
 def _line(condition: Condition, rate: float, runs: list[list[dict]]) -> str:
