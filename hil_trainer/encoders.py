@@ -1,4 +1,4 @@
-"""From pictures to a few numbers: where things are in each view."""
+"""From views to a few numbers: where things are in pictures, or what matters of a frozen encoder's numbers."""
 
 from __future__ import annotations
 
@@ -39,6 +39,26 @@ class SpatialSoftmaxEncoder(nn.Module):
             maps = torch.softmax(network(picture).flatten(2), -1)
             points += [(maps * self.x).sum(-1), (maps * self.y).sum(-1)]
         return torch.cat(points, -1)
+
+
+class Bottleneck(nn.Module):
+    """Makes the many numbers of a frozen encoder to the few that matter.
+
+    Behind such encoders SERL learns a layer of this kind (Luo et al. 2024, arXiv:2401.16013).
+
+    Args:
+        inputs: numbers of all views together.
+        views: how many.
+    """
+
+    def __init__(self, inputs: int, views: int):
+        super().__init__()
+        self.size = 2 * CHANNELS * views
+        self.layers = nn.Sequential(nn.Linear(inputs, self.size), nn.LayerNorm(self.size), nn.Tanh())
+
+    def forward(self, encoded: Tensor) -> Tensor:
+        """(batch, inputs) -> (batch, size), in [-1, 1]."""
+        return self.layers(encoded)
 
 
 def prepare(images: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hil_trainer.attention import Attention
-from hil_trainer.encoders import SpatialSoftmaxEncoder, prepare
+from hil_trainer.encoders import Bottleneck, SpatialSoftmaxEncoder, prepare
 from hil_trainer.networks import CriticEnsemble, Features, GaussianPolicy, sample
 from hil_trainer.observations import ObservationLayout, Seen, ViewEncoder, feature_map, things_of
 
@@ -58,13 +58,11 @@ class Policy(nn.Module):
             # What was learned from one encoder's numbers means nothing with another's.
             sha256 = bytes.fromhex(shape.layout.encoding.sha256)
             self.register_buffer(_ENCODER, torch.tensor(list(sha256), dtype=torch.uint8))
-        views = len(shape.layout.cameras)
-        self.encoder = SpatialSoftmaxEncoder(views, shape.layout.image_size) if views else None
+        self.encoder = _encoder(shape.layout)
         attends = shape.attention_heads and things_of(shape.layout.measured)[1]
         self.attention = Attention(shape.layout.measured, shape.attention_heads) if attends else None
         inputs = self.features.size if self.attention is None else self.attention.size
-        inputs += shape.layout.encoded_size + (self.encoder.size if self.encoder else 0)
-        self.inputs = inputs
+        self.inputs = inputs = inputs + (self.encoder.size if self.encoder else 0)
         self.arm = GaussianPolicy(inputs, shape.actions - shape.discrete_gripper, shape.width)
         self.gripper = (
             CriticEnsemble(shape.gripper_critics, inputs, GRIPPER_CHOICES, shape.width)
@@ -97,8 +95,8 @@ class Policy(nn.Module):
         features = self.features(measured)
         if self.attention is not None:
             features = self.attention(features)
-        parts = [features, encoded] if self.encoder is None or images is None else [features, self.encoder(images)]
-        return torch.cat(parts, -1)
+        views = encoded if self.shape.layout.encoding is not None else images
+        return features if self.encoder is None else torch.cat([features, self.encoder(views)], -1)
 
     def decide(self, inputs: Tensor, *, greedy: bool = False) -> Tensor:
         """Choose actions.
@@ -144,3 +142,10 @@ class Policy(nn.Module):
             encoder: of the views, where they are encoded.
         """
         return self.act(self.shape.layout.read(observation, encoder=encoder), greedy=greedy)
+
+
+def _encoder(layout: ObservationLayout) -> SpatialSoftmaxEncoder | Bottleneck | None:
+    """What is learned about views, if there are any."""
+    if layout.encoding is not None:
+        return Bottleneck(layout.encoded_size, len(layout.views))
+    return SpatialSoftmaxEncoder(len(layout.cameras), layout.image_size) if layout.cameras else None

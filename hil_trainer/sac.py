@@ -89,7 +89,7 @@ class _Targets(NamedTuple):
 class SAC:
     """The learner's networks, their optimisers, and how they are updated.
 
-    With cameras there are two ways. If the layout has privileged parts, critics see these instead of pictures, and the
+    With views there are two ways. If the layout has privileged parts, critics see these instead of views, and the
     policy's encoder learns from the policy's loss (asymmetric actor-critic, Pinto et al. 2017, arXiv:1710.06542) and
     from predicting the privileged parts. If not, critics see through the policy's encoder and train it, and the
     policy's loss does not reach it (DrQ, arXiv:2004.13649).
@@ -115,9 +115,9 @@ class SAC:
         self.policy = Policy(policy_shape(layout, actions, config)).to(self.device)
         # What the policy sees comes first, so that the features behind it are what only the critics know.
         self.features = Features(*feature_map([*layout.measured, *layout.privileged])).to(self.device)
-        self.sees_pictures = bool(layout.cameras) and not layout.privileged
+        self.sees_views = bool(layout.views) and not layout.privileged
         self.arm_actions = actions - self.policy.shape.discrete_gripper
-        inputs = self.policy.inputs if self.sees_pictures else self.features.size + layout.encoded_size
+        inputs = self.policy.inputs if self.sees_views else self.features.size
         self.critic = CriticEnsemble(config.critics, inputs + self.arm_actions, width=config.width).to(self.device)
         self.critic_target = _frozen(self.critic)
         self.gripper_target = None if self.policy.gripper is None else _frozen(self.policy.gripper)
@@ -195,10 +195,10 @@ class SAC:
     def _targets(self, batch: Batch) -> _Targets:
         """What the critics should say."""
         config, gripper = self.config, self.policy.gripper
-        following = self._policy_sees(batch.next_numbers, batch.next_images, shifted=self.sees_pictures)
+        following = self._policy_sees(batch.next_numbers, batch.next_images, shifted=self.sees_views)
         next_action, _ = sample(*self.policy.arm(following))
         critic_following = (
-            following if self.sees_pictures else self._critic_sees(batch.next_numbers, batch.next_privileged, None)
+            following if self.sees_views else self._critic_sees(batch.next_numbers, batch.next_privileged, None)
         )
         chosen = torch.randperm(config.critics, device=self.device)[: config.target_critics]
         values = self.critic_target(torch.cat([critic_following, next_action], -1), chosen)[..., 0].amin(0)
@@ -233,11 +233,11 @@ class SAC:
 
     def _policy_update(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
-        with torch.set_grad_enabled(not self.sees_pictures):
+        with torch.set_grad_enabled(not self.sees_views):
             encoded = self._policy_sees(batch.numbers, batch.images)
         mean, log_std = self.policy.arm(encoded)
         action, log_probability = sample(mean, log_std)
-        seen = encoded if self.sees_pictures else self._critic_sees(batch.numbers, batch.privileged, None)
+        seen = encoded if self.sees_views else self._critic_sees(batch.numbers, batch.privileged, None)
         self.critic.requires_grad_(False)
         value = self.critic(torch.cat([seen, action], -1)).mean(0)[:, 0]
         self.critic.requires_grad_(True)
@@ -272,10 +272,9 @@ class SAC:
         return torch.cat([self.policy.see(some, prepare(pictures)) for some, pictures in parts])
 
     def _critic_sees(self, numbers: Tensor, privileged: Tensor, images: Tensor | None) -> Tensor:
-        if self.sees_pictures:
+        if self.sees_views:
             return self._policy_sees(numbers, images)
-        measured, encoded = numbers.tensor_split((self.policy.measured,), -1)
-        return torch.cat([self.features(torch.cat([measured, privileged], -1)), encoded], -1)
+        return self.features(torch.cat([numbers[:, : self.policy.measured], privileged], -1))
 
     def _step(self, name: str, loss: Tensor) -> None:
         optimiser = self.optimisers[name]
@@ -297,7 +296,7 @@ class SAC:
             critic += policy.gripper.parameters()
         if self.guess is not None:
             actor += self.guess.parameters()
-        (critic if self.sees_pictures else actor).extend(encoder)
+        (critic if self.sees_views else actor).extend(encoder)
         rate = config.learning_rate
         policy_rate = rate if config.policy_learning_rate is None else config.policy_learning_rate
         return {

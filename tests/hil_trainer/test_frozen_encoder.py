@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from gym_hil.cli import main as gym_hil_main
 from gym_hil.datasets import EpisodeDataset
+from hil_trainer.actor import Actor
 from hil_trainer.checkpoints import checkpoints, read_learner_state
 from hil_trainer.cli import main
 from hil_trainer.config import NOBODY, TrainConfig
@@ -24,6 +25,7 @@ from hil_trainer.learner import Learner, LearnerSetup
 from hil_trainer.metrics import read_metrics
 from hil_trainer.policy import Policy, PolicyShape
 from hil_trainer.policy_file import load_policy, save_policy
+from hil_trainer.replay_buffer import ReplayBuffer
 from hil_trainer.rollout_env import RolloutEnv
 from hil_trainer.sac import SAC, SACConfig
 
@@ -210,17 +212,33 @@ def test_views_are_numbers_that_policy_and_critics_see(env, exported, small, pri
     views = seen.numbers[-2 * NUMBERS :].reshape(2, NUMBERS)
     np.testing.assert_allclose(views.std(1), 1, atol=1e-2)
     assert np.abs(views[0] - views[1]).max() > 0.1
-    policy = Policy(PolicyShape(layout, one.actions, width=16))
-    assert policy.encoder is None
-    assert policy.shape.layout.privileged == ()
-    # What the networks are given of it is the same.
+    sac = SAC(layout, one.actions, SACConfig(width=16))
+    assert sac.policy.shape.layout.privileged == ()
     numbers, hidden = (torch.from_numpy(part)[None] for part in (seen.numbers, seen.privileged))
-    critics = SAC(layout, one.actions, SACConfig(width=16))._critic_sees(numbers, hidden, None)
-    for inputs in (policy.see(numbers), critics):
-        np.testing.assert_array_equal(inputs[0, -2 * NUMBERS :], seen.numbers[-2 * NUMBERS :])
-    assert critics.shape[1] - policy.inputs == (7 if privileged else 0)
+    other = torch.cat([numbers[:, : -2 * NUMBERS], torch.randn(1, 2 * NUMBERS)], -1)
+    # The policy sees them through a layer that is learned; critics too, unless they know better.
+    assert not torch.equal(sac.policy.see(numbers), sac.policy.see(other))
+    assert torch.equal(sac._critic_sees(numbers, hidden, None), sac._critic_sees(other, hidden, None)) == privileged
+    if not privileged:
+        assert torch.equal(sac._critic_sees(numbers, hidden, None), sac.policy.see(numbers))
     # They are no part of what is sent with every set of weights.
-    assert policy.features.matrix.shape[1] == 18
+    assert sac.policy.features.matrix.shape[1] == 18
+
+
+@pytest.mark.parametrize("privileged", [True, False])
+def test_the_layer_behind_an_encoder_is_learned(env, exported, privileged):
+    one = env(encoder=exported["any"], privileged=privileged)
+    torch.manual_seed(0)
+    sac = SAC(one.layout, one.actions, SACConfig(width=16))
+    buffer = ReplayBuffer(one.layout, one.actions, 64, seed=0)
+    actor = Actor(one, discount=0.97, n_step=1, seed=np.random.SeedSequence(0))
+    buffer.add(actor.run(sac.policy, 20).transitions)
+    layer = sac.policy.encoder.layers[0]
+    before = layer.weight.clone()
+    told = sac.update(buffer.sample(32))
+    assert not torch.equal(layer.weight, before)
+    # By predicting what only the simulation knows, where that may be used.
+    assert ("auxiliary_loss" in told) == privileged
 
 
 def test_pictures_of_a_dataset_are_encoded_once_each(env, exported, tmp_path, monkeypatch):
