@@ -7,6 +7,7 @@ Finished runs in the output folder are kept, so that the table can grow over sev
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import reward_classifier
+from benchmarks import imagenet, reward_classifier
 from hil_trainer.comparison import draw_comparison, find_runs
 from hil_trainer.metrics import read_metrics
 from hil_trainer.milestones import Milestone, clock_time, first_reaching
@@ -26,6 +27,7 @@ SEEDS = (0, 1, 2, 3, 4)
 RESULTS = Path(__file__).with_name("learning.md")
 KINDS = ("state", "pixels", "boxes")  # with which the names of conditions begin; each has a picture of its own
 _DONE = "done.json"
+_IMAGENET = ["--encoder", "benchmarks.imagenet:encoder", "--encoder-size", "128"]
 _HELP_ALWAYS = ["--person.attention-least", "1"]
 _NO_HELP_LATER, _NO_HELP = ["--person.attention", "0"], ["--operator", "none", "--demos", "0"]
 
@@ -40,6 +42,7 @@ class Condition(NamedTuple):
         rates: of success that are looked for in evaluations of 100 episodes.
         bar: what it should reach.
         classifier: whether a classifier rewards, which is made first from episodes that are recorded for it.
+        needs: a package that is asked for; without it the runs are left out.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Condition(NamedTuple):
     rates: tuple[float, ...]
     bar: str = "reported"
     classifier: bool = False
+    needs: str | None = None
 
 
 CONDITIONS = (
@@ -76,6 +80,16 @@ CONDITIONS = (
         (0.95,),
     ),
     Condition("pixels_alone", "pixels, no person at all", ["--obs", "pixels", *_NO_HELP, "--steps", "8000"], (0.95,)),
+    *(
+        Condition(
+            f"pixels_imagenet{name}",
+            f"pixels (128 px) through a frozen encoder from ImageNet{words}",
+            ["--obs", "pixels", *_IMAGENET, *more, "--target", "0.95", "--steps", "12000"],
+            (0.95,),
+            needs=imagenet.PACKAGE,
+        )
+        for name, words, more in (("", "", []), ("_real", ", nothing privileged", ["--no-privileged"]))
+    ),
     Condition(
         "pixels_classifier",
         "as pixels, but rewarded by a classifier of 20 recorded episodes",
@@ -178,6 +192,9 @@ def _last_evaluation(rows: list[dict]) -> dict | None:
 def _run(condition: Condition, seed: int, out: Path) -> None:
     """Train, unless that was done."""
     if (out / _DONE).exists():
+        return
+    if condition.needs and not importlib.util.find_spec(condition.needs):
+        print(f"{condition.name} is left out: {condition.needs} is not installed", file=sys.stderr)
         return
     words = ["--out", str(out), "--seed", str(seed), *condition.arguments]
     words += ["--resume"] if (out / "config.json").exists() else []
