@@ -7,7 +7,6 @@ Finished runs in the output folder are kept, so that the table can grow over sev
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import imagenet, reward_classifier
+from benchmarks import reward_classifier
 from hil_trainer.comparison import draw_comparison, find_runs
 from hil_trainer.metrics import read_metrics
 from hil_trainer.milestones import Milestone, clock_time, first_reaching
@@ -27,7 +26,6 @@ SEEDS = (0, 1, 2, 3, 4)
 RESULTS = Path(__file__).with_name("learning.md")
 KINDS = ("state", "pixels", "boxes")  # with which the names of conditions begin; each has a picture of its own
 _DONE = "done.json"
-_IMAGENET = ["--encoder", "benchmarks.imagenet:encoder", "--encoder-size", "128"]
 _HELP_ALWAYS = ["--person.attention-least", "1"]
 _NO_HELP_LATER, _NO_HELP = ["--person.attention", "0"], ["--operator", "none", "--demos", "0"]
 
@@ -42,7 +40,6 @@ class Condition(NamedTuple):
         rates: of success that are looked for in evaluations of 100 episodes.
         bar: what it should reach.
         classifier: whether a classifier rewards, which is made first from episodes that are recorded for it.
-        needs: a package that is asked for; without it the runs are left out.
     """
 
     name: str
@@ -51,7 +48,6 @@ class Condition(NamedTuple):
     rates: tuple[float, ...]
     bar: str = "reported"
     classifier: bool = False
-    needs: str | None = None
 
 
 CONDITIONS = (
@@ -84,9 +80,8 @@ CONDITIONS = (
         Condition(
             f"pixels_imagenet{name}",
             f"pixels (128 px) through a frozen encoder from ImageNet{words}",
-            ["--obs", "pixels", *_IMAGENET, *more, "--target", "0.95", "--steps", "12000"],
+            ["--obs", "pixels", "--encoder", "imagenet", *more, "--target", "0.95", "--steps", "12000"],
             (0.95,),
-            needs=imagenet.PACKAGE,
         )
         for name, words, more in (("", "", []), ("_real", ", nothing privileged", ["--no-privileged"]))
     ),
@@ -192,9 +187,6 @@ def _last_evaluation(rows: list[dict]) -> dict | None:
 def _run(condition: Condition, seed: int, out: Path) -> None:
     """Train, unless that was done."""
     if (out / _DONE).exists():
-        return
-    if condition.needs and not importlib.util.find_spec(condition.needs):
-        print(f"{condition.name} is left out: {condition.needs} is not installed", file=sys.stderr)
         return
     words = ["--out", str(out), "--seed", str(seed), *condition.arguments]
     words += ["--resume"] if (out / "config.json").exists() else []

@@ -59,8 +59,8 @@ class TrainConfig:
         reward: "sparse": 1 on success. "dense": also for what is nearly done.
         reward_classifier: a trained classifier that says what success is, instead of the simulation.
         image_size: pixels a side of the views that the policy sees.
-        encoder: with pixels, a trained encoder of the views that stays as it is: a file *.pt2 of torch.export.save, or
-            package.module:function that returns a torch.nn.Module. If not given, one is learned.
+        encoder: with pixels, a trained encoder of the views that stays as it is: imagenet, a file *.pt2 of
+            torch.export.save, or package.module:function that returns a torch.nn.Module. If not given, one is learned.
         encoder_size: pixels a side of the views that this encoder sees.
         intervention: when a human operator drives: toggle, hold or auto; the device's own if not given.
         real_time: hold the environment to real time. By itself where a human drives.

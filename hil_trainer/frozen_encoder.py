@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hil_trainer.errors import ConfigurationError
+from hil_trainer.errors import ConfigurationError, MissingExtraError
 
+NAMED = {"imagenet": "hil_trainer.imagenet:encoder"}  # encoders that come as an extra
 PROGRAM = ".pt2"  # how the name of a program ends that `torch.export.save` has written
 MOST_NUMBERS = 4096  # of a view; each layer behind is as wide
 _FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
@@ -34,7 +35,7 @@ class FrozenEncoder:
     without parameters (Ba et al. 2016, arXiv:1607.06450), which needs no data.
 
     Args:
-        source: where it comes from: a file `*.pt2`, or `package.module:function`.
+        source: where it comes from: a file `*.pt2`, `package.module:function`, or a name.
         network: (batch, 3, size, size) float32 in [0, 1] -> (batch, ...).
         size: pixels a side of the pictures that it wants.
         program: what the file holds, if it comes from one.
@@ -129,12 +130,13 @@ def load_encoder(source: str, size: int, *, program: bytes | None = None) -> Fro
     Args:
         source: a file `*.pt2` that `torch.export.save` has written, or `package.module:function`: a function without
             arguments that returns a `torch.nn.Module`. Either makes (batch, 3, size, size) float32 in [0, 1] to
-            (batch, ...). Loading runs code: use files and modules that you trust.
+            (batch, ...). Loading runs code: use files and modules that you trust. Or a name of `NAMED`.
         size: pixels a side of the pictures.
         program: what the file held, where it is not at hand.
 
     Raises:
         ConfigurationError: there is no such encoder, or it does not do what it should.
+        MissingExtraError: it comes as an extra, which is not installed.
     """
     # Networks begin with random weights. What others draw does not depend on whether there is an encoder.
     with torch.random.fork_rng(devices=[]):
@@ -142,10 +144,11 @@ def load_encoder(source: str, size: int, *, program: bytes | None = None) -> Fro
             program = _read(Path(source))
         if program is not None:
             return FrozenEncoder(source, _exported(source, program), size, program)
-        if _FUNCTION.fullmatch(source):
-            return FrozenEncoder(source, _made(source), size)
+        if _FUNCTION.fullmatch(NAMED.get(source, source)):
+            return FrozenEncoder(source, _made(NAMED.get(source, source)), size)
     raise ConfigurationError(
-        f"encoder is {source!r}; expected a file *{PROGRAM} of torch.export.save, or package.module:function."
+        f"encoder is {source!r}; expected {', '.join(NAMED)}, a file *{PROGRAM} of torch.export.save, or "
+        "package.module:function."
     )
 
 
@@ -190,6 +193,8 @@ def _made(source: str) -> nn.Module:
         raise ConfigurationError(f"The encoder {source} is not there: {module} has no function {name}.")
     try:
         network = function()
+    except MissingExtraError:
+        raise
     except Exception as error:  # whatever somebody else's function raises
         raise ConfigurationError(
             f"The encoder {source} cannot be made ({type(error).__name__}: {_first_line(error)}). The function is "

@@ -27,7 +27,7 @@ def test_changelog_tells_of_this_version(metadata):
 
 
 def test_promised_extras_exist(metadata):
-    promised = {"web", "data", "train", "ray", "wandb", "pynput", "test", "dev", "all"}
+    promised = {"web", "data", "train", "imagenet", "ray", "wandb", "pynput", "test", "dev", "all"}
     assert promised <= set(metadata.get_all("Provides-Extra"))
 
 

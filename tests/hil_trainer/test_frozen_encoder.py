@@ -166,7 +166,7 @@ def test_a_file_that_holds_no_encoder_is_refused(exported, tmp_path):
     with zipfile.ZipFile(tmp_path / "damaged.pt2", "w") as file:
         file.writestr("damaged/archive_format", "pt2")
     refused("damaged.pt2", "cannot be loaded by torch")
-    refused("network.pth", r"expected a file \*.pt2 of torch.export.save, or package.module:function")
+    refused("network.pth", r"expected imagenet, a file \*.pt2 of torch.export.save, or package.module:function")
     with pytest.raises(ConfigurationError, match=r"fails on pictures of 48 x 48 pixels.*--encoder-size"):
         load_encoder(exported["any"], 48)
 
