@@ -8,18 +8,23 @@ pytest.importorskip("ray", reason="needs the extra `ray`")
 from benchmarks import ray_actors
 
 
-def fast(actors, learner, times):
-    return {"actors": actors, "learner": learner, "steps_per_second": 50.0 * times, "times_one_actor": times}
+def rounds(learner, *times):
+    """What is measured with one actor and with two."""
+    speeds = [(actors, 50.0 * faster) for found in times for actors, faster in ((1, 1.0), (2, found))]
+    return [{"actors": actors, "learner": learner, "steps_per_second": speed} for actors, speed in speeds]
 
 
-@pytest.mark.parametrize(("as_it_is", "times", "met"), [(1.8, 1.9, True), (1.8, 1.5, True), (1.1, 1.9, False)])
-def test_actors_have_to_be_faster_with_the_learner_as_it_is(monkeypatch, as_it_is, times, met):
-    results = [fast(1, "as it is", 1.0), fast(2, "as it is", as_it_is), fast(2, "lowest priority", times)]
-    monkeypatch.setattr(ray_actors, "speed", lambda folder, measured: results)
+@pytest.mark.parametrize(
+    ("as_it_is", "modest", "met"),
+    [((1.8, 1.2, 1.9), 1.9, True), ((1.8, 1.8, 1.8), 1.5, True), ((1.1, 1.9, 1.2), 1.9, False)],
+)
+def test_actors_have_to_be_faster_with_the_learner_as_it_is(monkeypatch, as_it_is, modest, met):
+    results = [*rounds("as it is", *as_it_is), *rounds("at the lowest priority", *[modest] * 3)]
+    monkeypatch.setattr(ray_actors, "speed", lambda folder, rounds, measured: results)
     row = ray_actors.actors_speed()
     assert row.met is met
-    told = f"{as_it_is} times with the learner as it is ({50 * as_it_is:.1f} steps/s); {times} times"
-    assert told in row.measured
+    least, middle, most = sorted(as_it_is)
+    assert f"{middle:.2f} times ({least:.2f} to {most:.2f}) with the learner as it is; {modest:.2f}" in row.measured
 
 
 @pytest.mark.parametrize(
