@@ -76,14 +76,17 @@ CONDITIONS = (
         (0.95,),
     ),
     Condition("pixels_alone", "pixels, no person at all", ["--obs", "pixels", *_NO_HELP, "--steps", "8000"], (0.95,)),
-    *(
-        Condition(
-            f"pixels_imagenet{name}",
-            f"pixels (128 px) through a frozen encoder from ImageNet{words}",
-            ["--obs", "pixels", "--encoder", "imagenet", *more, "--target", "0.95", "--steps", "12000"],
-            (0.95,),
-        )
-        for name, words, more in (("", "", []), ("_real", ", nothing privileged", ["--no-privileged"]))
+    Condition(
+        "pixels_imagenet",
+        "pixels (128 px) through a frozen encoder from ImageNet",
+        ["--obs", "pixels", "--encoder", "imagenet", "--target", "0.95", "--steps", "12000"],
+        (0.95,),
+    ),
+    Condition(
+        "pixels_imagenet_real",
+        "pixels (128 px) through a frozen encoder from ImageNet, nothing privileged",
+        ["--obs", "pixels", "--encoder", "imagenet", "--no-privileged", "--target", "0.95", "--steps", "12000"],
+        (0.95,),
     ),
     Condition(
         "pixels_classifier",

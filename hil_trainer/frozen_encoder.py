@@ -21,7 +21,7 @@ from hil_trainer.errors import ConfigurationError, MissingExtraError
 
 NAMED = {"imagenet": "hil_trainer.imagenet:encoder"}  # encoders that come as an extra
 PROGRAM = ".pt2"  # how the name of a program ends that `torch.export.save` has written
-MOST_NUMBERS = 4096  # of a view; each layer behind is as wide
+MOST_NUMBERS = 4096  # of a view; the layer behind takes those of all views
 _FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 # One of them is in each file that `torch.export.save` writes; the second up to torch 2.7.
 _MARKS = ("archive_format", "serialized_exported_program.json")
@@ -144,8 +144,9 @@ def load_encoder(source: str, size: int, *, program: bytes | None = None) -> Fro
             program = _read(Path(source))
         if program is not None:
             return FrozenEncoder(source, _exported(source, program), size, program)
-        if _FUNCTION.fullmatch(NAMED.get(source, source)):
-            return FrozenEncoder(source, _made(NAMED.get(source, source)), size)
+        function = NAMED.get(source, source)
+        if _FUNCTION.fullmatch(function):
+            return FrozenEncoder(source, _made(function), size)
     raise ConfigurationError(
         f"encoder is {source!r}; expected {', '.join(NAMED)}, a file *{PROGRAM} of torch.export.save, or "
         "package.module:function."

@@ -61,11 +61,11 @@ class Policy(nn.Module):
         self.encoder = _encoder(shape.layout)
         attends = shape.attention_heads and things_of(shape.layout.measured)[1]
         self.attention = Attention(shape.layout.measured, shape.attention_heads) if attends else None
-        inputs = self.features.size if self.attention is None else self.attention.size
-        self.inputs = inputs = inputs + (self.encoder.size if self.encoder else 0)
-        self.arm = GaussianPolicy(inputs, shape.actions - shape.discrete_gripper, shape.width)
+        measured = self.features if self.attention is None else self.attention
+        self.inputs = measured.size + (0 if self.encoder is None else self.encoder.size)
+        self.arm = GaussianPolicy(self.inputs, shape.actions - shape.discrete_gripper, shape.width)
         self.gripper = (
-            CriticEnsemble(shape.gripper_critics, inputs, GRIPPER_CHOICES, shape.width)
+            CriticEnsemble(shape.gripper_critics, self.inputs, GRIPPER_CHOICES, shape.width)
             if shape.discrete_gripper
             else None
         )
