@@ -119,11 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not options.only or condition.name in options.only:
                 _run(condition, seed, options.out / condition.name / f"seed_{seed}")
     RESULTS.write_text(table(options.out, options.remark), encoding="utf-8")
-    folders = [options.out / c.name for c in CONDITIONS if list((options.out / c.name).glob(f"*/{_DONE}"))]
-    for kind in KINDS:
-        shown = [folder for folder in folders if folder.name.startswith(kind)]
-        if shown:
-            draw_comparison(find_runs(shown), _picture(kind))
+    for kind, folders in _kinds(options.out).items():
+        draw_comparison(find_runs(folders), _picture(kind))
     return 0
 
 
@@ -141,11 +138,23 @@ def table(folder: Path, remark: str = "") -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for condition in CONDITIONS:
-        runs = [done.parent for done in sorted((folder / condition.name).glob(f"*/{_DONE}"))]
+        runs = _finished(folder / condition.name)
         for rate in condition.rates if runs else ():
             lines.append(_line(condition, rate, [read_metrics(run) for run in runs]))
-    pictures = [f"![Success rate against steps and minutes]({_picture(kind).name})\n" for kind in KINDS]
+    pictures = [f"![Success rate against steps and minutes]({_picture(kind).name})\n" for kind in _kinds(folder)]
     return "\n".join([*lines, "", *pictures])
+
+
+def _finished(folder: Path) -> list[Path]:
+    """Finished runs of one condition."""
+    return [done.parent for done in sorted(folder.glob(f"*/{_DONE}"))]
+
+
+def _kinds(folder: Path) -> dict[str, list[Path]]:
+    """Kinds with finished runs -> folders of their conditions."""
+    found = [folder / condition.name for condition in CONDITIONS if _finished(folder / condition.name)]
+    kinds = {kind: [path for path in found if path.name.startswith(kind)] for kind in KINDS}
+    return {kind: folders for kind, folders in kinds.items() if folders}
 
 
 def _picture(kind: str) -> Path:
