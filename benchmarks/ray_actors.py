@@ -2,9 +2,9 @@
 
 python -m benchmarks.ray_actors speed|killed [--out DIR]
 
-speed   steps a second from state, as fast as possible, with one actor and with two: once with the learner as it is, and
-        once with the learner at the lowest priority, so that it takes only what the actors leave. Where there are fewer
-        cores than processes, the second says what the actors themselves do.
+speed   steps a second from state, as fast as possible, with one actor and with two: once as Ray and the system place
+        them, and once with a core for each actor and the learner at the lowest priority, so that it takes only what
+        they leave. Where there are fewer cores than processes, the second says what the actors themselves do.
 killed  two trainings to the target, in one of which an actor is killed five times.
 """
 
@@ -43,11 +43,12 @@ finally:
     training.close()
 """
 WARM_UP, MEASURED, QUICK_MEASURED = 500, 6_000, 500  # steps
+CHUNK = 40  # steps between two deliveries
 ROUNDS, QUICK_ROUNDS = 3, 1
 KILLS, BETWEEN_KILLS, STEPS = (0, 5), 300, 12_000  # times, steps, steps
 QUICK_KILLS, QUICK_STEPS = (1,), 900
 FASTER, SUCCESSES = 1.7, 99  # times, of 100
-LEARNERS = AS_IT_IS, MODEST = "as it is", "at the lowest priority"
+PLACEMENTS = AS_THEY_COME, CORE_EACH = "as they come", "with a core for each actor"
 WITHOUT_RAY = "Ray is not installed: pip install 'gym-hil[ray]'"
 
 
@@ -102,12 +103,8 @@ def actors_speed(quick: bool = False) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         rounds, steps = (QUICK_ROUNDS, QUICK_MEASURED) if quick else (ROUNDS, MEASURED)
         results = speed(Path(folder), rounds, steps)
-    times = {learner: _times_one_actor(results, learner) for learner in LEARNERS}
-    told = "; ".join(
-        f"{statistics.median(found):.2f} times ({min(found):.2f} to {max(found):.2f}) with the learner {learner}"
-        for learner, found in times.items()
-    )
-    met = statistics.median(times[AS_IT_IS]) >= FASTER
+    told = "; ".join(_told(results, placement) for placement in PLACEMENTS)
+    met = statistics.median(_times_one_actor(results, AS_THEY_COME)) >= FASTER
     return Row(what, bar, f"{told}; median of {rounds}; {os.cpu_count()} cores", met)
 
 
@@ -136,23 +133,21 @@ def killed_actors(quick: bool = False) -> Row:
 def speed(folder: Path, rounds: int = ROUNDS, measured: int = MEASURED) -> list[dict[str, Any]]:
     """Steps a second with one actor and with two, over so many steps, in turns."""
     results = []
-    for number, learner, actors in itertools.product(range(rounds), LEARNERS, (1, 2)):
-        words = ["--actors", str(actors), "--no-actors-wait", "--threads", "1", "--demos", "2"]
-        words += ["--evaluate-every", "1000000", "--full-episodes", "1", "--steps", str(10 * measured + WARM_UP)]
-        with running(folder / f"speed_{number}_{LEARNERS.index(learner)}_{actors}", *words) as run:
-            run.until(1)
-            if learner == MODEST:
-                for process in run.find("LearnerHost"):
-                    for thread in process.threads():
-                        os.setpriority(os.PRIO_PROCESS, thread.id, 19)
-            run.until(WARM_UP + measured)
-            rows = [row for row in run.rows("learning") if row["step"] >= WARM_UP]
+    for number, placement, actors in itertools.product(range(rounds), PLACEMENTS, (1, 2)):
+        words = ["--actors", str(actors), "--no-actors-wait", "--chunk", str(CHUNK), "--threads", "1", "--demos", "2"]
+        words += ["--evaluate-every", "1000000", "--full-episodes", "1", "--steps", str(10 * measured + 2 * WARM_UP)]
+        with running(folder / f"speed_{number}_{PLACEMENTS.index(placement)}_{actors}", *words) as run:
+            run.until(WARM_UP)
+            if placement == CORE_EACH:
+                _give_cores(run)
+            run.until(2 * WARM_UP + measured)
+            rows = [row for row in run.rows("learning") if row["step"] >= 2 * WARM_UP]
         made, seconds = rows[-1]["step"] - rows[0]["step"], rows[-1]["seconds"] - rows[0]["seconds"]
         updates = rows[-1]["updates"] - rows[0]["updates"]
         results.append(
             {
                 "actors": actors,
-                "learner": learner,
+                "placement": placement,
                 "steps_per_second": round(made / seconds, 1),
                 "updates_per_second": round(updates / seconds, 1),
             }
@@ -161,13 +156,32 @@ def speed(folder: Path, rounds: int = ROUNDS, measured: int = MEASURED) -> list[
     return results
 
 
-def _times_one_actor(results: list[dict[str, Any]], learner: str) -> list[float]:
+def _give_cores(run: Run) -> None:
+    """Keep each actor on a core of its own, and the learner to what they leave."""
+    for core, process in enumerate(run.find("ActorHost")):
+        for thread in process.threads():
+            os.sched_setaffinity(thread.id, {core})
+    for process in run.find("LearnerHost"):
+        for thread in process.threads():
+            os.setpriority(os.PRIO_PROCESS, thread.id, 19)
+
+
+def _times_one_actor(results: list[dict[str, Any]], placement: str) -> list[float]:
     """How much more two actors did than the one measured just before, in each round."""
     one, two = (
-        [result["steps_per_second"] for result in results if (result["learner"], result["actors"]) == (learner, actors)]
-        for actors in (1, 2)
+        [result["steps_per_second"] for result in results if (result["placement"], result["actors"]) == wanted]
+        for wanted in ((placement, 1), (placement, 2))
     )
     return [many / single for single, many in zip(one, two, strict=True)]
+
+
+def _told(results: list[dict[str, Any]], placement: str) -> str:
+    times = _times_one_actor(results, placement)
+    steps = [result["steps_per_second"] for result in results if result["placement"] == placement]
+    return (
+        f"{statistics.median(times):.2f} times ({min(times):.2f} to {max(times):.2f}) {placement}, up to "
+        f"{max(steps):,.0f} steps/s"
+    )
 
 
 def killed(folder: Path, kills_each: Sequence[int], steps: int = STEPS) -> list[dict[str, Any]]:

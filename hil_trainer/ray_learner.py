@@ -18,6 +18,7 @@ TRAINER = "trainer"
 SILENT = 15.0  # s, after which an actor that says nothing is missed
 _THREADS = 64  # of the learner's, besides those that actors wait in
 _LOOK_EVERY = 0.1  # s
+_ASK_EVERY = 0.05  # s; more often would take a third of a core from those who act and learn
 _SECONDS_TO_END = 120.0  # a checkpoint with many pictures takes a while
 
 
@@ -86,6 +87,7 @@ class RayLearner:
         self._account: Account | None = None
         self._learned = Learned(0, 0, 0, {}, {})
         self._asked: Any = None
+        self._next_asked = time.monotonic()
         self._seen = 0  # number of the newest report
         self._reports: list[Report] = []
         self._events: list[str] = []
@@ -199,6 +201,12 @@ class RayLearner:
     def _look(self, wait: float) -> None:
         """Ask how learning goes, and take in the answer if there is one by then."""
         if self._asked is None:
+            early = max(self._next_asked - time.monotonic(), 0.0)
+            time.sleep(min(early, wait))
+            if early > wait:
+                return
+            wait -= early
+            self._next_asked = time.monotonic() + _ASK_EVERY
             knows = NONE_YET if self._account is None else self._account.version
             self._asked = self.host.account.remote(TRAINER, knows, self._seen)
         ready, _ = self._ray.wait([self._asked], timeout=wait)
