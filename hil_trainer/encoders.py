@@ -42,7 +42,7 @@ class SpatialSoftmaxEncoder(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Makes the many numbers of a frozen encoder to the few that matter.
+    """Reduces the many numbers of a frozen encoder to the few that matter.
 
     Behind such encoders SERL learns a layer of this kind (Luo et al. 2024, arXiv:2401.16013).
 

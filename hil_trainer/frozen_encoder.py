@@ -29,7 +29,7 @@ _VIEWS = 2  # pictures that are encoded when it is tried
 
 
 class FrozenEncoder:
-    """Makes pictures to numbers, always in the same way: without gradients, in float32, on the CPU.
+    """Turns pictures into numbers, always in the same way: without gradients, in float32, on the CPU.
 
     The numbers of each picture are brought to mean 0 and standard deviation 1, by themselves: layer normalisation
     without parameters (Ba et al. 2016, arXiv:1607.06450), which needs no data.
@@ -112,12 +112,12 @@ class FrozenEncoder:
             ) from error
         if not 1 < encoded.shape[1] <= MOST_NUMBERS:  # one number, brought to mean 0, says nothing
             raise self._unfit(
-                f"makes a picture of {self.size} x {self.size} pixels to {encoded.shape[1]} numbers; expected 2 to "
+                f"turns a picture of {self.size} x {self.size} pixels into {encoded.shape[1]} numbers; expected 2 to "
                 f"{MOST_NUMBERS}. End it with a pooling layer, or choose a smaller --encoder-size"
             )
         again = self.encode(noise)
         if not np.array_equal(again, self.encode(noise)):
-            raise self._unfit("makes the same picture to other numbers each time. Call eval() before exporting it")
+            raise self._unfit("turns the same picture into other numbers each time. Call eval() before exporting it")
         return encoded.shape[1]
 
     def _unfit(self, why: str) -> ConfigurationError:
@@ -129,7 +129,7 @@ def load_encoder(source: str, size: int, *, program: bytes | None = None) -> Fro
 
     Args:
         source: a file `*.pt2` that `torch.export.save` has written, or `package.module:function`: a function without
-            arguments that returns a `torch.nn.Module`. Either makes (batch, 3, size, size) float32 in [0, 1] to
+            arguments that returns a `torch.nn.Module`. Either turns (batch, 3, size, size) float32 in [0, 1] into
             (batch, ...). Loading runs code: use files and modules that you trust. Or a name of `NAMED`.
         size: pixels a side of the pictures.
         program: what the file held, where it is not at hand.
@@ -203,8 +203,8 @@ def _made(source: str) -> nn.Module:
         ) from error
     if not isinstance(network, nn.Module):
         raise ConfigurationError(
-            f"The encoder {source} returns {type(network).__name__}; expected a torch.nn.Module that makes (batch, 3, "
-            "height, width) to (batch, ...)."
+            f"The encoder {source} returns {type(network).__name__}; expected a torch.nn.Module that turns (batch, 3, "
+            "height, width) into (batch, ...)."
         )
     return network.cpu().float().eval().requires_grad_(False)
 

@@ -56,7 +56,7 @@ class Encoding:
 
 
 class ViewEncoder(Protocol):
-    """Makes views to numbers."""
+    """Turns views into numbers."""
 
     def encode(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(views, height, width, 3) -> (views, numbers) float32."""

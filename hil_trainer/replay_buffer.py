@@ -51,7 +51,7 @@ class Batch(NamedTuple):
     is_person: Tensor
 
     def every(self, step: int, first: int) -> Batch:
-        """Every so manieth transition."""
+        """Every `step`-th transition, from `first` on."""
         return Batch(*(None if values is None else values[first::step] for values in self))  # type: ignore[arg-type]
 
 

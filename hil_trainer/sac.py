@@ -134,8 +134,8 @@ class SAC:
         """Improve the critics some times, and the policy and the temperature once.
 
         Args:
-            batch: transitions for all updates. Each takes every so manieth row, so that all get as much of what was put
-                together to a batch.
+            batch: transitions for all updates. Each takes every `updates`-th row, and so its share of all that was put
+                together.
             updates: of the critics.
 
         Returns:
