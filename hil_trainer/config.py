@@ -77,7 +77,8 @@ class TrainConfig:
         device: to learn on: auto, cpu, cuda, cuda:1, ...
         mixed_precision: compute in bfloat16 where that is quicker: auto, on or off.
         compile: compile the update with torch.compile. It takes a minute to begin with.
-        threads: of the learner on a CPU; if not given, one less than there are cores: one is for acting and evaluating.
+        threads: of the learner on a CPU; if not given, one for each core but two, which are for acting and evaluating,
+            and at most four.
         tensorboard: write events for TensorBoard.
         wandb: project of Weights & Biases to report to.
         ray: with the learner and actors on Ray. "local", or nothing more, starts it on this machine; "auto" or

@@ -8,7 +8,7 @@ import torch
 
 from hil_trainer.actor import Rollout
 from hil_trainer.errors import CheckpointError, DivergenceError
-from hil_trainer.learner import ONLINE_LEAST, Learner, LearnerSetup, find_device, is_mixed
+from hil_trainer.learner import ONLINE_LEAST, Learner, LearnerSetup, find_device, find_threads, is_mixed
 from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, PIXELS, STATE, transitions
 
 
@@ -133,6 +133,23 @@ def test_a_checkpoint_of_another_kind_is_refused(learner, layout, settings):
     state = learner().state_dict()
     with pytest.raises(CheckpointError, match="does not fit the settings"):
         learner(layout, **settings).load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("cores", "settings", "threads"),
+    [
+        (1, {}, 1),
+        (2, {}, 1),
+        (4, {}, 2),
+        (64, {}, 4),
+        (6, {"ray": "local", "actors": 3}, 2),
+        (6, {"ray": "auto", "actors": 3}, 4),
+        (2, {"threads": 7}, 7),
+    ],
+)
+def test_the_learner_leaves_cores_to_those_who_act_and_evaluate(small, monkeypatch, cores, settings, threads):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)), raising=False)
+    assert find_threads(small(**{"threads": None, **settings})) == threads
 
 
 def test_devices_and_precision_are_chosen_by_name():
