@@ -6,6 +6,8 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+import torch
+
 from hil_trainer.config import defaults
 from hil_trainer.errors import ConfigurationError
 from hil_trainer.evaluation import Greedy, evaluate, evaluation_env
@@ -31,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(
             f"--episodes is {arguments.episodes} and --seed {arguments.seed}; expected 1 or more, and 0 or more."
         )
+    torch.set_num_threads(1)  # as in training; one observation at a time gains nothing by more
     loaded = load_policy(arguments.policy)
     provenance, layout = loaded.description["provenance"], loaded.policy.shape.layout
     config = defaults(arguments.task or provenance["task"], provenance["obs"])
