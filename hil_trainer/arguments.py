@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import tyro
 
-from hil_trainer.config import CONFIG_FILE, TrainConfig, defaults, read_config
+from hil_trainer.config import CONFIG_FILE, LOCAL, TrainConfig, defaults, read_config
 
 # What is said as --name or --no-name. Everything else has a value.
 _FLAGS = {name for name, kind in get_type_hints(TrainConfig).items() if kind is bool}
@@ -85,7 +85,7 @@ def _with_address(words: Sequence[str]) -> list[str]:
     """`--ray` alone means a Ray on this machine."""
     following = [*words, "--"][1:]
     return [
-        "--ray=local" if word == "--ray" and after.startswith("-") else word
+        f"--ray={LOCAL}" if word == "--ray" and after.startswith("-") else word
         for word, after in zip(words, following, strict=True)
     ]
 

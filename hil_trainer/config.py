@@ -14,6 +14,7 @@ from hil_trainer.sac import SACConfig
 
 CONFIG_FILE = "config.json"
 NOBODY, SCRIPTED = "none", "scripted"
+LOCAL = "local"  # Ray, started on this machine
 
 
 @dataclass(frozen=True)

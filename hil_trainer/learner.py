@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from hil_trainer.actor import Rollout
-from hil_trainer.config import TrainConfig
+from hil_trainer.config import LOCAL, TrainConfig
 from hil_trainer.errors import CheckpointError, DivergenceError
 from hil_trainer.observations import ObservationLayout
 from hil_trainer.policy import PolicyShape
@@ -202,7 +202,7 @@ def find_threads(config: TrainConfig) -> int:
         return config.threads
     # In a container, or on a shared server, not all cores are for this process.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    actors = config.actors if config.ray == "local" else 1
+    actors = config.actors if config.ray == LOCAL else 1
     return max(1, min(_MOST_THREADS, cores - actors - 1))
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hil_trainer.config import LOCAL
 from hil_trainer.errors import LearnerError, MissingExtraError
 from hil_trainer.learner_server import Delivery, Order
 from hil_trainer.link import GoneError, UnreachableError
 
 NAMESPACE = "hil_trainer"
-LOCAL = "local"
 _OBJECT_STORE = 200 << 20  # bytes; weights and rollouts pass through it, nothing stays
 _ANSWERS_WITHIN = 30.0  # s
 _ENVIRONMENT = {

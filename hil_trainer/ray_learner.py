@@ -220,7 +220,6 @@ class RayLearner:
             if self._answers:
                 self._events.append("the learner does not answer; if it has ended, it is started again")
             self._answers = False
-            time.sleep(wait)
         except errors.RayActorError as error:
             told = [line.strip() for line in str(error).splitlines() if line.strip()]
             raise LearnerError(f"The learner on Ray ended for good: {told[-1] if told else error!r}") from error
