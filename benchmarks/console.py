@@ -1,4 +1,4 @@
-"""What the web console costs the environment, and how far behind the person is.
+"""What the web console costs the environment, and how far behind the operator is.
 
 The page is a program in a process of its own that speaks the console's protocol; drawing in a browser is left out.
 """
@@ -34,7 +34,7 @@ async def main(url):
         await session.get(url)
         address = base + "/link?page=benchmark-page-without-browser"
         async with session.ws_connect(address, headers={"Origin": base}) as link:
-            for message in ({"type": "watch", "stage": 1}, {"type": "take"}):
+            for message in ({"type": "watch", "channel": 1}, {"type": "take"}):
                 await link.send_json(message)
             async def drive():
                 changes = [["press", "INTERVENE"], ["release", "INTERVENE"]]
@@ -140,8 +140,8 @@ def _watched(*, seconds: float, rate: float = FRAMES_PER_SECOND) -> dict[str, An
     publishing: list[float] = []  # s
     ages: list[float] = []  # ms
     with _driven() as (console, env), _page(console):
-        stage, device = env.get_wrapper_attr("stage"), env.get_wrapper_attr("device")
-        publish, read = stage.publish, device.read
+        channel, device = env.get_wrapper_attr("channel"), env.get_wrapper_attr("device")
+        publish, read = channel.publish, device.read
 
         def timed_publish(*arguments: Any) -> None:
             start = time.perf_counter()
@@ -153,7 +153,7 @@ def _watched(*, seconds: float, rate: float = FRAMES_PER_SECOND) -> dict[str, An
             if device.applied:
                 ages.append(time.monotonic() * 1e3 - device.applied)
 
-        stage.publish, device.read = timed_publish, watched_read
+        channel.publish, device.read = timed_publish, watched_read
         busy, start = _server_seconds(), time.perf_counter()
         for step in range(round(seconds * rate)):
             _, _, terminated, truncated, _ = env.step(env.action_space.sample())
@@ -166,7 +166,7 @@ def _watched(*, seconds: float, rate: float = FRAMES_PER_SECOND) -> dict[str, An
 
 @contextlib.contextmanager
 def _driven() -> Iterator[tuple[Console, gym.Env]]:
-    """A console of its own, and an environment with pictures on it."""
+    """A console of its own, and an environment with images on it."""
     shared, console = console_module._shared, Console(port=0)
     console_module._shared = console
     spec = GymRenderingSpec(PICTURE, PICTURE)

@@ -28,11 +28,11 @@ def length(episode: int) -> int:
 
 def frame(episode: int, number: int) -> dict[str, Any]:
     """A frame that tells which one it is."""
-    picture = np.full((SIDE, SIDE, 3), 40 + 20 * number, dtype=np.uint8)
-    picture[: SIDE // 2] = 40 + 10 * (episode % 20)
+    image = np.full((SIDE, SIDE, 3), 40 + 20 * number, dtype=np.uint8)
+    image[: SIDE // 2] = 40 + 10 * (episode % 20)
     return {
         "observation.state": [episode, number, episode + number],
-        "observation.images.front": picture,
+        "observation.images.front": image,
         "next.reward": float(number + 1 == length(episode)),
     }
 
@@ -124,10 +124,10 @@ def problems(root: Path, finished: int) -> list[str]:
             found.append(f"episode {episode} has other frames")
         video = root / f"videos/observation.images.front/chunk-000/file-{row['data/file_index']:03d}.mp4"
         with av.open(str(video)) as container:
-            pictures = [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
+            images = [image.to_ndarray(format="rgb24") for image in container.decode(video=0)]
         shades = [frame(episode, number)["observation.images.front"] for number in range(length(episode))]
-        if len(pictures) != len(shades) or np.abs(np.subtract(pictures, shades, dtype=np.int16)).mean() > 4:
-            found.append(f"episode {episode} has other pictures")
+        if len(images) != len(shades) or np.abs(np.subtract(images, shades, dtype=np.int16)).mean() > 4:
+            found.append(f"episode {episode} has other images")
     for path in root.glob("data/*/*.parquet"):
         pq.read_table(path)  # those that no row refers to have to be whole too: LeRobot opens them all
     return found

@@ -3,7 +3,7 @@
 python -m benchmarks.learning [--only NAME...] [--seeds 0 1 2 3 4] [--out outputs/learning]
 
 Finished runs in the output folder are kept, so that the table can grow over several calls; it is written to
-`benchmarks/learning.md`, with a picture for each kind beside it.
+`benchmarks/learning.md`, with an image for each kind beside it.
 """
 
 import argparse
@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import reward_classifier
-from hil_trainer.comparison import draw_comparison, find_runs
-from hil_trainer.metrics import read_metrics
-from hil_trainer.milestones import Milestone, clock_time, first_reaching
+from hil_trainer.logging.comparison import draw_comparison, find_runs
+from hil_trainer.logging.metrics import read_metrics
+from hil_trainer.logging.milestones import Milestone, clock_time, first_reaching
 
 SEEDS = (0, 1, 2, 3, 4)
 RESULTS = Path(__file__).with_name("learning.md")
-KINDS = ("state", "pixels", "boxes")  # with which the names of conditions begin; each has a picture of its own
+KINDS = ("state", "pixels", "boxes")  # with which the names of conditions begin; each has an image of its own
 _DONE = "done.json"
-_HELP_ALWAYS = ["--person.attention-least", "1"]
-_NO_HELP_LATER, _NO_HELP = ["--person.attention", "0"], ["--operator", "none", "--demos", "0"]
+_HELP_ALWAYS = ["--scripted.attention-least", "1"]
+_NO_HELP_LATER, _NO_HELP = ["--scripted.attention", "0"], ["--operator", "none", "--demos", "0"]
 
 
 class Condition(NamedTuple):
@@ -51,11 +51,13 @@ class Condition(NamedTuple):
 
 
 CONDITIONS = (
-    Condition("state", "state", [], (0.99,), "3,500 steps, 900 by the person, 90 s"),
-    Condition("state_always", "state, the person watches every episode", [*_HELP_ALWAYS, "--steps", "12000"], (0.99,)),
+    Condition("state", "state", [], (0.99,), "3,500 steps, 900 by the operator, 90 s"),
+    Condition(
+        "state_always", "state, the operator watches every episode", [*_HELP_ALWAYS, "--steps", "12000"], (0.99,)
+    ),
     Condition("state_no_demos", "state, no demonstrations", ["--demos", "0", "--steps", "12000"], (0.99,)),
     Condition("state_demos", "state, demonstrations only", [*_NO_HELP_LATER, "--steps", "12000"], (0.99,)),
-    Condition("state_alone", "state, no person at all", [*_NO_HELP, "--steps", "12000"], (0.99,)),
+    Condition("state_alone", "state, no operator at all", [*_NO_HELP, "--steps", "12000"], (0.99,)),
     Condition(
         "pixels",
         "pixels; critics and an auxiliary loss see simulation state",
@@ -75,7 +77,7 @@ CONDITIONS = (
         ["--obs", "pixels", *_NO_HELP_LATER, "--steps", "8000"],
         (0.95,),
     ),
-    Condition("pixels_alone", "pixels, no person at all", ["--obs", "pixels", *_NO_HELP, "--steps", "8000"], (0.95,)),
+    Condition("pixels_alone", "pixels, no operator at all", ["--obs", "pixels", *_NO_HELP, "--steps", "8000"], (0.95,)),
     Condition(
         "pixels_imagenet",
         "pixels (128 px) through a frozen encoder from ImageNet",
@@ -120,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _run(condition, seed, options.out / condition.name / f"seed_{seed}")
     RESULTS.write_text(table(options.out, options.remark), encoding="utf-8")
     for kind, folders in _kinds(options.out).items():
-        draw_comparison(find_runs(folders), _picture(kind))
+        draw_comparison(find_runs(folders), _image(kind))
     return 0
 
 
@@ -128,21 +130,21 @@ def table(folder: Path, remark: str = "") -> str:
     """The table of all finished runs in a folder."""
     lines = [
         "# Learning\n",
-        "Steps of the environment, how many of them the person drove, and wall time, to the first evaluation of 100 "
+        "Steps of the environment, how many of them the operator drove, and wall time, to the first evaluation of 100 "
         "episodes with so many successes: median over the seeds, least and most in brackets. Twenty demonstrations "
-        "(60 of ArrangeBoxes) come before; they are not counted as steps, but their time is. The person is the "
+        "(60 of ArrangeBoxes) come before; they are not counted as steps, but their time is. The operator is the "
         "scripted one, with a delay of 3 steps and a tremor of 0.1. Cubes are placed at random (`PandaPickCube-v1`). "
         "Written by `python -m benchmarks.learning`.\n",
         f"{os.cpu_count()} cores, no GPU. {remark}\n",
-        "| what | successes of 100 | runs | steps | by the person | time | last evaluation | bar |",
+        "| what | successes of 100 | runs | steps | by the operator | time | last evaluation | bar |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for condition in CONDITIONS:
         runs = _finished(folder / condition.name)
         for rate in condition.rates if runs else ():
             lines.append(_line(condition, rate, [read_metrics(run) for run in runs]))
-    pictures = [f"![Success rate against steps and minutes]({_picture(kind).name})\n" for kind in _kinds(folder)]
-    return "\n".join([*lines, "", *pictures])
+    images = [f"![Success rate against steps and minutes]({_image(kind).name})\n" for kind in _kinds(folder)]
+    return "\n".join([*lines, "", *images])
 
 
 def _finished(folder: Path) -> list[Path]:
@@ -157,7 +159,7 @@ def _kinds(folder: Path) -> dict[str, list[Path]]:
     return {kind: folders for kind, folders in kinds.items() if folders}
 
 
-def _picture(kind: str) -> Path:
+def _image(kind: str) -> Path:
     return RESULTS.with_name(f"learning_{kind}.png")
 
 
@@ -170,7 +172,7 @@ def _line(condition: Condition, rate: float, runs: list[list[dict]]) -> str:
         condition.words,
         f"{100 * rate:g}",
         f"{len(reached)} of {len(runs)}",
-        *(_spread(reached, len(runs), name) for name in ("step", "person_steps", "seconds")),
+        *(_spread(reached, len(runs), name) for name in ("step", "operator_steps", "seconds")),
         f"{final:g}",
         condition.bar,
     ]

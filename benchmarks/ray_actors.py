@@ -28,12 +28,12 @@ from typing import Any
 import psutil
 
 from benchmarks.row import Row
-from hil_trainer.metrics import read_metrics
+from hil_trainer.logging.metrics import read_metrics
 
 COMMAND = """
 import sys
 from hil_trainer.arguments import parse
-from hil_trainer.training import Training
+from hil_trainer.train import Training
 
 arguments = parse(sys.argv[1:])
 training = Training(arguments.settings, arguments.out)
@@ -201,7 +201,7 @@ def killed(folder: Path, kills_each: Sequence[int], steps: int = STEPS) -> list[
                     "exit_status": run.process.returncode,
                     "steps": evaluations[-1]["step"],
                     "seconds": round(evaluations[-1]["seconds"]),
-                    "person_steps": evaluations[-1]["person_steps"],
+                    "operator_steps": evaluations[-1]["operator_steps"],
                     "successes": f"{evaluations[-1]['successes']}/{evaluations[-1]['episodes']}",
                     "replaced": sum("takes its place" in row["text"] for row in run.rows("event")),
                 }

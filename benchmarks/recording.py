@@ -126,8 +126,8 @@ def killed_recorders(quick: bool = False) -> Row:
     )
 
 
-def pictures_kept(quick: bool = False) -> Row:
-    """Recorded pictures beside the originals; read by LeRobot where it is installed."""
+def images_kept(quick: bool = False) -> Row:
+    """Recorded images beside the originals; read by LeRobot where it is installed."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "data"
         env = RecordEpisodes(gym.make("gym_hil/PandaPickCubeScripted-v1", image_obs=True), root, "me/benchmark", seed=0)
@@ -137,8 +137,8 @@ def pictures_kept(quick: bool = False) -> Row:
             observation, _ = env.reset()
             done = False
             while not done:
-                for camera, pictures in seen.items():
-                    pictures.append(observation["pixels"][camera])
+                for camera, images in seen.items():
+                    images.append(observation["pixels"][camera])
                 rest["observation.state"].append(observation["agent_pos"])
                 observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
                 rest["action"].append(info["action_intervention"])
@@ -151,7 +151,7 @@ def pictures_kept(quick: bool = False) -> Row:
         quality = np.concatenate([_psnr(content[f"observation.images.{camera}"], seen[camera]) for camera in seen])
     by = "LeRobot 0.6.1" if python else f"EpisodeDataset ({LEROBOT} is not set)"
     measured = (
-        f"PSNR at least {quality.min():.1f} dB, mean {quality.mean():.1f} dB over {len(quality)} pictures; states, "
+        f"PSNR at least {quality.min():.1f} dB, mean {quality.mean():.1f} dB over {len(quality)} images; states, "
         f"actions, rewards {'equal' if equal else 'differ'}; read by {by}"
     )
     what = "Recorded episodes read again"
@@ -160,7 +160,7 @@ def pictures_kept(quick: bool = False) -> Row:
 
 
 def _psnr(one: Any, other: Any) -> np.ndarray:
-    """Of each picture, in dB; both (n, height, width, 3) in 0 to 255."""
+    """Of each image, in dB; both (n, height, width, 3) in 0 to 255."""
     error = np.square(np.subtract(one, other, dtype=np.float64)).mean(axis=(1, 2, 3))
     return 10 * np.log10(255**2 / np.maximum(error, 1e-9))
 
@@ -171,7 +171,7 @@ def _read_here(root: Path) -> dict[str, np.ndarray]:
 
 
 def _read_by_lerobot(python: str, root: Path) -> dict[str, np.ndarray]:
-    """All frames as LeRobot hands them out, pictures as (n, height, width, 3) in 0 to 255."""
+    """All frames as LeRobot hands them out, images as (n, height, width, 3) in 0 to 255."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.npz"
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": folder, "PYTHONWARNINGS": "ignore"}

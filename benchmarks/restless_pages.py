@@ -73,8 +73,8 @@ class Page:
 
     async def _hear(self, link: aiohttp.ClientWebSocketResponse, message: dict) -> None:
         kind = message["type"]
-        if kind in ("hello", "stages") and message["stages"]:
-            await link.send_json({"type": "watch", "stage": message["stages"][0]["id"]})
+        if kind in ("hello", "channels") and message["channels"]:
+            await link.send_json({"type": "watch", "channel": message["channels"][0]["id"]})
         elif kind == "seat" and message["holder"] == "you":
             if not self._holds_until:
                 self._done["seats taken"] += 1

@@ -208,7 +208,7 @@ def measure(folder: Path, *, kills: int, quick: bool = False) -> Row:
 
 def rows(directory: Path) -> list[dict[str, Any]]:
     """What a run has written so far."""
-    from hil_trainer.metrics import FILE, read_metrics
+    from hil_trainer.logging.metrics import FILE, read_metrics
 
     return read_metrics(directory) if (directory / FILE).exists() else []
 
@@ -287,12 +287,12 @@ def compare(directory: Path, checkpoint: Path, episodes: int) -> tuple[int, int,
     """
     import numpy as np
 
+    from hil_trainer.agents.policy import Policy
     from hil_trainer.arguments import parse
     from hil_trainer.checkpoints import read_learner_state
-    from hil_trainer.evaluation import Greedy, evaluate, evaluation_env, load_weights
-    from hil_trainer.learner import LearnerSetup
-    from hil_trainer.learner_process import LearnerProcess
-    from hil_trainer.policy import Policy
+    from hil_trainer.learner.learner import LearnerSetup
+    from hil_trainer.learner.process import LearnerProcess
+    from hil_trainer.rollout.evaluation import Greedy, evaluate, evaluation_env, load_weights
 
     config = parse(["--resume", "--out", str(directory)]).settings
     env = evaluation_env(config)
@@ -316,7 +316,7 @@ def compare(directory: Path, checkpoint: Path, episodes: int) -> tuple[int, int,
 
 def gone_on(directory: Path, kills: Sequence[Kill]) -> int:
     """How many kills were followed by a training that went on with the newest checkpoint, or began anew without one."""
-    from hil_trainer.metrics import DISCARDED
+    from hil_trainer.logging.metrics import DISCARDED
 
     every = rows(directory)
     if (directory / DISCARDED).exists():

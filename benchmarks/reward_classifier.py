@@ -31,14 +31,14 @@ PERSON = {"motion_noise": 0.1, "reaction_delay": 3}  # as `hil-trainer train` ha
 
 
 def reward_classifier(quick: bool = False) -> Row:
-    """Ten successes of the simulated person and ten failures to train with, as many of other seeds to try it on."""
+    """Ten successes of the scripted operator and ten failures to train with, as many of other seeds to try it on."""
     with tempfile.TemporaryDirectory() as folder:
         return measure(Path(folder), quick=quick)
 
 
 def measure(folder: Path, *, quick: bool = False) -> Row:
     """Record, train and try; everything is left in the folder."""
-    from hil_trainer.classifier import evaluate_classifier
+    from hil_trainer.reward_classifier import evaluate_classifier
 
     half = 3 if quick else 10
     seen = record(folder / "seen", half, seed=0)
@@ -69,7 +69,7 @@ def train(words: Sequence[str]) -> None:
 
 
 def record(folder: Path, half: int, *, seed: int) -> list[Path]:
-    """Record so many successes of a person who is slow and shaky, and as many failures of two kinds."""
+    """Record so many successes of an operator who is slow and shaky, and as many failures of two kinds."""
     success, failure = folder / "success", folder / "failure"
     record_successes(success, half, seed)
     record_failures(failure, EpisodeDataset(success), half, seed + OTHER_CUBES)
@@ -77,7 +77,7 @@ def record(folder: Path, half: int, *, seed: int) -> list[Path]:
 
 
 def record_successes(root: Path, episodes: int, seed: int) -> None:
-    """Record as `gym-hil record --steps-after-success 10` does, with a person who is slow and shaky."""
+    """Record as `gym-hil record --steps-after-success 10` does, with an operator who is slow and shaky."""
     env = gym.make(ENV, image_obs=True, device="scripted", device_options=PERSON)
     env = RecordEpisodes(env, root, "me/success", task=TASK, steps_after_success=STEPS_AFTER_SUCCESS, seed=seed)
     still = np.array([0, 0, 0, STAY], dtype=np.float32)
@@ -93,8 +93,8 @@ def record_successes(root: Path, episodes: int, seed: int) -> None:
 def record_failures(root: Path, successes: EpisodeDataset, episodes: int, seed: int) -> None:
     """Record episodes without success: in turn a gripper that closes beside the cube and lifts, and wandering about.
 
-    The first kind repeats what the person did in a success, with the cube elsewhere: nearly all is as in a success but
-    the cube.
+    The first kind repeats what the operator did in a success, with the cube elsewhere: nearly all is as in a success
+    but the cube.
     """
     rng = np.random.default_rng([seed, 1])
     env = gym.make(ENV, image_obs=True, max_episode_steps=FAILURE_STEPS)
@@ -128,8 +128,8 @@ def wander(rng: np.random.Generator) -> Iterator[np.ndarray]:
 
 
 def watch(model: Path, episodes: int) -> str:
-    """Let a classifier end the episodes of a person as the trainer has it, slow and shaky, and look at what it saw."""
-    from hil_trainer.reward_classifier_wrapper import RewardClassifierWrapper
+    """Let a classifier end the episodes of a slow, shaky operator, as in training, and look at what it saw."""
+    from hil_trainer.reward_classifier.wrapper import RewardClassifierWrapper
 
     env: Any = gym.make(ENV, image_obs=True, device="scripted", device_options=PERSON)
     env = RewardClassifierWrapper(env, model)
@@ -150,7 +150,7 @@ def watch(model: Path, episodes: int) -> str:
     env.close()
     heights = f"{min(lifts):.3f} to {max(lifts):.3f} m high" if lifts else "never"
     return (
-        f"{episodes} live episodes of a shaky person: {len(lifts)} ended as success, in {gripped} of them the cube was "
+        f"{episodes} live episodes, shaky operator: {len(lifts)} ended as success; in {gripped} of them the cube was "
         f"gripped, {heights} (the simulator asks for 0.1 m); in {agreed / steps:.2%} of {steps} steps it says what the "
         "simulator says"
     )

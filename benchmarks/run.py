@@ -63,7 +63,7 @@ GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
     "datasets": (
         recording.overhead_in_real_time,
         recording.overhead_flat_out,
-        recording.pictures_kept,
+        recording.images_kept,
         recording.killed_recorders,
     ),
     "trainer": (

@@ -1,4 +1,4 @@
-"""How long steps and pictures take, upstream's and ours in turn, so that both see the same noise of the machine."""
+"""How long steps and images take, upstream's and ours in turn, so that both see the same noise of the machine."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ VIEWS_MS = 2.5
 
 
 def state_step(upstream: Worker, ours: Worker, quick: bool = False) -> Row:
-    """A step without pictures."""
+    """A step without images."""
     return _ratio(upstream, ours, "State-only step, wrapped", STATE_RATIO, 3 if quick else 40, 25, 25, image_obs=False)
 
 

@@ -22,7 +22,7 @@ import psutil
 
 import gym_hil  # noqa: F401  # registers the ids
 from benchmarks.row import Row
-from gym_hil.commands.teleop import drive
+from gym_hil.cli.teleop import drive
 from gym_hil.console import Console
 from gym_hil.console import console as console_module
 from gym_hil.pacing import Pacer
@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
         pacer: how the pace was kept.
         idle: the report of a loop beside it that did nothing.
         episodes: lines that tell how an episode ended.
-        driven: steps that a person made.
+        driven: steps that an operator made.
         memory: MB after the warm-up and at the end, each a median.
         errors: what was logged as an error, or ended a thread.
         done: what the pages and the pad did, counted.
@@ -134,7 +134,7 @@ class _Watch(Device):
 
 
 class _Counted(gym.Wrapper):
-    """Counts the steps that a person made."""
+    """Counts the steps that an operator made."""
 
     def __init__(self, env: gym.Env, watch: _Watch):
         super().__init__(env)
@@ -265,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     growth = outcome.memory[1] - outcome.memory[0]
     print(outcome.pacer.report())
     print(f"an idle loop beside it: {outcome.idle}")
-    print(f"{outcome.episodes} episodes, {outcome.driven} steps by a person; {outcome.done}")
+    print(f"{outcome.episodes} episodes, {outcome.driven} steps by an operator; {outcome.done}")
     print(f"memory {outcome.memory[0]:.1f} MB after the warm-up, {outcome.memory[1]:.1f} MB at the end")
     print(f"exceptions: {outcome.errors or 'none'}")
     return int(bool(outcome.errors) or late >= LATE_BAR or growth > GROWTH_MB)

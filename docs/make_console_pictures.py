@@ -1,7 +1,7 @@
 """Draws docs/images/console-{light,dark,phone}.png: the operator's page on a desk and on a phone.
 
-The episodes in the plot were played by a policy that gets better and a simulated person who takes over when it makes no
-progress. Needs the extra `test` and Chromium; run it from the repository's top: python docs/make_console_pictures.py
+The episodes in the plot were played by a policy that gets better and a scripted operator who takes over when it makes
+no progress. Needs the extra `test` and Chromium; run it from the repository's top: python docs/make_console_pictures.py
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from gym_hil.console import Console
 from gym_hil.console import console as console_module
-from gym_hil.teleop.scripted import ScriptedPerson
+from gym_hil.teleop.scripted.operator import ScriptedOperator
 
 IMAGES = Path(__file__).parent / "images"
 EPISODES = 60
@@ -48,13 +48,13 @@ window.setDrawing = (on) => { drawing = on; if (on) waiting.splice(0).forEach((s
 
 
 def main() -> None:
-    """Play, open the pages, and keep their pictures."""
+    """Play, open the pages, and keep their images."""
     console = console_module._shared = Console(port=0)
     env = gym.make("gym_hil/PandaPickCubeWeb-v1", image_obs=True, reset_delay_seconds=0)
-    policy = ScriptedPerson(env, motion_noise=0.1, seed=0)
+    policy = ScriptedOperator(env, motion_noise=0.1, seed=0)
     env.reset(seed=4)
     for record in play():
-        console.stages[0].finish_episode(record)
+        console.channels[0].finish_episode(record)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         for name, options, scheme in (("light", DESK, "light"), ("dark", DESK, "dark"), ("phone", PHONE, "light")):
@@ -76,8 +76,8 @@ def main() -> None:
     console.close()
 
 
-def take_part(name: str, env: Any, policy: ScriptedPerson, page: Page) -> None:
-    """Bring about what the picture is of."""
+def take_part(name: str, env: Any, policy: ScriptedOperator, page: Page) -> None:
+    """Bring about what the image is of."""
     finish(env, policy)
     env.reset(seed=4)
     policy.reset()
@@ -92,14 +92,14 @@ def take_part(name: str, env: Any, policy: ScriptedPerson, page: Page) -> None:
     step(env, policy, page, 5)
 
 
-def step(env: Any, policy: ScriptedPerson, page: Page, count: int) -> None:
+def step(env: Any, policy: ScriptedOperator, page: Page, count: int) -> None:
     """Let the policy act, at the pace of the environment, while the page lives."""
     for _ in range(count):
         env.step(action_of(policy))
         page.wait_for_timeout(100)
 
 
-def finish(env: Any, policy: ScriptedPerson) -> None:
+def finish(env: Any, policy: ScriptedOperator) -> None:
     """Let the policy end the episode."""
     over = False
     while not over:
@@ -112,7 +112,7 @@ def play() -> list[dict[str, Any]]:
     env = gym.make(
         "gym_hil/PandaPickCubeScripted-v1", device_options={"takeover": "no_progress", "reaction_delay": 3, "seed": 0}
     )
-    policy = ScriptedPerson(env, motion_noise=0.1, seed=1)
+    policy = ScriptedOperator(env, motion_noise=0.1, seed=1)
     random = np.random.default_rng(0)
     records = []
     for number in range(EPISODES):
@@ -144,16 +144,16 @@ def play() -> list[dict[str, Any]]:
     return records
 
 
-def action_of(policy: ScriptedPerson) -> NDArray[np.float32]:
-    """What a simulated person does, as an action."""
+def action_of(policy: ScriptedOperator) -> NDArray[np.float32]:
+    """What a scripted operator does, as an action."""
     command = policy.poll()
     return np.array([*command.motion[:3], command.gripper + 1], np.float32)
 
 
 def keep(png: bytes, path: Path) -> None:
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture.save(path, optimize=True)
-    print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size / 1000:.0f} kB")
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    image.save(path, optimize=True)
+    print(f"{path.name}: {image.width} x {image.height}, {path.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from gym_hil.cli import main as gym_hil
-from gym_hil.commands.region_page import RegionPage
+from gym_hil.cli.region_page import RegionPage
 from gym_hil.datasets.episode_dataset import EpisodeDataset
 
 TARGET = Path(__file__).parent / "images" / "crop.png"
@@ -23,7 +23,7 @@ REGIONS = {"front": ("40", "28", "84", "72"), "wrist": ("32", "16", "96", "96")}
 
 
 def main() -> None:
-    """Record, open the page, and keep its picture."""
+    """Record, open the page, and keep its image."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         root = Path(folder) / "pick"
         words = ["record", "--repo-id", "local/pick", "--root", str(root), "--episodes", "3", "--device", "scripted"]
@@ -33,15 +33,15 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1120, "height": 760}, color_scheme="light")
         page.goto(asking.url)
         choose(page)
-        picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
         browser.close()
         asking.close()
-    picture.save(TARGET, optimize=True)
-    print(f"{TARGET.name}: {picture.width} x {picture.height}, {TARGET.stat().st_size / 1000:.0f} kB")
+    image.save(TARGET, optimize=True)
+    print(f"{TARGET.name}: {image.width} x {image.height}, {TARGET.stat().st_size / 1000:.0f} kB")
 
 
 def choose(page: Page) -> None:
-    """Give both cameras a region, once their pictures are there."""
+    """Give both cameras a region, once their images are there."""
     for camera, numbers in REGIONS.items():
         page.wait_for_selector(f"#camera-{camera} img[src]")
         for field, number in zip(page.locator(f"#camera-{camera} input").all(), numbers, strict=True):

@@ -19,18 +19,18 @@ ENLARGED = 2
 
 
 def main() -> None:
-    """Draw the picture and print how far the two renderers are apart."""
+    """Draw the image and print how far the two renderers are apart."""
     columns = []
     for task in (PandaPickCubeGymEnv, PandaArrangeBoxesGymEnv):
         env = task(seed=0)
         env.reset(seed=0)
         mujoco.mj_forward(env.model, env.data)
-        pictures = []
+        images = []
         for name in RENDERERS:
             renderer = make_renderer(name, env.model, SIZE, SIZE)
-            pictures.append(np.stack(renderer.render(env.data, ["front", "wrist"])))
+            images.append(np.stack(renderer.render(env.data, ["front", "wrist"])))
             renderer.close()
-        raster, opengl = pictures
+        raster, opengl = images
         for camera, one, other in zip(("front", "wrist"), raster, opengl, strict=True):
             difference = np.abs(one.astype(int) - other).mean()
             print(f"{task.__name__} {camera}: mean difference {difference:.2f} of 255")

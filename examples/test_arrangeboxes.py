@@ -27,16 +27,17 @@ try:
     for episode in range(1, arguments.episodes + 1):
         env.reset()
         pacer.restart()
-        done, by_person = False, []
+        done, by_operator = False, []
         while not done:
             observation, reward, terminated, truncated, info = env.step(stay)
             done = terminated or truncated
-            by_person.append(info["is_intervention"])
+            by_operator.append(info["is_intervention"])
             pacer.wait()
         offsets = np.abs(task.box_positions - task.target_positions)[:, :2]
         placed = (offsets <= 0.03).all(axis=1).sum()
         print(
-            f"episode {episode}: {placed} of 5 boxes in place, the person acted in {sum(by_person)} steps", flush=True
+            f"episode {episode}: {placed} of 5 boxes in place, the operator acted in {sum(by_operator)} steps",
+            flush=True,
         )
 except KeyboardInterrupt:
     pass

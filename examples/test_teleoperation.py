@@ -31,13 +31,13 @@ try:
     for episode in range(1, arguments.episodes + 1):
         env.reset()
         pacer.restart()
-        done = person = False
+        done = operator = False
         while not done:
             observation, reward, terminated, truncated, info = env.step(stay)
             done = terminated or truncated
-            if info["is_intervention"] != person:
-                person = info["is_intervention"]
-                print("the person acts" if person else "the policy acts", flush=True)
+            if info["is_intervention"] != operator:
+                operator = info["is_intervention"]
+                print("the operator acts" if operator else "the policy acts", flush=True)
             pacer.wait()
         print(f"episode {episode}: {'success' if info['next.success'] else 'no success'}", flush=True)
 except KeyboardInterrupt:

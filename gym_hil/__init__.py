@@ -1,4 +1,4 @@
-"""Gymnasium environments in which a policy and a person share one robot.
+"""Gymnasium environments in which a policy and an operator share one robot.
 
 `import gym_hil` registers the ids `gym_hil/PandaPickCube-v0` and so on; `gym_hil.registration` holds the table.
 """

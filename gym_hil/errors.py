@@ -30,7 +30,7 @@ class ResetNeededError(GymHilError, gymnasium.error.ResetNeeded):
 
 
 class RenderingError(GymHilError, RuntimeError):
-    """A picture cannot be drawn on this machine."""
+    """An image cannot be drawn on this machine."""
 
 
 class DeviceError(GymHilError, RuntimeError):

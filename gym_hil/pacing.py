@@ -47,7 +47,7 @@ class Pacer:
 
     A loop that is behind by less than one step makes up for it. One that is further behind (a debugger, a suspended
     computer, steps that always take too long) goes on from where it is: a robot that rushes to make up for lost time
-    is not what the person at the stick expects. Time that somebody asked for is no delay: see `leave_out` and
+    is not what the operator at the stick expects. Time that somebody asked for is no delay: see `leave_out` and
     `restart`.
 
     Args:

@@ -38,7 +38,7 @@ TASKS: dict[str, tuple[str, tuple[Version, ...]]] = {
     "PandaArrangeBoxes": ("gym_hil.envs:PandaArrangeBoxesGymEnv", (Version(100), Version(500))),
 }
 
-# Control -> arguments of the maker: who drives, and what a person gets to see.
+# Control -> arguments of the maker: who drives, and what an operator gets to see.
 CONTROLS: dict[str, dict[str, Any]] = {
     "": {},
     "Viewer": {},
@@ -86,7 +86,7 @@ def env_id(task: str, control: str = "", version: int = 0) -> str:
 
 
 def find_task(name: str) -> tuple[str, int]:
-    """Understand what a person types for a task.
+    """Understand what an operator types for a task.
 
     Args:
         name: such as `PandaPickCube`, `PandaPickCube-v0` or `gym_hil/PandaPickCube-v0`; without version the newest.

@@ -1,11 +1,11 @@
-"""Learning from rewards, demonstrations and a person who takes over: a trainer for the environments of `gym_hil`."""
+"""Learning from rewards, demonstrations and an operator who takes over: a trainer for the environments of `gym_hil`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hil_trainer.policy_file import LoadedPolicy, load_policy
+    from hil_trainer.agents.policy_file import LoadedPolicy, load_policy
 
 __all__ = ["LoadedPolicy", "load_policy"]
 

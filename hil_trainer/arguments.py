@@ -58,7 +58,7 @@ def parse(words: Sequence[str]) -> TrainArguments:
         args=words,
         default=TrainArguments(out=tyro.MISSING, settings=start),
         prog="hil-trainer train",
-        description="Learn a task, with a person who helps. Stops by itself once the target success rate is reached.",
+        description="Learn a task, with an operator who helps. Stops once the target success rate is reached.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The command `hil-trainer`: train policies with a person in the loop, and see how good they are."""
+"""The command `hil-trainer`: train policies with an operator in the loop, and see how good they are."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hil_trainer.errors import HilTrainerError
 
 # Command -> what it does. The module of that name in `hil_trainer.commands` is imported when the command is given.
 COMMANDS = {
-    "train": "learn a task, with a person who helps",
-    "join": "act in a training that runs on Ray, as a person or with nobody",
+    "train": "learn a task, with an operator who helps",
+    "join": "act in a training that runs on Ray, as an operator or with nobody",
     "eval": "run a trained policy, and count successes",
-    "plot": "compare runs: one picture, and how soon each learned the task",
+    "plot": "compare runs: one image, and how soon each learned the task",
     "classifier": "learn what success looks like, from recorded episodes",
 }
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hil_trainer.agents.sac import SACConfig
 from hil_trainer.errors import ConfigurationError
-from hil_trainer.sac import SACConfig
 
 CONFIG_FILE = "config.json"
 NOBODY, SCRIPTED = "none", "scripted"
@@ -18,14 +18,14 @@ LOCAL = "local"  # Ray, started on this machine
 
 
 @dataclass(frozen=True)
-class PersonConfig:
-    """How the scripted person helps: where the policy gets no further, in many episodes at first and in few later.
+class ScriptedOperatorConfig:
+    """How the scripted operator helps: where the policy gets no further, in many episodes at first and in few later.
 
     Attributes:
         reaction_delay: steps between seeing and acting.
         motion_noise: tremor of the hand, as a fraction of full speed.
-        patience: steps without progress after which the person takes over, until the task is done.
-        attention: the chance that the person watches the first episode; who does not watch does not help.
+        patience: steps without progress after which the operator takes over, until the task is done.
+        attention: the chance that the operator watches the first episode; who does not watch does not help.
         attention_least: the chance that remains later on.
         attention_episodes: over how many episodes it would fall from 1 to 0.
     """
@@ -67,8 +67,8 @@ class TrainConfig:
         real_time: hold the environment to real time. By itself where a human drives.
         console: show the training on the web console.
         updates_per_step: of the critics, for each step of the environment.
-        batch: transitions of an update, half of them a person's.
-        capacity: transitions that are kept, of what happened and of what a person did each.
+        batch: transitions of an update, half of them an operator's.
+        capacity: transitions that are kept, of what happened and of what an operator did each.
         chunk: steps between two deliveries to the learner. Actions come from weights at most two deliveries old.
         evaluate_every: steps between evaluations.
         quick_episodes: of an evaluation to see how it goes.
@@ -85,11 +85,11 @@ class TrainConfig:
         ray: with the learner and actors on Ray. "local", or nothing more, starts it on this machine; "auto" or
             host:port is one that runs.
         actors: on Ray. With a human operator, this machine is one more.
-        helped_actors: of the actors on Ray, those that the scripted person helps; all if it is the operator.
+        helped_actors: of the actors on Ray, those that the scripted operator helps; all if it is the operator.
         actors_wait: on Ray, while the learner is behind. Otherwise it leaves out updates, and steps come as fast as
             they go.
         sac: how SAC learns.
-        person: how the scripted person helps.
+        scripted: how the scripted operator helps.
     """
 
     task: str = "PandaPickCube-v1"
@@ -128,7 +128,7 @@ class TrainConfig:
     helped_actors: int | None = None
     actors_wait: bool = True
     sac: SACConfig = field(default_factory=SACConfig)
-    person: PersonConfig = field(default_factory=PersonConfig)
+    scripted: ScriptedOperatorConfig = field(default_factory=ScriptedOperatorConfig)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -141,7 +141,7 @@ class TrainConfig:
         _require(self, "0 or more", ("seed", "evaluation_seed"), lambda value: value >= 0)
         if self.encoder is not None and self.obs != "pixels":
             raise ConfigurationError(
-                f"encoder is {self.encoder}, but obs is {self.obs}; an encoder is for pictures: --obs pixels."
+                f"encoder is {self.encoder}, but obs is {self.obs}; an encoder is for images: --obs pixels."
             )
         sac = self.sac
         sizes = ("critics", "target_critics", "width", "n_step", "learning_rate", "temperature")
@@ -157,7 +157,7 @@ class TrainConfig:
             if self.helped_actors and self.operator != SCRIPTED:
                 raise ConfigurationError(
                     f"helped_actors is {self.helped_actors}, but the operator is {self.operator}; only the scripted "
-                    "person can be in several places."
+                    "operator can be in several places."
                 )
         if self.demo_episodes and self.operator == NOBODY:
             raise ConfigurationError(
@@ -191,7 +191,7 @@ def defaults(task: str, obs: str) -> TrainConfig:
     """
     config = TrainConfig(task=task)
     if "arrangeboxes" in task.lower():
-        # A reward that follows some 260 steps later says little; what a person does says much.
+        # A reward that follows some 260 steps later says little; what an operator does says much.
         sac = dataclasses.replace(
             config.sac,
             width=256,
@@ -201,9 +201,9 @@ def defaults(task: str, obs: str) -> TrainConfig:
             policy_learning_rate=1e-3,
             attention_heads=2,
         )
-        person = dataclasses.replace(config.person, attention_episodes=200)
+        scripted = dataclasses.replace(config.scripted, attention_episodes=200)
         config = dataclasses.replace(
-            config, demos="60", steps=100_000, sac=sac, person=person, updates_per_step=2, evaluate_every=2_000
+            config, demos="60", steps=100_000, sac=sac, scripted=scripted, updates_per_step=2, evaluate_every=2_000
         )
     if obs == "pixels":
         sac = dataclasses.replace(config.sac, width=256, policy_learning_rate=5e-4, target_rate=0.01)

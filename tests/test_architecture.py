@@ -13,19 +13,32 @@ PACKAGE = Path(__file__).parents[1] / "gym_hil"
 # Part -> the parts it may import. Every part may import `errors`.
 ARROWS = {
     "errors": set(),
-    "robot": set(),
-    "rendering": set(),
+    "display": set(),
+    "files": set(),
     "pacing": set(),
-    "teleop": set(),
+    "robot": set(),
     "scene": {"robot"},
-    "console": {"teleop"},
-    "envs": {"scene", "robot", "rendering", "console"},
-    "wrappers": {"envs", "teleop", "rendering", "console"},
+    "rendering": {"display"},
+    "teleop": {"display", "console", "cli"},
+    "console": {"teleop", "files"},
+    "envs": {"scene", "robot", "rendering", "console", "display"},
+    "wrappers": {"envs", "teleop", "rendering", "console", "display"},
     "registration": {"wrappers", "envs"},
-    "datasets": {"registration", "wrappers", "envs"},
+    "datasets": {"registration", "wrappers", "envs", "files"},
     # What follows stands above the rest: the commands, and the package's own names.
-    "commands": {"registration", "envs", "wrappers", "teleop", "rendering", "scene", "datasets", "console", "pacing"},
-    "cli": {"commands"},
+    "cli": {
+        "registration",
+        "envs",
+        "wrappers",
+        "teleop",
+        "rendering",
+        "scene",
+        "datasets",
+        "console",
+        "pacing",
+        "display",
+        "files",
+    },
     "__init__": {"registration", "wrappers", "envs"},
 }
 HEAVY = ["torch", "aiohttp", "pygame", "hid", "pynput", "OpenGL", "matplotlib", "numba", "imageio", "PIL"]
@@ -78,7 +91,7 @@ def test_arrows_make_no_circle():
 
 
 @pytest.mark.parametrize("also", ["", "gymnasium.make('gym_hil/PandaPickCube-v0').reset(seed=0)"])
-def test_importing_and_stepping_without_pictures_loads_nothing_heavy(also):
+def test_importing_and_stepping_without_images_loads_nothing_heavy(also):
     code = f"import sys, gymnasium, gym_hil; {also}\nprint([name for name in {HEAVY} if name in sys.modules])"
     # With MUJOCO_GL set, `import mujoco` itself loads OpenGL.
     environment = {key: value for key, value in os.environ.items() if key != "MUJOCO_GL"}

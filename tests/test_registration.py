@@ -46,7 +46,7 @@ def test_gymnasiums_own_checker_has_no_complaint(id_: str) -> None:
 @pytest.mark.filterwarnings("ignore:There is no display")
 @the_wrappers_are_checked
 @gripper_action
-def test_checker_has_no_complaint_with_pictures() -> None:
+def test_checker_has_no_complaint_with_images() -> None:
     env = gym.make("gym_hil/PandaPickCube-v1", image_obs=True, render_mode="rgb_array")
     check_env(env)
     env.close()
@@ -134,7 +134,7 @@ def test_unknown_keyword_is_refused() -> None:
         ("gym_hil/PandaArrangeBoxes-v1", ("PandaArrangeBoxes", 1)),
     ],
 )
-def test_task_is_found_by_what_a_person_types(name: str, found: tuple[str, int]) -> None:
+def test_task_is_found_by_what_a_operator_types(name: str, found: tuple[str, int]) -> None:
     assert find_task(name) == found
 
 

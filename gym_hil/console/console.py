@@ -10,9 +10,9 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from gym_hil.console.access import Access
+from gym_hil.console.channel import Channel
 from gym_hil.console.listening import TlsOption
 from gym_hil.console.site import Site
-from gym_hil.console.stage import Stage
 from gym_hil.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Console(Site):
-    """A web page for a person: what the environments do, and the means to drive them.
+    """A web page for an operator: what the environments do, and the means to drive them.
 
     Args:
         host: see `Site`, and so with the others.
@@ -48,8 +48,8 @@ class Console(Site):
         allow_remote: bool = False,
         tls: TlsOption = False,
     ):
-        self._stages: dict[int, Stage] = {}
-        self._numbers: weakref.WeakKeyDictionary[Any, Stage] = weakref.WeakKeyDictionary()
+        self._channels: dict[int, Channel] = {}
+        self._numbers: weakref.WeakKeyDictionary[Any, Channel] = weakref.WeakKeyDictionary()
         self._count = 0
         self._lock = threading.Lock()
         super().__init__(host, port, token=token, allow_remote=allow_remote, tls=tls)
@@ -61,32 +61,33 @@ class Console(Site):
         return Server(self, access, asyncio.get_running_loop())
 
     @property
-    def stages(self) -> list[Stage]:
+    def channels(self) -> list[Channel]:
         """The environments that are shown, oldest first."""
         with self._lock:
-            return list(self._stages.values())
+            return list(self._channels.values())
 
-    def stage(self, number: object) -> Stage | None:
-        """The stage that pages name by a number; None if there is none."""
-        return next((stage for stage in self.stages if stage.number == number), None)
+    def channel(self, number: object) -> Channel | None:
+        """The channel that pages name by a number; None if there is none."""
+        return next((channel for channel in self.channels if channel.number == number), None)
 
-    def stage_of(self, env: Any) -> Stage:
-        """The stage of an environment; opened when it has none.
+    def channel_of(self, env: Any) -> Channel:
+        """The channel of an environment; opened when it has none.
 
         Args:
-            env: unwrapped, with `model`, `data` and `control_dt`. When it is no longer used anywhere, its stage closes.
+            env: unwrapped, with `model`, `data` and `control_dt`. When it is no longer used anywhere, its channel
+            closes.
         """
         with self._lock:
-            stage = self._numbers.get(env)
-            if stage is not None and not stage.closed:
-                return stage
+            channel = self._numbers.get(env)
+            if channel is not None and not channel.closed:
+                return channel
             self._count += 1
-            stage = Stage(self._count, env, self._title(env), tell=self._tell, on_close=self._remove)
-            self._stages[stage.number] = stage
-            self._numbers[env] = stage
-        weakref.finalize(env, stage.close).atexit = False
-        self._server.stages_changed()
-        return stage
+            channel = Channel(self._count, env, self._title(env), tell=self._tell, on_close=self._remove)
+            self._channels[channel.number] = channel
+            self._numbers[env] = channel
+        weakref.finalize(env, channel.close).atexit = False
+        self._server.channels_changed()
+        return channel
 
     @property
     def latencies(self) -> list[float]:
@@ -95,24 +96,26 @@ class Console(Site):
 
     def close(self) -> None:
         """See `Site`."""
-        for stage in self.stages:
-            stage.close()
+        for channel in self.channels:
+            channel.close()
         super().close()
 
     def _title(self, env: Any) -> str:
         spec = getattr(env, "spec", None)
         title = type(env).__name__ if spec is None else f"{spec.name}-v{spec.version}"
         title = title.replace("Base-v", "-v")
-        same = sum(stage.title == title or stage.title.startswith(f"{title} (") for stage in self._stages.values())
+        same = sum(
+            channel.title == title or channel.title.startswith(f"{title} (") for channel in self._channels.values()
+        )
         return f"{title} ({same + 1})" if same else title
 
-    def _tell(self, stage: Stage, message: dict[str, Any] | None) -> None:
-        self._server.tell(stage, message)
+    def _tell(self, channel: Channel, message: dict[str, Any] | None) -> None:
+        self._server.tell(channel, message)
 
-    def _remove(self, stage: Stage) -> None:
+    def _remove(self, channel: Channel) -> None:
         with self._lock:
-            self._stages.pop(stage.number, None)
-        self._server.stages_changed()
+            self._channels.pop(channel.number, None)
+        self._server.channels_changed()
 
 
 _shared: Console | None = None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gym_hil.console.console import Console, get_console
 from gym_hil.console.protocol import Input
-from gym_hil.teleop import Button, LatchedDevice
+from gym_hil.teleop import Button, InputDevice
 from gym_hil.teleop.gamepad import STICK_LEGEND
 from gym_hil.teleop.gamepad_mapping import BINDINGS as PAD_BINDINGS
 from gym_hil.teleop.keyboard_keys import KEYS, LABELS
@@ -37,10 +37,10 @@ CODES = {
 PAD_INDICES = {"a": 0, "b": 1, "x": 2, "y": 3, "lb": 4, "rb": 5, "lt": 6, "rt": 7}
 
 
-class WebDevice(LatchedDevice):
+class WebDevice(InputDevice):
     """The console's page: keyboard, gamepad, touch and a target to drag, from any browser that has the link.
 
-    The person on the page that has the seat drives. When the page is closed or hidden, or its connection is lost,
+    The operator on the page that has the seat drives. When the page is closed or hidden, or its connection is lost,
     nothing is held any longer and the intervention ends.
 
     Args:
@@ -81,9 +81,9 @@ class WebDevice(LatchedDevice):
         self._target: NDArray[np.float64] | None = None
         self._sticks = np.zeros(6)
         self._time = 0.0
-        self._stage = None if env is None else self.console.stage_of(env.unwrapped)
-        if self._stage is not None:
-            self._stage.driver = self
+        self._channel = None if env is None else self.console.channel_of(env.unwrapped)
+        if self._channel is not None:
+            self._channel.driver = self
 
     @classmethod
     def for_env(cls, env: Any, **options: Any) -> WebDevice:
@@ -91,23 +91,23 @@ class WebDevice(LatchedDevice):
         return cls(env=env, **options)
 
     def hear(self, news: Input) -> None:
-        """Take in what the person at the page does; called from the server's thread."""
+        """Take in what the operator at the page does; called from the server's thread."""
         for pressed, button in news.changes:
-            (self.latch.press if pressed else self.latch.release)(button)
-        self.latch.set_held(news.held)
+            (self.inputs.press if pressed else self.inputs.release)(button)
+        self.inputs.set_held(news.held)
         self._sticks = np.array(news.motion)
         self._target = None if news.target is None else np.array(news.target)
         if self._target is None:  # otherwise the next poll works it out, and must not find it undone
-            self.latch.set_motion(self._sticks)
+            self.inputs.set_motion(self._sticks)
         self._time = news.time
 
     def lose(self) -> None:
         """Nobody is there any more; called from the server's thread."""
         self._target = None
-        self.latch.silence()
+        self.inputs.silence()
 
     def read(self) -> None:
-        """See `LatchedDevice.read`."""
+        """See `InputDevice.read`."""
         self.applied = self._time
         target, position = self._target, getattr(getattr(self._env, "unwrapped", None), "tcp_target", None)
         if target is None or position is None:
@@ -115,20 +115,20 @@ class WebDevice(LatchedDevice):
         # Worked out at the moment of the step: a page that did it would not know how far the last one has come.
         motion = self._sticks.copy()
         motion[:3] += (target - position) / self._env.get_wrapper_attr("full_speed")
-        self.latch.set_motion(motion, heard=False)
+        self.inputs.set_motion(motion, heard=False)
 
     def set_intervention(self, mode: str) -> None:
         """See `Device.set_intervention`."""
         super().set_intervention(mode)
         self._mode = mode
-        if self._stage is not None:
-            self._stage.tell_controls()
+        if self._channel is not None:
+            self._channel.tell_controls()
 
     def close(self) -> None:
         """Take no more input. The console goes on for others."""
         self.lose()
-        if self._stage is not None and self._stage.driver is self:
-            self._stage.driver = None
+        if self._channel is not None and self._channel.driver is self:
+            self._channel.driver = None
 
     @property
     def legend(self) -> Sequence[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
+from gym_hil.console.channel import Channel
 from gym_hil.console.protocol import (
     FRAMES_IN_FLIGHT,
     RATE_BURST,
@@ -19,7 +20,6 @@ from gym_hil.console.protocol import (
     parse_message,
 )
 from gym_hil.console.rate_limit import RateLimit
-from gym_hil.console.stage import Stage
 from gym_hil.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Link:
 
     def __init__(self, server: Server, page: str, socket: web.WebSocketResponse):
         self.page = page
-        self.stage: Stage | None = None
+        self.channel: Channel | None = None
         self._server, self._socket = server, socket
         self._messages: deque[str] = deque()
         self._news = asyncio.Event()
@@ -50,7 +50,7 @@ class Link:
 
     async def serve(self) -> None:
         """Talk to the page until it is gone."""
-        self.tell({"type": "hello", "version": VERSION, "stages": self._server.stage_list()})
+        self.tell({"type": "hello", "version": VERSION, "channels": self._server.channel_list()})
         sender = asyncio.create_task(self._send())
         budget = RateLimit(RATE_LIMIT, RATE_BURST, time.monotonic())
         try:
@@ -87,13 +87,13 @@ class Link:
         """Close the connection because the same page has come again."""
         await self._end(_REPLACED, "opened again elsewhere")
 
-    def watch(self, stage: Stage | None) -> None:
-        """Show another stage."""
-        self.stage = stage
+    def watch(self, channel: Channel | None) -> None:
+        """Show another channel."""
+        self.channel = channel
         self._sent, self._in_flight = 0, {}
-        if stage is not None:
-            self.tell(stage.controls())
-            self.tell(stage.history())
+        if channel is not None:
+            self.tell(channel.controls())
+            self.tell(channel.history())
             self._news.set()
 
     async def _end(self, code: int, why: str) -> None:
@@ -104,7 +104,7 @@ class Link:
     def _hear(self, message: dict[str, Any]) -> None:
         kind = message["type"]
         if kind == "watch":
-            self._server.watch(self, message.get("stage"))
+            self._server.watch(self, message.get("channel"))
         elif kind == "ack":
             sequence = message.get("sequence")
             published = self._in_flight.pop(sequence, None) if isinstance(sequence, int) else None
@@ -133,10 +133,10 @@ class Link:
                 return
             while self._messages:
                 await self._socket.send_str(self._messages.popleft())
-            stage = self.stage
-            if stage is None or stage.sequence == self._sent or len(self._in_flight) >= FRAMES_IN_FLIGHT:
+            channel = self.channel
+            if channel is None or channel.sequence == self._sent or len(self._in_flight) >= FRAMES_IN_FLIGHT:
                 continue
-            frame = stage.frame()
+            frame = channel.frame()
             if frame is not None:
                 self._sent, published, packed = frame
                 self._in_flight[self._sent] = published

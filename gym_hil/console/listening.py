@@ -1,4 +1,4 @@
-"""The socket of a server, and the names by which a person reaches it."""
+"""The socket of a server, and the names by which an operator reaches it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def own_address() -> str:
 
 
 def ssh_target() -> tuple[str, str]:
-    """User and server as the person's own ssh command would name them, as far as one can know."""
+    """User and server as the operator's own ssh command would name them, as far as one can know."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

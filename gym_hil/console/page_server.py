@@ -13,7 +13,7 @@ from aiohttp import web
 from gym_hil.console.access import Access
 from gym_hil.console.protocol import MESSAGE_LIMIT
 
-# Everything a page uses comes from here; pictures may also be made in the page, from bytes that it got from here.
+# Everything a page uses comes from here; images may also be made in the page, from bytes that it got from here.
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "

@@ -4,18 +4,18 @@ Addresses, all but the first only with the cookie that the first one sets:
 
 - `GET /?token=...` exchanges the token for a cookie and leads on to `/`.
 - `GET /` and `GET /static/...`: the page.
-- `GET /stage/<id>/scene.json` and `GET /stage/<id>/meshes.bin`: what does not move; see `scene.pack_scene`.
+- `GET /channel/<id>/scene.json` and `GET /channel/<id>/meshes.bin`: what does not move; see `scene.pack_scene`.
 - `GET /link?page=<id>`: the WebSocket. `<id>` is 16 to 64 characters of the page's own choice, by which it is known
   again after its connection was lost; whoever comes with the same one takes the place of the earlier connection.
 
-A stage is one environment that is shown. A page watches one stage at a time. One page at a time has the seat of a
-stage, which means that its input counts. It frees the seat by `release`; otherwise the seat is free for others after
+A channel is one environment that is shown. A page watches one channel at a time. One page at a time has the seat of a
+channel, which means that its input counts. It frees the seat by `release`; otherwise the seat is free for others after
 10 s without a word from it.
 
 From the page, as JSON text of at most 8 KB:
 
-- `{"type": "watch", "stage": 1}`
-- `{"type": "take"}` and `{"type": "release"}`: the seat of the stage that is watched.
+- `{"type": "watch", "channel": 1}`
+- `{"type": "take"}` and `{"type": "release"}`: the seat of the channel that is watched.
 - `{"type": "input", "time": 1.5, "motion": [6 numbers], "held": ["OPEN"], "changes": [["press", "OPEN"]], "target":
   null}` from the holder of the seat, 60 times a second and at each change. `time` is ms on the page's clock. `motion`
   is from sticks, as fractions of full speed, x forward, y left, z up, then a rotation vector. `held` are all buttons
@@ -23,29 +23,29 @@ From the page, as JSON text of at most 8 KB:
   message, in order, so that nothing is lost between two messages. `target` is where the tool should go, (3,) m, or
   null.
 - `{"type": "pause", "on": true}` from the holder of the seat.
-- `{"type": "ask", "name": "save"}` from the holder of the seat: one of the stage's `requests`.
+- `{"type": "ask", "name": "save"}` from the holder of the seat: one of the channel's `requests`.
 - `{"type": "ack", "sequence": 7}` for every frame. Without it no more than two frames are sent.
 
 To the page, as JSON text:
 
-- `{"type": "hello", "version": 1, "stages": [{"id": 1, "title": "PandaPickCube-v1", "drivable": true}]}`; `stages`
-  alone comes again as `{"type": "stages", ...}` when one opens or closes. `drivable`: a person can do something there,
-  drive or ask for something.
-- `{"type": "controls", "stage": 1, "intervention": "toggle", "keys": {"Space": "INTERVENE"}, "pad": {"5": "INTERVENE"},
-  "buttons": {"INTERVENE": "take over / hand back"}, "legend": [{"title": "Keyboard", "rows": [["Space", "..."]]}],
-  "requests": ["save"]}`: which key (`KeyboardEvent.code`) and which button of a standard gamepad is what. Null for
-  `intervention` on a stage that nobody can drive.
-- `{"type": "seat", "stage": 1, "holder": "you" | "other" | "nobody", "free_in": 8.5, "pages": 2}`: `free_in` is s
+- `{"type": "hello", "version": 1, "channels": [{"id": 1, "title": "PandaPickCube-v1", "drivable": true}]}`; `channels`
+  alone comes again as `{"type": "channels", ...}` when one opens or closes. `drivable`: an operator can do something
+  there, drive or ask for something.
+- `{"type": "controls", "channel": 1, "intervention": "toggle", "keys": {"Space": "INTERVENE"}, "pad": {"5":
+  "INTERVENE"}, "buttons": {"INTERVENE": "take over / hand back"}, "legend": [{"title": "Keyboard",
+  "rows": [["Space", "..."]]}], "requests": ["save"]}`: which key (`KeyboardEvent.code`) and which button of a standard
+  gamepad is what. Null for `intervention` on a channel that nobody can drive.
+- `{"type": "seat", "channel": 1, "holder": "you" | "other" | "nobody", "free_in": 8.5, "pages": 2}`: `free_in` is s
   until a holder that has gone silent loses the seat, null while it is heard.
-- `{"type": "episodes", "stage": 1, "first": true, "episodes": [{"number": 1, "steps": 34, "interventions": 20,
+- `{"type": "episodes", "channel": 1, "first": true, "episodes": [{"number": 1, "steps": 34, "interventions": 20,
   "success": true, "return": 1.0, "discarded": false}]}`: all that are kept if `first`, else the newest.
-- `{"type": "event", "stage": 1, "time": 1.7e9, "kind": "success", "text": "..."}`; the kinds are in `EVENT_KINDS`.
-- `{"type": "metrics", "stage": 1, "values": {"loss": 0.1}}`: numbers of a training run.
+- `{"type": "event", "channel": 1, "time": 1.7e9, "kind": "success", "text": "..."}`; the kinds are in `EVENT_KINDS`.
+- `{"type": "metrics", "channel": 1, "values": {"loss": 0.1}}`: numbers of a training run.
 - `{"type": "refused", "text": "..."}`: why something that the page asked for was not done.
 
 To the page, as binary, little endian: a frame, see `FRAME_HEADER`. Behind the header come 7 float32 for each body of
-the scene: x, y, z in m and a quaternion, w first; then the status as JSON; then for each picture its length as uint32
-and a JPEG, in the order of the scene's cameras; length 0 where a camera has none, and no pictures at all where none
+the scene: x, y, z in m and a quaternion, w first; then the status as JSON; then for each image its length as uint32
+and a JPEG, in the order of the scene's cameras; length 0 where a camera has none, and no images at all where none
 has.
 `STATUS` lists the status.
 """
@@ -69,7 +69,7 @@ RATE_LIMIT, RATE_BURST = 240.0, 240  # messages per s, and at once; the page sen
 SEAT_SILENCE = 10.0  # s without a word, after which others may take the seat
 PAGE_ID_LENGTH = (16, 64)
 
-# Kind (1), pictures, bytes of status, stage, bodies, sequence, unused, time of publishing (s since 1970), time of the
+# Kind (1), images, bytes of status, channel, bodies, sequence, unused, time of publishing (s since 1970), time of the
 # newest input that was applied (ms on the clock of the page that sent it; 0 for none).
 FRAME_HEADER = struct.Struct("<BBHHHIIdd")
 FRAME = 1
@@ -81,19 +81,19 @@ STATUS = {
     "seconds_left": "the same as time that is left, s, or null",
     "reward": "of the last step",
     "return": "rewards of the episode added up",
-    "driver": "policy or person: who made the last step",
+    "driver": "policy or operator: who made the last step",
     "success": "whether the task is done",
     "gripper": "how far the fingers are closed, 0 to 1, or null",
     "tcp": "(3,) m, the point between the finger tips, or null",
     "target": "(3,) m, where the controller pulls it to, or null",
-    "paused": "whether steps wait for the person",
+    "paused": "whether steps wait for the operator",
 }
 EVENT_KINDS = ("success", "failure", "rerecord", "timeout", "quit", "takeover", "handback", "seat", "pause", "training")
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What the person at the page does.
+    """What the operator at the page does.
 
     Attributes:
         time: ms on the page's clock.
@@ -146,22 +146,20 @@ def parse_input(message: Mapping[str, Any]) -> Input:
 
 def pack_frame(
     *,
-    stage: int,
+    channel: int,
     sequence: int,
     published: float,
     input_time: float,
     poses: bytes,
     status: Mapping[str, Any],
-    pictures: tuple[bytes, ...],
+    images: tuple[bytes, ...],
 ) -> bytes:
     """Pack a frame; see the module."""
     words = json.dumps(status, separators=(",", ":"), allow_nan=False).encode()
     header = FRAME_HEADER.pack(
-        FRAME, len(pictures), len(words), stage, len(poses) // 28, sequence, 0, published, input_time
+        FRAME, len(images), len(words), channel, len(poses) // 28, sequence, 0, published, input_time
     )
-    return b"".join(
-        [header, poses, words, *(part for jpeg in pictures for part in (struct.pack("<I", len(jpeg)), jpeg))]
-    )
+    return b"".join([header, poses, words, *(part for jpeg in images for part in (struct.pack("<I", len(jpeg)), jpeg))])
 
 
 def _numbers(name: str, values: Any, count: int) -> tuple[float, ...]:

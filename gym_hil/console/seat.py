@@ -6,7 +6,7 @@ from gym_hil.console.protocol import SEAT_SILENCE
 
 
 class Seat:
-    """The seat of one stage. All times are in s, of a clock that never goes back.
+    """The seat of one channel. All times are in s, of a clock that never goes back.
 
     Args:
         silence: s without a word from the holder, after which others may take the seat.

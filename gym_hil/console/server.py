@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from gym_hil.console.access import Access
+from gym_hil.console.channel import Channel
 from gym_hil.console.link import Link
 from gym_hil.console.page_server import PageServer
 from gym_hil.console.protocol import MESSAGE_LIMIT, PAGE_ID_LENGTH, Input
-from gym_hil.console.stage import Stage
 
 if TYPE_CHECKING:
     from gym_hil.console.console import Console
@@ -34,10 +34,10 @@ PAGE_ID = re.compile(rf"[A-Za-z0-9_-]{{{PAGE_ID_LENGTH[0]},{PAGE_ID_LENGTH[1]}}}
 
 
 class Server(PageServer):
-    """Serves the pages. Lives in the console's loop, but for `tell` and `stages_changed`.
+    """Serves the pages. Lives in the console's loop, but for `tell` and `channels_changed`.
 
     Args:
-        console: whose stages are shown.
+        console: whose channels are shown.
         access: who may come.
         loop: in which this runs.
     """
@@ -56,7 +56,7 @@ class Server(PageServer):
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """See `PageServer`."""
         router.add_get("/link", self._link)
-        router.add_get("/stage/{number:[0-9]{1,6}}/{part:scene.json|meshes.bin}", self._scene)
+        router.add_get("/channel/{number:[0-9]{1,6}}/{part:scene.json|meshes.bin}", self._scene)
 
     async def start(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
         """See `PageServer`."""
@@ -82,89 +82,90 @@ class Server(PageServer):
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(*letter)
 
-    def tell(self, stage: Stage, message: dict[str, Any] | None) -> None:
-        """Tell the pages that watch a stage; None for a new frame. From any thread."""
+    def tell(self, channel: Channel, message: dict[str, Any] | None) -> None:
+        """Tell the pages that watch a channel; None for a new frame. From any thread."""
         if self._links:
-            self._mail.put((self._spread, stage, message))
+            self._mail.put((self._spread, channel, message))
 
-    def stages_changed(self) -> None:
-        """A stage was opened or closed. From any thread."""
-        self._mail.put((self._spread_stages,))
+    def channels_changed(self) -> None:
+        """A channel was opened or closed. From any thread."""
+        self._mail.put((self._spread_channels,))
 
-    def stage_list(self) -> list[dict[str, Any]]:
-        """The stages as pages are told of them."""
+    def channel_list(self) -> list[dict[str, Any]]:
+        """The channels as pages are told of them."""
         return [
-            {"id": stage.number, "title": stage.title, "drivable": stage.controllable} for stage in self._console.stages
+            {"id": channel.number, "title": channel.title, "drivable": channel.controllable}
+            for channel in self._console.channels
         ]
 
     # What a page asks for.
 
     def watch(self, link: Link, number: Any) -> None:
-        """Show a stage to a page."""
-        stage = self._console.stage(number)
-        before = link.stage
-        if before is not None and before is not stage:
+        """Show a channel to a page."""
+        channel = self._console.channel(number)
+        before = link.channel
+        if before is not None and before is not channel:
             self._leave(link, before)
-        link.watch(stage)
-        for changed in {before, stage} - {None}:
+        link.watch(channel)
+        for changed in {before, channel} - {None}:
             self._tell_seat(changed)  # type: ignore[arg-type]
 
     def take(self, link: Link) -> None:
-        """Give a page the seat of the stage that it watches."""
-        stage = link.stage
-        if stage is None or not stage.controllable:
+        """Give a page the seat of the channel that it watches."""
+        channel = link.channel
+        if channel is None or not channel.controllable:
             link.tell({"type": "refused", "text": 'Nobody can drive here: the environment has no device "web".'})
-        elif stage.seat.take(link.page, time.monotonic()):
-            stage.event("seat", "controls taken")
-            self._tell_seat(stage)
+        elif channel.seat.take(link.page, time.monotonic()):
+            channel.event("seat", "controls taken")
+            self._tell_seat(channel)
         else:
             self.refusals += 1
             link.tell({"type": "refused", "text": "Somebody else is driving."})
-            self._tell_seat(stage)
+            self._tell_seat(channel)
 
     def release(self, link: Link) -> None:
         """Free the seat of a page."""
-        if link.stage is not None:
-            self._leave(link, link.stage)
-            self._tell_seat(link.stage)
+        if link.channel is not None:
+            self._leave(link, link.channel)
+            self._tell_seat(link.channel)
 
     def hear(self, link: Link, news: Input) -> None:
         """Pass the input of a page on, if it has the seat."""
-        stage = link.stage
-        if stage is not None and stage.seat.hear(link.page, time.monotonic()) and stage.driver is not None:
-            stage.driver.hear(news)
+        channel = link.channel
+        if channel is not None and channel.seat.hear(link.page, time.monotonic()) and channel.driver is not None:
+            channel.driver.hear(news)
 
     def pause(self, link: Link, on: bool) -> None:
-        """Make a stage wait or go on."""
-        if link.stage is not None and self._has_seat(link):
-            link.stage.pause(on)
+        """Make a channel wait or go on."""
+        if link.channel is not None and self._has_seat(link):
+            link.channel.pause(on)
 
     def ask(self, link: Link, name: Any) -> None:
-        """Note what a person asks of a training run."""
-        if link.stage is None or not self._has_seat(link) or not link.stage.ask(name):
+        """Note what an operator asks of a training run."""
+        if link.channel is None or not self._has_seat(link) or not link.channel.ask(name):
             link.tell({"type": "refused", "text": f"{name!r} cannot be asked for here."})
 
     # Who sits where.
 
     def _has_seat(self, link: Link) -> bool:
-        return link.stage is not None and link.stage.seat.holder(time.monotonic()) == link.page
+        return link.channel is not None and link.channel.seat.holder(time.monotonic()) == link.page
 
-    def _leave(self, link: Link, stage: Stage) -> None:
-        if stage.seat.release(link.page):
-            stage.event("seat", "controls released")
-            stage.pause(False)
-            if stage.driver is not None:
-                stage.driver.lose()
+    def _leave(self, link: Link, channel: Channel) -> None:
+        if channel.seat.release(link.page):
+            channel.event("seat", "controls released")
+            channel.pause(False)
+            if channel.driver is not None:
+                channel.driver.lose()
 
-    def _tell_seat(self, stage: Stage) -> None:
+    def _tell_seat(self, channel: Channel) -> None:
         now = time.monotonic()
-        holder, free_in = stage.seat.holder(now), stage.seat.free_in(now)
-        watching = [link for link in self._links.values() if link.stage is stage]
+        holder, free_in = channel.seat.holder(now), channel.seat.free_in(now)
+        watching = [link for link in self._links.values() if link.channel is channel]
         for link in watching:
             link.tell(
                 {
                     "type": "seat",
-                    "stage": stage.number,
+                    "channel": channel.number,
                     "holder": "nobody" if holder is None else "you" if holder == link.page else "other",
                     "free_in": None if free_in is None else round(free_in, 1),
                     "pages": len(watching),
@@ -177,33 +178,33 @@ class Server(PageServer):
         while True:
             await asyncio.sleep(SEAT_CHECK)
             now = time.monotonic()
-            for stage in self._console.stages:
-                state = stage.seat.free_in(now), stage.seat.holder(now)
-                if state != told.get(stage.number, (None, None)):
-                    self._tell_seat(stage)
-                told[stage.number] = state
+            for channel in self._console.channels:
+                state = channel.seat.free_in(now), channel.seat.holder(now)
+                if state != told.get(channel.number, (None, None)):
+                    self._tell_seat(channel)
+                told[channel.number] = state
 
-    def _spread(self, stage: Stage, message: dict[str, Any] | None) -> None:
+    def _spread(self, channel: Channel, message: dict[str, Any] | None) -> None:
         for link in self._links.values():
-            if link.stage is stage:
+            if link.channel is channel:
                 link.look() if message is None else link.tell(message)
 
-    def _spread_stages(self) -> None:
-        stages = self.stage_list()
+    def _spread_channels(self) -> None:
+        channels = self.channel_list()
         for link in list(self._links.values()):
-            link.tell({"type": "stages", "stages": stages})
-            if link.stage is not None and link.stage.closed:
+            link.tell({"type": "channels", "channels": channels})
+            if link.channel is not None and link.channel.closed:
                 link.watch(None)
 
     # Requests.
 
     async def _scene(self, request: web.Request) -> web.StreamResponse:
-        stage = self._console.stage(int(request.match_info["number"]))
-        if stage is None:
+        channel = self._console.channel(int(request.match_info["number"]))
+        if channel is None:
             raise web.HTTPNotFound(text="This environment is not shown any more.")
         if request.match_info["part"] == "scene.json":
-            return web.json_response(stage.scene.description, dumps=lambda value: json.dumps(value, allow_nan=False))
-        body = gzip.compress(stage.scene.meshes, 6)
+            return web.json_response(channel.scene.description, dumps=lambda value: json.dumps(value, allow_nan=False))
+        body = gzip.compress(channel.scene.meshes, 6)
         return web.Response(body=body, content_type="application/octet-stream", headers={"Content-Encoding": "gzip"})
 
     async def _link(self, request: web.Request) -> web.StreamResponse:
@@ -228,9 +229,9 @@ class Server(PageServer):
 
     def _gone(self, link: Link) -> None:
         """Whoever loses the connection drives no longer, but keeps the seat for a while to come back to."""
-        stage = link.stage
-        if stage is None:
+        channel = link.channel
+        if channel is None:
             return
-        if self._has_seat(link) and link.page not in self._links and stage.driver is not None:
-            stage.driver.lose()
-        self._tell_seat(stage)
+        if self._has_seat(link) and link.page not in self._links and channel.driver is not None:
+            channel.driver.lose()
+        self._tell_seat(channel)

@@ -1,4 +1,4 @@
-"""A web server beside the program, for one person: one link with a secret token, in a daemon thread."""
+"""A web server beside the program, for one operator: one link with a secret token, in a daemon thread."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Site(ABC):
         return self._link("127.0.0.1" if ipaddress.ip_address(self._address).is_unspecified else self._address)
 
     def announcement(self) -> str:
-        """What a person has to know: the link, and how to reach it from another machine."""
+        """What an operator has to know: the link, and how to reach it from another machine."""
         if not is_loopback(self.host):
             names = dict.fromkeys([own_address() if self.host == ALL_MACHINES else self.host, socket.gethostname()])
             return (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gym_hil.datasets.description import EpisodeRecord
     from gym_hil.datasets.episode_dataset import Episode, EpisodeDataset, Transition
-    from gym_hil.datasets.record_episodes import RecordEpisodes
+    from gym_hil.datasets.record import RecordEpisodes
     from gym_hil.datasets.writer import DatasetWriter
 
 __all__ = ["DatasetWriter", "Episode", "EpisodeDataset", "EpisodeRecord", "RecordEpisodes", "Transition"]
@@ -19,7 +19,7 @@ _HOMES = {
     "Episode": "episode_dataset",
     "EpisodeDataset": "episode_dataset",
     "EpisodeRecord": "description",
-    "RecordEpisodes": "record_episodes",
+    "RecordEpisodes": "record",
     "Transition": "episode_dataset",
 }
 

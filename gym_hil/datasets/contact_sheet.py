@@ -1,4 +1,4 @@
-"""All episodes of a dataset at a glance: the first, the middle and the last picture of each."""
+"""All episodes of a dataset at a glance: the first, the middle and the last image of each."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _ENDS = {True: "success", False: "no success", None: ""}
 
 
 def write_contact_sheet(dataset: EpisodeDataset, path: Path, camera: str = "front") -> int:
-    """Draw the episodes of a dataset into one picture; of many, the last ones.
+    """Draw the episodes of a dataset into one image; of many, the last ones.
 
     Args:
-        dataset: with pictures.
+        dataset: with images.
         path: a .png file.
-        camera: whose pictures; if there is none of that name, the first one's.
+        camera: whose images; if there is none of that name, the first one's.
 
     Returns:
         How many episodes are on it.
 
     Raises:
-        DatasetError: the dataset has no episodes or no pictures, or the file cannot be written.
+        DatasetError: the dataset has no episodes or no images, or the file cannot be written.
     """
     from PIL import Image, ImageDraw, ImageFont
 
     keys = dataset.image_keys
     if not keys or not len(dataset):
-        raise DatasetError(f"{dataset.path} has no {'pictures' if len(dataset) else 'episodes'} to show.")
+        raise DatasetError(f"{dataset.path} has no {'images' if len(dataset) else 'episodes'} to show.")
     key = IMAGES + camera if IMAGES + camera in keys else keys[0]
     episodes = dataset[-MOST:]
     columns = 1 if len(episodes) < 4 else 2 if len(episodes) <= 20 else 3
@@ -49,8 +49,8 @@ def write_contact_sheet(dataset: EpisodeDataset, path: Path, camera: str = "fron
         mark = _MARKS[episode.record.success]
         draw.rectangle((left, top + _BAR, left + _MARK - 1, top + _BAR + PICTURE - 1), fill=mark)
         for index, frame in enumerate((0, len(episode) // 2, len(episode) - 1)):
-            picture = Image.fromarray(episode.picture(key, frame)).resize((PICTURE, PICTURE), Image.Resampling.BILINEAR)
-            sheet.paste(picture, (left + _MARK + index * PICTURE, top + _BAR))
+            image = Image.fromarray(episode.image(key, frame)).resize((PICTURE, PICTURE), Image.Resampling.BILINEAR)
+            sheet.paste(image, (left + _MARK + index * PICTURE, top + _BAR))
     try:
         sheet.save(path)
     except (OSError, ValueError) as error:

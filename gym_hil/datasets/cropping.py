@@ -1,4 +1,4 @@
-"""Rectangles of pictures, as LeRobot's configurations have them."""
+"""Rectangles of images, as LeRobot's configurations have them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Region(NamedTuple):
             raise ConfigurationError(f"The region {text!r} is not top,left,height,width in pixels.") from None
 
     def check_inside(self, camera: str, height: int, width: int) -> None:
-        """Make sure that the rectangle lies in a picture.
+        """Make sure that the rectangle lies in an image.
 
         Raises:
             ConfigurationError: it does not, or has no pixels.
@@ -52,13 +52,13 @@ class Region(NamedTuple):
         bottom, right = self.top + self.height, self.left + self.width
         if min(self.top, self.left) < 0 or bottom > height or right > width:
             raise ConfigurationError(
-                f"The region {tuple(self)} (top, left, height, width) is not inside the pictures of {camera}, which "
+                f"The region {tuple(self)} (top, left, height, width) is not inside the images of {camera}, which "
                 f"are {height} high and {width} wide."
             )
 
 
 def crop_params(regions: Mapping[str, Region], resize: tuple[int, int] | None) -> dict[str, Any]:
-    """What LeRobot 0.6.1 calls `image_preprocessing` of a `processor`, for a policy that acts on the same pictures.
+    """What LeRobot 0.6.1 calls `image_preprocessing` of a `processor`, for a policy that acts on the same images.
 
     Args:
         regions: feature -> rectangle.
@@ -71,16 +71,16 @@ def crop_params(regions: Mapping[str, Region], resize: tuple[int, int] | None) -
 
 
 def cropped(region: Region, size: tuple[int, int]) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-    """What cuts a region out of a picture and brings it to a size.
+    """What cuts a region out of an image and brings it to a size.
 
     Args:
-        region: of the picture.
-        size: height and width; smaller pictures are averaged and not sampled, as torchvision does it with antialias.
+        region: of the image.
+        size: height and width; smaller images are averaged and not sampled, as torchvision does it with antialias.
     """
     top, left, height, width = region
 
-    def change(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        part = picture[top : top + height, left : left + width]
+    def change(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        part = image[top : top + height, left : left + width]
         if size == (height, width):
             return part
         from PIL import Image

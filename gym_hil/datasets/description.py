@@ -30,7 +30,7 @@ class EpisodeRecord:
             has a reward of 1 or more; None if there is nothing to tell by.
         seed: of the reset, if this package recorded it.
         options: of the reset, likewise.
-        interventions: share of the frames in which a person acted; None if that was not recorded.
+        interventions: share of the frames in which an operator acted; None if that was not recorded.
         row: of `meta/episodes`, without statistics: where the frames and videos are.
     """
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from gym_hil.datasets.cache import RecentlyUsed
 from gym_hil.datasets.description import EpisodeRecord, read_description
 from gym_hil.datasets.frames import read_frames
+from gym_hil.datasets.images import Images
 from gym_hil.datasets.layout import OWN
-from gym_hil.datasets.pictures import Pictures
-from gym_hil.datasets.recently_used import RecentlyUsed
 from gym_hil.errors import DatasetError
 
 NUMBERS_KEPT = 256 << 20  # bytes
@@ -48,7 +48,7 @@ class Transition(NamedTuple):
 class EpisodeDataset(Sequence["Episode"]):
     """The episodes of a dataset, read when they are asked for.
 
-    Opening reads only what the dataset says about itself. Numbers are read a file at a time and pictures one at a time;
+    Opening reads only what the dataset says about itself. Numbers are read a file at a time and images one at a time;
     what was used last is kept, within limits. A dataset whose recorder was killed opens with every finished episode.
     It can be given to other processes, which read for themselves; an object is for one thread at a time.
 
@@ -66,7 +66,7 @@ class EpisodeDataset(Sequence["Episode"]):
 
     Args:
         path: the dataset's folder, in which `meta` and `data` are.
-        pictures_kept: bytes of decoded pictures to keep.
+        images_kept: bytes of decoded images to keep.
 
     Attributes:
         path: the folder.
@@ -79,11 +79,11 @@ class EpisodeDataset(Sequence["Episode"]):
 
     Raises:
         DatasetError: the folder is no dataset, one of another version, or not whole. A damaged or missing file of
-            frames or pictures is found when it is read; `check` looks for those.
+            frames or images is found when it is read; `check` looks for those.
         MissingExtraError: pyarrow or PyAV is not installed.
     """
 
-    def __init__(self, path: str | PathLike[str], *, pictures_kept: int = 256 << 20):
+    def __init__(self, path: str | PathLike[str], *, images_kept: int = 256 << 20):
         self.path = Path(path)
         self._description = read_description(self.path)
         self.info = self._description.info
@@ -91,8 +91,8 @@ class EpisodeDataset(Sequence["Episode"]):
         self.fps: float = self.info["fps"]
         self.metadata: dict[str, Any] = self.info.get(OWN) or {}
         self.tasks, self.episodes = self._description.tasks, self._description.episodes
-        self._pictures_kept = pictures_kept
-        self._pictures = Pictures(self.fps, pictures_kept)
+        self._images_kept = images_kept
+        self._images = Images(self.fps, images_kept)
         self._numbers: RecentlyUsed[dict[str, NDArray[Any]]] = RecentlyUsed(
             NUMBERS_KEPT, size=lambda columns: sum(column.nbytes for column in columns.values())
         )
@@ -109,7 +109,7 @@ class EpisodeDataset(Sequence["Episode"]):
 
     @property
     def image_keys(self) -> list[str]:
-        """The features that are pictures, kept as videos or singly."""
+        """The features that are images, kept as videos or singly."""
         return [key for key, feature in self.features.items() if feature["dtype"] in ("video", "image")]
 
     def __len__(self) -> int:
@@ -133,7 +133,7 @@ class EpisodeDataset(Sequence["Episode"]):
         return f"EpisodeDataset({str(self.path)!r}: {len(self)} episodes, {self.total_frames} frames, {self.fps:g} fps)"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.path, self._pictures_kept)
+        return _reopen, (self.path, self._images_kept)
 
     def __enter__(self) -> EpisodeDataset:
         return self
@@ -145,13 +145,13 @@ class EpisodeDataset(Sequence["Episode"]):
 
     def close(self) -> None:
         """Close files and forget what was read. Reading goes on afterwards, from the start."""
-        self._pictures.clear()
+        self._images.clear()
         self._numbers.clear()
 
     def check(self) -> None:
         """Make sure that every file that an episode refers to is there and whole.
 
-        Numbers are read; of videos the header and the last picture of each episode.
+        Numbers are read; of videos the header and the last image of each episode.
 
         Raises:
             DatasetError: one is not; the first that was found.
@@ -159,7 +159,7 @@ class EpisodeDataset(Sequence["Episode"]):
         for episode in self:
             episode.numbers()
             for key in self.image_keys:
-                episode.picture(key, len(episode) - 1)
+                episode.image(key, len(episode) - 1)
 
     def numbers_of(self, record: EpisodeRecord) -> dict[str, NDArray[Any]]:
         """All features of an episode that are not videos; feature -> (frames, ...)."""
@@ -174,14 +174,14 @@ class EpisodeDataset(Sequence["Episode"]):
             )
         return {key: column[rows[0] : rows[-1] + 1] for key, column in columns.items()}
 
-    def picture_of(self, record: EpisodeRecord, key: str, frame: int) -> NDArray[np.uint8]:
-        """A picture of an episode, (height, width, 3)."""
+    def image_of(self, record: EpisodeRecord, key: str, frame: int) -> NDArray[np.uint8]:
+        """An image of an episode, (height, width, 3)."""
         if self.features[key]["dtype"] == "image":
-            return self._pictures.still(self.numbers_of(record)[key][frame], (self.path, key, record.index, frame))
+            return self._images.still(self.numbers_of(record)[key][frame], (self.path, key, record.index, frame))
         if (self.features[key].get("info") or {}).get("is_depth_map"):
-            raise DatasetError(f"{key} of {self.path} is a depth map; only colour pictures are read.")
+            raise DatasetError(f"{key} of {self.path} is a depth map; only colour images are read.")
         start, at = self.video_of(record, key)
-        return self._pictures.at(at, start + frame / self.fps)
+        return self._images.at(at, start + frame / self.fps)
 
     def video_of(self, record: EpisodeRecord, key: str) -> tuple[float, Path]:
         """When an episode begins in a video file, in s, and the file."""
@@ -194,8 +194,8 @@ class EpisodeDataset(Sequence["Episode"]):
         return start, self.path / self._description.place("video_path", video_key=key, **at)
 
 
-def _reopen(path: Path, pictures_kept: int) -> EpisodeDataset:
-    return EpisodeDataset(path, pictures_kept=pictures_kept)
+def _reopen(path: Path, images_kept: int) -> EpisodeDataset:
+    return EpisodeDataset(path, images_kept=images_kept)
 
 
 class Episode:
@@ -220,40 +220,40 @@ class Episode:
         """A feature in all frames.
 
         Returns:
-            (frames,) where the feature's shape is [1], else (frames, *shape); pictures are (frames, height, width, 3)
+            (frames,) where the feature's shape is [1], else (frames, *shape); images are (frames, height, width, 3)
             uint8, the others as their `dtype` says.
         """
         self._need(key)
         if key in self.dataset.image_keys:
-            return np.stack([self.picture(key, frame) for frame in range(len(self))])
+            return np.stack([self.image(key, frame) for frame in range(len(self))])
         return self.numbers()[key]
 
     def numbers(self) -> dict[str, NDArray[Any]]:
-        """All features in all frames that are not pictures, as `episode[key]` has them."""
+        """All features in all frames that are not images, as `episode[key]` has them."""
         numbers = self.dataset.numbers_of(self.record)
         return {key: column for key, column in numbers.items() if key not in self.dataset.image_keys}
 
-    def picture(self, key: str, frame: int) -> NDArray[np.uint8]:
-        """A picture, (height, width, 3) uint8; of a frame that may be counted from the end, as -1."""
+    def image(self, key: str, frame: int) -> NDArray[np.uint8]:
+        """An image, (height, width, 3) uint8; of a frame that may be counted from the end, as -1."""
         self._need(key)
-        return self.dataset.picture_of(self.record, key, self._number(frame))
+        return self.dataset.image_of(self.record, key, self._number(frame))
 
     def frame(self, frame: int, keys: Iterable[str] | None = None) -> dict[str, Any]:
         """What was recorded in a frame.
 
         Args:
             frame: its number, from the end if negative.
-            keys: the features that are wanted; None for all. Only pictures that are wanted are decoded.
+            keys: the features that are wanted; None for all. Only images that are wanted are decoded.
 
         Returns:
-            Feature -> number, vector or picture.
+            Feature -> number, vector or image.
         """
         number = self._number(frame)
         wanted = [key for key in self.dataset.features if keys is None or key in set(keys)]
         for key in () if keys is None else keys:
             self._need(key)
         columns = self.numbers()
-        return {key: columns[key][number] if key in columns else self.picture(key, number) for key in wanted}
+        return {key: columns[key][number] if key in columns else self.image(key, number) for key in wanted}
 
     def transitions(self, keys: Iterable[str] | None = None) -> Iterator[Transition]:
         """The steps of the episode.

@@ -41,7 +41,7 @@ def features_of(env: gym.Env[Any, Any]) -> dict[str, dict[str, Any]]:
         env: wrapped or not; its observation is a dict with `agent_pos`, its action a vector.
 
     Returns:
-        Feature -> `dtype`, `shape` (a list) and `names`, as in LeRobot's `meta/info.json`. Pictures are videos of shape
+        Feature -> `dtype`, `shape` (a list) and `names`, as in LeRobot's `meta/info.json`. Images are videos of shape
         [3, height, width]; frames are given to the writer as (height, width, 3).
 
     Raises:
@@ -80,8 +80,8 @@ def features_of(env: gym.Env[Any, Any]) -> dict[str, dict[str, Any]]:
 def observed(observation: dict[str, Any]) -> dict[str, NDArray[Any]]:
     """An observation of the environment under the names of the features."""
     frame = {feature: observation[name] for name, feature in VECTORS.items() if name in observation}
-    for camera, picture in observation.get("pixels", {}).items():
-        frame[IMAGES + camera] = np.asarray(picture)
+    for camera, image in observation.get("pixels", {}).items():
+        frame[IMAGES + camera] = np.asarray(image)
     return frame
 
 

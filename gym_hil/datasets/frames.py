@@ -21,7 +21,7 @@ def read_frames(path: Path, features: dict[str, dict[str, Any]]) -> dict[str, ND
 
     Returns:
         Feature -> (frames,) where its shape is [1], else (frames, *shape), in the feature's type. What is not numbers,
-        such as text or single pictures, are objects.
+        such as text or single images, are objects.
 
     Raises:
         DatasetError: the file is missing, damaged, or lacks a feature.

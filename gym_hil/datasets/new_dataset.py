@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gym_hil
-from gym_hil.datasets.catalogue import Episode as NewEpisode
 from gym_hil.datasets.episode_dataset import Episode, EpisodeDataset
 from gym_hil.datasets.layout import (
     DATA,
@@ -26,13 +25,14 @@ from gym_hil.datasets.layout import (
     feature_differences,
     video_keys,
 )
-from gym_hil.datasets.opening import clear_staging, open_folder
+from gym_hil.datasets.reader import clear_staging, open_folder
 from gym_hil.datasets.statistics import Statistics
+from gym_hil.datasets.store import Episode as NewEpisode
 from gym_hil.datasets.video import VideoFile, describe_video
 from gym_hil.datasets.video_copying import copy_video
 from gym_hil.errors import DatasetError
 
-Pictures = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+Images = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 class NewDataset:
@@ -118,14 +118,14 @@ class NewDataset:
         episode: Episode,
         *,
         columns: Mapping[str, NDArray[Any]] | None = None,
-        pictures: Mapping[str, Pictures] | None = None,
+        images: Mapping[str, Images] | None = None,
     ) -> None:
         """Add an episode of a source.
 
         Args:
             episode: whose place is behind those that were added before.
             columns: features that are changed -> (frames,) or (frames, size).
-            pictures: videos that are changed -> what makes a new picture of an old one.
+            images: videos that are changed -> what makes a new image of an old one.
 
         Raises:
             DatasetError: the episode cannot be read or written.
@@ -150,7 +150,7 @@ class NewDataset:
         try:
             for key in video_keys(self._features):
                 videos[key] = self._root / STAGING / f"{key}.mp4"
-                change = (pictures or {}).get(key)
+                change = (images or {}).get(key)
                 if change is None:
                     start, source = dataset.video_of(record, key)
                     statistics[key] = copy_video(source, start, len(episode), self._fps, videos[key])
@@ -163,12 +163,12 @@ class NewDataset:
                 "choose another folder."
             ) from error
 
-    def _encode(self, episode: Episode, key: str, change: Pictures, path: Path) -> Statistics:
+    def _encode(self, episode: Episode, key: str, change: Images, path: Path) -> Statistics:
         _, height, width = self._features[key]["shape"]
         file = VideoFile(path, height, width, self._fps)
         try:
             for frame in range(len(episode)):
-                file.add(change(episode.picture(key, frame)))
+                file.add(change(episode.image(key, frame)))
         except BaseException:
             file.abandon()
             raise

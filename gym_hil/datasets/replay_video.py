@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gym_hil.datasets.episode_dataset import Episode, EpisodeDataset
 from gym_hil.datasets.features import IMAGES
-from gym_hil.datasets.replaying import Replayed, recorded_task, replay_episode
+from gym_hil.datasets.replay import Replayed, recorded_task, replay_episode
 from gym_hil.datasets.video import VideoFile
 from gym_hil.errors import ConfigurationError
 
@@ -27,8 +27,8 @@ class ReplayVideo:
 
     Args:
         path: of the file.
-        dataset: whose pictures are shown above.
-        env: that is drawn below; made with pictures of `PICTURE` pixels.
+        dataset: whose images are shown above.
+        env: that is drawn below; made with images of `PICTURE` pixels.
         overwrite: replace a file that is there.
 
     Raises:
@@ -67,19 +67,19 @@ class ReplayVideo:
             rows = [self._row(f"now, episode {episode.record.index}, step {frame}", self._task.draw(CAMERAS))]
             if self._cameras:
                 number = min(frame, len(episode) - 1)
-                recorded = {camera: episode.picture(IMAGES + camera, number) for camera in self._cameras}
+                recorded = {camera: episode.image(IMAGES + camera, number) for camera in self._cameras}
                 blank = np.zeros((PICTURE, PICTURE, 3), dtype=np.uint8)
                 rows.insert(0, self._row("recorded", [recorded.get(camera, blank) for camera in CAMERAS]))
             self._file.add(np.concatenate(rows))
 
         return replay_episode(self._env, episode, film)
 
-    def _row(self, title: str, pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    def _row(self, title: str, images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
         from PIL import Image, ImageDraw, ImageFont
 
-        row = Image.new("RGB", (PICTURE * len(pictures), PICTURE + _BAR), _PAPER)
+        row = Image.new("RGB", (PICTURE * len(images), PICTURE + _BAR), _PAPER)
         ImageDraw.Draw(row).text((8, _BAR / 2), title, fill=_INK, font=ImageFont.load_default(16), anchor="lm")
-        for index, picture in enumerate(pictures):
-            image = Image.fromarray(picture).resize((PICTURE, PICTURE), Image.Resampling.BILINEAR)
-            row.paste(image, (PICTURE * index, _BAR))
+        for index, image in enumerate(images):
+            view = Image.fromarray(image).resize((PICTURE, PICTURE), Image.Resampling.BILINEAR)
+            row.paste(view, (PICTURE * index, _BAR))
         return np.asarray(row)

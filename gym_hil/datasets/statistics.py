@@ -1,8 +1,8 @@
 """What a dataset says about each feature: range, mean, spread and quantiles, for an episode and for all of them.
 
 The keys, shapes and scales are those of LeRobot 0.6.1's `lerobot/datasets/compute_stats.py`: a vector has a number for
-each component, a picture one for each channel, shaped (3, 1, 1) and scaled to [0, 1]. Unlike there, quantiles of an
-episode are exact and pictures are counted in full, as they are after decoding.
+each component, an image one for each channel, shaped (3, 1, 1) and scaled to [0, 1]. Unlike there, quantiles of an
+episode are exact and images are counted in full, as they are after decoding.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ def describe(values: NDArray[np.generic]) -> Statistics:
     return {**result, **dict(zip(QUANTILES, np.quantile(numbers, list(QUANTILES.values()), axis=0), strict=True))}
 
 
-class PictureCounter:
-    """Statistics of a stream of pictures, of which only the counts of the 256 levels are kept.
+class ImageCounter:
+    """Statistics of a stream of images, of which only the counts of the 256 levels are kept.
 
     Args:
-        channels: of a picture.
+        channels: of an image.
     """
 
     def __init__(self, channels: int = 3):
         self._counts = np.zeros((channels, 256), dtype=np.int64)
         self._frames = 0
 
-    def add(self, picture: NDArray[np.uint8]) -> None:
-        """Count a picture, (height, width, channels)."""
+    def add(self, image: NDArray[np.uint8]) -> None:
+        """Count an image, (height, width, channels)."""
         for channel, counts in enumerate(self._counts):
-            counts += np.bincount(picture[..., channel].ravel(), minlength=256)
+            counts += np.bincount(image[..., channel].ravel(), minlength=256)
         self._frames += 1
 
     def statistics(self) -> Statistics:
-        """Statistics so far, (channels, 1, 1) in [0, 1]; `count` is (1,), the number of pictures."""
+        """Statistics so far, (channels, 1, 1) in [0, 1]; `count` is (1,), the number of images."""
         levels = np.arange(256)
         total = self._counts.sum(axis=1)
         mean = (self._counts @ levels) / total

@@ -1,4 +1,4 @@
-"""New datasets from old ones: put together, picked out, with other rewards, or with cropped pictures."""
+"""New datasets from old ones: put together, picked out, with other rewards, or with cropped images."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def filter_dataset(
         out: folder of the new one.
         success: keep those that ended in success, or those that did not; None for both. Those of which it is not known
             are neither.
-        interventions: keep those in which a person acted, or those in which nobody did; None for both.
+        interventions: keep those in which an operator acted, or those in which nobody did; None for both.
         drop: numbers of episodes to leave out. They are not read, so they may be damaged.
         repo_id: `user/name` of the new dataset; None for that of the old one.
         overwrite: replace a dataset that is there.
@@ -79,7 +79,7 @@ def filter_dataset(
         if not 0 <= number < len(source):
             raise DatasetError(f"There is no episode {number} to drop; {path} has {len(source)}, counted from 0.")
     if interventions is not None and _INTERVENTION not in source.features:
-        raise DatasetError(f"{path} has no {_INTERVENTION}; whether a person acted was not recorded.")
+        raise DatasetError(f"{path} has no {_INTERVENTION}; whether an operator acted was not recorded.")
     kept = [
         episode
         for episode in source
@@ -137,13 +137,13 @@ def crop_dataset(
     repo_id: str | None = None,
     overwrite: bool = False,
 ) -> EpisodeDataset:
-    """Keep only a region of each camera's pictures.
+    """Keep only a region of each camera's images.
 
     Args:
         path: of the dataset.
         out: folder of the new one.
         regions: feature -> rectangle; videos that are not named stay whole.
-        resize: height and width that all pictures are brought to afterwards, those of whole videos too; None for none.
+        resize: height and width that all images are brought to afterwards, those of whole videos too; None for none.
         repo_id: `user/name` of the new dataset; None for that of the old one.
         overwrite: replace a dataset that is there.
 
@@ -151,7 +151,7 @@ def crop_dataset(
         The new dataset.
 
     Raises:
-        DatasetError: the dataset cannot be read, has no such video, a region is not inside its pictures, or the new one
+        DatasetError: the dataset cannot be read, has no such video, a region is not inside its images, or the new one
             cannot be written.
     """
     source = EpisodeDataset(path)
@@ -171,7 +171,7 @@ def crop_dataset(
         Path(out), [source], by="crop", details=details, sizes=sizes, repo_id=repo_id, overwrite=overwrite
     ) as new:
         for episode in source:
-            new.add(episode, pictures=changes)
+            new.add(episode, images=changes)
     return EpisodeDataset(out)
 
 
@@ -183,7 +183,7 @@ def video_shape(source: EpisodeDataset, key: str) -> tuple[int, int, int]:
     if len(shape) == 3 and (list(names)[-1:] in (["channels"], ["channel"]) or (shape[0] != 3 and shape[2] == 3)):
         shape = (shape[2], shape[0], shape[1])
     if len(shape) != 3 or shape[0] != 3:
-        raise DatasetError(f"{source.path}: {key} has shape {list(shape)}; only colour pictures can be cropped.")
+        raise DatasetError(f"{source.path}: {key} has shape {list(shape)}; only colour images can be cropped.")
     return shape
 
 

@@ -1,4 +1,4 @@
-"""One camera's pictures of one episode, as an MP4 file."""
+"""One camera's images of one episode, as an MP4 file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.datasets.statistics import PictureCounter, Statistics
+from gym_hil.datasets.statistics import ImageCounter, Statistics
 from gym_hil.errors import MissingExtraError
 
 try:
@@ -54,9 +54,9 @@ def describe_video(height: int, width: int, fps: int) -> dict[str, Any]:
 
 
 class VideoFile:
-    """An MP4 file that is written picture by picture; frame k is shown at exactly k / fps seconds.
+    """An MP4 file that is written image by image; frame k is shown at exactly k / fps seconds.
 
-    Each picture is decoded again as soon as it is encoded: the statistics are of what a reader will see.
+    Each image is decoded again as soon as it is encoded: the statistics are of what a reader will see.
 
     Args:
         path: of the file; replaced if it is there.
@@ -75,12 +75,12 @@ class VideoFile:
         self._stream.height, self._stream.width = height, width
         self._stream.pix_fmt = pixel_format(height, width)
         self._decoder: Any = None
-        self._counter = PictureCounter()
+        self._counter = ImageCounter()
         self._count = 0
 
-    def add(self, picture: NDArray[np.uint8]) -> None:
-        """Append a picture, (height, width, 3) uint8."""
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+    def add(self, image: NDArray[np.uint8]) -> None:
+        """Append an image, (height, width, 3) uint8."""
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
         frame.pts = self._count
         self._count += 1
         self._write(frame)
@@ -89,7 +89,7 @@ class VideoFile:
         """Finish the file.
 
         Returns:
-            Statistics of the decoded pictures.
+            Statistics of the decoded images.
         """
         try:
             self._write(None)

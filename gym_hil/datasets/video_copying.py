@@ -1,4 +1,4 @@
-"""An episode's pictures out of one video file and into another, without encoding them again where that can be."""
+"""An episode's images out of one video file and into another, without encoding them again where that can be."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from gym_hil.datasets.statistics import PictureCounter, Statistics
+from gym_hil.datasets.statistics import ImageCounter, Statistics
 from gym_hil.datasets.video import VideoFile
 from gym_hil.datasets.video_reading import VideoReader, av
 from gym_hil.errors import DatasetError
 
 
 def copy_video(source: Path, start: float, frames: int, fps: int, path: Path) -> Statistics:
-    """Bring the pictures of an episode into a file of their own.
+    """Bring the images of an episode into a file of their own.
 
     A file that holds nothing else is copied, one that holds more is cut. Only where it cannot be cut without loss,
-    because the episode does not begin with a key frame, its pictures are encoded again.
+    because the episode does not begin with a key frame, its images are encoded again.
 
     Args:
         source: video file.
@@ -28,7 +28,7 @@ def copy_video(source: Path, start: float, frames: int, fps: int, path: Path) ->
         path: of the new file; frame k is shown at k / fps seconds.
 
     Returns:
-        Statistics of the decoded pictures.
+        Statistics of the decoded images.
 
     Raises:
         DatasetError: the source is missing or damaged.
@@ -39,13 +39,13 @@ def copy_video(source: Path, start: float, frames: int, fps: int, path: Path) ->
         if start == 0 and original.frames == frames:
             shutil.copyfile(source, path)
             return _examine(path, frames, fps)
-        ends = [original.picture(start + frame / fps) for frame in (0, frames - 1)]
+        ends = [original.image(start + frame / fps) for frame in (0, frames - 1)]
         if _cut(source, start, frames, fps, path):
             cut = VideoReader(path, fps)
             try:
                 are_same = all(
-                    np.array_equal(picture, cut.picture(frame / fps))
-                    for picture, frame in zip(ends, (0, frames - 1), strict=True)
+                    np.array_equal(image, cut.image(frame / fps))
+                    for image, frame in zip(ends, (0, frames - 1), strict=True)
                 )
             except DatasetError:
                 are_same = False
@@ -57,7 +57,7 @@ def copy_video(source: Path, start: float, frames: int, fps: int, path: Path) ->
         file = VideoFile(path, height, width, fps)
         try:
             for frame in range(frames):
-                file.add(original.picture(start + frame / fps))
+                file.add(original.image(start + frame / fps))
         except BaseException:
             file.abandon()
             raise
@@ -92,11 +92,11 @@ def _cut(source: Path, start: float, frames: int, fps: int, path: Path) -> bool:
 
 
 def _examine(path: Path, frames: int, fps: int) -> Statistics:
-    """Statistics of the pictures of a file; they are all decoded, so what is damaged is found."""
-    reader, counter = VideoReader(path, fps), PictureCounter()
+    """Statistics of the images of a file; they are all decoded, so what is damaged is found."""
+    reader, counter = VideoReader(path, fps), ImageCounter()
     try:
         for frame in range(frames):
-            counter.add(reader.picture(frame / fps))
+            counter.add(reader.image(frame / fps))
     finally:
         reader.close()
     return counter.statistics()

@@ -1,4 +1,4 @@
-"""Single pictures out of an MP4 file that may hold many episodes."""
+"""Single images out of an MP4 file that may hold many episodes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ FRAMES_TO_DECODE_ON = 12
 
 
 class VideoReader:
-    """Finds pictures by their time; in order is fastest, any order works.
+    """Finds images by their time; in order is fastest, any order works.
 
     Args:
         path: of the file.
-        fps: of the dataset: a picture is the one that is wanted if it is less than half a frame away.
+        fps: of the dataset: an image is the one that is wanted if it is less than half a frame away.
 
     Raises:
         DatasetError: the file is missing or no video.
@@ -42,20 +42,20 @@ class VideoReader:
         # Of a file that was cut short the list of streams may be left, but not what they are.
         streams: list[Any] = [stream for stream in self._container.streams.video if stream.codec_context is not None]
         if not streams:
-            raise DatasetError(f"{path} has no pictures in it. {REMEDY}")
+            raise DatasetError(f"{path} has no images in it. {REMEDY}")
         self._stream = streams[0]
-        # One thread hands out each picture as soon as it is decoded.
+        # One thread hands out each image as soon as it is decoded.
         self._stream.codec_context.thread_count = 1
         self._frames: Iterator[Any] | None = None
         self._last: Any = None
 
     @property
     def frames(self) -> int:
-        """How many pictures the file holds, as its header has it."""
+        """How many images the file holds, as its header has it."""
         return int(self._stream.frames)
 
-    def picture(self, time: float) -> NDArray[np.uint8]:
-        """The picture that is shown from a time on.
+    def image(self, time: float) -> NDArray[np.uint8]:
+        """The image that is shown from a time on.
 
         Args:
             time: s from the beginning of the file.
@@ -72,7 +72,7 @@ class VideoReader:
             self._frames = None
             raise DatasetError(f"{self._path} is damaged before {time:.2f} s: {error}. {REMEDY}") from error
         if frame is None or abs(frame.time - time) > self._frame / 2:
-            raise DatasetError(f"{self._path} has no picture at {time:.2f} s. {REMEDY}")
+            raise DatasetError(f"{self._path} has no image at {time:.2f} s. {REMEDY}")
         return frame.to_ndarray(format="rgb24")
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """Writes a LeRobotDataset v3.0, frame by frame, beside the control loop.
 
-The thread that calls only checks and copies. A second thread encodes each picture as it comes, so that little is left
+The thread that calls only checks and copies. A second thread encodes each image as it comes, so that little is left
 to do when the episode ends; `save_episode` waits for that, and what it returns is on the disk. `catalogue` tells in
 which order the files appear, and why a dataset whose recorder was killed still opens.
 """
@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gym_hil
-from gym_hil.datasets.catalogue import Episode
 from gym_hil.datasets.layout import DATA, FILES_PER_CHUNK, FORMAT, INDICES, OWN, STAGING, VIDEO, video_keys
-from gym_hil.datasets.opening import check_room, clear_staging, open_folder
+from gym_hil.datasets.reader import check_room, clear_staging, open_folder
 from gym_hil.datasets.statistics import Statistics
+from gym_hil.datasets.store import Episode
 from gym_hil.datasets.video import VideoFile, describe_video
 from gym_hil.errors import ConfigurationError, DatasetError
 
@@ -143,7 +143,7 @@ class DatasetWriter:
 
         Args:
             frame: a value for each feature: `shape` numbers, a plain number where that is [1], and for a video a
-                (height, width, 3) uint8 picture.
+                (height, width, 3) uint8 image.
             task: what the robot is to do, in words.
 
         Raises:
@@ -155,12 +155,12 @@ class DatasetWriter:
             missing, unknown = self._features.keys() - frame.keys(), frame.keys() - self._features.keys()
             raise DatasetError(f"The frame lacks {sorted(missing)} and has unknown {sorted(unknown)}.")
         values = {key: _checked_value(key, frame[key], feature) for key, feature in self._features.items()}
-        pictures = {key: values.pop(key) for key in self._cameras}
+        images = {key: values.pop(key) for key in self._cameras}
         for key, value in values.items():
             self._columns[key].append(value)
         self._tasks.append(task)
-        if pictures:
-            self._encoding.append(self._worker.submit(self._encode, self._videos, pictures))
+        if images:
+            self._encoding.append(self._worker.submit(self._encode, self._videos, images))
 
     def save_episode(self, info: Mapping[str, Any] | None = None) -> int:
         """End the episode and bring it to the disk.
@@ -235,12 +235,12 @@ class DatasetWriter:
 
     # What follows runs in the second thread, one after the other.
 
-    def _encode(self, videos: dict[str, VideoFile], pictures: dict[str, NDArray[np.uint8]]) -> None:
-        for key, picture in pictures.items():
+    def _encode(self, videos: dict[str, VideoFile], images: dict[str, NDArray[np.uint8]]) -> None:
+        for key, image in images.items():
             if key not in videos:
-                height, width, _ = picture.shape
+                height, width, _ = image.shape
                 videos[key] = VideoFile(self._staging / f"{key}.mp4", height, width, self._fps)
-            videos[key].add(picture)
+            videos[key].add(image)
 
     def _save(
         self,
@@ -300,12 +300,12 @@ def _checked_value(key: str, value: Any, feature: dict[str, Any]) -> NDArray[Any
     shape = tuple(feature["shape"])
     if feature["dtype"] == "video":
         _, height, width = shape
-        picture = np.array(value)
-        if picture.dtype != np.uint8 or picture.shape != (height, width, 3):
+        image = np.array(value)
+        if image.dtype != np.uint8 or image.shape != (height, width, 3):
             raise DatasetError(
-                f"{key} is {picture.dtype} of shape {picture.shape}; expected uint8 of shape {(height, width, 3)}."
+                f"{key} is {image.dtype} of shape {image.shape}; expected uint8 of shape {(height, width, 3)}."
             )
-        return picture
+        return image
     try:
         numbers = np.array(value, dtype=feature["dtype"])
     except (TypeError, ValueError) as error:

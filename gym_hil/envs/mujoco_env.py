@@ -1,4 +1,4 @@
-"""A Gymnasium environment around one MuJoCo model: time steps, pictures, seeds, and saving and restoring an episode."""
+"""A Gymnasium environment around one MuJoCo model: time steps, images, seeds, and saving and restoring an episode."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 @dataclass(frozen=True)
 class GymRenderingSpec:
-    """How pictures are drawn.
+    """How images are drawn.
 
     Attributes:
         height: pixels.
@@ -61,7 +61,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         seed: seeds `np_random` until `reset(seed=...)` does.
         control_dt: s, one environment step.
         physics_dt: s, one physics step; `control_dt` must be a multiple of it.
-        render_spec: size and camera of pictures.
+        render_spec: size and camera of images.
         render_mode: None, "rgb_array" or "human".
         renderer: "raster" (no OpenGL, the same pixels on every machine) or "gl" (`mujoco.Renderer`).
 
@@ -113,8 +113,8 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         """Draw the present state.
 
         Returns:
-            (height, width, 3) uint8 for "rgb_array"; None for "human", which updates what the person sees, and without
-            a mode.
+            (height, width, 3) uint8 for "rgb_array"; None for "human", which updates what the operator sees, and
+            without a mode.
 
         Raises:
             ResetNeededError: before the first `reset`.
@@ -135,7 +135,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
             cameras: their names.
 
         Returns:
-            One (height, width, 3) uint8 picture for each.
+            One (height, width, 3) uint8 image for each.
         """
         if self._drawer is None:
             self._drawer = make_renderer(self.renderer, self.model, self.render_spec.height, self.render_spec.width)
@@ -177,7 +177,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         return self.observation()
 
     def close(self) -> None:
-        """Free the renderer and close what a person sees. A later `reset` starts afresh."""
+        """Free the renderer and close what an operator sees. A later `reset` starts afresh."""
         if self._drawer is not None:
             self._drawer.close()
             self._drawer = None
@@ -192,7 +192,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         mujoco.mj_kinematics(self.model, self.data)
 
     def _show(self) -> None:
-        """Show the present state to a person."""
+        """Show the present state to an operator."""
         if self.shows_itself:
             if self._view is None:
                 self._view = open_human_view(self)

@@ -45,9 +45,9 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         seed: seeds `np_random` until `reset(seed=...)` does.
         control_dt: s, one environment step.
         physics_dt: s, one physics step; `control_dt` must be a multiple of it.
-        render_spec: size of pictures and the camera of `render()`.
+        render_spec: size of images and the camera of `render()`.
         render_mode: None, "rgb_array" or "human".
-        image_obs: observe pictures instead of the objects' positions.
+        image_obs: observe images instead of the objects' positions.
         reward_type: "sparse" (1.0 on success, else 0.0) or "dense" (in [0, 1]).
         home_position: (7,) rad, where the arm starts.
         cartesian_bounds: (2, 3) m, lower and upper corner of the workspace.
@@ -242,8 +242,8 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         }
         if self.image_obs:
             shape = (self.render_spec.height, self.render_spec.width, 3)
-            picture = gym.spaces.Box(0, 255, shape, dtype=np.uint8)
-            spaces["pixels"] = gym.spaces.Dict(dict.fromkeys(CAMERAS, picture))
+            image = gym.spaces.Box(0, 255, shape, dtype=np.uint8)
+            spaces["pixels"] = gym.spaces.Dict(dict.fromkeys(CAMERAS, image))
         else:
             spaces["environment_state"] = gym.spaces.Box(-_FAR, _FAR, self.environment_state().shape, dtype=np.float32)
         if self.force_torque_obs:

@@ -1,4 +1,4 @@
-"""Pictures of a MuJoCo model: a rasteriser that needs no display, and MuJoCo's own OpenGL renderer."""
+"""Images of a MuJoCo model: a rasteriser that needs no display, and MuJoCo's own OpenGL renderer."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ RENDERERS = ("raster", "gl")
 
 
 def make_renderer(name: str, model: mujoco.MjModel, height: int, width: int) -> Renderer:
-    """Make a renderer for one model and one picture size.
+    """Make a renderer for one model and one image size.
 
     Numba is imported only when a raster renderer is made, OpenGL only when a gl renderer first draws.
 
     Args:
         name: "raster" or "gl".
         model: what to draw. Shapes, colours and textures are read now, poses at every drawing.
-        height: of the pictures, in pixels.
-        width: of the pictures, in pixels.
+        height: of the images, in pixels.
+        width: of the images, in pixels.
 
     Raises:
         ConfigurationError: unknown name, or a size that is not a whole number of at least 1.

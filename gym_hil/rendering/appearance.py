@@ -62,18 +62,18 @@ def texture_repeats(model: mujoco.MjModel, geom: int) -> NDArray[np.float64]:
     return repeat / np.where(uniform, 2.0, 2.0 * np.where(uniform, 1.0, half))
 
 
-def mipmaps(picture: Floats) -> tuple[Floats, Ints]:
-    """Halve a picture down to one pixel.
+def mipmaps(image: Floats) -> tuple[Floats, Ints]:
+    """Halve an image down to one pixel.
 
     Args:
-        picture: (height, width, 3).
+        image: (height, width, 3).
 
     Returns:
         All scales as rows (n, 4), and (levels, 3) first row, width and height of each. A scale is stored with a border
         of one texel that repeats its other side. The fourth number of a texel is 1 where it, its right, its lower and
         its lower right neighbour are the same.
     """
-    levels = [picture]
+    levels = [image]
     while max(levels[-1].shape[:2]) > 1:
         levels.append(_halved(_halved(levels[-1], 0), 1).astype(np.float32))
     rows, mips, start = [], [], 0
@@ -168,15 +168,15 @@ def light_axes(direction: NDArray[np.float64]) -> list[tuple[float, float, float
     return [right, down, (x, y, z)]
 
 
-def _halved(picture: Floats, axis: int) -> Floats:
+def _halved(image: Floats, axis: int) -> Floats:
     """Average neighbours along one axis; of an odd number, some are averaged by three."""
-    if picture.shape[axis] == 1:
-        return picture
-    half = picture.shape[axis] // 2
-    index = (np.arange(half + 1) * picture.shape[axis]) // half
+    if image.shape[axis] == 1:
+        return image
+    half = image.shape[axis] // 2
+    index = (np.arange(half + 1) * image.shape[axis]) // half
     shape = [1, 1, 1]
     shape[axis] = half
-    return np.add.reduceat(picture, index[:-1], axis=axis) / np.diff(index).reshape(shape).astype(np.float32)
+    return np.add.reduceat(image, index[:-1], axis=axis) / np.diff(index).reshape(shape).astype(np.float32)
 
 
 def _light_kind(model: mujoco.MjModel, i: int) -> int:

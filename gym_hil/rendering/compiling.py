@@ -20,7 +20,7 @@ from typing import Any, ParamSpec
 import numpy as np
 from numba import njit
 
-PATIENCE = 1.0  # s of silence before a person is told what is going on; loading from the cache takes 0.2 s
+PATIENCE = 1.0  # s of silence before an operator is told what is going on; loading from the cache takes 0.2 s
 
 _LOG = logging.getLogger(__name__)
 

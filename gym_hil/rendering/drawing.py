@@ -114,9 +114,9 @@ def finish_row(image: NDArray[np.uint8], i: int, pixels: Floats) -> None:
 
 @helper
 def resolve(scene: Scene, view: int, ids: Ints, alpha: Real, keep: bool, half_width: Real, half_height: Real) -> None:
-    """Shade every pixel once for each surface among its four samples, average, and lay it over the picture.
+    """Shade every pixel once for each surface among its four samples, average, and lay it over the image.
 
-    The opaque picture, with an alpha of 1, covers everything; a translucent shape has less.
+    The opaque image, with an alpha of 1, covers everything; a translucent shape has less.
     Without `keep` the pixels go straight into the image, which leaves the processor's cache to other things.
     """
     pixels, colour, camera = scene.pixels, scene.colour, scene.cameras[view]
@@ -200,7 +200,7 @@ def whole_window(window: Ints, rows: int, columns: int) -> None:
 
 @helper
 def begin_layer(scene: Scene, s: int, camera: Floats, half_width: Real, half_height: Real) -> None:
-    """Find the pixels that a translucent shape may cover, and let the opaque picture hide what lies behind it."""
+    """Find the pixels that a translucent shape may cover, and let the opaque image hide what lies behind it."""
     whole_window(scene.window, scene.pixels.shape[0], scene.pixels.shape[1])
     window = scene.window
     x, y, z = middle(scene.positions[s], scene.rotations[s], scene.bounds[s], camera)
@@ -223,7 +223,7 @@ def begin_layer(scene: Scene, s: int, camera: Floats, half_width: Real, half_hei
 
 @helper
 def draw_camera(scene: Scene, view: int) -> None:
-    """Draw the picture of one camera."""
+    """Draw the image of one camera."""
     camera, order = scene.cameras[view], scene.order
     half_height = np.float32(scene.pixels.shape[0])
     half_width = np.float32(scene.pixels.shape[1])

@@ -19,9 +19,9 @@ class GLRenderer:
     """Draws with `mujoco.Renderer`: EGL, OSMesa or GLFW, as `MUJOCO_GL` says; EGL on a Linux without a display.
 
     Args:
-        model: what to draw. Its offscreen framebuffer is enlarged where the pictures need it.
-        height: of the pictures, in pixels.
-        width: of the pictures, in pixels.
+        model: what to draw. Its offscreen framebuffer is enlarged where the images need it.
+        height: of the images, in pixels.
+        width: of the images, in pixels.
 
     Raises:
         ConfigurationError: a size that is not a whole number of at least 1.
@@ -38,7 +38,7 @@ class GLRenderer:
         self._free: weakref.finalize[Any, GLRenderer] | None = None
 
     def render(self, data: mujoco.MjData, cameras: Sequence[str | int]) -> list[Image]:
-        """Draw one picture per camera; see `Renderer.render`.
+        """Draw one image per camera; see `Renderer.render`.
 
         Raises:
             RenderingError: no such camera, the renderer is closed, or OpenGL does not work on this machine.
@@ -50,11 +50,11 @@ class GLRenderer:
             self._renderer = _open(self._model, self.height, self.width)
             # runs before the interpreter takes the GL library away, whose own clean-up would print a traceback then
             self._free = weakref.finalize(self, self._renderer.close)
-        pictures = []
+        images = []
         for camera in ids:
             self._renderer.update_scene(data, camera)
-            pictures.append(self._renderer.render().copy())
-        return pictures
+            images.append(self._renderer.render().copy())
+        return images
 
     def close(self) -> None:
         """Free the OpenGL context. Closing twice is allowed."""

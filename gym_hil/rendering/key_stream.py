@@ -105,7 +105,7 @@ class KeyTap:
         self._ours = set_callback.restype(self._on_key)
         self._theirs = set_callback(window, self._ours)
         if self._press(code, 0) and _is_letter(code):
-            # Letters switch parts of the picture on and off there, so a second press undoes the first.
+            # Letters switch parts of the image on and off there, so a second press undoes the first.
             self._theirs(window, code, 0, glfw.PRESS, 0)
 
     def let_go(self) -> None:

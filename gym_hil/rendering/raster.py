@@ -30,8 +30,8 @@ class RasterRenderer:
 
     Args:
         model: what to draw. Shapes, colours, textures and lights are read here, poses at every drawing.
-        height: of the pictures, in pixels.
-        width: of the pictures, in pixels.
+        height: of the images, in pixels.
+        width: of the images, in pixels.
 
     Raises:
         ConfigurationError: a size that is not a whole number of at least 1.
@@ -103,7 +103,7 @@ class RasterRenderer:
         )
 
     def render(self, data: mujoco.MjData, cameras: Sequence[str | int]) -> list[Image]:
-        """Draw one picture per camera; see `Renderer.render`."""
+        """Draw one image per camera; see `Renderer.render`."""
         scene = self._scene
         if scene is None:
             raise RenderingError("This renderer is closed; make a new one.")

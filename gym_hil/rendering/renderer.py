@@ -20,8 +20,8 @@ class Renderer(Protocol):
 
     Attributes:
         name: the name `make_renderer` knows it by, written into dataset metadata.
-        height: of each picture, in pixels.
-        width: of each picture, in pixels.
+        height: of each image, in pixels.
+        width: of each image, in pixels.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Renderer(Protocol):
     width: int
 
     def render(self, data: mujoco.MjData, cameras: Sequence[str | int]) -> list[Image]:
-        """Draw one picture per camera.
+        """Draw one image per camera.
 
         Args:
             data: a state of the model on which `mj_kinematics` and `mj_camlight` have run.
@@ -49,7 +49,7 @@ class Renderer(Protocol):
 def checked_size(name: str, value: Any) -> int:
     """Return `value` as an int of at least 1, or raise a ConfigurationError naming the argument."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ConfigurationError(f"{name}={value!r} is not a picture size; give a whole number of pixels, 1 or more.")
+        raise ConfigurationError(f"{name}={value!r} is not an image size; give a whole number of pixels, 1 or more.")
     return int(value)
 
 

@@ -12,7 +12,7 @@ Ints = NDArray[np.int32]
 
 
 class Scene(NamedTuple):
-    """What one call draws. V vertices, T triangles, S shapes, L lights, C cameras; pictures of H x W pixels.
+    """What one call draws. V vertices, T triangles, S shapes, L lights, C cameras; images of H x W pixels.
 
     Attributes:
         vertices: (V, 3) m, in the frame of their shape.

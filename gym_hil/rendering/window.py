@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import os
-import sys
 import threading
 import warnings
 from typing import Any
 
 import mujoco
 
+from gym_hil import display
 from gym_hil.rendering.key_stream import KeyStream, KeyTap
 
 # With 3.3.0, in one of six runs, `close` waited for the window's thread, which waited for the interpreter.
@@ -21,7 +20,7 @@ _SECONDS_TO_CLOSE = 5.0
 class ViewerWindow:
     """A window that shows a simulation while somebody else steps it.
 
-    It opens at the first `sync`. Where it cannot open it warns once and does nothing from then on; when the person
+    It opens at the first `sync`. Where it cannot open it warns once and does nothing from then on; when the operator
     closes it, it stays closed and the simulation goes on.
 
     Args:
@@ -79,7 +78,7 @@ class ViewerWindow:
         return self.is_open and self._tap is not None and self._tap.takes_keys()
 
     def _open(self) -> None:
-        problem = missing_display()
+        problem = display.missing_display()
         if problem is None:
             try:
                 import mujoco.viewer
@@ -105,16 +104,7 @@ class ViewerWindow:
 
 def unheard_keys() -> str | None:
     """Why keys that are typed into a window cannot be heard here, or None if they can."""
-    problem = missing_display()
+    problem = display.missing_display()
     if problem is None and not HEARS_KEYS:
         return f"The viewer of MuJoCo {mujoco.__version__} can hang when its keys are listened to; MuJoCo 4 does not."
     return problem
-
-
-def missing_display() -> str | None:
-    """Why no window can open here, or None if one should."""
-    if sys.platform == "darwin" and "MJPYTHON_BIN" not in os.environ:
-        return "On macOS a window needs MuJoCo's launcher: start Python as `mjpython`."
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        return "There is no display: neither DISPLAY nor WAYLAND_DISPLAY is set."
-    return None

@@ -13,7 +13,7 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gym_hil.robot.panda_shells import shells
+from gym_hil.robot.panda_meshes import shells
 from gym_hil.robot.shapes import add_mesh
 
 JOINTS = tuple(f"joint{k}" for k in range(1, 8))

@@ -1,9 +1,9 @@
-"""The operator's side: what a person wants, from whatever is in their hands."""
+"""The operator's side: what an operator wants, from whatever is in their hands."""
 
 from gym_hil.teleop.device import Device, Event, TeleopCommand
 from gym_hil.teleop.group import DeviceGroup
-from gym_hil.teleop.intervention import MODES
-from gym_hil.teleop.latch import Button, Latch, LatchedDevice
+from gym_hil.teleop.input_state import Button, InputDevice, InputState
+from gym_hil.teleop.modes import MODES
 from gym_hil.teleop.registry import DEVICES, make_device
 
 __all__ = [
@@ -13,8 +13,8 @@ __all__ = [
     "Device",
     "DeviceGroup",
     "Event",
-    "Latch",
-    "LatchedDevice",
+    "InputDevice",
+    "InputState",
     "TeleopCommand",
     "make_device",
 ]

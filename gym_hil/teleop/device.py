@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 
 class Event(enum.Enum):
-    """What a person can say about an episode."""
+    """What an operator can say about an episode."""
 
     SUCCESS = "success"
     FAILURE = "failure"
@@ -27,13 +27,13 @@ def _still() -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TeleopCommand:
-    """What a person wants during one control step.
+    """What an operator wants during one control step.
 
     Attributes:
         motion: (6,) float64, translation and rotation rate as fractions of full speed, each in [-1, 1]. In the robot's
             base frame: x forward, y left, z up.
         gripper: -1 opens, 0 leaves, +1 closes.
-        engaged: True while the person is driving.
+        engaged: True while the operator is driving.
         events: what was pressed since the previous poll, in order, each press once.
     """
 
@@ -44,7 +44,7 @@ class TeleopCommand:
 
 
 class Device(ABC):
-    """Something a person, real or scripted, drives the robot with.
+    """Something an operator, real or scripted, drives the robot with.
 
     A device only ever answers about the present moment, so it never makes the environment wait.
     """
@@ -64,7 +64,7 @@ class Device(ABC):
 
     @abstractmethod
     def poll(self) -> TeleopCommand:
-        """What the person wants right now, and what was pressed since the last poll. Called once a control step."""
+        """What the operator wants right now, and what was pressed since the last poll. Called once a control step."""
 
     # What follows is for devices that need it; the others have nothing to do.
 
@@ -75,7 +75,7 @@ class Device(ABC):
         """Start chance over, as `env.reset(seed=...)` does; for devices that draw random numbers."""
 
     def set_intervention(self, mode: str) -> None:  # noqa: B027
-        """Choose when the person takes over: `toggle`, `hold` or `auto`; for devices with a button for it."""
+        """Choose when the operator takes over: `toggle`, `hold` or `auto`; for devices with a button for it."""
 
     def close(self) -> None:  # noqa: B027
         """Give back what the device holds. Closing twice does no harm."""
@@ -91,6 +91,6 @@ class Device(ABC):
         return "\n".join(f"{control:<{width}}  {action}" for control, action in self.legend)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Device:
-        # Gymnasium copies constructor arguments into `env.spec`; a second handle to the same thing in a person's hands
-        # is all that a copy can mean.
+        # Gymnasium copies constructor arguments into `env.spec`; a second handle to the same thing in an operator's
+        # hands is all that a copy can mean.
         return self

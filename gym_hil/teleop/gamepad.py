@@ -15,7 +15,7 @@ from gym_hil.teleop.controller_config import FALLBACK, load_controller_config, l
 from gym_hil.teleop.gamepad_mapping import BINDINGS, PadMapping, mapping_from_config, mapping_from_sdl
 from gym_hil.teleop.gamepad_pad import Pad
 from gym_hil.teleop.gamepad_sdl import JOYSTICKS, News
-from gym_hil.teleop.latch import LatchedDevice
+from gym_hil.teleop.input_state import InputDevice
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ PLAYSTATION_NAMES = ("PS3", "PS4", "PS5", "Sony", "DualSense", "DualShock")
 PLAYSTATION_WORDS = {"lt": "L2", "rt": "R2", "rb": "R1", "y": "triangle", "a": "cross", "x": "square"}
 
 
-class Gamepad(LatchedDevice):
+class Gamepad(InputDevice):
     """The first gamepad that is plugged in.
 
     It need not be there from the start, and may go and come back. One that `controller_config.json` knows by name is
@@ -91,13 +91,13 @@ class Gamepad(LatchedDevice):
         return self._pad is not None
 
     def read(self) -> None:
-        """See `LatchedDevice.read`."""
+        """See `InputDevice.read`."""
         if self._closed:
             return
         JOYSTICKS.read()
         pad = self._pad
         if pad is not None:
-            self.latch.set_motion(pad.sticks(self._deadzone))
+            self.inputs.set_motion(pad.sticks(self._deadzone))
 
     def close(self) -> None:
         """Let go of the gamepad."""
@@ -122,7 +122,7 @@ class Gamepad(LatchedDevice):
     def lose(self) -> None:
         """Let go of everything."""
         self._pad = None
-        self.latch.silence()
+        self.inputs.silence()
 
     @property
     def legend(self) -> Sequence[tuple[str, str]]:
@@ -144,7 +144,7 @@ class Gamepad(LatchedDevice):
         if not found:
             return
         _, mapping, joystick = min(found, key=lambda entry: entry[0])
-        self._pad = pad = Pad(joystick, mapping, self.latch.press, self.latch.release)
+        self._pad = pad = Pad(joystick, mapping, self.inputs.press, self.inputs.release)
         level = logging.WARNING if self._missed else logging.INFO  # whoever read of its absence wants to know
         logger.log(level, "Gamepad %s is used, with the mapping of %s.", pad.name, pad.mapping.origin)
         if pad.lacks:

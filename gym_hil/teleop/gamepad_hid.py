@@ -10,7 +10,7 @@ from gym_hil.teleop.gamepad import PLAYSTATION_WORDS, STICK_LEGEND
 from gym_hil.teleop.gamepad_mapping import BINDINGS
 from gym_hil.teleop.hid_device import HELP, HidDevice
 from gym_hil.teleop.hid_reports import CONTROLLERS, SONY, Controls, read_controls
-from gym_hil.teleop.latch import SILENCE_TIMEOUT
+from gym_hil.teleop.input_state import SILENCE_TIMEOUT
 
 logger = logging.getLogger(__name__)
 
@@ -55,16 +55,16 @@ class GamepadHid(HidDevice):
         # A button that is down while the controller is plugged in is no press.
         self._ignored = controls.down if self._ignored is None else self._ignored & controls.down
         sticks = {stick: self.level(value) for stick, value in controls.sticks.items()}
-        self.latch.set_motion([sticks["left_y"], 0.0 - sticks["left_x"], sticks["right_y"], 0.0, 0.0, 0.0])
+        self.inputs.set_motion([sticks["left_y"], 0.0 - sticks["left_x"], sticks["right_y"], 0.0, 0.0, 0.0])
         down = controls.down - self._ignored
-        self.latch.set_held(button for word, button in BINDINGS.items() if word in down)
+        self.inputs.set_held(button for word, button in BINDINGS.items() if word in down)
 
     def wait(self, seconds: float) -> None:
         """See `HidDevice.wait`."""
         # Silence says nothing about a controller that reports changes only.
         if seconds > SILENCE_TIMEOUT and self._controls is not None and self._controls.streams:
             self._controls = None
-            self.latch.silence()
+            self.inputs.silence()
 
     @property
     def legend(self) -> Sequence[tuple[str, str]]:

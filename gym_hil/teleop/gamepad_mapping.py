@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gym_hil.teleop.controller_config import ControllerConfig
-from gym_hil.teleop.latch import Button
+from gym_hil.teleop.input_state import Button
 
 STICKS = ("left_x", "left_y", "right_y")  # right_x has nothing to do
 BINDINGS: dict[str, Button] = {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gym_hil.teleop.gamepad_mapping import PadMapping, Source
 from gym_hil.teleop.gamepad_sdl import News
-from gym_hil.teleop.latch import Button
+from gym_hil.teleop.input_state import Button
 
 # SDL reports triggers at -1, or at 0 until they are first touched; both count as released.
 TRIGGER_PRESSED = 0.1

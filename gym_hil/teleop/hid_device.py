@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from gym_hil.errors import ConfigurationError, DeviceError
-from gym_hil.teleop.latch import LatchedDevice
+from gym_hil.teleop.input_state import InputDevice
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +50,8 @@ def load_hidapi() -> Any:
     raise DeviceError(f"HID devices need hidapi ({problem}): pip install hidapi. {HELP}")
 
 
-class HidDevice(LatchedDevice):
-    """A device in a person's hands that sends HID reports.
+class HidDevice(InputDevice):
+    """A device in an operator's hands that sends HID reports.
 
     It may be missing, and come and go at any time. A background thread takes its reports in, so that presses are not
     lost while a step takes long; it is looked for only when it is made and in `poll`.
@@ -114,7 +114,7 @@ class HidDevice(LatchedDevice):
         """Called when a reading brought nothing, with the time since the last report, in s."""
 
     def read(self) -> None:
-        """See `LatchedDevice.read`."""
+        """See `InputDevice.read`."""
         if self._closed:
             return
         if not self._drain() and self._clock() >= self._look_at:
@@ -208,7 +208,7 @@ class HidDevice(LatchedDevice):
         handle, self._handle = self._handle, None
         if handle is not None:
             handle.close()
-        self.latch.silence()
+        self.inputs.silence()
 
     def _tell(self, trouble: str, message: str) -> None:
         if trouble != self._told:

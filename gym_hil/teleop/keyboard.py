@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gym_hil.errors import ConfigurationError, DeviceError, MissingExtraError
+from gym_hil.teleop.input_state import Button, InputDevice
 from gym_hil.teleop.keyboard_keys import KEYS, LABELS, Keys, KeySource
 from gym_hil.teleop.keyboard_pynput import PynputKeys
 from gym_hil.teleop.keyboard_terminal import TerminalKeys
 from gym_hil.teleop.keyboard_window import KeyWindow, WindowKeys
 from gym_hil.teleop.keyboard_x11 import X11Keys
-from gym_hil.teleop.latch import Button, LatchedDevice
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ AUTO = "auto"
 HELP = "See docs/devices.md#keyboard."
 
 
-class Keyboard(LatchedDevice):
+class Keyboard(InputDevice):
     """A keyboard.
 
     Arrows and letters move, Shift and Ctrl move up and down and the gripper; `describe()` tells all of it. When keys
@@ -68,12 +68,12 @@ class Keyboard(LatchedDevice):
                 "The back end 'window' needs a window: give the environment device='keyboard', or the keyboard "
                 f"window=env.unwrapped.window_keys. {HELP}"
             )
-        keys = Keys(self.latch)
+        keys = Keys(self.inputs)
         self._sources = _that_work(keys, window) if backend == AUTO else {backend: _make(backend, keys, window)}
         self._heard = True
         closings = [source.close for source in self._sources.values()]
         if window is not None and window.problem is None and any(name in EVERYWHERE for name in self._sources):
-            # A key typed into the viewer drives already, and must not switch its picture about as well.
+            # A key typed into the viewer drives already, and must not switch its image about as well.
             closings.append(WindowKeys(None, window).close)
         # Also when the program ends or forgets this device, so that no terminal is left without its echo.
         self._closing = weakref.finalize(self, _close, closings)
@@ -90,13 +90,13 @@ class Keyboard(LatchedDevice):
         return "+".join(self._sources)
 
     def read(self) -> None:
-        """See `LatchedDevice.read`."""
+        """See `InputDevice.read`."""
         if not self._closing.alive:
             return
         listening = [source.alive() for source in self._sources.values()]  # each, for that may let go of keys
         heard = any(listening)
         if not heard:
-            self.latch.silence()
+            self.inputs.silence()
         if heard != self._heard:
             self._heard = heard
             logger.warning(
@@ -109,7 +109,7 @@ class Keyboard(LatchedDevice):
     def close(self) -> None:
         """Stop to listen."""
         self._closing()
-        self.latch.silence()
+        self.inputs.silence()
 
     @property
     def legend(self) -> Sequence[tuple[str, str]]:

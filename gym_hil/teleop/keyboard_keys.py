@@ -6,7 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from gym_hil.teleop.latch import Button, Latch
+from gym_hil.teleop.input_state import Button, InputState
 
 # Name of a key -> what it does, in the order of the legend. Letters are for keyboards and terminals without the others.
 KEYS: dict[str, Button] = {
@@ -56,7 +56,7 @@ class Keys:
     May be told from any thread.
     """
 
-    def __init__(self, latch: Latch):
+    def __init__(self, latch: InputState):
         self._latch = latch
         self._lock = threading.Lock()
         self._down: set[str] = set()

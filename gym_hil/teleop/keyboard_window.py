@@ -40,7 +40,7 @@ class KeyWindow(Protocol):
 class WindowKeys(KeySource):
     """Listens to a window. It may open later; while it is closed nothing is down.
 
-    The keys of the legend do not reach MuJoCo's viewer, where letters switch parts of the picture on and off.
+    The keys of the legend do not reach MuJoCo's viewer, where letters switch parts of the image on and off.
 
     Args:
         keys: is told what is pressed; None if keys are heard in another way, and only kept from the viewer.

@@ -13,8 +13,8 @@ import time
 from typing import Any
 
 from gym_hil.errors import DeviceError, MissingExtraError
+from gym_hil.teleop.input_state import SILENCE_TIMEOUT
 from gym_hil.teleop.keyboard_keys import Keys, KeySource
-from gym_hil.teleop.latch import SILENCE_TIMEOUT
 
 ASK_PERIOD = 0.05  # s
 GRACE = 0.1  # s to wait once for an answer that is overdue, perhaps because this process was busy

@@ -10,14 +10,14 @@ from typing import Any
 from gym_hil.errors import ConfigurationError, UnknownDeviceError
 from gym_hil.teleop.device import Device
 from gym_hil.teleop.group import DeviceGroup
-from gym_hil.teleop.intervention import make_intervention
+from gym_hil.teleop.modes import make_mode
 
 # Name -> module and class; imported when somebody asks for it.
 DEVICES: dict[str, str] = {
     "gamepad": "gym_hil.teleop.gamepad:Gamepad",
     "gamepad_hid": "gym_hil.teleop.gamepad_hid:GamepadHid",
     "keyboard": "gym_hil.teleop.keyboard:Keyboard",
-    "scripted": "gym_hil.teleop.scripted:ScriptedPerson",
+    "scripted": "gym_hil.teleop.scripted.operator:ScriptedOperator",
     "sequence": "gym_hil.teleop.sequence:SequenceDevice",
     "spacemouse": "gym_hil.teleop.spacemouse:SpaceMouse",
     "web": "gym_hil.console.device:WebDevice",
@@ -54,7 +54,7 @@ def make_device(
     else:
         raise UnknownDeviceError(f"device is {device!r}; expected a name ({_names()}), a Device, or a list of these.")
     if intervention is not None:
-        make_intervention(intervention)  # also where no device has a use for it, a mode that does not exist is an error
+        make_mode(intervention)  # also where no device has a use for it, a mode that does not exist is an error
     classes = {entry: _find(entry) for entry in entries if isinstance(entry, str)}
     known = {name: [key for key in inspect.signature(cls).parameters if key != "env"] for name, cls in classes.items()}
     for option in options:

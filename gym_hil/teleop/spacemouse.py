@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gym_hil.teleop.hid_device import DEADZONE, HidDevice
-from gym_hil.teleop.latch import SILENCE_TIMEOUT, Button
+from gym_hil.teleop.input_state import SILENCE_TIMEOUT, Button
 
 LOGITECH, CONNEXION = 0x046D, 0x256F  # 3Dconnexion belonged to Logitech when the first models were made
 MULTI_AXIS_CONTROLLER = (0x01, 0x08)  # usage page and usage of every SpaceMouse, and of nothing else
@@ -91,7 +91,7 @@ class SpaceMouseDecoder:
 class SpaceMouse(HidDevice):
     """A SpaceMouse by 3Dconnexion.
 
-    The person sits behind the robot: pushing the cap away from oneself moves forward. Success, failure and re-record
+    The operator sits behind the robot: pushing the cap away from oneself moves forward. Success, failure and re-record
     come from a second device, as in `device=["spacemouse", "keyboard"]`.
 
     Args:
@@ -143,16 +143,16 @@ class SpaceMouse(HidDevice):
         """See `HidDevice.take`."""
         number = self._decoder.take(report)
         if number == KEYS:
-            self.latch.set_held(self._held(self._decoder.keys))
+            self.inputs.set_held(self._held(self._decoder.keys))
         elif number is not None:
-            self.latch.set_motion([self.level(value) for value in self._decoder.motion.tolist()])
+            self.inputs.set_motion([self.level(value) for value in self._decoder.motion.tolist()])
 
     def wait(self, seconds: float) -> None:
         """See `HidDevice.wait`."""
         # A deflected cap reports every 8 to 16 ms. If it stops, the last report was lost or the radio is out of reach.
         if seconds > SILENCE_TIMEOUT and self._decoder.motion.any():
             self._decoder.motion[:] = 0
-            self.latch.set_motion(self._decoder.motion)
+            self.inputs.set_motion(self._decoder.motion)
 
     def _held(self, keys: int) -> set[Button]:
         close, open_ = bool(keys & self._close_keys), bool(keys & self._open_keys)
@@ -167,7 +167,7 @@ def _in_base_frame(axes: bytes) -> Any:
     """Three axes as the robot counts them.
 
     Args:
-        axes: three signed numbers of 2 bytes: right, towards the person, down.
+        axes: three signed numbers of 2 bytes: right, towards the operator, down.
 
     Returns:
         (3,) forward, left, up, each in [-1, 1].

@@ -1,1 +1,1 @@
-"""Wrappers around the environments: small actions, a person's input, a window, and the function that stacks them."""
+"""Wrappers around the environments: small actions, an operator's input, a window, and the function that stacks them."""

@@ -14,15 +14,15 @@ OUTCOMES = {
     "failure": "failure",
     "rerecord": "discarded, to be recorded again",
     "timeout": "time is up",
-    "quit": "the person wants to stop",
+    "quit": "the operator wants to stop",
 }
 
 
 class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Shows every step and reset on the web console, and the history of episodes.
 
-    It never waits for a page, but for a person who has pressed "pause": then `step` and `reset` come back when the
-    person goes on, or leaves.
+    It never waits for a page, but for an operator who has pressed "pause": then `step` and `reset` come back when the
+    operator goes on, or leaves.
 
     A wrapper further outside that decides about reward, success and end sets `is_told`, and calls `show_step` with what
     it returns from each of its steps. So the page shows what the episode really is.
@@ -45,7 +45,7 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         self._dt: float = env.unwrapped.control_dt  # type: ignore[attr-defined]
         self._episode = self._steps = self._interventions = 0
         self._return = 0.0
-        self._person = False
+        self._operator = False
         self._over = True
         self._open()
 
@@ -57,7 +57,7 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         """Start an episode and show it."""
         self._open()
-        self.seconds_paused += self.stage.wait_while_paused()
+        self.seconds_paused += self.channel.wait_while_paused()
         if not self._over and self._steps:
             self._finish("timeout", success=False)  # by a time limit further outside, most likely
         observation, info = self.env.reset(**kwargs)
@@ -67,7 +67,7 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
 
     def step(self, action: ArrayLike) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Make a step and show it."""
-        self.seconds_paused += self.stage.wait_while_paused()
+        self.seconds_paused += self.channel.wait_while_paused()
         result = self.env.step(action)
         if not self.is_told:
             self.show_step(*result)
@@ -78,13 +78,15 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
     ) -> None:
         """Show what a step returned. The end of an episode is noted once, also if there are further steps."""
         last = info.get("final_info", info)
-        person = bool(last.get("is_intervention", False))
+        operator = bool(last.get("is_intervention", False))
         self._steps += 1
-        self._interventions += person
+        self._interventions += operator
         self._return += float(reward)
-        if person != self._person:
-            self.stage.event(*(("takeover", "the person drives") if person else ("handback", "the policy drives")))
-            self._person = person
+        if operator != self._operator:
+            self.channel.event(
+                *(("takeover", "the operator drives") if operator else ("handback", "the policy drives"))
+            )
+            self._operator = operator
         if (terminated or truncated) and not self._over:
             self._finish(_outcome(last, truncated), success=_succeeded(last))
         if last is not info:
@@ -93,14 +95,14 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
 
     def close(self) -> None:
         """Take the environment off the console, then close it. The console goes on."""
-        self.stage.close()
+        self.channel.close()
         self.env.close()
 
     def _open(self) -> None:
         from gym_hil.console import get_console
 
         base: Any = self.env.unwrapped
-        self.stage = get_console().stage_of(base)
+        self.channel = get_console().channel_of(base)
         base.shows_itself = False  # this shows more
 
     def _begin(self) -> None:
@@ -108,12 +110,12 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         self._over = False
         self._steps = self._interventions = 0
         self._return = 0.0
-        self._person = False
+        self._operator = False
 
     def _finish(self, outcome: str, *, success: bool) -> None:
         self._over = True
-        self.stage.event(outcome, f"episode {self._episode}: {OUTCOMES[outcome]} after {self._steps} steps")
-        self.stage.finish_episode(
+        self.channel.event(outcome, f"episode {self._episode}: {OUTCOMES[outcome]} after {self._steps} steps")
+        self.channel.finish_episode(
             {
                 "number": self._episode,
                 "steps": self._steps,
@@ -126,7 +128,7 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
 
     def _show(self, observation: Any, reward: float, info: Mapping[str, Any]) -> None:
         limit = self._limit()
-        self.stage.publish(
+        self.channel.publish(
             {
                 "episode": self._episode,
                 "step": self._steps,
@@ -134,7 +136,7 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
                 "seconds_left": None if limit is None else round((limit - self._steps) * self._dt, 2),
                 "reward": reward,
                 "return": round(self._return, 4),
-                "driver": "person" if self._person else "policy",
+                "driver": "operator" if self._operator else "policy",
                 "success": _succeeded(info),
             },
             observation.get("pixels") if isinstance(observation, dict) else None,

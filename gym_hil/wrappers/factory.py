@@ -1,4 +1,4 @@
-"""The whole stack in one call: what `gym.make` of every id with a person in it builds."""
+"""The whole stack in one call: what `gym.make` of every id with an operator in it builds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 import gymnasium as gym
 
-from gym_hil.envs.human_view import uses_console
+from gym_hil import display
 from gym_hil.teleop import Device
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 from gym_hil.wrappers.hil_wrappers import (
@@ -19,7 +19,7 @@ from gym_hil.wrappers.hil_wrappers import (
 )
 from gym_hil.wrappers.viewer_wrapper import PassiveViewerWrapper
 
-TIME_TO_GET_READY = 1.0  # s after a reset, for a person
+TIME_TO_GET_READY = 1.0  # s after a reset, for an operator
 
 
 class EEActionStepSize(TypedDict):
@@ -116,7 +116,7 @@ def wrap_env(
         auto_reset: the end of an episode starts the next one at once.
         show_ui: open the viewer's panels.
         gripper_penalty: `discrete_penalty` in info of a step that tells the gripper to change over; None for none.
-        reset_delay_seconds: s to wait after a reset; if None, 1 s where a person drives and 0 s otherwise.
+        reset_delay_seconds: s to wait after a reset; if None, 1 s where an operator drives and 0 s otherwise.
         controller_config_path: a mapping file of one's own, for gamepads.
         device: who drives: a device or its name, or several of these to be used together.
         intervention: `toggle`, `hold` or `auto`; None leaves the device's own, which is `toggle`.
@@ -134,7 +134,7 @@ def wrap_env(
     if gripper_penalty is not None:
         env = GripperPenaltyWrapper(env, penalty=gripper_penalty)
     env = EEActionWrapper(env, ee_step_size, use_gripper=use_gripper, orientation=orientation)
-    no_window = (use_viewer or env.render_mode == "human") and uses_console()
+    no_window = (use_viewer or env.render_mode == "human") and display.uses_console()
     env = controlled = InputsControlWrapper(
         env,
         auto_reset=auto_reset,

@@ -2,7 +2,7 @@
 
 from gym_hil.wrappers.ee_action import DEFAULT_EE_STEP_SIZE, DEFAULT_ROTATION_STEP, EEActionWrapper
 from gym_hil.wrappers.gripper_penalty import GripperPenaltyWrapper
-from gym_hil.wrappers.inputs_control import InputsControlWrapper
+from gym_hil.wrappers.intervention import InputsControlWrapper
 from gym_hil.wrappers.reset_delay import ResetDelayWrapper
 
 __all__ = [

@@ -13,7 +13,7 @@ from gym_hil.errors import ConfigurationError
 
 
 class ResetDelayWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Waits after each reset, so that a person can put their hands on the device.
+    """Waits after each reset, so that an operator can put their hands on the device.
 
     Args:
         env: the environment.

@@ -13,9 +13,9 @@ from gym_hil.rendering.window import ViewerWindow
 class PassiveViewerWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Shows every step and reset in MuJoCo's viewer.
 
-    The window opens at the first reset. Without a display there is one warning and no window; a window that the person
-    closes stays closed. Either way the environment goes on. An environment made with `render_mode="human"` has a window
-    of its own, so this one opens none. A keyboard that drives hears the keys typed into the window.
+    The window opens at the first reset. Without a display there is one warning and no window; a window that the
+    operator closes stays closed. Either way the environment goes on. An environment made with `render_mode="human"` has
+    a window of its own, so this one opens none. A keyboard that drives hears the keys typed into the window.
 
     Args:
         env: an environment with `model` and `data`, and with `window_keys` if keys are to be heard.

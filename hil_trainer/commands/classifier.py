@@ -22,14 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     train.add_argument("--members", type=int, metavar="N", help="networks; as many as leave each episode out once")
     train.add_argument("--cameras", nargs="+", metavar="NAME", help="to look at (all)")
-    train.add_argument("--image-size", type=int, metavar="PIXELS", help="that pictures are brought to (64)")
-    train.add_argument("--no-state", dest="state", action="store_false", default=None, help="look at pictures only")
+    train.add_argument("--image-size", type=int, metavar="PIXELS", help="that images are brought to (64)")
+    train.add_argument("--no-state", dest="state", action="store_false", default=None, help="look at images only")
     train.add_argument("--batch-size", type=int, metavar="N", help="frames (64)")
     train.add_argument("--learning-rate", type=float, metavar="X", help="of AdamW (0.001)")
     train.add_argument("--device", metavar="NAME", help="where to train: cpu, cuda (cpu)")
 
     evaluate = actions.add_parser(
-        "evaluate", help="try it on episodes that it has not seen", description="Try a classifier on other episodes."
+        "evaluate", help="try it on episodes that it has not obs", description="Try a classifier on other episodes."
     )
     evaluate.add_argument("datasets", nargs="+", metavar="DATASET", help="that it was not trained with")
     evaluate.add_argument("--out", metavar="DIR", help="folder for a report")
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from hil_trainer.classifier import TrainingSettings, train_classifier
+    from hil_trainer.reward_classifier import TrainingSettings, train_classifier
 
     settings: dict[str, Any] = {
         name: getattr(arguments, name)
@@ -74,7 +74,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from hil_trainer.classifier import evaluate_classifier
+    from hil_trainer.reward_classifier import evaluate_classifier
 
     scores = evaluate_classifier(arguments.model, arguments.datasets, arguments.out, threshold=arguments.threshold)
     if arguments.out is not None:
@@ -84,7 +84,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _relabel(arguments: argparse.Namespace) -> int:
-    from hil_trainer.classifier import relabel_with_classifier
+    from hil_trainer.reward_classifier import relabel_with_classifier
 
     made = relabel_with_classifier(
         arguments.dataset,

@@ -1,4 +1,4 @@
-"""Act in a training that runs on Ray: as a person at this machine, or with nobody."""
+"""Act in a training that runs on Ray: as an operator at this machine, or with nobody."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from hil_trainer.actor import Actor
+from hil_trainer.agents.policy import Policy
 from hil_trainer.config import NOBODY
 from hil_trainer.errors import LearnerError
-from hil_trainer.learner import LearnerSetup
-from hil_trainer.link import Link, act
-from hil_trainer.policy import Policy
-from hil_trainer.ray_cluster import NAMESPACE, Cluster, exchange_with
-from hil_trainer.rollout_env import RolloutEnv
+from hil_trainer.learner.learner import LearnerSetup
+from hil_trainer.learner.link import Link, act
+from hil_trainer.learner.ray_cluster import NAMESPACE, Cluster, exchange_with
+from hil_trainer.rollout.actor import Actor
+from hil_trainer.rollout.env import RolloutEnv
 
 _SEARCHES_FOR = 120.0  # s, for a training that was there and is not any more
 _SEARCH_EVERY = 3.0  # s

@@ -1,4 +1,4 @@
-"""Compare runs: one picture of their success rates, and how soon each of them got how far."""
+"""Compare runs: one image of their success rates, and how soon each of them got how far."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 import statistics
 from collections.abc import Iterable
 
-from hil_trainer.comparison import Run, draw_comparison, find_runs
-from hil_trainer.milestones import RATES, Milestone, first_reaching, told
+from hil_trainer.logging.comparison import Run, draw_comparison, find_runs
+from hil_trainer.logging.milestones import RATES, Milestone, first_reaching, told
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{label}, {one.path.name}: {reached}")
         if len(members) > 1:
             print(f"{label}, median of {len(members)}: " + "; ".join(_median(rate, members) for rate in RATES))
-    print(f"picture in {draw_comparison(runs, arguments.out)}")
+    print(f"image in {draw_comparison(runs, arguments.out)}")
     return 0
 
 
@@ -53,5 +53,5 @@ def _median(rate: float, runs: Iterable[Run]) -> str:
 
     if math.isinf(middle("step")):
         return f"{rate:.0%} not reached ({reached} of {len(milestones)} reached it)"
-    text = f"{rate:.0%} after {told(middle('step'), middle('person_steps'), middle('seconds'))}"
+    text = f"{rate:.0%} after {told(middle('step'), middle('operator_steps'), middle('seconds'))}"
     return text if reached == len(milestones) else f"{text} (reached by {reached} of {len(milestones)})"

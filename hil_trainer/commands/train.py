@@ -1,18 +1,18 @@
-"""Learn a task, with a person who helps."""
+"""Learn a task, with an operator who helps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from hil_trainer.agents.policy_file import load_policy
 from hil_trainer.arguments import parse
 from hil_trainer.config import TrainConfig
-from hil_trainer.evaluation import Greedy, evaluate, evaluation_env
-from hil_trainer.grid_video import write_grid_video
-from hil_trainer.policy_file import load_policy
-from hil_trainer.progress import Progress
-from hil_trainer.report import write_report
-from hil_trainer.training import Training
+from hil_trainer.logging.plots import write_report
+from hil_trainer.logging.status import Progress
+from hil_trainer.logging.videos import write_grid_video
+from hil_trainer.rollout.evaluation import Greedy, evaluate, evaluation_env
+from hil_trainer.train import Training
 
 FILMED = 9
 HELD_OUT = 1_000_000  # by which the seeds of the last evaluation are beyond those that decided

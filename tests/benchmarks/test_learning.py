@@ -10,15 +10,15 @@ from benchmarks import learning
 
 
 def run(folder, condition, seed, *evaluations, finished=True):
-    """A run with evaluations of 100 episodes: (step, the person's steps, seconds, successes)."""
+    """A run with evaluations of 100 episodes: (step, the operator's steps, seconds, successes)."""
     directory = folder / condition / f"seed_{seed}"
     directory.mkdir(parents=True)
     rows = [
         {
             **{"kind": "evaluation", "step": step, "seconds": seconds, "time": 1000.0 + seconds, "episodes": 100},
-            **{"successes": successes, "length": 20.0, "seed": 0, "person_steps": by_person, "purpose": "decide"},
+            **{"successes": successes, "length": 20.0, "seed": 0, "operator_steps": by_operator, "purpose": "decide"},
         }
-        for step, by_person, seconds, successes in evaluations
+        for step, by_operator, seconds, successes in evaluations
     ]
     (directory / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     if finished:
@@ -52,8 +52,8 @@ def test_runs_that_are_not_finished_do_not_count(tmp_path):
     assert lines(tmp_path) == []
 
 
-def test_only_kinds_with_runs_have_pictures(tmp_path):
+def test_only_kinds_with_runs_have_images(tmp_path):
     assert "![" not in learning.table(tmp_path)
     run(tmp_path, "pixels_real", 0, (1000, 200, 20.0, 99))
-    (picture,) = [line for line in learning.table(tmp_path).splitlines() if line.startswith("![")]
-    assert "learning_pixels.png" in picture
+    (image,) = [line for line in learning.table(tmp_path).splitlines() if line.startswith("![")]
+    assert "learning_pixels.png" in image

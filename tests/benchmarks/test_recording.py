@@ -5,7 +5,7 @@ from benchmarks import recording
 
 def test_recorded_episodes_are_the_same_when_they_are_read(monkeypatch):
     monkeypatch.delenv(recording.LEROBOT, raising=False)
-    row = recording.pictures_kept(quick=True)
+    row = recording.images_kept(quick=True)
     assert row.met, row
 
 

@@ -15,7 +15,7 @@ def row(kind, step, seconds, **values):
 
 
 def episode(number, step, seconds):
-    values = {"episode": number, "success": True, "length": 20, "person_steps": 0, "return": 1.0}
+    values = {"episode": number, "success": True, "length": 20, "operator_steps": 0, "return": 1.0}
     return row("episode", step, seconds, **values, demonstration=not step)
 
 

@@ -67,14 +67,14 @@ class Stand:
             "gym_hil/PandaPickCubeWeb-v1",
             reset_delay_seconds=0,
             max_episode_steps=100_000,
-            # A busy machine may keep the browser silent for longer than a person's would be.
+            # A busy machine may keep the browser silent for longer than an operator's would be.
             device_options={"clock": lambda: time.monotonic() / SLOWER},
         )
         self.env.reset(seed=0)
-        self.stage = self.console.stages[0]
-        self.device: Any = self.stage.driver
+        self.channel = self.console.channels[0]
+        self.device: Any = self.channel.driver
         self.heard: list[Input] = []
-        self.person = False
+        self.operator = False
         self._restart = threading.Event()
         hear = self.device.hear
         self.device.hear = lambda news: (self.heard.append(news), hear(news))
@@ -100,7 +100,7 @@ class Stand:
 
     def close(self) -> None:
         self._over.set()
-        self.stage.pause(False)
+        self.channel.pause(False)
         self._thread.join()
         self.env.close()
         self.console.close()
@@ -111,10 +111,10 @@ class Stand:
             if self._restart.is_set():
                 self.env.reset(seed=0)
                 # Nobody has acted in the new episode; who asks before its first step may not hear of the last one.
-                self.person = False
+                self.operator = False
                 self._restart.clear()
             *_, terminated, truncated, info = self.env.step(np.array([0, 0, 0, 1], np.float32))
-            self.person = info["is_intervention"]
+            self.operator = info["is_intervention"]
             if terminated or truncated:
                 self.env.reset()
 
@@ -168,7 +168,7 @@ class Visitor(Tab):
 
     def ready(self) -> None:
         """Come back when the page shows the scene."""
-        self.until("page.frame && page.seat && (!page.view || (page.view.stage && page.view.drawn > 2))")
+        self.until("page.frame && page.seat && (!page.view || (page.view.channel && page.view.drawn > 2))")
 
     def js(self, expression: str) -> Any:
         """The value of an expression in which `page` is what main.js exports."""
@@ -211,16 +211,16 @@ class Visitor(Tab):
             self.wait(lambda: self.seat() == "you")
         self.until("page.gamepad.name === null")
         self.wait(lambda: stand.held() == set())
-        if stand.person:
+        if stand.operator:
             self.js("page.input.tap('INTERVENE')")
-            self.wait(lambda: not stand.person)
+            self.wait(lambda: not stand.operator)
         self.page.evaluate("sent.length = 0")
         stand.heard.clear()
 
     def leave(self, stand: Stand) -> None:
         """Close the page; a browser that is shut does not always say goodbye."""
         self.context.close()
-        stand.stage.seat.release(self.name)
+        stand.channel.seat.release(self.name)
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +252,7 @@ def module_stand() -> Iterator[Stand]:
 @pytest.fixture
 def stand(module_stand: Stand) -> Stand:
     """An environment that is watched, as if it were new."""
-    module_stand.stage.pause(False)
+    module_stand.channel.pause(False)
     module_stand.restart()
     module_stand.device.set_intervention("toggle")
     module_stand.heard.clear()

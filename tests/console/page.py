@@ -78,9 +78,9 @@ class Page:
         self._loop.run(self._connect({"Origin": self.base, **headers}))
         return self
 
-    def watch(self, stage: int) -> Page:
-        self.say(type="watch", stage=stage)
-        self.wait(lambda: any(message["stage"] == stage for message in self.all("seat")[-1:]))
+    def watch(self, channel: int) -> Page:
+        self.say(type="watch", channel=channel)
+        self.wait(lambda: any(message["channel"] == channel for message in self.all("seat")[-1:]))
         return self
 
     def take(self) -> Page:
@@ -174,21 +174,21 @@ class Page:
 
 def unpack(data: bytes) -> dict[str, Any]:
     """The parts of a frame."""
-    kind, pictures, words, stage, bodies, sequence, _, published, input_time = FRAME_HEADER.unpack_from(data)
+    kind, images, words, channel, bodies, sequence, _, published, input_time = FRAME_HEADER.unpack_from(data)
     at = FRAME_HEADER.size
     poses = struct.unpack_from(f"<{7 * bodies}f", data, at)
     at += 28 * bodies
     status = json.loads(data[at : at + words])
     at += words
     jpegs = []
-    for _picture in range(pictures):
+    for _image in range(images):
         (length,) = struct.unpack_from("<I", data, at)
         jpegs.append(data[at + 4 : at + 4 + length])
         at += 4 + length
     assert at == len(data)
     return {
         "kind": kind,
-        "stage": stage,
+        "channel": channel,
         "sequence": sequence,
         "published": published,
         "input_time": input_time,

@@ -1,4 +1,4 @@
-"""What a person does on the page is what the robot does, each press once, and nobody there means nothing held."""
+"""What an operator does on the page is what the robot does, each press once, and nobody there means nothing held."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from gym_hil.console import Console
 from gym_hil.console.device import CODES, WebDevice
 from gym_hil.console.protocol import Input
 from gym_hil.teleop import Button, Event
+from gym_hil.teleop.input_state import EVENTS, SILENCE_TIMEOUT
 from gym_hil.teleop.keyboard_keys import KEYS
-from gym_hil.teleop.latch import EVENTS, SILENCE_TIMEOUT
 from tests.console.page import Page
 from tests.teleop.clock import Clock
 

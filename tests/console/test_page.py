@@ -49,7 +49,7 @@ def contrast(one: list[int], other: list[int]) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def picture(visitor: Any, selector: str) -> np.ndarray:
+def image(visitor: Any, selector: str) -> np.ndarray:
     from PIL import Image
 
     return np.asarray(Image.open(io.BytesIO(visitor.page.locator(selector).screenshot())).convert("RGB"), dtype=float)
@@ -57,18 +57,18 @@ def picture(visitor: Any, selector: str) -> np.ndarray:
 
 def test_bodies_and_cameras_are_where_the_environment_has_them(visitor, stand):
     visitor.page.click("#pause")
-    visitor.wait(lambda: stand.stage.paused)
-    visitor.until("page.frame.status.paused && !page.view.stage.moving")
+    visitor.wait(lambda: stand.channel.paused)
+    visitor.until("page.frame.status.paused && !page.view.channel.moving")
     data = stand.env.unwrapped.data
     bodies = visitor.js(
-        "page.view.stage.root.children.map((body) => [...body.position.toArray(), body.quaternion.w,"
+        "page.view.channel.root.children.map((body) => [...body.position.toArray(), body.quaternion.w,"
         " ...body.quaternion.toArray().slice(0, 3)])"
     )
     np.testing.assert_allclose(np.array(bodies)[:, :3], data.xpos, atol=1e-6)
     turned = np.abs((np.array(bodies)[:, 3:] * data.xquat).sum(axis=1))
     np.testing.assert_allclose(turned, 1.0, atol=1e-6)
     cameras = visitor.js(
-        "page.view.stage.cameras.map((camera) => (camera.updateWorldMatrix(true, false), camera.matrixWorld.elements))"
+        "page.view.channel.cameras.map((one) => (one.updateWorldMatrix(true, false), one.matrixWorld.elements))"
     )
     world = np.array(cameras).reshape(-1, 4, 4).transpose(0, 2, 1)
     np.testing.assert_allclose(world[:, :3, 3], data.cam_xpos, atol=1e-6)
@@ -78,12 +78,12 @@ def test_bodies_and_cameras_are_where_the_environment_has_them(visitor, stand):
 def test_the_robot_is_drawn_and_so_are_its_cameras(visitor, stand):
     visitor.wait(lambda: visitor.page.locator("#cameras canvas").count() == 2)
     for selector in ("#view", "#cameras figure:nth-child(1) canvas", "#cameras figure:nth-child(2) canvas"):
-        visitor.wait(lambda selector=selector: picture(visitor, selector).std() > 10)
+        visitor.wait(lambda selector=selector: image(visitor, selector).std() > 10)
 
 
 def test_nothing_is_drawn_when_nothing_changes(visitor, stand):
     visitor.page.click("#pause")
-    visitor.wait(lambda: stand.stage.paused)
+    visitor.wait(lambda: stand.channel.paused)
     visitor.page.wait_for_timeout(500)
     drawn = visitor.js("page.view.drawn")
     visitor.page.wait_for_timeout(300)
@@ -92,10 +92,10 @@ def test_nothing_is_drawn_when_nothing_changes(visitor, stand):
 
 def test_pause_is_shown_and_ended_by_the_same_button(visitor, stand):
     visitor.page.click("#pause")
-    visitor.wait(lambda: stand.stage.paused and visitor.page.locator("#paused").is_visible())
+    visitor.wait(lambda: stand.channel.paused and visitor.page.locator("#paused").is_visible())
     assert visitor.text("pause-label") == "Go on"
     visitor.page.click("#pause")
-    visitor.wait(lambda: not stand.stage.paused and not visitor.page.locator("#paused").is_visible())
+    visitor.wait(lambda: not stand.channel.paused and not visitor.page.locator("#paused").is_visible())
 
 
 def test_numbers_of_the_episode(visitor, stand):
@@ -107,8 +107,8 @@ def test_numbers_of_the_episode(visitor, stand):
 def test_rates_are_of_the_latest_episodes_that_count(visitor, stand):
     record = {"steps": 10, "interventions": 5, "success": True, "return": 1.0, "discarded": False}
     for number in range(20):
-        stand.stage.finish_episode({**record, "number": number, "success": number % 4 > 0})
-    stand.stage.finish_episode({**record, "number": 20, "discarded": True, "success": False})
+        stand.channel.finish_episode({**record, "number": number, "success": number % 4 > 0})
+    stand.channel.finish_episode({**record, "number": 20, "discarded": True, "success": False})
     visitor.wait(lambda: "re-recorded" in visitor.text("chart-note"))
     assert visitor.text("success-rate") == "75%"
     assert visitor.text("intervention-rate") == "50%"
@@ -118,7 +118,7 @@ def test_rates_are_of_the_latest_episodes_that_count(visitor, stand):
 def test_events_are_listed_newest_first(visitor, stand):
     visitor.page.click("#tab-events")
     for kind in EVENT_KINDS:
-        stand.stage.event(kind, f"news of {kind}")
+        stand.channel.event(kind, f"news of {kind}")
     rows = visitor.page.locator("#part-events li span")
     visitor.wait(lambda: rows.all_text_contents()[:1] == [f"news of {EVENT_KINDS[-1]}"])
     shown = [text for text in rows.all_text_contents() if text.startswith("news")]
@@ -126,14 +126,14 @@ def test_events_are_listed_newest_first(visitor, stand):
 
 
 def test_a_training_run_shows_numbers_and_takes_requests(visitor, stand):
-    stand.stage.report({"critic_loss": 0.0123, "steps_per_second": 41.25})
-    stand.stage.offer(["save"])
+    stand.channel.report({"critic_loss": 0.0123, "steps_per_second": 41.25})
+    stand.channel.offer(["save"])
     visitor.page.click("#tab-training")
     visitor.wait(lambda: "0.0123" in visitor.text("metrics"))
     visitor.page.click("#requests button")
     asked: list[str] = []
-    visitor.wait(lambda: asked.extend(stand.stage.asked()) or asked)
-    stand.stage.offer([])
+    visitor.wait(lambda: asked.extend(stand.channel.asked()) or asked)
+    stand.channel.offer([])
     assert asked == ["save"]
 
 
@@ -163,18 +163,18 @@ def test_another_environment_can_be_chosen_and_is_for_looking_only(visitor, stan
 
     env = gym_hil.PandaArrangeBoxesGymEnv()
     env.reset(seed=0)
-    stage = stand.console.stage_of(env)
-    stage.publish({})
-    visitor.wait(lambda: visitor.page.locator("#stages option").count() == 2)
-    visitor.page.select_option("#stages", str(stage.number))
+    channel = stand.console.channel_of(env)
+    channel.publish({})
+    visitor.wait(lambda: visitor.page.locator("#channels option").count() == 2)
+    visitor.page.select_option("#channels", str(channel.number))
     visitor.ready()
     visitor.wait(lambda: visitor.text("seat-text") == "View only")
     assert visitor.driver() == "none"
     assert not visitor.page.locator("#seat-button").is_visible()
     assert not visitor.page.locator("[data-button=INTERVENE]").is_visible()
-    stage.close()
+    channel.close()
     env.close()
-    visitor.wait(lambda: visitor.page.locator("#stages option").count() == 1)
+    visitor.wait(lambda: visitor.page.locator("#channels option").count() == 1)
     visitor.ready()
     visitor.wait(lambda: visitor.page.locator("#seat-button").is_visible())
 

@@ -37,7 +37,7 @@ def view(visitor: Any) -> Any:
 def test_dragging_the_handle_takes_over_and_moves_the_tool_there(view, stand):
     start = stand.env.unwrapped.tcp_position.copy()
     drag(view, 40, 50)
-    view.wait(lambda: stand.person and stand.heard[-1].target is not None)
+    view.wait(lambda: stand.operator and stand.heard[-1].target is not None)
     env = stand.env.unwrapped
     view.wait(lambda: np.linalg.norm(env.tcp_target - stand.heard[-1].target) < 0.002)
     assert env.tcp_target[0] > start[0] + 0.02
@@ -45,16 +45,16 @@ def test_dragging_the_handle_takes_over_and_moves_the_tool_there(view, stand):
     view.page.mouse.up()
     view.wait(lambda: stand.heard[-1].target is None)
     assert stand.changes() == [("press", "INTERVENE"), ("release", "INTERVENE")]
-    assert stand.person
+    assert stand.operator
 
 
 def test_a_second_drag_does_not_hand_back(view, stand):
     for _ in range(2):
         drag(view, 10, 10)
-        view.wait(lambda: stand.person)
+        view.wait(lambda: stand.operator)
         view.page.mouse.up()
     view.page.wait_for_timeout(300)
-    assert stand.person
+    assert stand.operator
 
 
 def test_the_view_stands_still_while_the_handle_is_dragged(view, stand):
@@ -104,18 +104,18 @@ def test_in_hold_mode_the_drag_holds_the_intervention(view, stand):
     stand.device.set_intervention("hold")
     view.until("page.controls.intervention === 'hold'")
     drag(view, 20, 20)
-    view.wait(lambda: stand.person and stand.held() == {"INTERVENE"})
+    view.wait(lambda: stand.operator and stand.held() == {"INTERVENE"})
     view.page.mouse.up()
-    view.wait(lambda: not stand.person and stand.held() == set())
+    view.wait(lambda: not stand.operator and stand.held() == set())
 
 
 def test_in_auto_mode_the_drag_presses_nothing(view, stand):
     stand.device.set_intervention("auto")
     view.until("page.controls.intervention === 'auto'")
     drag(view, 60, 60)
-    view.wait(lambda: stand.person)
+    view.wait(lambda: stand.operator)
     view.page.mouse.up()
-    view.wait(lambda: not stand.person)
+    view.wait(lambda: not stand.operator)
     assert stand.changes() == []
 
 
@@ -133,7 +133,7 @@ def test_thumbs_on_a_phone(visitor, visit, stand):
     phone.wait(lambda: phone.seat() == "you")
     touch = phone.context.new_cdp_session(phone.page)
     phone.page.tap("[data-button=INTERVENE]")
-    phone.wait(lambda: stand.person)
+    phone.wait(lambda: stand.operator)
 
     def send(kind: str, *at: tuple[float, float, int]) -> None:
         points = [{"x": x, "y": y, "id": number} for x, y, number in at]

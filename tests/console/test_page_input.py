@@ -45,7 +45,7 @@ def test_press_and_release_within_one_turn_of_the_page_reach_the_environment(vis
     visitor.page.evaluate(
         "['keydown', 'keyup'].forEach((how) => dispatchEvent(new KeyboardEvent(how, {code: 'Space'})))"
     )
-    visitor.wait(lambda: stand.person)
+    visitor.wait(lambda: stand.operator)
     assert stand.changes() == [("press", "INTERVENE"), ("release", "INTERVENE")]
 
 
@@ -94,14 +94,14 @@ def test_losing_the_focus_releases_everything(visitor, stand):
 
 def test_a_hidden_page_releases_everything_and_falls_silent(visitor, stand):
     visitor.page.keyboard.press("Space")
-    visitor.wait(lambda: stand.person)
+    visitor.wait(lambda: stand.operator)
     visitor.page.keyboard.down("w")
     visitor.wait(lambda: stand.held() == {"FORWARD"})
     visitor.page.evaluate(
         "Object.defineProperty(document, 'hidden', {value: true, configurable: true});"
         "document.dispatchEvent(new Event('visibilitychange'))"
     )
-    visitor.wait(lambda: not stand.person)
+    visitor.wait(lambda: not stand.operator)
     assert stand.held() == set()
     count = len(visitor.sent("input"))
     visitor.page.wait_for_timeout(200)
@@ -133,7 +133,7 @@ def test_buttons_and_triggers_of_a_gamepad(visitor, stand):
     visitor.plug_in()
     visitor.page.evaluate("pad.buttons[6].value = 0.4")
     visitor.page.evaluate("pad.buttons[5] = {pressed: true, value: 1}")
-    visitor.wait(lambda: stand.person)
+    visitor.wait(lambda: stand.operator)
     assert stand.held() == {"INTERVENE"}
     visitor.page.evaluate("pad.buttons[6].value = 0.6")
     visitor.wait(lambda: stand.held() == {"INTERVENE", "CLOSE"})
@@ -169,7 +169,7 @@ def test_buttons_of_the_page_are_held_as_long_as_the_mouse_is(visitor, stand):
 def test_after_a_click_keys_drive_and_after_tab_they_press(visitor, stand):
     visitor.page.click("[data-button=OPEN]")
     visitor.page.keyboard.press("Space")
-    visitor.wait(lambda: stand.person)
+    visitor.wait(lambda: stand.operator)
     stand.heard.clear()
     visitor.page.focus("[data-button=CLOSE]")
     visitor.page.keyboard.press("Tab")
@@ -177,7 +177,7 @@ def test_after_a_click_keys_drive_and_after_tab_they_press(visitor, stand):
     visitor.page.keyboard.press("Space")
     visitor.wait(lambda: ("press", "CLOSE") in stand.changes())
     assert ("press", "INTERVENE") not in stand.changes()
-    assert stand.person
+    assert stand.operator
 
 
 def test_a_tab_that_was_clicked_leaves_the_arrows_to_the_robot(visitor, stand):

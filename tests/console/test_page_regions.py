@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("av", reason="needs the extra `data`")
 pytest.importorskip("pyarrow", reason="needs the extra `data`")
 
-from gym_hil.commands.region_page import RegionPage
+from gym_hil.cli.region_page import RegionPage
 from gym_hil.datasets.cropping import Region
 from gym_hil.datasets.episode_dataset import EpisodeDataset
 from gym_hil.datasets.transform import crop_dataset
@@ -24,32 +24,32 @@ REFUSED = f"Failed to load resource: the server responded with a status of 422 (
 
 
 class Chooser(Tab):
-    """The page, with a person at it."""
+    """The page, with an operator at it."""
 
     def __init__(self, context: Any, url: str):
         super().__init__(context, url)
         self.wait(lambda: self.page.locator(".camera img[src]").count() == 2)
 
-    def picture(self, camera: str, y: float, x: float) -> tuple[float, float]:
-        """Where a point of a picture is on the page, in px."""
-        picture = self.page.locator(f"#camera-{camera} .picture")
-        picture.scroll_into_view_if_needed()
-        box = picture.bounding_box()
+    def image(self, camera: str, y: float, x: float) -> tuple[float, float]:
+        """Where a point of an image is on the page, in px."""
+        image = self.page.locator(f"#camera-{camera} .image")
+        image.scroll_into_view_if_needed()
+        box = image.bounding_box()
         height, width = (32, 48) if camera == "front" else (48, 48)
         return box["x"] + box["width"] * x / width, box["y"] + box["height"] * y / height
 
     def drag(self, camera: str, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """With the mouse; points are y and x in pixels of the picture."""
-        self.page.mouse.move(*self.picture(camera, *start))
+        """With the mouse; points are y and x in pixels of the image."""
+        self.page.mouse.move(*self.image(camera, *start))
         self.page.mouse.down()
-        self.page.mouse.move(*self.picture(camera, *end), steps=3)
+        self.page.mouse.move(*self.image(camera, *end), steps=3)
         self.page.mouse.up()
 
     def swipe(self, camera: str, start: tuple[float, float], end: tuple[float, float]) -> None:
         """With a finger."""
         session = self.context.new_cdp_session(self.page)
         for kind, point in (("touchStart", start), ("touchMove", end), ("touchEnd", None)):
-            x, y = self.picture(camera, *(point or end))
+            x, y = self.image(camera, *(point or end))
             touches = [{"x": x, "y": y}] if point else []
             session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
 
@@ -75,7 +75,7 @@ class Chooser(Tab):
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> EpisodeDataset:
-    """Two episodes; the front camera's pictures are 32 high and 48 wide, the wrist's 48 and 48."""
+    """Two episodes; the front camera's images are 32 high and 48 wide, the wrist's 48 and 48."""
     source = Path(__file__).parents[1] / "data" / "lerobot_pick"
     out = tmp_path_factory.mktemp("datasets") / "pick"
     return crop_dataset(source, out, {FRONT: Region(8, 0, 32, 48)})
@@ -144,7 +144,7 @@ def test_the_token_leaves_the_address_and_the_cookie_is_out_of_reach(open_page: 
     assert page.page.evaluate("document.cookie") == ""
 
 
-def test_a_rectangle_is_moved_by_its_inside_and_stays_in_the_picture(page: Chooser) -> None:
+def test_a_rectangle_is_moved_by_its_inside_and_stays_in_the_image(page: Chooser) -> None:
     page.drag("front", (4, 10), (20, 30))
     page.drag("front", (12, 20), (14, 25))
     assert page.numbers("front") == ["6", "15", "16", "20"]
@@ -171,14 +171,14 @@ def test_a_rectangle_is_resized_by_its_sides_and_corners(
     assert page.numbers("front") == expected
 
 
-def test_what_is_drawn_past_the_picture_ends_at_it(page: Chooser) -> None:
+def test_what_is_drawn_past_the_image_ends_at_it(page: Chooser) -> None:
     page.drag("front", (10, 40), (60, 70))
     assert page.numbers("front") == ["10", "40", "22", "8"]
 
 
 def test_a_click_beside_a_rectangle_leaves_it(page: Chooser) -> None:
     page.drag("front", (4, 10), (20, 30))
-    page.page.mouse.click(*page.picture("front", 29, 45))
+    page.page.mouse.click(*page.image("front", 29, 45))
     assert page.numbers("front") == ["4", "10", "16", "20"]
 
 
@@ -202,10 +202,10 @@ def test_numbers_are_typed_and_the_rectangle_follows(open_page: Any, asking: Reg
         page.page.keyboard.type(number)
         page.page.keyboard.press("Tab")
     assert page.numbers("wrist") == ["12", "0", "24", "48"]
-    picture = page.page.locator("#camera-wrist .picture").bounding_box()
+    image = page.page.locator("#camera-wrist .image").bounding_box()
     drawn = page.page.locator("#camera-wrist .region").bounding_box()
-    assert drawn["y"] - picture["y"] == pytest.approx(picture["height"] / 4, abs=0.5)
-    assert (drawn["width"], drawn["height"]) == pytest.approx((picture["width"], picture["height"] / 2), abs=0.5)
+    assert drawn["y"] - image["y"] == pytest.approx(image["height"] / 4, abs=0.5)
+    assert (drawn["width"], drawn["height"]) == pytest.approx((image["width"], image["height"] / 2), abs=0.5)
     page.page.focus("#confirm")
     page.page.keyboard.press("Enter")
     assert asking.wait() == {WRIST: Region(12, 0, 24, 48)}
@@ -225,14 +225,14 @@ def test_a_camera_is_left_as_it_is_after_all(open_page: Any, asking: RegionPage)
 @pytest.mark.parametrize(
     ("numbers", "said"),
     [
-        (("10", "0", "30", "48"), "is not inside the pictures of front, which are 32 high and 48 wide"),
+        (("10", "0", "30", "48"), "is not inside the images of front, which are 32 high and 48 wide"),
         (("0", "0", "0", "48"), "is empty"),
         (("-1", "0", "8", "8"), "is not inside"),
         (("0", "0", "8", ""), "all four or none"),
         (("0", "0", "8", "7.5"), "whole numbers"),
     ],
 )
-def test_the_server_refuses_what_is_no_part_of_the_picture_and_the_page_says_so(
+def test_the_server_refuses_what_is_no_part_of_the_image_and_the_page_says_so(
     page: Chooser, numbers: tuple[str, ...], said: str
 ) -> None:
     page.type("front", *numbers)

@@ -22,7 +22,7 @@ def test_a_second_page_watches_and_sends_no_input(visitor, visit, stand):
     other.page.wait_for_timeout(200)
     assert other.sent("input") == []
     assert stand.changes() == []
-    assert not stand.person
+    assert not stand.operator
 
 
 def test_a_taken_seat_is_refused_and_a_released_one_is_given(visitor, visit, stand):
@@ -39,7 +39,7 @@ def test_a_taken_seat_is_refused_and_a_released_one_is_given(visitor, visit, sta
     visitor.wait(lambda: visitor.seat() == "other")
     other.page.keyboard.press("Space")
     other.wait(lambda: visitor.driver() == "other" and other.driver() == "you")
-    assert visitor.page.inner_text("#driver-name").lower() == "another person"
+    assert visitor.page.inner_text("#driver-name").lower() == "another operator"
     other.page.click("#seat-button")
     visitor.wait(lambda: visitor.seat() == "nobody" and visitor.driver() == "policy")
 
@@ -85,9 +85,9 @@ def test_closing_the_page_ends_the_intervention(visitor, visit, stand):
     other.wait(lambda: other.seat() == "you")
     other.page.keyboard.press("Space")
     other.page.keyboard.down("w")
-    other.wait(lambda: stand.person and stand.held() == {"FORWARD"})
+    other.wait(lambda: stand.operator and stand.held() == {"FORWARD"})
     other.page.goto("about:blank")
-    visitor.wait(lambda: not stand.person and visitor.seat() == "nobody")
+    visitor.wait(lambda: not stand.operator and visitor.seat() == "nobody")
 
 
 @pytest.fixture
@@ -124,9 +124,9 @@ def test_a_lost_connection_is_plain_to_see_and_comes_back(alone):
     again = start_again(stand.console.token)
     visitor.wait(lambda: visitor.page.evaluate("document.body.dataset.link") == "open")
     assert visitor.text("notice-title") == "No environment is open"
-    stage = again.stage_of(stand.env.unwrapped)
-    stage.driver = stand.device
-    stage.publish({})
+    channel = again.channel_of(stand.env.unwrapped)
+    channel.driver = stand.device
+    channel.publish({})
     visitor.ready()
     stand.heard.clear()
     visitor.page.click("#seat-button")

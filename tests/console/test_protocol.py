@@ -72,18 +72,18 @@ def test_message_without_a_type_is_refused(text: str) -> None:
 
 
 def test_frame_holds_what_was_packed() -> None:
-    status = {"driver": "person", "tcp": [0.1, 0.2, 0.3]}
+    status = {"driver": "operator", "tcp": [0.1, 0.2, 0.3]}
     packed = pack_frame(
-        stage=3,
+        channel=3,
         sequence=70000,
         published=1.7e9,
         input_time=12.5,
         poses=bytes(28 * 2),
         status=status,
-        pictures=(b"first", b""),
+        images=(b"first", b""),
     )
     frame = unpack(packed)
-    assert (frame["stage"], frame["sequence"], frame["published"], frame["input_time"]) == (3, 70000, 1.7e9, 12.5)
+    assert (frame["channel"], frame["sequence"], frame["published"], frame["input_time"]) == (3, 70000, 1.7e9, 12.5)
     assert frame["poses"] == (0.0,) * 14
     assert json.dumps(frame["status"]) == json.dumps(status)
     assert frame["jpegs"] == [b"first", b""]

@@ -66,7 +66,7 @@ def test_description_is_json_and_offsets_are_aligned(scene: Scene) -> None:
         assert mesh["position"] % 4 == mesh["normal"] % 4 == mesh["index"] % 4 == 0
 
 
-def test_cameras_stand_where_the_pictures_are_taken(model: mujoco.MjModel, scene: Scene) -> None:
+def test_cameras_stand_where_the_images_are_taken(model: mujoco.MjModel, scene: Scene) -> None:
     wrist = scene.description["cameras"][1]
     assert wrist["name"] == "wrist"
     assert wrist["body"] == model.cam("wrist").bodyid[0]

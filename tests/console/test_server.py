@@ -34,10 +34,10 @@ def status_without_a_cookie(console: Console, path: str, **headers: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/?token=wrong", "/?token=", "/static/index.html", "/stage/1/scene.json", "/link"]
+    "path", ["/", "/?token=wrong", "/?token=", "/static/index.html", "/channel/1/scene.json", "/link"]
 )
 def test_nothing_is_given_without_the_token(console: Console, base: gym.Env, path: str) -> None:
-    console.stage_of(base)
+    console.channel_of(base)
     assert status_without_a_cookie(console, path) == 403
     assert console.refusals == 1
 
@@ -56,7 +56,7 @@ def test_wrong_token_is_refused_even_with_the_cookie(open_page: OpenPage) -> Non
     assert open_page().get("/?token=wrong")[0] == 403
 
 
-@pytest.mark.parametrize("path", ["/", "/stage/1/scene.json", "/static/main.js", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/channel/1/scene.json", "/static/main.js", "/nothing"])
 def test_every_answer_keeps_the_page_to_itself(open_page: OpenPage, path: str) -> None:
     headers = open_page().get(path)[2]
     assert "default-src 'none'" in headers["Content-Security-Policy"]
@@ -70,14 +70,14 @@ def test_foreign_host_is_refused_even_with_the_cookie(open_page: OpenPage) -> No
 
 
 def test_foreign_origin_is_refused_even_with_the_cookie(open_page: OpenPage) -> None:
-    assert open_page().get("/stage/1/scene.json", Origin="http://evil.example")[0] == 403
+    assert open_page().get("/channel/1/scene.json", Origin="http://evil.example")[0] == 403
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"}])
 def test_websocket_of_a_foreign_page_is_refused_and_told_nothing(
     open_page: OpenPage, base: gym.Env, console: Console, headers: dict[str, str]
 ) -> None:
-    console.stage_of(base)
+    console.channel_of(base)
     page = open_page()
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         page.connect(**headers)
@@ -125,7 +125,7 @@ def test_message_that_is_too_long_is_not_taken(open_page: OpenPage, driven: gym.
     page.say_text(json.dumps({"type": "take", "filling": "x" * protocol.MESSAGE_LIMIT}))
     page.wait(lambda: page.closed_with is not None)
     assert page.closed_with == 1009
-    assert console.stages[0].seat.holder(time.monotonic()) is None
+    assert console.channels[0].seat.holder(time.monotonic()) is None
 
 
 def test_page_that_says_too_much_is_put_out(open_page: OpenPage, driven: gym.Env, console: Console) -> None:
@@ -150,9 +150,9 @@ def test_no_more_pages_than_agreed(open_page: OpenPage, monkeypatch: pytest.Monk
     assert refused.value.status == 503
 
 
-def test_page_sees_stages_controls_history_and_frames(driven: gym.Env, open_page: OpenPage) -> None:
+def test_page_sees_channels_controls_history_and_frames(driven: gym.Env, open_page: OpenPage) -> None:
     page = open_page().connect()
-    assert page.wait_for("hello")["stages"] == [{"id": 1, "title": "PandaPickCube-v1", "drivable": True}]
+    assert page.wait_for("hello")["channels"] == [{"id": 1, "title": "PandaPickCube-v1", "drivable": True}]
     page.watch(1)
     assert page.latest("controls")["keys"]["Space"] == "INTERVENE"
     assert page.latest("episodes")["first"]
@@ -161,7 +161,7 @@ def test_page_sees_stages_controls_history_and_frames(driven: gym.Env, open_page
     driven.step(STAY)
     page.wait(lambda: page.frames[-1] is not before)
     assert page.frames[-1]["status"]["step"] == before["status"]["step"] + 1
-    status, body, _ = page.get("/stage/1/scene.json")
+    status, body, _ = page.get("/channel/1/scene.json")
     assert status == 200
     assert 7 * len(json.loads(body)["bodies"]) == len(page.frames[-1]["poses"])
 
@@ -180,7 +180,7 @@ def test_at_most_two_frames_are_under_way_and_the_newest_wins(driven: gym.Env, o
     assert page.frames[2]["status"]["step"] == 20
 
 
-def test_pictures_come_as_jpeg(console: Console, open_page: OpenPage) -> None:
+def test_images_come_as_jpeg(console: Console, open_page: OpenPage) -> None:
     env = gym.make("gym_hil/PandaPickCubeWeb-v1", image_obs=True, reset_delay_seconds=0)
     observation, _ = env.reset(seed=0)
     page = open_page().connect().watch(1)
@@ -213,7 +213,7 @@ def test_seat_is_taken_refused_and_handed_over(driven: gym.Env, open_page: OpenP
 def test_seat_of_a_silent_page_can_be_taken_after_a_while(
     driven: gym.Env, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driven.get_wrapper_attr("stage"), "seat", seat.Seat(silence=1.5))
+    monkeypatch.setattr(driven.get_wrapper_attr("channel"), "seat", seat.Seat(silence=1.5))
     gone, waiting = open_page().connect().watch(1).take(), open_page().connect().watch(1)
     gone.kill()
     waiting.say(type="take")
@@ -244,10 +244,10 @@ def test_same_page_opened_twice_has_one_connection(driven: gym.Env, open_page: O
 
 
 def test_nobody_can_drive_what_has_no_device(console: Console, base: gym.Env, open_page: OpenPage) -> None:
-    stage = console.stage_of(base)
+    channel = console.channel_of(base)
     page = open_page().connect()
-    assert page.wait_for("hello")["stages"][0]["drivable"] is False
-    page.watch(stage.number)
+    assert page.wait_for("hello")["channels"][0]["drivable"] is False
+    page.watch(channel.number)
     assert page.latest("controls")["intervention"] is None
     page.say(type="take")
     page.wait_for("refused")
@@ -256,59 +256,59 @@ def test_nobody_can_drive_what_has_no_device(console: Console, base: gym.Env, op
 
 def test_pages_hear_of_environments_that_come_and_go(console: Console, base: gym.Env, open_page: OpenPage) -> None:
     page = open_page().connect()
-    assert page.wait_for("hello")["stages"] == []
-    stage = console.stage_of(base)
-    page.wait(lambda: page.latest("stages")["stages"] != [] if page.all("stages") else False)
-    page.watch(stage.number)
-    stage.close()
-    page.wait(lambda: page.latest("stages")["stages"] == [])
-    assert page.get(f"/stage/{stage.number}/scene.json")[0] == 404
+    assert page.wait_for("hello")["channels"] == []
+    channel = console.channel_of(base)
+    page.wait(lambda: page.latest("channels")["channels"] != [] if page.all("channels") else False)
+    page.watch(channel.number)
+    channel.close()
+    page.wait(lambda: page.latest("channels")["channels"] == [])
+    assert page.get(f"/channel/{channel.number}/scene.json")[0] == 404
 
 
-def test_each_stage_has_a_seat_of_its_own(console: Console, open_page: OpenPage) -> None:
+def test_each_channel_has_a_seat_of_its_own(console: Console, open_page: OpenPage) -> None:
     envs = [gym.make("gym_hil/PandaPickCubeWeb-v1", reset_delay_seconds=0) for _ in range(2)]
     for env in envs:
         env.reset(seed=0)
-    assert [stage.title for stage in console.stages] == ["PandaPickCube-v1", "PandaPickCube-v1 (2)"]
+    assert [channel.title for channel in console.channels] == ["PandaPickCube-v1", "PandaPickCube-v1 (2)"]
     pages = [open_page().connect().watch(number).take() for number in (1, 2)]
     pages[1].tap("INTERVENE")
     pages[1].sync()
     assert [env.step(STAY)[4]["is_intervention"] for env in envs] == [False, True]
     pages[1].watch(1)
     pages[1].sync()
-    assert console.stages[1].seat.holder(time.monotonic()) is None
+    assert console.channels[1].seat.holder(time.monotonic()) is None
     for env in envs:
         env.close()
 
 
 def test_requests_of_a_training_run_reach_it_once(driven: gym.Env, open_page: OpenPage) -> None:
-    stage = driven.get_wrapper_attr("stage")
-    stage.offer(["save", "stop"])
+    channel = driven.get_wrapper_attr("channel")
+    channel.offer(["save", "stop"])
     page, other = open_page().connect().watch(1).take(), open_page().connect().watch(1)
     assert page.latest("controls")["requests"] == ["save", "stop"]
-    stage.report({"loss": 0.25})
+    channel.report({"loss": 0.25})
     assert page.wait_for("metrics")["values"] == {"loss": 0.25}
     page.say(type="ask", name="save")
     other.say(type="ask", name="stop")
     other.wait_for("refused")
     page.sync()
-    assert stage.asked() == ["save"]
-    assert stage.asked() == []
+    assert channel.asked() == ["save"]
+    assert channel.asked() == []
 
 
 def test_training_run_can_be_paused_and_stopped_where_nobody_drives(
     console: Console, base: gym.Env, open_page: OpenPage
 ) -> None:
-    stage = console.stage_of(base)
-    stage.offer(["stop"])
+    channel = console.channel_of(base)
+    channel.offer(["stop"])
     page = open_page().connect().watch(1).take()
     page.say(type="pause", on=True)
     page.sync()
-    assert stage.paused
+    assert channel.paused
     page.say(type="ask", name="stop")
     page.say(type="pause", on=False)
     page.sync()
-    assert (stage.asked(), stage.paused) == (["stop"], False)
+    assert (channel.asked(), channel.paused) == (["stop"], False)
 
 
 def test_page_that_takes_nothing_is_put_out(
@@ -320,7 +320,7 @@ def test_page_that_takes_nothing_is_put_out(
 
     def flood() -> None:
         for _ in range(100):
-            link.tell({"type": "metrics", "stage": 1, "values": {}})
+            link.tell({"type": "metrics", "channel": 1, "values": {}})
 
     console._loop.call_soon_threadsafe(flood)  # in the server's own loop, so that it cannot send in between
     page.wait(lambda: page.closed_with is not None)
@@ -342,7 +342,7 @@ def test_port_is_free_after_the_end_and_pages_are_told(console: Console, loop: L
 def test_environment_that_is_forgotten_leaves_the_console(console: Console) -> None:
     env = gym.make("gym_hil/PandaPickCubeWeb-v1", reset_delay_seconds=0)
     env.reset(seed=0)
-    assert len(console.stages) == 1
+    assert len(console.channels) == 1
     del env
     gc.collect()
-    wait_until(lambda: console.stages == [])
+    wait_until(lambda: console.channels == [])

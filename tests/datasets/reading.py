@@ -29,8 +29,8 @@ def frames(root, row):
     return {name: np.array(table[name].to_pylist()) for name in table.column_names}
 
 
-def pictures(root, row, camera="observation.images.front"):
-    """The pictures of an episode, (frames, height, width, 3), and when each is shown, in s."""
+def images(root, row, camera="observation.images.front"):
+    """The images of an episode, (frames, height, width, 3), and when each is shown, in s."""
     place = f"chunk-{row[f'videos/{camera}/chunk_index']:03d}/file-{row[f'videos/{camera}/file_index']:03d}.mp4"
     with av.open(str(Path(root) / "videos" / camera / place)) as container:
         decoded = list(container.decode(video=0))
@@ -43,6 +43,6 @@ def files(root):
 
 
 def psnr(one, other):
-    """Peak signal to noise ratio of each picture, in dB."""
+    """Peak signal to noise ratio of each image, in dB."""
     error = np.square(np.subtract(one, other, dtype=np.float64)).mean(axis=(1, 2, 3))
     return 10 * np.log10(255**2 / np.maximum(error, 1e-9))

@@ -27,7 +27,7 @@ def dataset(root, episodes, features=FEATURES):
     return EpisodeDataset(root)
 
 
-def test_each_episode_shows_its_first_middle_and_last_picture(tmp_path):
+def test_each_episode_shows_its_first_middle_and_last_image(tmp_path):
     assert write_contact_sheet(dataset(tmp_path / "data", 1), tmp_path / "sheet.png") == 1
     with Image.open(tmp_path / "sheet.png") as sheet:
         pixels = np.asarray(sheet.convert("L"), dtype=int)
@@ -51,7 +51,7 @@ def test_of_many_episodes_the_last_are_shown(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("episodes", "features", "message"),
-    [(0, FEATURES, "no episodes"), (1, {"next.success": FEATURES["next.success"]}, "no pictures")],
+    [(0, FEATURES, "no episodes"), (1, {"next.success": FEATURES["next.success"]}, "no images")],
 )
 def test_nothing_to_show_is_told(tmp_path, episodes, features, message):
     with pytest.raises(DatasetError, match=message):

@@ -35,7 +35,7 @@ FEATURES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def expected() -> dict[str, np.ndarray]:
-    """The numbers that went into `lerobot_pick`, and the pictures that LeRobot reads from it."""
+    """The numbers that went into `lerobot_pick`, and the images that LeRobot reads from it."""
     return dict(np.load(LEROBOT_PICK / "expected.npz"))
 
 
@@ -81,7 +81,7 @@ def test_numbers_are_what_lerobot_was_given(expected: dict[str, np.ndarray]) -> 
 
 
 @pytest.mark.parametrize("camera", ["front", "wrist"])
-def test_pictures_are_those_that_lerobot_reads(camera: str, expected: dict[str, np.ndarray]) -> None:
+def test_images_are_those_that_lerobot_reads(camera: str, expected: dict[str, np.ndarray]) -> None:
     dataset = EpisodeDataset(LEROBOT_PICK)
     read = np.concatenate([episode[f"observation.images.{camera}"] for episode in dataset])
     assert read.dtype == np.uint8
@@ -90,13 +90,13 @@ def test_pictures_are_those_that_lerobot_reads(camera: str, expected: dict[str, 
 
 
 @pytest.mark.parametrize("kept", [0, 1 << 20])
-def test_pictures_are_the_same_in_any_order(kept: int) -> None:
+def test_images_are_the_same_in_any_order(kept: int) -> None:
     in_order = [EpisodeDataset(LEROBOT_PICK)[number][FRONT] for number in range(2)]
-    dataset = EpisodeDataset(LEROBOT_PICK, pictures_kept=kept)
+    dataset = EpisodeDataset(LEROBOT_PICK, images_kept=kept)
     places = [(episode.record.index, number) for episode in dataset for number in range(len(episode))] * 2
     for index in np.random.default_rng(0).permutation(len(places)):
         episode, number = places[index]
-        np.testing.assert_array_equal(dataset[episode].picture(FRONT, number), in_order[episode][number])
+        np.testing.assert_array_equal(dataset[episode].image(FRONT, number), in_order[episode][number])
 
 
 def test_what_is_known_about_episodes_without_this_package() -> None:
@@ -173,7 +173,7 @@ def test_what_was_recorded_here_is_read(tmp_path: Path) -> None:
         np.testing.assert_allclose(levels, 60 * index + 10 * np.arange(4 + index), atol=3)
 
 
-def test_single_pictures_are_read_too(tmp_path: Path) -> None:
+def test_single_images_are_read_too(tmp_path: Path) -> None:
     import imageio.v3 as iio
 
     root = Path(shutil.copytree(LEROBOT_PICK, tmp_path / "stills"))
@@ -190,7 +190,7 @@ def test_single_pictures_are_read_too(tmp_path: Path) -> None:
         },
     )
     dataset = EpisodeDataset(root)
-    np.testing.assert_array_equal(dataset[1].picture("observation.images.side", 2), grey(12))
+    np.testing.assert_array_equal(dataset[1].image("observation.images.side", 2), grey(12))
     assert dataset[0]["observation.images.side"].shape == (10, 16, 24, 3)
     assert "observation.images.side" not in dataset[0].numbers()
     assert dataset[0].frame(3)["observation.images.side"].max() == 3
@@ -198,23 +198,23 @@ def test_single_pictures_are_read_too(tmp_path: Path) -> None:
 
 def test_a_dataset_can_be_handed_to_another_process() -> None:
     dataset = EpisodeDataset(LEROBOT_PICK)
-    dataset[0].picture(FRONT, 3)
+    dataset[0].image(FRONT, 3)
     other = pickle.loads(pickle.dumps(dataset))
-    np.testing.assert_array_equal(other[0].picture(FRONT, 3), dataset[0].picture(FRONT, 3))
+    np.testing.assert_array_equal(other[0].image(FRONT, 3), dataset[0].image(FRONT, 3))
 
 
 def test_what_is_kept_cannot_be_drawn_on() -> None:
     episode = EpisodeDataset(LEROBOT_PICK)[0]
-    for kept in (episode.picture(FRONT, 0), episode["action"]):
+    for kept in (episode.image(FRONT, 0), episode["action"]):
         with pytest.raises(ValueError, match="read-only"):
             kept[:] = 0
 
 
 def test_reading_goes_on_after_close() -> None:
     dataset = EpisodeDataset(LEROBOT_PICK)
-    before = dataset[1].picture(FRONT, 0)
+    before = dataset[1].image(FRONT, 0)
     dataset.close()
-    np.testing.assert_array_equal(dataset[1].picture(FRONT, 0), before)
+    np.testing.assert_array_equal(dataset[1].image(FRONT, 0), before)
 
 
 def test_files_of_an_unfinished_episode_are_not_seen(broken: Path) -> None:

@@ -26,11 +26,11 @@ def features(env_id, **kwargs):
     return result
 
 
-def test_state_only_environment_has_its_objects_and_no_pictures():
+def test_state_only_environment_has_its_objects_and_no_images():
     assert list(features("PandaPickCube-v0")) == [*ALWAYS, "observation.environment_state"]
 
 
-def test_pictures_are_videos_with_the_channels_first():
+def test_images_are_videos_with_the_channels_first():
     result = features("PandaPickCube-v0", image_obs=True, render_spec=GymRenderingSpec(48, 64))
     assert list(result) == [*ALWAYS, "observation.images.front", "observation.images.wrist"]
     assert result["observation.images.wrist"] == {

@@ -10,7 +10,7 @@ import pytest
 
 import gym_hil  # noqa: F401  # registers the ids
 from benchmarks.killing import Killer
-from gym_hil.datasets.record_episodes import RecordEpisodes
+from gym_hil.datasets.record import RecordEpisodes
 from tests.datasets import reading
 
 PYTHON = os.environ.get("GYM_HIL_LEROBOT_PYTHON")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gym_hil.datasets.statistics import QUANTILES, PictureCounter, describe, merge
+from gym_hil.datasets.statistics import QUANTILES, ImageCounter, describe, merge
 
 EXACT = ["min", "max", "mean", "std", "count"]
 
@@ -32,13 +32,13 @@ def test_booleans_count_as_0_and_1():
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 4), st.just(3))))
-def test_pictures_are_described_as_numpy_does(pictures):
-    counter = PictureCounter()
-    for picture in pictures:
-        counter.add(picture)
-    expected = by_numpy(pictures.reshape(-1, 3) / 255)
+def test_images_are_described_as_numpy_does(images):
+    counter = ImageCounter()
+    for image in images:
+        counter.add(image)
+    expected = by_numpy(images.reshape(-1, 3) / 255)
     result = counter.statistics()
-    assert result.pop("count") == [len(pictures)]
+    assert result.pop("count") == [len(images)]
     for name, value in result.items():
         assert value.shape == (3, 1, 1)
         np.testing.assert_allclose(value.ravel(), expected[name], atol=1e-9)

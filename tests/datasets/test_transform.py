@@ -25,7 +25,7 @@ RENUMBERED = ("episode_index", "index")
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """Four episodes: two successes, with and without a person, and two failures likewise."""
+    """Four episodes: two successes, with and without an operator, and two failures likewise."""
     features = {
         "action": {"dtype": "float32", "shape": [2], "names": None},
         "next.reward": {"dtype": "float32", "shape": [1], "names": None},
@@ -33,18 +33,18 @@ def own(tmp_path: Path) -> Path:
         FRONT: {"dtype": "video", "shape": [3, 16, 24], "names": None},
     }
     root = tmp_path / "own"
-    metadata = {"env_id": "a/Person-v0", "task_id": "a/Task-v0", "env_kwargs": {"x": 1}}
+    metadata = {"env_id": "a/Operator-v0", "task_id": "a/Task-v0", "env_kwargs": {"x": 1}}
     with DatasetWriter(root, repo_id="me/own", features=features, fps=10, metadata=metadata) as writer:
         for episode in range(4):
             for number in range(3):
-                picture = np.full((16, 24, 3), 40 * episode + 10 * number, dtype=np.uint8)
-                picture[:, 12:] = 255
+                image = np.full((16, 24, 3), 40 * episode + 10 * number, dtype=np.uint8)
+                image[:, 12:] = 255
                 writer.add_frame(
                     {
                         "action": [episode, number],
                         "next.reward": 0.0,
                         "complementary_info.is_intervention": episode % 2 == 0 and number == 1,
-                        FRONT: picture,
+                        FRONT: image,
                     },
                     f"task {episode % 2}",
                 )
@@ -78,7 +78,7 @@ def test_merging_keeps_every_bit(own: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.concatenate([episode["index"] for episode in new]), np.arange(24))
     assert new.info["total_episodes"] == 8
     assert new.info["splits"] == {"train": "0:8"}
-    assert new.metadata["env_id"] == "a/Person-v0"
+    assert new.metadata["env_id"] == "a/Operator-v0"
     assert new.metadata["derived"] == {"by": "merge", "from": ["me/own", "me/own"]}
     new.check()
 
@@ -101,19 +101,19 @@ def test_an_episode_that_does_not_begin_with_a_key_frame_is_encoded_again(tmp_pa
     statistics = copy_video(source, 0.3, 5, 10, path)
     assert statistics["count"].tolist() == [5]
     reader = VideoReader(path, 10)
-    levels = [reader.picture(frame / 10).mean() for frame in range(5)]
+    levels = [reader.image(frame / 10).mean() for frame in range(5)]
     np.testing.assert_allclose(levels, 20 * np.arange(3, 8), atol=4)
-    with pytest.raises(DatasetError, match="has no picture at"):
-        reader.picture(0.5)
+    with pytest.raises(DatasetError, match="has no image at"):
+        reader.image(0.5)
 
 
 def test_statistics_are_those_of_the_new_dataset(own: Path, tmp_path: Path) -> None:
     new = filter_dataset(own, tmp_path / "new", success=False)
     stats = json.loads((new.path / "meta/stats.json").read_text())
     actions = np.concatenate([episode["action"] for episode in new])
-    pictures = np.concatenate([episode[FRONT] for episode in new]) / 255
+    images = np.concatenate([episode[FRONT] for episode in new]) / 255
     np.testing.assert_allclose(stats["action"]["mean"], actions.mean(axis=0))
-    np.testing.assert_allclose(np.ravel(stats[FRONT]["std"]), pictures.std(axis=(0, 1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(np.ravel(stats[FRONT]["std"]), images.std(axis=(0, 1, 2)), rtol=1e-6)
     assert stats[FRONT]["count"] == [6]
 
 
@@ -167,22 +167,22 @@ def test_cropping_keeps_the_region(own: Path, tmp_path: Path) -> None:
     new = crop_dataset(own, tmp_path / "new", {FRONT: Region(2, 8, 6, 8)})
     assert new.features[FRONT]["shape"] == [3, 6, 8]
     assert new.metadata["derived"]["crop_params_dict"] == {FRONT: [2, 8, 6, 8]}
-    picture = new[1].picture(FRONT, 2).astype(int)
-    assert picture.shape == (6, 8, 3)
-    np.testing.assert_allclose(picture[:, :3], 60, atol=6)
-    np.testing.assert_allclose(picture[:, 5:], 255, atol=6)
+    image = new[1].image(FRONT, 2).astype(int)
+    assert image.shape == (6, 8, 3)
+    np.testing.assert_allclose(image[:, :3], 60, atol=6)
+    np.testing.assert_allclose(image[:, 5:], 255, atol=6)
     np.testing.assert_array_equal(new[1]["action"], EpisodeDataset(own)[1]["action"])
 
 
 def test_resizing_brings_every_camera_to_the_size(tmp_path: Path) -> None:
     new = crop_dataset(LEROBOT_PICK, tmp_path / "new", {FRONT: Region(0, 0, 24, 48)}, resize=(32, 20))
-    assert new[1].picture(FRONT, 0).shape == new[1].picture(WRIST, 0).shape == (32, 20, 3)
+    assert new[1].image(FRONT, 0).shape == new[1].image(WRIST, 0).shape == (32, 20, 3)
     assert new.features[WRIST]["shape"] == [3, 32, 20]
 
 
-def test_a_region_outside_the_pictures_is_said(own: Path, tmp_path: Path) -> None:
+def test_a_region_outside_the_images_is_said(own: Path, tmp_path: Path) -> None:
     for region in (Region(0, 0, 17, 4), Region(-1, 0, 4, 4), Region(0, 20, 4, 5)):
-        with pytest.raises(ConfigurationError, match=r"is not inside the pictures .* 16 high and 24 wide"):
+        with pytest.raises(ConfigurationError, match=r"is not inside the images .* 16 high and 24 wide"):
             crop_dataset(own, tmp_path / "new", {FRONT: region})
     with pytest.raises(ConfigurationError, match=r"\(0, 0, 0, 4\) .* is empty"):
         crop_dataset(own, tmp_path / "new", {FRONT: Region(0, 0, 0, 4)})
@@ -242,5 +242,5 @@ def test_nothing_left_is_said(own: Path, tmp_path: Path) -> None:
         filter_dataset(own, tmp_path / "new", drop=[0, 1, 2, 3])
     with pytest.raises(DatasetError, match="no episode 4 to drop"):
         filter_dataset(own, tmp_path / "new", drop=[4])
-    with pytest.raises(DatasetError, match="whether a person acted was not recorded"):
+    with pytest.raises(DatasetError, match="whether an operator acted was not recorded"):
         filter_dataset(LEROBOT_PICK, tmp_path / "new", interventions=True)

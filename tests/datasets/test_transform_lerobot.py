@@ -37,6 +37,6 @@ def test_lerobot_and_this_package_read_the_same(way, tmp_path):
             read = np.concatenate([episode[key] for episode in made])
             np.testing.assert_array_equal(content[key].reshape(read.shape), read)
         for key in made.video_keys:
-            pictures = np.concatenate([episode[key] for episode in made])
+            images = np.concatenate([episode[key] for episode in made])
             seen = np.rint(255 * content[key].transpose(0, 2, 3, 1)).astype(int)
-            np.testing.assert_allclose(seen, pictures, atol=1)
+            np.testing.assert_allclose(seen, images, atol=1)

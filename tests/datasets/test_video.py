@@ -9,19 +9,19 @@ from tests.datasets.reading import psnr
 
 
 @pytest.fixture
-def pictures():
+def images():
     """A smooth scene with a coloured square that moves."""
     result = np.empty((9, 48, 64, 3), dtype=np.uint8)
     result[:] = np.linspace(40, 200, 64)[:, None]
-    for k, picture in enumerate(result):
-        picture[10:26, 4 * k : 4 * k + 16] = (200, 30, 30)
+    for k, image in enumerate(result):
+        image[10:26, 4 * k : 4 * k + 16] = (200, 30, 30)
     return result
 
 
-def write(path, pictures, fps=10):
-    video = VideoFile(path, *pictures.shape[1:3], fps)
-    for picture in pictures:
-        video.add(picture)
+def write(path, images, fps=10):
+    video = VideoFile(path, *images.shape[1:3], fps)
+    for image in images:
+        video.add(image)
     return video.close()
 
 
@@ -31,27 +31,27 @@ def decode(path):
 
 
 @pytest.mark.parametrize("fps", [10, 15, 30, 33, 100])
-def test_every_picture_is_shown_at_its_time(tmp_path, pictures, fps):
-    write(tmp_path / "a.mp4", pictures, fps)
+def test_every_image_is_shown_at_its_time(tmp_path, images, fps):
+    write(tmp_path / "a.mp4", images, fps)
     times = [float(frame.pts * frame.time_base) for frame in decode(tmp_path / "a.mp4")]
     np.testing.assert_allclose(times, np.arange(9) / fps, atol=1e-6)
 
 
-def test_pictures_come_back_much_as_they_were(tmp_path, pictures):
-    write(tmp_path / "a.mp4", pictures)
-    assert psnr(pictures, [frame.to_ndarray(format="rgb24") for frame in decode(tmp_path / "a.mp4")]).min() > 32
+def test_images_come_back_much_as_they_were(tmp_path, images):
+    write(tmp_path / "a.mp4", images)
+    assert psnr(images, [frame.to_ndarray(format="rgb24") for frame in decode(tmp_path / "a.mp4")]).min() > 32
 
 
-def test_statistics_are_of_what_a_reader_sees(tmp_path, pictures):
-    statistics = write(tmp_path / "a.mp4", pictures)
+def test_statistics_are_of_what_a_reader_sees(tmp_path, images):
+    statistics = write(tmp_path / "a.mp4", images)
     decoded = np.array([frame.to_ndarray(format="rgb24") for frame in decode(tmp_path / "a.mp4")]) / 255
     assert statistics["count"] == [9]
     np.testing.assert_allclose(statistics["mean"].ravel(), decoded.mean(axis=(0, 1, 2)), atol=1e-9)
     np.testing.assert_allclose(statistics["std"].ravel(), decoded.std(axis=(0, 1, 2)), atol=1e-9)
 
 
-def test_a_key_frame_is_never_far(tmp_path, pictures):
-    write(tmp_path / "a.mp4", pictures)
+def test_a_key_frame_is_never_far(tmp_path, images):
+    write(tmp_path / "a.mp4", images)
     key = [frame.key_frame for frame in decode(tmp_path / "a.mp4")]
     assert key[0]
     assert all(before or now for before, now in itertools.pairwise(key))
@@ -75,6 +75,6 @@ def test_the_description_is_true(tmp_path, size):
         assert stream.base_rate == said["video.fps"]
 
 
-def test_a_folder_that_is_not_there_is_an_error(tmp_path, pictures):
+def test_a_folder_that_is_not_there_is_an_error(tmp_path, images):
     with pytest.raises(OSError, match="No such file"):
-        write(tmp_path / "missing" / "a.mp4", pictures)
+        write(tmp_path / "missing" / "a.mp4", images)

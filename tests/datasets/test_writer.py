@@ -39,13 +39,13 @@ def open_writer(tmp_path):
 
 
 def frame(k=0, features=FEATURES, **values):
-    picture = np.full((SIDE, SIDE, 3), 60, dtype=np.uint8)
-    picture[:, : (4 * k) % SIDE] = (180, 120, 40)
+    image = np.full((SIDE, SIDE, 3), 60, dtype=np.uint8)
+    image[:, : (4 * k) % SIDE] = (180, 120, 40)
     whole = {
         "action": [k, -k],
         "next.reward": 0.5 * k,
         "next.success": k == 3,
-        "observation.images.front": picture,
+        "observation.images.front": image,
         **values,
     }
     return {key: whole[key] for key in features}
@@ -65,8 +65,8 @@ def test_frames_come_back_as_they_were_given(open_writer):
     np.testing.assert_array_equal(columns["action"], [[k, -k] for k in range(5)])
     np.testing.assert_array_equal(columns["next.reward"], 0.5 * np.arange(5))
     np.testing.assert_array_equal(columns["next.success"], [False, False, False, True, False])
-    pictures, times = reading.pictures(writer.root, row)
-    assert reading.psnr(pictures, [frame(k)["observation.images.front"] for k in range(5)]).min() > 32
+    images, times = reading.images(writer.root, row)
+    assert reading.psnr(images, [frame(k)["observation.images.front"] for k in range(5)]).min() > 32
     np.testing.assert_allclose(times, columns["timestamp"], atol=1e-6)
 
 
@@ -130,7 +130,7 @@ def test_statistics_are_those_of_the_decoded_data(tmp_path_factory, lengths, res
     columns = [reading.frames(root, row) for row in rows]
     values = {key: [part[key].reshape(len(part[key]), -1) for part in columns] for key in columns[0]}
     key = "observation.images.front"
-    values[key] = [reading.pictures(root, row)[0].reshape(-1, 3) / 255 for row in rows]
+    values[key] = [reading.images(root, row)[0].reshape(-1, 3) / 255 for row in rows]
     assert stats.keys() == values.keys()
     for feature, parts in values.items():
         whole = np.concatenate(parts).astype(np.float64)
@@ -147,14 +147,14 @@ def test_statistics_are_those_of_the_decoded_data(tmp_path_factory, lengths, res
 
 def test_adding_a_frame_waits_for_no_encoding(open_writer, monkeypatch):
     gate, add = threading.Event(), video.VideoFile.add
-    monkeypatch.setattr(video.VideoFile, "add", lambda self, picture: (gate.wait(20), add(self, picture))[1])
+    monkeypatch.setattr(video.VideoFile, "add", lambda self, image: (gate.wait(20), add(self, image))[1])
     writer = open_writer()
     for k in range(30):
         writer.add_frame(frame(k), "push")  # returns although nothing can be encoded
     assert not gate.is_set()
     gate.set()
     writer.save_episode()
-    assert len(reading.pictures(writer.root, reading.rows(writer.root)[0])[0]) == 30
+    assert len(reading.images(writer.root, reading.rows(writer.root)[0])[0]) == 30
 
 
 def test_a_frame_is_copied(open_writer):
@@ -166,7 +166,7 @@ def test_a_frame_is_copied(open_writer):
     writer.save_episode()
     (row,) = reading.rows(writer.root)
     assert reading.frames(writer.root, row)["action"].tolist() == [[1.0, 2.0]]
-    assert reading.pictures(writer.root, row)[0].mean() > 50
+    assert reading.images(writer.root, row)[0].mean() > 50
 
 
 def test_a_discarded_episode_leaves_nothing(open_writer):
@@ -181,7 +181,7 @@ def test_a_discarded_episode_leaves_nothing(open_writer):
     after = reading.files(writer.root)
     assert {path for path in after if "file-002" in path} == set()
     assert {path for path in before if ".recording" not in path} <= after.keys()
-    assert len(reading.pictures(writer.root, reading.rows(writer.root)[1])[0]) == 3
+    assert len(reading.images(writer.root, reading.rows(writer.root)[1])[0]) == 3
 
 
 def test_closing_discards_what_was_not_saved_and_leaves_no_traces(open_writer):
@@ -213,7 +213,7 @@ def test_a_frame_that_does_not_fit_is_refused_and_harmless(open_writer, values, 
     writer.add_frame(frame(1), "push")
     writer.save_episode()
     (row,) = reading.rows(writer.root)
-    assert row["length"] == len(reading.pictures(writer.root, row)[0]) == 2
+    assert row["length"] == len(reading.images(writer.root, row)[0]) == 2
 
 
 def test_missing_and_unknown_features_are_named(open_writer):
@@ -292,11 +292,11 @@ def test_a_disk_that_fills_up_loses_one_episode_and_says_so(open_writer, room):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert {key: value for key, value in reading.files(writer.root).items() if key in before} == before
     assert record(writer, 4) == 1
-    assert len(reading.pictures(writer.root, reading.rows(writer.root)[1])[0]) == 4
+    assert len(reading.images(writer.root, reading.rows(writer.root)[1])[0]) == 4
 
 
 def test_files_of_episodes_hold_many_rows_each(open_writer, monkeypatch):
-    monkeypatch.setattr("gym_hil.datasets.catalogue.ROWS_PER_FILE", 3)
+    monkeypatch.setattr("gym_hil.datasets.store.ROWS_PER_FILE", 3)
     writer = open_writer(NUMBERS)
     for _ in range(7):
         record(writer, 1)
@@ -319,7 +319,7 @@ def test_folders_are_begun_anew_after_so_many_files(open_writer, monkeypatch):
         (0, 1),
         (1, 0),
     ]
-    assert len(reading.pictures(writer.root, reading.rows(writer.root)[2])[0]) == 1
+    assert len(reading.images(writer.root, reading.rows(writer.root)[2])[0]) == 1
 
 
 def test_no_threads_are_left_behind(open_writer):

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gym_hil.cli import main
-from gym_hil.commands import record
+from gym_hil.cli import main, record
 from gym_hil.datasets import EpisodeDataset
 from gym_hil.datasets.features import features_of
 from gym_hil.envs import PandaPickCubeGymEnv

@@ -1,4 +1,4 @@
-"""Where there is no display a person still sees what happens, in the browser."""
+"""Where there is no display an operator still sees what happens, in the browser."""
 
 from __future__ import annotations
 
@@ -11,35 +11,34 @@ import pytest
 import gym_hil
 from gym_hil.console import Console
 from gym_hil.errors import DeviceError
-from gym_hil.rendering import window
 
 
 @pytest.fixture(autouse=True)
 def no_display(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(window, "missing_display", lambda: "There is no display.")
+    monkeypatch.setattr("gym_hil.display.missing_display", lambda: "There is no display.")
 
 
 def test_console_shows_every_step_of_a_task_without_wrappers(console: Console) -> None:
     env = gym_hil.PandaPickCubeGymEnv(render_mode="human")
     env.reset(seed=0)
-    [stage] = console.stages
-    before = stage.sequence
+    [channel] = console.channels
+    before = channel.sequence
     env.step(np.zeros(7))
-    assert stage.sequence == before + 1
+    assert channel.sequence == before + 1
     env.render()
-    assert stage.sequence == before + 2
+    assert channel.sequence == before + 2
     env.close()
-    assert console.stages == []
+    assert console.channels == []
 
 
 def test_wrapper_that_knows_more_shows_it_instead(console: Console) -> None:
     env = gym.make("gym_hil/PandaPickCube-v0", render_mode="human")
     env.reset(seed=0)
-    [stage] = console.stages
-    before = stage.sequence
+    [channel] = console.channels
+    before = channel.sequence
     env.step(np.zeros(4, np.float32))
-    assert stage.sequence == before + 1
-    assert stage._snapshot.status["driver"] == "policy"
+    assert channel.sequence == before + 1
+    assert channel._snapshot.status["driver"] == "policy"
     env.close()
 
 

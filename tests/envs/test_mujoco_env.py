@@ -1,4 +1,4 @@
-"""Time steps, pictures, seeds, saving and restoring: what every environment shares."""
+"""Time steps, images, seeds, saving and restoring: what every environment shares."""
 
 import pickle
 import subprocess
@@ -13,7 +13,7 @@ from gym_hil.errors import ConfigurationError, InvalidStateError, ResetNeededErr
 
 TASKS = [PandaPickCubeGymEnv, PandaArrangeBoxesGymEnv]
 
-# Prints a fingerprint of 20 random steps with pictures.
+# Prints a fingerprint of 20 random steps with images.
 TRAJECTORY = """
 import hashlib, numpy as np
 from gym_hil.envs import PandaPickCubeGymEnv

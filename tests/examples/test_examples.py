@@ -73,11 +73,11 @@ def start() -> Iterator[Callable[..., Program]]:
         yield start
 
 
-def test_the_person_takes_over_and_ends_the_episode(start: Callable[..., Program]) -> None:
+def test_the_operator_takes_over_and_ends_the_episode(start: Callable[..., Program]) -> None:
     program = start("test_teleoperation.py", "--use-keyboard", "--episodes", "1")
     program.read_until("keys from this terminal")
     program.read_until("record it again")
-    program.read_until("the person acts", typing=" ")
+    program.read_until("the operator acts", typing=" ")
     program.read_until("episode 1: success", typing="\r")
     program.read_until(" steps at ")
     assert program.process.wait(PATIENCE) == 0
@@ -86,7 +86,7 @@ def test_the_person_takes_over_and_ends_the_episode(start: Callable[..., Program
 def test_ctrl_c_ends_it_with_the_report(start: Callable[..., Program]) -> None:
     program = start("test_teleoperation.py", "--use-keyboard")
     program.read_until("record it again")
-    program.read_until("the person acts", typing=" ")
+    program.read_until("the operator acts", typing=" ")
     program.process.send_signal(signal.SIGINT)
     program.read_until(" steps")  # or "no steps", if it came within the first
     assert program.process.wait(PATIENCE) == 0

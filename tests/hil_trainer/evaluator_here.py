@@ -2,7 +2,7 @@
 
 from concurrent.futures import Future
 
-from hil_trainer.evaluation import Evaluation
+from hil_trainer.rollout.evaluation import Evaluation
 
 
 class EvaluatorHere:

@@ -4,17 +4,17 @@ import json
 
 import numpy as np
 
-from hil_trainer.metrics import FILE
+from hil_trainer.logging.metrics import FILE
 
 
-def made_up_run(directory, seed=0, speed=1.0, person=True, steps=3000, resumed_at=None, last=None):
-    """Write the metrics of a run in which success grows with the steps and the person lets go.
+def made_up_run(directory, seed=0, speed=1.0, operator=True, steps=3000, resumed_at=None, last=None):
+    """Write the metrics of a run in which success grows with the steps and the operator lets go.
 
     Args:
         directory: of the run.
         seed: of all that is random.
         speed: of learning.
-        person: somebody helps.
+        operator: somebody helps.
         steps: of the run.
         resumed_at: the step of a resume.
         last: successes of the last evaluation; as they come if None.
@@ -29,7 +29,7 @@ def made_up_run(directory, seed=0, speed=1.0, person=True, steps=3000, resumed_a
         successes = int(rng.binomial(episodes, ability())) if successes is None else successes
         row(
             "evaluation", episodes=episodes, successes=successes, length=22.0 + 70 * (1 - ability()), seed=0,
-            person_steps=driven, purpose=purpose,
+            operator_steps=driven, purpose=purpose,
         )  # fmt: skip
 
     def ability():
@@ -37,7 +37,7 @@ def made_up_run(directory, seed=0, speed=1.0, person=True, steps=3000, resumed_a
 
     def one(length, helped, success, demonstration):
         row(
-            "episode", episode=episode, success=bool(success), length=length, person_steps=helped,
+            "episode", episode=episode, success=bool(success), length=length, operator_steps=helped,
             demonstration=demonstration, **{"return": float(success)},
         )  # fmt: skip
 
@@ -46,8 +46,8 @@ def made_up_run(directory, seed=0, speed=1.0, person=True, steps=3000, resumed_a
         one(21 + int(rng.integers(5)), 21, True, True)
     while step < steps:
         able = rng.random() < ability()
-        helped = 0 if able or not person else int(rng.integers(15, 25))
-        length = int(rng.integers(18, 28)) if able else 25 + helped if person else 100
+        helped = 0 if able or not operator else int(rng.integers(15, 25))
+        length = int(rng.integers(18, 28)) if able else 25 + helped if operator else 100
         episode, step, driven = episode + 1, step + length, driven + helped
         seconds += length / 38 + rng.random() * 0.2
         one(length, helped, able or helped, False)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hil_trainer.agents.sac import SACConfig
 from hil_trainer.arguments import as_arguments, parse
-from hil_trainer.config import PersonConfig, TrainConfig, defaults, to_dict
+from hil_trainer.config import ScriptedOperatorConfig, TrainConfig, defaults, to_dict
 from hil_trainer.errors import ConfigurationError
-from hil_trainer.sac import SACConfig
 
 COUNTS = st.integers(1, 10**9)
 RATES = st.floats(1e-12, 1.0)
@@ -46,7 +46,7 @@ CONFIGS = st.builds(
         gripper=st.sampled_from(["continuous", "discrete"]),
         n_step=st.integers(1, 9),
     ),
-    person=st.builds(PersonConfig, motion_noise=st.floats(0, 1), attention_episodes=COUNTS),
+    scripted=st.builds(ScriptedOperatorConfig, motion_noise=st.floats(0, 1), attention_episodes=COUNTS),
 )
 
 

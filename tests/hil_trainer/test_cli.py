@@ -106,7 +106,7 @@ def test_importing_the_trainer_loads_nothing_that_it_may_not_need():
     code = (
         "import sys, hil_trainer, hil_trainer.errors\n"
         "print([name for name in ('torch', 'gym_hil', 'gymnasium', 'mujoco', 'numpy') if name in sys.modules])\n"
-        "assert hil_trainer.load_policy.__module__ == 'hil_trainer.policy_file'\n"
+        "assert hil_trainer.load_policy.__module__ == 'hil_trainer.agents.policy_file'\n"
         "print([name for name in ('gym_hil', 'gymnasium', 'mujoco') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)

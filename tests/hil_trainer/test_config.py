@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hil_trainer.agents.sac import SACConfig
 from hil_trainer.config import TrainConfig, defaults, read_config, to_dict
 from hil_trainer.errors import ConfigurationError
-from hil_trainer.sac import SACConfig
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_file_that_holds_no_settings_is_refused(tmp_path, content, message):
         read_config(path)
 
 
-def test_only_as_many_actors_are_helped_as_there_are_and_only_by_the_scripted_person():
+def test_only_as_many_actors_are_helped_as_there_are_and_only_by_the_scripted_operator():
     assert TrainConfig(actors=3, helped_actors=3).helped_actors == 3
     with pytest.raises(ConfigurationError, match="helped_actors is 4; expected at most actors, 3"):
         TrainConfig(actors=3, helped_actors=4)

@@ -8,14 +8,14 @@ import torch
 from gym_hil.cli import main as gym_hil_main
 from gym_hil.datasets import EpisodeDataset
 from gym_hil.teleop import Device, Event, TeleopCommand
+from hil_trainer.agents.policy_file import load_policy
 from hil_trainer.checkpoints import checkpoints, read_learner_state, read_run_state, save_checkpoint
 from hil_trainer.config import to_dict
 from hil_trainer.errors import CheckpointError
-from hil_trainer.learner import Learner
-from hil_trainer.learner_process import Learned
-from hil_trainer.metrics import DISCARDED, FILE, read_metrics
-from hil_trainer.policy_file import load_policy
-from hil_trainer.training import Training
+from hil_trainer.learner.learner import Learner
+from hil_trainer.learner.process import Learned
+from hil_trainer.logging.metrics import DISCARDED, FILE, read_metrics
+from hil_trainer.train import Training
 from tests.hil_trainer.evaluator_here import EvaluatorHere
 
 
@@ -68,11 +68,11 @@ def start(monkeypatch):
     started = []
 
     def make(config, directory, *, resume=False, rates=(), stops=None):
-        monkeypatch.setattr("hil_trainer.training.LearnerProcess", LearnerHere)
-        monkeypatch.setattr("hil_trainer.run_evaluations.Evaluator", lambda config, shape: EvaluatorHere(rates))
+        monkeypatch.setattr("hil_trainer.train.LearnerProcess", LearnerHere)
+        monkeypatch.setattr("hil_trainer.rollout.run_evaluations.Evaluator", lambda config, shape: EvaluatorHere(rates))
         with monkeypatch.context() as patched:
             if stops is not None:
-                patched.setattr("hil_trainer.rollout_env.ScheduledPerson", lambda config: Stops(stops))
+                patched.setattr("hil_trainer.rollout.env.ScheduledOperator", lambda config: Stops(stops))
             started.append(Training(config, directory, resume=resume))
         return started[-1]
 
@@ -105,7 +105,7 @@ def test_the_best_policy_is_exported_with_where_it_comes_from(small, start, tmp_
     provenance = loaded.description["provenance"]
     best = next(row for row in rows(tmp_path, "evaluation") if row["successes"] == 7)
     assert provenance["step"] == best["step"]
-    assert provenance["person_steps"] == best["person_steps"]
+    assert provenance["operator_steps"] == best["operator_steps"]
     assert provenance["evaluation"] == {"episodes": 10, "successes": 7, "seed": config.evaluation_seed}
     assert (provenance["task"], provenance["obs"]) == ("PandaPickCube-v1", "state")
     assert not provenance["critics_saw_simulation_state"]
@@ -258,7 +258,7 @@ def test_a_poor_evaluation_at_the_end_is_followed_by_the_last_one_only(small, st
 
 
 @pytest.mark.parametrize("privileged", [True, False])
-def test_a_policy_that_learned_from_pictures_needs_pictures_and_its_robot_only(small, start, tmp_path, privileged):
+def test_a_policy_that_learned_from_images_needs_images_and_its_robot_only(small, start, tmp_path, privileged):
     config = small(steps=20, obs="pixels", image_size=16, privileged=privileged, demos="1", gripper="discrete")
     run = start(config, tmp_path, rates=[0.5])
     run.run()

@@ -42,9 +42,9 @@ def place(model: mujoco.MjModel, data: mujoco.MjData) -> None:
 
 
 def draw(world: str, *, size: tuple[int, int] = (64, 64), name: str = "raster", **kwargs: str) -> NDArray[np.uint8]:
-    """Picture (height, width, 3) of a world, seen by its camera."""
+    """Image (height, width, 3) of a world, seen by its camera."""
     model, data = load(world, **kwargs)
     renderer = make_renderer(name, model, *size)
-    picture = renderer.render(data, ["eye"])[0]
+    image = renderer.render(data, ["eye"])[0]
     renderer.close()
-    return picture
+    return image

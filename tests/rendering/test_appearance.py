@@ -9,12 +9,12 @@ from tests.rendering.scenes import SKY, load
 
 @pytest.mark.parametrize("shape", [(1, 1), (64, 64), (300, 300), (7, 30), (1, 5)])
 def test_every_scale_of_a_texture_has_its_mean_colour(shape):
-    picture = np.random.default_rng(0).random((*shape, 3), dtype=np.float32)
-    texels, mips = appearance.mipmaps(picture)
+    image = np.random.default_rng(0).random((*shape, 3), dtype=np.float32)
+    texels, mips = appearance.mipmaps(image)
     assert tuple(mips[0]) == (0, shape[1], shape[0])
     assert tuple(mips[-1][1:]) == (1, 1)
     assert mips[-1][0] == len(texels) - 9
-    assert texels[-1, :3] == pytest.approx(picture.mean(axis=(0, 1)), abs=0.1)
+    assert texels[-1, :3] == pytest.approx(image.mean(axis=(0, 1)), abs=0.1)
 
 
 def test_the_sky_is_black_without_a_skybox():
@@ -54,8 +54,8 @@ def test_only_lights_that_are_on_count_and_the_first_that_casts_shadows_is_found
 
 
 def test_a_texture_is_marked_flat_exactly_where_four_neighbours_agree():
-    picture = np.zeros((4, 6, 3), dtype=np.float32)
-    picture[:, 3:] = 1
-    texels, _ = appearance.mipmaps(picture)
+    image = np.zeros((4, 6, 3), dtype=np.float32)
+    image[:, 3:] = 1
+    texels, _ = appearance.mipmaps(image)
     flat = texels[: 6 * 8, 3].reshape(6, 8)
     assert flat[:5, :7].tolist() == [[0, 1, 1, 0, 1, 1, 0]] * 5

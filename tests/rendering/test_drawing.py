@@ -31,9 +31,9 @@ def shapes(sample: st.DrawFn) -> str:
 def test_any_world_is_drawn_from_anywhere_and_twice_the_same(world, eye, pixels, endless):
     floor = f'<geom type="plane" size="{"0 0 1" if endless else "2 1 1"}" material="checker"/><light pos="0 0 1.5"/>'
     camera = f'pos="{eye[0]} {eye[1]} {eye[2]}" euler="{eye[3]} {eye[4]} {eye[5]}" fovy="70"'
-    pictures = [
+    images = [
         draw(floor + "".join(world), size=pixels, camera=camera, assets=CHECKER + SKY, visual=HALF_LIGHT)
         for _ in range(2)
     ]
-    assert pictures[0].shape == (*pixels, 3)
-    assert np.array_equal(*pictures)
+    assert images[0].shape == (*pixels, 3)
+    assert np.array_equal(*images)

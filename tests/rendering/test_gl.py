@@ -27,18 +27,18 @@ except RenderingError as error:
 
 @pytest.mark.gl
 @pytest.mark.usefixtures("opengl")
-def test_pictures_may_be_larger_than_the_models_offscreen_buffer():
+def test_images_may_be_larger_than_the_models_offscreen_buffer():
     model, data = load(FLOOR)
     renderer = make_renderer("gl", model, 500, 700)
-    picture = renderer.render(data, ["eye"])[0]
+    image = renderer.render(data, ["eye"])[0]
     renderer.close()
-    assert picture.shape == (500, 700, 3)
-    assert picture.mean() > 200
+    assert image.shape == (500, 700, 3)
+    assert image.mean() > 200
 
 
 @pytest.mark.gl
 @pytest.mark.usefixtures("opengl")
-def test_the_caller_owns_the_pictures():
+def test_the_caller_owns_the_images():
     model, data = load(FLOOR)
     renderer = make_renderer("gl", model, 8, 8)
     first, second = renderer.render(data, ["eye", "eye"])

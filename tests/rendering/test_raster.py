@@ -16,9 +16,9 @@ RED_BOX = '<geom type="box" pos="0 0 .5" size=".3 .2 .5" rgba="1 0 0 {alpha}"/>'
 
 
 def test_a_box_covers_the_pixels_that_its_projection_covers():
-    picture = draw(RED_BOX.format(alpha=1), size=(100, 200))
+    image = draw(RED_BOX.format(alpha=1), size=(100, 200))
     pixels_per_metre = 100 / (2 * np.tan(np.radians(30)))  # at 1 m, which is how far the box's top is away
-    rows, columns = np.nonzero(picture[..., 0] == 255)
+    rows, columns = np.nonzero(image[..., 0] == 255)
     assert np.ptp(rows) + 1 == pytest.approx(0.4 * pixels_per_metre, abs=1.5)
     assert np.ptp(columns) + 1 == pytest.approx(0.6 * pixels_per_metre, abs=1.5)
     assert (rows.mean(), columns.mean()) == pytest.approx((49.5, 99.5), abs=0.6)
@@ -35,9 +35,9 @@ def test_a_box_covers_the_pixels_that_its_projection_covers():
     ],
 )
 def test_a_round_shape_fills_the_disc_of_its_outline(shape):
-    picture = draw(shape, size=(128, 128), camera=f'pos="0 0 20" xyaxes="{DOWN}" fovy="2"')
+    image = draw(shape, size=(128, 128), camera=f'pos="0 0 20" xyaxes="{DOWN}" fovy="2"')
     radius = 0.3 * 64 / (20 * np.tan(np.radians(1)))
-    covered = picture[..., 0].astype(float).sum() / 255
+    covered = image[..., 0].astype(float).sum() / 255
     assert covered == pytest.approx(np.pi * radius**2, rel=0.03)
 
 
@@ -55,9 +55,9 @@ def test_what_is_below_the_floor_is_hidden_by_it():
 
 def test_a_triangle_that_crosses_the_near_plane_is_cut_there_and_not_left_out():
     corridor = '<geom type="box" pos="0 0 -1" size="30 30 .5" rgba="1 0 0 1"/>'
-    picture = draw(corridor, camera=f'pos="0 0 0" xyaxes="{LEVEL}" fovy="60"')
-    assert (picture[40:, :, 0] == 255).all()
-    assert (picture[:31] == 0).all()
+    image = draw(corridor, camera=f'pos="0 0 0" xyaxes="{LEVEL}" fovy="60"')
+    assert (image[40:, :, 0] == 255).all()
+    assert (image[:31] == 0).all()
 
 
 def test_group_three_and_whatever_is_fully_transparent_are_not_drawn():
@@ -74,8 +74,8 @@ def test_a_material_gives_the_colour_unless_the_geom_has_its_own():
 
 
 def test_a_translucent_shape_lets_the_floor_through_twice_dimmed_as_in_mujoco():
-    picture = draw(FLOOR + RED_BOX.format(alpha=0.35))
-    assert tuple(picture[32, 32]) == pytest.approx((255, 255 * 0.65**2, 255 * 0.65**2), abs=1)
+    image = draw(FLOOR + RED_BOX.format(alpha=0.35))
+    assert tuple(image[32, 32]) == pytest.approx((255, 255 * 0.65**2, 255 * 0.65**2), abs=1)
 
 
 def test_translucent_shapes_are_laid_over_each_other_from_far_to_near():
@@ -90,15 +90,15 @@ def test_the_checker_has_the_squares_that_the_material_says():
     for size in ("5 5 .1", "0 0 .1"):
         floor = f'<geom type="plane" size="{size}" material="checker"/>'
         # 2 m wide, a texture of two squares across repeats every metre
-        picture = draw(floor, size=(80, 80), assets=CHECKER, camera=f'pos="0 0 2" xyaxes="{DOWN}" fovy="53.1301"')
-        middles = picture[10::20, 10::20, 0] > 128
+        image = draw(floor, size=(80, 80), assets=CHECKER, camera=f'pos="0 0 2" xyaxes="{DOWN}" fovy="53.1301"')
+        middles = image[10::20, 10::20, 0] > 128
         assert np.array_equal(middles, np.indices((4, 4)).sum(axis=0) % 2 == 0)
 
 
 def test_far_squares_fade_into_their_mean_instead_of_flickering():
     floor = '<geom type="plane" size="0 0 .1" material="checker"/>'
-    picture = draw(floor, assets=CHECKER, camera=f'pos="0 0 60" xyaxes="{DOWN}" fovy="10"', size=(8, 8))
-    assert np.abs(picture[..., :2].astype(int) - 128).max() <= 24
+    image = draw(floor, assets=CHECKER, camera=f'pos="0 0 60" xyaxes="{DOWN}" fovy="10"', size=(8, 8))
+    assert np.abs(image[..., :2].astype(int) - 128).max() <= 24
 
 
 def test_a_model_without_a_floor_and_a_sky_is_black():
@@ -140,10 +140,10 @@ def test_edges_are_smoothed():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (33, 7), (480, 640)])
 def test_any_size_is_drawn(size):
-    picture = draw(FLOOR + RED_BOX.format(alpha=0.5) + LAMP, size=size, visual=HALF_LIGHT)
-    assert picture.shape == (*size, 3)
-    assert picture.dtype == np.uint8
-    assert picture.any()
+    image = draw(FLOOR + RED_BOX.format(alpha=0.5) + LAMP, size=size, visual=HALF_LIGHT)
+    assert image.shape == (*size, 3)
+    assert image.dtype == np.uint8
+    assert image.any()
 
 
 def test_several_cameras_are_drawn_as_each_would_be_alone():
@@ -156,7 +156,7 @@ def test_several_cameras_are_drawn_as_each_would_be_alone():
     env.close()
 
 
-def test_the_caller_owns_the_pictures():
+def test_the_caller_owns_the_images():
     model, data = load(FLOOR)
     renderer = make_renderer("raster", model, 8, 8)
     first = renderer.render(data, ["eye"])[0]
@@ -172,8 +172,8 @@ from gym_hil.envs import PandaArrangeBoxesGymEnv
 from gym_hil.rendering import make_renderer
 env = PandaArrangeBoxesGymEnv(seed=3)
 env.reset(seed=3)
-pictures = make_renderer("raster", env.model, 96, 128).render(env.data, ["front", "wrist"])
-print(hashlib.sha256(b"".join(p.tobytes() for p in pictures)).hexdigest())
+images = make_renderer("raster", env.model, 96, 128).render(env.data, ["front", "wrist"])
+print(hashlib.sha256(b"".join(p.tobytes() for p in images)).hexdigest())
 """
 
 
@@ -182,8 +182,8 @@ def test_the_same_state_gives_the_same_bytes_in_another_process():
     env.reset(seed=3)
     renderer = make_renderer("raster", env.model, 96, 128)
     for _ in range(2):
-        pictures = renderer.render(env.data, ["front", "wrist"])
-        here = hashlib.sha256(b"".join(p.tobytes() for p in pictures)).hexdigest()
+        images = renderer.render(env.data, ["front", "wrist"])
+        here = hashlib.sha256(b"".join(p.tobytes() for p in images)).hexdigest()
         renderer.render(env.data, ["wrist"])
     there = subprocess.run([sys.executable, "-c", HASH], check=True, capture_output=True, text=True)
     assert there.stdout.strip() == here

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_hil.robot.gripper import shells as gripper_shells
-from gym_hil.robot.panda_shells import shells
+from gym_hil.robot.panda_meshes import shells
 from gym_hil.robot.shapes import Mesh, Section, add_mesh, beam, box, lathe, slab, superellipse
 
 LENGTH = st.floats(0.01, 1.0)

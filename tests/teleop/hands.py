@@ -14,7 +14,7 @@ import gymnasium as gym
 import pytest
 
 import gym_hil  # noqa: F401
-from gym_hil.teleop import Button, LatchedDevice
+from gym_hil.teleop import Button, InputDevice
 from gym_hil.teleop.keyboard import Keyboard
 from gym_hil.teleop.keyboard_keys import KEYS
 from tests.teleop.waiting import wait_for
@@ -44,7 +44,7 @@ FIRST_KEYS = {button: key for key, button in reversed(KEYS.items())}
 class Hands(ABC):
     """Move what a device has, one thing at a time."""
 
-    device: LatchedDevice
+    device: InputDevice
     buttons: Sequence[Button]  # that the device has
     one_at_a_time = False  # whether two buttons together mean something else
     releases = True  # whether the device tells of releases
@@ -164,7 +164,7 @@ class SpaceMouseHands(HidHands):
         self.unit.send(f"03 0{self.buttons.index(button) + 1 if down else 0} 00")
 
     def push(self, down: bool) -> None:
-        self.unit.send("01 0000 a2fe 0000" if down else "01 0000 0000 0000")  # 350 counts away from the person
+        self.unit.send("01 0000 a2fe 0000" if down else "01 0000 0000 0000")  # 350 counts away from the operator
 
 
 class XHands(Hands):

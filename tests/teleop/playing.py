@@ -23,8 +23,8 @@ import numpy as np
 
 from gym_hil.pacing import Pacer
 from gym_hil.teleop import Button
+from gym_hil.teleop.input_state import DIRECTIONS, EVENTS, GRIPPER
 from gym_hil.teleop.keyboard_terminal import RELEASE_AFTER
-from gym_hil.teleop.latch import DIRECTIONS, EVENTS, GRIPPER
 from tests.teleop.hands import DEVICES, GamepadHands, Hands
 from tests.teleop.waiting import poll_until, wait_for
 
@@ -53,12 +53,12 @@ class Player:
         self._hands, self._chance = hands, random.Random(seed)
         self._down: list[Button] = []
         self._engaged = False
-        self._noted: int = hands.device.latch._count
+        self._noted: int = hands.device.inputs._count
         self.tally = Tally(0, 0, [])
 
     def play(self) -> None:
         """One sequence within one control step."""
-        hands, latch = self._hands, self._hands.device.latch
+        hands, latch = self._hands, self._hands.device.inputs
         presses: list[Button] = []
         active = list(self._down)  # what acts in this step: what was pressed in it or is still down, newest last
         for button, down in self._moves():

@@ -139,7 +139,7 @@ def test_random_taps_are_delivered_exactly_once(pad: VirtualPad, gamepad: Gamepa
 
 def test_presses_are_read_while_nobody_polls(pad: VirtualPad, gamepad: Gamepad) -> None:
     pad.button(Y, True)
-    wait_for(lambda: bool(gamepad.latch._events))
+    wait_for(lambda: bool(gamepad.inputs._events))
     pad.button(Y, False)
     assert gamepad.poll().events == (Event.SUCCESS,)
 

@@ -11,7 +11,7 @@ from gym_hil.teleop import Button, Event
 from gym_hil.teleop.gamepad_hid import STRANGE_REPORTS, GamepadHid
 from gym_hil.teleop.gamepad_mapping import BINDINGS
 from gym_hil.teleop.hid_reports import CONTROLLERS, read_controls
-from gym_hil.teleop.latch import EVENTS
+from gym_hil.teleop.input_state import EVENTS
 from tests.teleop.clock import Clock
 from tests.teleop.fake_hid import FakeHid
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from gym_hil.errors import ConfigurationError
-from gym_hil.teleop import Button, DeviceGroup, Event, LatchedDevice
+from gym_hil.teleop import Button, DeviceGroup, Event, InputDevice
 
 
 @pytest.fixture
-def pads() -> list[LatchedDevice]:
-    devices = [LatchedDevice(clock=lambda: 0.0) for _ in range(3)]
+def pads() -> list[InputDevice]:
+    devices = [InputDevice(clock=lambda: 0.0) for _ in range(3)]
     for number, device in enumerate(devices, start=1):
-        device.latch.set_motion([number / 10] * 6)
+        device.inputs.set_motion([number / 10] * 6)
     return devices
 
 
@@ -21,49 +21,49 @@ def driver(group: DeviceGroup) -> int:
     return round(10 * command.motion[0])
 
 
-def test_first_engaged_wins_until_it_lets_go(pads: list[LatchedDevice]) -> None:
+def test_first_engaged_wins_until_it_lets_go(pads: list[InputDevice]) -> None:
     group = DeviceGroup(pads)
     assert driver(group) == 0
-    pads[1].latch.tap(Button.INTERVENE)
+    pads[1].inputs.tap(Button.INTERVENE)
     assert driver(group) == 2
-    pads[0].latch.tap(Button.INTERVENE)
+    pads[0].inputs.tap(Button.INTERVENE)
     assert driver(group) == 2
-    pads[1].latch.tap(Button.INTERVENE)
+    pads[1].inputs.tap(Button.INTERVENE)
     assert driver(group) == 1
-    pads[0].latch.tap(Button.INTERVENE)
+    pads[0].inputs.tap(Button.INTERVENE)
     assert driver(group) == 0
 
 
-def test_driver_that_goes_silent_hands_over(pads: list[LatchedDevice]) -> None:
+def test_driver_that_goes_silent_hands_over(pads: list[InputDevice]) -> None:
     group = DeviceGroup(pads)
     for pad in pads[:2]:
-        pad.latch.tap(Button.INTERVENE)
+        pad.inputs.tap(Button.INTERVENE)
     assert driver(group) == 1
-    pads[0].latch.silence()
+    pads[0].inputs.silence()
     assert driver(group) == 2
 
 
-def test_events_of_all_are_delivered_whoever_drives(pads: list[LatchedDevice]) -> None:
+def test_events_of_all_are_delivered_whoever_drives(pads: list[InputDevice]) -> None:
     group = DeviceGroup(pads)
-    pads[0].latch.tap(Button.INTERVENE)
-    pads[1].latch.tap(Button.FAILURE)
-    pads[2].latch.tap(Button.QUIT)
+    pads[0].inputs.tap(Button.INTERVENE)
+    pads[1].inputs.tap(Button.FAILURE)
+    pads[2].inputs.tap(Button.QUIT)
     assert group.poll().events == (Event.FAILURE, Event.QUIT)
     assert group.poll().events == ()
 
 
-def test_press_of_one_who_has_to_wait_is_not_stored_up(pads: list[LatchedDevice]) -> None:
+def test_press_of_one_who_has_to_wait_is_not_stored_up(pads: list[InputDevice]) -> None:
     group = DeviceGroup(pads)
-    pads[0].latch.tap(Button.INTERVENE)
-    pads[1].latch.tap(Button.CLOSE)
+    pads[0].inputs.tap(Button.INTERVENE)
+    pads[1].inputs.tap(Button.CLOSE)
     assert group.poll().gripper == 0
-    pads[1].latch.tap(Button.INTERVENE)
-    pads[0].latch.tap(Button.INTERVENE)
+    pads[1].inputs.tap(Button.INTERVENE)
+    pads[0].inputs.tap(Button.INTERVENE)
     assert group.poll().gripper == 0
 
 
-def test_group_passes_everything_on(pads: list[LatchedDevice]) -> None:
-    class Pad(LatchedDevice):
+def test_group_passes_everything_on(pads: list[InputDevice]) -> None:
+    class Pad(InputDevice):
         bindings = {"A": Button.OPEN}  # noqa: RUF012
         closed = False
 
@@ -73,9 +73,9 @@ def test_group_passes_everything_on(pads: list[LatchedDevice]) -> None:
     named = Pad(clock=lambda: 0.0)
     group = DeviceGroup([*pads, named])
     group.set_intervention("hold")
-    named.latch.press(Button.INTERVENE)
+    named.inputs.press(Button.INTERVENE)
     assert group.poll().engaged
-    named.latch.press(Button.SUCCESS)
+    named.inputs.press(Button.SUCCESS)
     group.reset()
     assert group.poll().events == ()
     assert group.legend == [("A", "open the gripper")]
@@ -84,7 +84,7 @@ def test_group_passes_everything_on(pads: list[LatchedDevice]) -> None:
     assert named.closed
 
 
-def test_nobody_engaged_means_no_motion(pads: list[LatchedDevice]) -> None:
+def test_nobody_engaged_means_no_motion(pads: list[InputDevice]) -> None:
     command = DeviceGroup(pads).poll()
     np.testing.assert_array_equal(command.motion, np.zeros(6))
     assert not command.engaged

@@ -11,9 +11,9 @@ import pytest
 import gym_hil  # noqa: F401
 from gym_hil.errors import ConfigurationError, DeviceError
 from gym_hil.teleop import make_device
+from gym_hil.teleop.input_state import DIRECTIONS, EVENTS, GRIPPER, Button
 from gym_hil.teleop.keyboard import Keyboard
 from gym_hil.teleop.keyboard_keys import KEYS, LABELS
-from gym_hil.teleop.latch import DIRECTIONS, EVENTS, GRIPPER, Button
 
 
 @pytest.fixture

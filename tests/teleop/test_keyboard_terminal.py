@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from gym_hil.errors import DeviceError
-from gym_hil.teleop import Event, Latch
+from gym_hil.teleop import Event, InputState
 from gym_hil.teleop.keyboard import Keyboard
 from gym_hil.teleop.keyboard_keys import KEYS, MODIFIERS, Keys
 from gym_hil.teleop.keyboard_terminal import TypedKeys, keys_in
@@ -123,11 +123,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def latch(clock: Clock) -> Latch:
-    return Latch(clock=clock, silence_timeout=1000.0)
+def latch(clock: Clock) -> InputState:
+    return InputState(clock=clock, silence_timeout=1000.0)
 
 
-def test_held_key_is_held_while_its_characters_come(clock: Clock, latch: Latch) -> None:
+def test_held_key_is_held_while_its_characters_come(clock: Clock, latch: InputState) -> None:
     typed = TypedKeys(Keys(latch))
     for _ in range(30):
         typed.type("w", clock.now)
@@ -139,7 +139,7 @@ def test_held_key_is_held_while_its_characters_come(clock: Clock, latch: Latch) 
     assert latch.poll().motion[0] == 0
 
 
-def test_key_that_repeats_itself_is_one_press_and_typing_it_again_is_another(clock: Clock, latch: Latch) -> None:
+def test_key_that_repeats_itself_is_one_press_and_typing_it_again_is_another(clock: Clock, latch: InputState) -> None:
     typed = TypedKeys(Keys(latch))
     for _ in range(20):
         typed.type("enter", clock.now)

@@ -3,7 +3,7 @@
 import pytest
 
 from gym_hil.errors import ConfigurationError, UnknownDeviceError
-from gym_hil.teleop import DEVICES, Button, DeviceGroup, LatchedDevice, make_device
+from gym_hil.teleop import DEVICES, Button, DeviceGroup, InputDevice, make_device
 from gym_hil.teleop.sequence import SequenceDevice
 
 
@@ -14,21 +14,21 @@ def test_name_makes_its_device_with_the_options() -> None:
 
 
 def test_device_is_taken_as_it_is() -> None:
-    pad = LatchedDevice(intervention="hold", clock=lambda: 0.0)
+    pad = InputDevice(intervention="hold", clock=lambda: 0.0)
     assert make_device(pad) is pad
-    pad.latch.press(Button.INTERVENE)
+    pad.inputs.press(Button.INTERVENE)
     assert [pad.poll().engaged, pad.poll().engaged] == [True, True]
 
 
 def test_mode_of_intervention_is_passed_on() -> None:
-    pad = LatchedDevice(clock=lambda: 0.0)
+    pad = InputDevice(clock=lambda: 0.0)
     make_device(pad, intervention="auto")
-    pad.latch.press(Button.UP)
+    pad.inputs.press(Button.UP)
     assert pad.poll().engaged
 
 
 def test_list_makes_a_group_and_each_gets_the_options_it_knows() -> None:
-    pad = LatchedDevice()
+    pad = InputDevice()
     group = make_device([pad, "sequence"], commands=[])
     assert isinstance(group, DeviceGroup)
     assert group.devices[0] is pad
@@ -53,7 +53,7 @@ def test_unknown_option_lists_the_known_ones() -> None:
 
 def test_options_cannot_be_set_on_a_device_that_exists() -> None:
     with pytest.raises(ConfigurationError, match="No device given by name"):
-        make_device(LatchedDevice(), silence_timeout=1)
+        make_device(InputDevice(), silence_timeout=1)
 
 
 def test_unknown_mode_is_refused_even_where_it_has_no_use() -> None:
@@ -62,5 +62,5 @@ def test_unknown_mode_is_refused_even_where_it_has_no_use() -> None:
 
 
 def test_a_new_device_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DEVICES, "pad", "gym_hil.teleop.latch:LatchedDevice")
-    assert isinstance(make_device("pad", intervention="hold"), LatchedDevice)
+    monkeypatch.setitem(DEVICES, "pad", "gym_hil.teleop.input_state:InputDevice")
+    assert isinstance(make_device("pad", intervention="hold"), InputDevice)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import gym_hil  # noqa: F401
 from gym_hil.errors import ConfigurationError
-from gym_hil.teleop import Button, LatchedDevice
+from gym_hil.teleop import Button, InputDevice
 from gym_hil.teleop.spacemouse import CONNEXION, LOGITECH, MULTI_AXIS_CONTROLLER, SpaceMouse, SpaceMouseDecoder
 from tests.teleop.clock import Clock
 from tests.teleop.fake_hid import FakeHid
@@ -356,11 +356,11 @@ def test_without_the_mouse_the_policy_acts(bus, caplog):
 
 
 def test_success_comes_from_a_device_beside_it(unit):
-    pedal = LatchedDevice()
+    pedal = InputDevice()
     env = make(device=["spacemouse", pedal])
     env.reset(seed=0)
     unit.send(push(BACK, -350))
-    pedal.latch.tap(Button.SUCCESS)
+    pedal.inputs.tap(Button.SUCCESS)
     _, reward, terminated, _, info = env.step(np.array([0, 0, 0, 1], np.float32))
     assert (reward, terminated, info["is_intervention"]) == (1.0, True, True)
     env.close()

@@ -1,4 +1,4 @@
-"""What a person does in a real viewer window, each scene a function; to be run where there is an X server.
+"""What an operator does in a real viewer window, each scene a function; to be run where there is an X server.
 
 It has a process of its own, because GLFW stays with the first X server that it has met.
 

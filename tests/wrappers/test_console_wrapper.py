@@ -20,16 +20,16 @@ STAY = np.array([0, 0, 0, 1], np.float32)
 
 
 class Told:
-    """A stage's messages and what it published last, taken where they leave it."""
+    """A channel's messages and what it published last, taken where they leave it."""
 
     def __init__(self, env: gym.Env) -> None:
-        self.stage = env.get_wrapper_attr("stage")
+        self.channel = env.get_wrapper_attr("channel")
         self.messages: list[dict[str, Any]] = []
-        self.stage._tell = lambda stage, message: self.messages.append(message) if message else None
+        self.channel._tell = lambda channel, message: self.messages.append(message) if message else None
 
     @property
     def status(self) -> dict[str, Any]:
-        return dict(self.stage._snapshot.status)
+        return dict(self.channel._snapshot.status)
 
     @property
     def events(self) -> list[str]:
@@ -37,7 +37,7 @@ class Told:
 
     @property
     def episodes(self) -> list[dict[str, Any]]:
-        return self.stage.history()["episodes"]
+        return self.channel.history()["episodes"]
 
 
 def make(rows: list[Any] = (), **options: Any) -> tuple[gym.Env, Told]:  # type: ignore[assignment]
@@ -55,7 +55,7 @@ def test_status_follows_the_episode() -> None:
     env.reset(seed=0)
     assert {"episode": 1, "step": 0, "max_steps": 100, "seconds_left": 10.0}.items() <= told.status.items()
     env.step(STAY)
-    assert {"step": 1, "seconds_left": 9.9, "driver": "person", "success": False}.items() <= told.status.items()
+    assert {"step": 1, "seconds_left": 9.9, "driver": "operator", "success": False}.items() <= told.status.items()
     env.step(STAY)
     assert told.status["driver"] == "policy"
     assert told.events == ["takeover", "handback"]
@@ -82,11 +82,11 @@ def test_success_is_an_event_and_an_episode() -> None:
     ("event", "kind"),
     [(Event.FAILURE, "failure"), (Event.RERECORD, "rerecord"), (Event.QUIT, "quit"), (Event.SUCCESS, "success")],
 )
-def test_the_persons_word_ends_the_episode(event: Event, kind: str) -> None:
+def test_the_operators_word_ends_the_episode(event: Event, kind: str) -> None:
     env, told = make()
     env.reset(seed=0)
     device = env.get_wrapper_attr("device").devices[1]
-    device.latch.tap(next(button for button, meant in gym_hil.teleop.latch.EVENTS.items() if meant is event))
+    device.inputs.tap(next(button for button, meant in gym_hil.teleop.input_state.EVENTS.items() if meant is event))
     env.step(STAY)
     assert told.events[-1] == kind
     assert told.episodes[-1]["success"] == (event is Event.SUCCESS)
@@ -147,14 +147,14 @@ def test_closed_environment_can_be_reset_again(console: Console) -> None:
     env = gym.make("gym_hil/PandaPickCubeWeb-v0", reset_delay_seconds=0)
     env.reset(seed=0)
     env.close()
-    assert console.stages == []
+    assert console.channels == []
     env.reset(seed=0)
-    assert [stage.driver is not None for stage in console.stages] == [True]
+    assert [channel.driver is not None for channel in console.channels] == [True]
     env.close()
 
 
 def test_environment_can_be_made_again_from_its_spec_in_another_mode(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gym_hil.rendering.window.missing_display", lambda: "There is no display.")
+    monkeypatch.setattr("gym_hil.display.missing_display", lambda: "There is no display.")
     env = gym.make("gym_hil/PandaPickCube-v0", render_mode="rgb_array")
     again = gym.make(env.spec, render_mode="human")
     assert again.has_wrapper_attr("seconds_paused")
@@ -167,8 +167,8 @@ def test_any_environment_with_a_model_can_be_shown(console: Console) -> None:
     env = ConsoleWrapper(gym_hil.PandaArrangeBoxesGymEnv())
     env.reset(seed=0)
     env.step(np.zeros(7))
-    assert console.stages[0].title == "PandaArrangeBoxesGymEnv"
-    assert console.stages[0].driver is None
+    assert console.channels[0].title == "PandaArrangeBoxesGymEnv"
+    assert console.channels[0].driver is None
     env.close()
 
 
@@ -182,9 +182,9 @@ def test_wrapper_is_in_the_stack_where_it_is_needed(monkeypatch: pytest.MonkeyPa
     assert not has_console()
     assert has_console(device="web")
     assert has_console(device=["scripted", "web"])
-    monkeypatch.setattr("gym_hil.rendering.window.missing_display", lambda: "There is no display.")
+    monkeypatch.setattr("gym_hil.display.missing_display", lambda: "There is no display.")
     assert has_console(render_mode="human")
     assert has_console(use_viewer=True)
     assert not has_console(render_mode="rgb_array")
-    monkeypatch.setattr("gym_hil.rendering.window.missing_display", lambda: None)
+    monkeypatch.setattr("gym_hil.display.missing_display", lambda: None)
     assert not has_console(render_mode="human")

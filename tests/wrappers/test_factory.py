@@ -11,7 +11,7 @@ import pytest
 
 import gym_hil
 from gym_hil.errors import ConfigurationError, UnknownDeviceError
-from gym_hil.teleop import Button, LatchedDevice
+from gym_hil.teleop import Button, InputDevice
 from gym_hil.wrappers.factory import TIME_TO_GET_READY, make_env, wrap_env
 from gym_hil.wrappers.hil_wrappers import ResetDelayWrapper
 
@@ -69,11 +69,11 @@ def test_what_lerobot_passes_is_understood() -> None:
     env.close()
 
 
-def test_person_gets_time_after_a_reset_and_nobody_else() -> None:
-    pad = LatchedDevice()
-    with_person = wrap_env(gym_hil.PandaPickCubeGymEnv(), device=pad)
-    assert isinstance(with_person, ResetDelayWrapper)
-    assert with_person.delay_seconds == TIME_TO_GET_READY
+def test_operator_gets_time_after_a_reset_and_nobody_else() -> None:
+    pad = InputDevice()
+    with_operator = wrap_env(gym_hil.PandaPickCubeGymEnv(), device=pad)
+    assert isinstance(with_operator, ResetDelayWrapper)
+    assert with_operator.delay_seconds == TIME_TO_GET_READY
     for options in ({}, {"device": "scripted"}, {"device": pad, "reset_delay_seconds": 0}):
         assert "ResetDelayWrapper" not in layers(wrap_env(gym_hil.PandaPickCubeGymEnv(), **options))
 
@@ -121,11 +121,11 @@ def test_spec_makes_the_same_environment_again(options: dict[str, Any]) -> None:
 
 
 def test_spec_of_an_environment_with_a_device_in_hand_names_that_device() -> None:
-    pad = LatchedDevice(clock=lambda: 0.0)
+    pad = InputDevice(clock=lambda: 0.0)
     env = gym.make(WRAPPED, device=pad, reset_delay_seconds=0)
     again = gym.make(env.spec)
     again.reset(seed=0)
-    pad.latch.tap(Button.INTERVENE)
+    pad.inputs.tap(Button.INTERVENE)
     assert again.step(STAY)[4]["is_intervention"]
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from gym_hil import PandaPickCubeGymEnv, PassiveViewerWrapper
-from gym_hil.rendering import window
 
 STAY = np.zeros(7, np.float32)
 
@@ -47,13 +46,13 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> list[Handle]:
     viewer.launch_passive = launch_passive  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "mujoco.viewer", viewer)
     monkeypatch.setattr(mujoco, "viewer", viewer, raising=False)
-    monkeypatch.setattr(window, "missing_display", lambda: None)
+    monkeypatch.setattr("gym_hil.display.missing_display", lambda: None)
     return opened
 
 
 @pytest.fixture
 def no_display(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(window, "missing_display", lambda: "There is no display.")
+    monkeypatch.setattr("gym_hil.display.missing_display", lambda: "There is no display.")
 
 
 def test_window_opens_at_the_first_reset_and_follows_every_step(
@@ -68,7 +67,9 @@ def test_window_opens_at_the_first_reset_and_follows_every_step(
     assert windows[0].panels == {"show_left_ui": True, "show_right_ui": False}  # type: ignore[attr-defined]
 
 
-def test_environment_survives_a_window_that_the_person_closes(base: PandaPickCubeGymEnv, windows: list[Handle]) -> None:
+def test_environment_survives_a_window_that_the_operator_closes(
+    base: PandaPickCubeGymEnv, windows: list[Handle]
+) -> None:
     env = PassiveViewerWrapper(base)
     env.reset()
     windows[0].close()

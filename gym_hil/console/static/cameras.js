@@ -1,4 +1,4 @@
-// Where the person looks from: presets, orbiting in between, and riding on one of the robot's own cameras.
+// Where the operator looks from: presets, orbiting in between, and riding on one of the robot's own cameras.
 
 import { MathUtils, OrbitControls, Quaternion, Vector3 } from "./vendor/three.js";
 
@@ -21,7 +21,7 @@ export class Cameras {
   /** @type {Preset} */
   #preset = "free";
   #view;
-  /** Whether the view stands where its preset says, and the person has not moved it. */
+  /** Whether the view stands where its preset says, and the operator has not moved it. */
   #home = true;
   #from = { position: new Vector3(), quaternion: new Quaternion(), fov: FOV, since: -Infinity };
   #onChange;
@@ -69,12 +69,12 @@ export class Cameras {
 
   /** @param {Preset} name */
   #ridden(name) {
-    const { stage } = this.#view;
-    const index = stage?.description.cameras.findIndex((camera) => camera.name === name) ?? -1;
-    return stage?.cameras[index];
+    const { channel } = this.#view;
+    const index = channel?.description.cameras.findIndex((camera) => camera.name === name) ?? -1;
+    return channel?.cameras[index];
   }
 
-  /** Leaves the preset where it is, for the person to orbit from there. */
+  /** Leaves the preset where it is, for the operator to orbit from there. */
   #letGo() {
     const ridden = this.#ridden(this.#preset);
     this.#from.since = -Infinity;

@@ -173,7 +173,7 @@ export class Drag {
     const grip = this.#grip;
     const hit = grip && this.#hit(event, grip.plane);
     if (hit) {
-      const [low, high] = this.#view.stage?.description.workspace ?? [];
+      const [low, high] = this.#view.channel?.description.workspace ?? [];
       hit.add(grip.offset);
       if (low && high) {
         hit.clamp(new Vector3().fromArray(low), new Vector3().fromArray(high));

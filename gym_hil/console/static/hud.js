@@ -9,7 +9,7 @@ const TOAST = 5000; // ms
  * @typedef {import("./protocol.js").Status} Status
  * @typedef {import("./protocol.js").Seat} Seat
  * @typedef {import("./protocol.js").Controls} Controls
- * @typedef {"none" | "policy" | "you" | "other" | "person"} Driver
+ * @typedef {"none" | "policy" | "you" | "other" | "operator"} Driver
  */
 
 /** Driver -> what the banner calls them, and what it says about them. */
@@ -17,8 +17,8 @@ const DRIVERS = {
   none: ["", ""],
   policy: ["Policy", "is driving"],
   you: ["You", "are driving"],
-  other: ["Another person", "is driving"],
-  person: ["A person", "is driving, at the machine"],
+  other: ["Another operator", "is driving"],
+  operator: ["An operator", "is driving, at the machine"],
 };
 
 /**
@@ -27,11 +27,11 @@ const DRIVERS = {
  * @returns {Driver}
  */
 export function whoDrives(status, seat) {
-  if (status?.driver !== "person") {
+  if (status?.driver !== "operator") {
     return status?.driver ?? "none";
   }
   const holder = seat?.holder ?? "nobody";
-  return holder === "nobody" ? "person" : holder;
+  return holder === "nobody" ? "operator" : holder;
 }
 
 /**
@@ -129,7 +129,7 @@ export function showLegend(legend, warnings, pad) {
   html("part-controls").replaceChildren(...(parts.length ? parts : [make("p", "Nobody can drive here.", "note")]));
 }
 
-/** @param {import("./protocol.js").StageEvent} event */
+/** @param {import("./protocol.js").ChannelEvent} event */
 export function addEvent({ time, kind, text }) {
   const row = document.createElement("li");
   const when = new Date(1000 * time);

@@ -1,4 +1,4 @@
-// What the person does, merged over every source: a button is down while any source holds it.
+// What the operator does, merged over every source: a button is down while any source holds it.
 
 /**
  * @typedef {{motion: number[], held: string[], changes: [string, string][], target: number[] | null}} InputState

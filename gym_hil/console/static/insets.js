@@ -1,4 +1,4 @@
-// What the policy sees: the pictures of the robot's own cameras, or the same views drawn here where none are sent.
+// What the policy sees: the images of the robot's own cameras, or the same views drawn here where none are sent.
 
 const SIZE = 256; // px, of a view that is drawn here
 
@@ -42,10 +42,10 @@ export class Insets {
   }
 
   /** @param {import("./protocol.js").Frame} frame */
-  show({ sequence, pictures }) {
+  show({ sequence, images }) {
     this.#stale = true;
     this.#insets.forEach((inset, index) => {
-      const jpeg = pictures[index];
+      const jpeg = images[index];
       inset.sent = Boolean(jpeg);
       if (jpeg) {
         this.#decode(inset, jpeg, sequence);
@@ -61,18 +61,18 @@ export class Insets {
    * @param {number} sequence
    */
   async #decode(inset, jpeg, sequence) {
-    const picture = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
-    // Pictures may be decoded in another order than they came in.
+    const image = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
+    // Images may be decoded in another order than they came in.
     if (sequence >= inset.sequence || inset.sequence - sequence > 1000) {
       const { canvas } = inset;
       inset.sequence = sequence;
-      if (canvas.width !== picture.width || canvas.height !== picture.height) {
-        [canvas.width, canvas.height] = [picture.width, picture.height];
+      if (canvas.width !== image.width || canvas.height !== image.height) {
+        [canvas.width, canvas.height] = [image.width, image.height];
       }
-      canvas.getContext("2d")?.drawImage(picture, 0, 0);
-      inset.source.textContent = `${picture.width} × ${picture.height}`;
+      canvas.getContext("2d")?.drawImage(image, 0, 0);
+      inset.source.textContent = `${image.width} × ${image.height}`;
     }
-    picture.close();
+    image.close();
   }
 
   /**
@@ -81,8 +81,8 @@ export class Insets {
    * @param {import("./vendor/three.js").WebGLRenderer} renderer
    */
   #draw(renderer) {
-    const { stage, scene } = /** @type {import("./view.js").View} */ (this.#view);
-    if (!this.#stale || !stage || this.#root.clientWidth === 0) {
+    const { channel, scene } = /** @type {import("./view.js").View} */ (this.#view);
+    if (!this.#stale || !channel || this.#root.clientWidth === 0) {
       return;
     }
     this.#stale = false;
@@ -94,7 +94,7 @@ export class Insets {
         renderer.setViewport(0, 0, side / ratio, side / ratio);
         renderer.setScissor(0, 0, side / ratio, side / ratio);
         renderer.setScissorTest(true);
-        renderer.render(scene, stage.cameras[index]);
+        renderer.render(scene, channel.cameras[index]);
         if (canvas.width !== side) {
           canvas.width = canvas.height = side;
         }

@@ -129,7 +129,7 @@ export function keyLabel(code) {
 }
 
 /**
- * What a person has to know about a browser's own keys, as rows of a legend; empty if there is nothing to say.
+ * What an operator has to know about a browser's own keys, as rows of a legend; empty if there is nothing to say.
  *
  * @param {Record<string, string>} keys
  * @returns {[string, string][]}

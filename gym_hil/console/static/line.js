@@ -28,7 +28,7 @@ const REPLACED = {
 };
 
 /**
- * @param {{state: LinkState, staged: boolean, retryAt: number, latency: number}} line whether a stage is watched, when
+ * @param {{state: LinkState, staged: boolean, retryAt: number, latency: number}} line whether a channel is watched, when
  *   the next attempt is (ms, 0 for now), and how old the newest input was when its effect was seen (ms, 0 if unknown)
  */
 export function showLine({ state, staged, retryAt, latency }) {

@@ -1,4 +1,4 @@
-// Puts the page together: what the server says goes to the view and the words, what the person does goes back.
+// Puts the page together: what the server says goes to the view and the words, what the operator does goes back.
 
 import { addButtons, keyFor, showButtons } from "./buttons.js";
 import { Cameras } from "./cameras.js";
@@ -14,7 +14,7 @@ import { Link } from "./link.js";
 import { element, html, make } from "./page.js";
 import { Plot } from "./plot.js";
 import { VERSION } from "./protocol.js";
-import { StageScene } from "./scene.js";
+import { ChannelScene } from "./scene.js";
 import { Sender } from "./sender.js";
 import { addTabs } from "./tabs.js";
 import { addTheme } from "./theme.js";
@@ -23,17 +23,17 @@ import { View, whoDraws } from "./view.js";
 
 /**
  * @typedef {import("./protocol.js").Frame} Frame
- * @typedef {import("./protocol.js").StageInfo} StageInfo
+ * @typedef {import("./protocol.js").ChannelInfo} ChannelInfo
  */
 
-const STAGE_KEY = "gym-hil-stage";
+const STAGE_KEY = "gym-hil-channel";
 const LATENCY_SHARE = 0.1; // of the newest value in the running mean
 
 class Page {
-  /** @type {StageInfo[]} */
-  stages = [];
-  /** The stage that is watched. @type {StageInfo | null} */
-  stage = null;
+  /** @type {ChannelInfo[]} */
+  channels = [];
+  /** The channel that is watched. @type {ChannelInfo | null} */
+  channel = null;
   /** @type {import("./protocol.js").Controls | null} */
   controls = null;
   /** @type {import("./protocol.js").Seat | null} */
@@ -61,14 +61,14 @@ class Page {
       cameras: this.cameras,
       keyboard: this.keyboard,
       intervention: () => this.controls?.intervention ?? null,
-      driving: () => this.frame?.status.driver === "person",
+      driving: () => this.frame?.status.driver === "operator",
       seenUntil: () => this.frame?.inputTime ?? 0,
     });
   insets = new Insets(html("cameras"), this.view);
   link;
   /** The seat is taken without being asked for at most once, when the page was opened to be looked at. */
   #mayTakeSeat = !document.hidden;
-  /** Whether the stage that is watched can be driven. */
+  /** Whether the channel that is watched can be driven. */
   #mayDrive = false;
   #seatedAt = Infinity; // ms
   #latency = 0; // ms
@@ -98,10 +98,10 @@ class Page {
   }
 
   #bind() {
-    const stages = element("stages", HTMLSelectElement);
-    stages.addEventListener("change", () => {
-      this.#watch(this.stages.find(({ id }) => id === Number(stages.value)) ?? null);
-      stages.blur();
+    const channels = element("channels", HTMLSelectElement);
+    channels.addEventListener("change", () => {
+      this.#watch(this.channels.find(({ id }) => id === Number(channels.value)) ?? null);
+      channels.blur();
     });
     html("seat-button").addEventListener("click", () => {
       this.link.send({ type: this.seat?.holder === "you" ? "release" : "take" });
@@ -123,7 +123,7 @@ class Page {
 
   /** @param {any} message */
   #hear(message) {
-    if (message.stage !== undefined && message.stage !== this.stage?.id) {
+    if (message.channel !== undefined && message.channel !== this.channel?.id) {
       return;
     }
     switch (message.type) {
@@ -131,11 +131,11 @@ class Page {
         if (message.version !== VERSION) {
           hud.toast("The program is of another version than this page. Reload the page.");
         }
-        this.stage = null;
-        this.#listStages(message.stages);
+        this.channel = null;
+        this.#listChannels(message.channels);
         break;
-      case "stages":
-        this.#listStages(message.stages);
+      case "channels":
+        this.#listChannels(message.channels);
         break;
       case "controls":
         this.controls = message;
@@ -164,29 +164,29 @@ class Page {
     }
   }
 
-  /** @param {StageInfo[]} stages */
-  #listStages(stages) {
-    this.stages = stages;
-    const list = element("stages", HTMLSelectElement);
+  /** @param {ChannelInfo[]} channels */
+  #listChannels(channels) {
+    this.channels = channels;
+    const list = element("channels", HTMLSelectElement);
     list.replaceChildren(
-      ...stages.map(({ id, title, drivable }) => new Option(drivable ? title : `${title} (view only)`, String(id))),
+      ...channels.map(({ id, title, drivable }) => new Option(drivable ? title : `${title} (view only)`, String(id))),
     );
-    list.disabled = stages.length < 2;
-    const known = stages.find(({ id }) => id === this.stage?.id);
+    list.disabled = channels.length < 2;
+    const known = channels.find(({ id }) => id === this.channel?.id);
     if (known) {
       list.value = String(known.id);
-      this.stage = known;
+      this.channel = known;
       this.#showSeat();
     } else {
       const kept = Number(sessionStorage.getItem(STAGE_KEY));
-      this.#watch(stages.find(({ id }) => id === kept) ?? stages.find(({ drivable }) => drivable) ?? stages[0] ?? null);
+      this.#watch(channels.find(({ id }) => id === kept) ?? channels.find(({ drivable }) => drivable) ?? channels[0] ?? null);
     }
   }
 
-  /** @param {StageInfo | null} stage */
-  #watch(stage) {
-    this.stage = stage;
-    this.#mayDrive = stage?.drivable ?? false;
+  /** @param {ChannelInfo | null} channel */
+  #watch(channel) {
+    this.channel = channel;
+    this.#mayDrive = channel?.drivable ?? false;
     this.seat = this.frame = this.controls = null;
     this.input.enabled = false;
     if (this.drag) {
@@ -197,19 +197,19 @@ class Page {
     html("tab-training").hidden = true;
     this.#showSeat();
     this.#showNotice();
-    if (stage) {
-      sessionStorage.setItem(STAGE_KEY, String(stage.id));
-      element("stages", HTMLSelectElement).value = String(stage.id);
-      document.title = `${stage.title} – gym_hil console`;
-      this.link.send({ type: "watch", stage: stage.id });
-      this.#load(stage).catch((error) => hud.toast(`The scene cannot be shown: ${error.message}`));
+    if (channel) {
+      sessionStorage.setItem(STAGE_KEY, String(channel.id));
+      element("channels", HTMLSelectElement).value = String(channel.id);
+      document.title = `${channel.title} – gym_hil console`;
+      this.link.send({ type: "watch", channel: channel.id });
+      this.#load(channel).catch((error) => hud.toast(`The scene cannot be shown: ${error.message}`));
     }
   }
 
-  /** @param {StageInfo} stage */
-  async #load(stage) {
+  /** @param {ChannelInfo} channel */
+  async #load(channel) {
     const get = async (/** @type {string} */ name) => {
-      const answer = await fetch(`stage/${stage.id}/${name}`);
+      const answer = await fetch(`channel/${channel.id}/${name}`);
       if (!answer.ok) {
         throw new Error(await answer.text());
       }
@@ -219,12 +219,12 @@ class Page {
       get("scene.json").then((answer) => answer.json()),
       get("meshes.bin").then((answer) => answer.arrayBuffer()),
     ]);
-    if (this.stage?.id !== stage.id) {
+    if (this.channel?.id !== channel.id) {
       return;
     }
-    const scene = new StageScene(description, meshes);
+    const scene = new ChannelScene(description, meshes);
     if (this.view) {
-      this.view.stage = scene;
+      this.view.channel = scene;
     }
     this.insets.reset(description);
     this.#showPresets();
@@ -247,7 +247,7 @@ class Page {
 
   /** @param {Frame} frame */
   #show(frame) {
-    if (frame.stage !== this.stage?.id) {
+    if (frame.channel !== this.channel?.id) {
       return;
     }
     const now = performance.now();
@@ -255,7 +255,7 @@ class Page {
     const before = this.frame?.status;
     // A new episode starts somewhere else; nothing flew there.
     const jumps = !before || before.episode !== status.episode || (status.step ?? 0) < (before.step ?? 0);
-    const dt = 1000 * (this.view?.stage?.description.dt ?? 0.1);
+    const dt = 1000 * (this.view?.channel?.description.dt ?? 0.1);
     const duration = jumps ? 0 : Math.min(dt, now - this.#lastFrame);
     this.frame = frame;
     this.#lastFrame = now;
@@ -276,8 +276,8 @@ class Page {
    */
   #draw(frame, duration) {
     const { view } = this;
-    if (view?.stage && frame.poses.length === 7 * view.stage.description.bodies.length) {
-      view.stage.aim(frame.poses, performance.now(), duration);
+    if (view?.channel && frame.poses.length === 7 * view.channel.description.bodies.length) {
+      view.channel.aim(frame.poses, performance.now(), duration);
       view.request();
     }
     if (!document.hidden) {
@@ -364,7 +364,7 @@ class Page {
   #showNotice() {
     showLine({
       state: this.linkState,
-      staged: this.stage !== null,
+      staged: this.channel !== null,
       retryAt: this.#retryAt,
       latency: this.linkState === "open" ? this.#latency : 0,
     });
@@ -372,7 +372,7 @@ class Page {
 }
 
 /** @type {import("./protocol.js").Controls} */
-const NO_CONTROLS = { stage: 0, intervention: null, keys: {}, pad: {}, buttons: {}, legend: [], requests: [] };
+const NO_CONTROLS = { channel: 0, intervention: null, keys: {}, pad: {}, buttons: {}, legend: [], requests: [] };
 
 /** The view, or null where the browser has no WebGL; everything but the view works then. */
 function makeView() {

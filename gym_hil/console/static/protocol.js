@@ -1,19 +1,19 @@
 // What the server says, as types, and how a frame is read. The words are in gym_hil/console/protocol.py.
 
 /**
- * @typedef {{id: number, title: string, drivable: boolean}} StageInfo
+ * @typedef {{id: number, title: string, drivable: boolean}} ChannelInfo
  * @typedef {{title: string, rows: [string, string][]}} LegendPart
- * @typedef {{stage: number, intervention: "toggle" | "hold" | "auto" | null, keys: Record<string, string>,
+ * @typedef {{channel: number, intervention: "toggle" | "hold" | "auto" | null, keys: Record<string, string>,
  *   pad: Record<string, string>, buttons: Record<string, string>, legend: LegendPart[], requests: string[]}} Controls
- * @typedef {{stage: number, holder: "you" | "other" | "nobody", free_in: number | null, pages: number}} Seat
+ * @typedef {{channel: number, holder: "you" | "other" | "nobody", free_in: number | null, pages: number}} Seat
  * @typedef {{number: number, steps: number, interventions: number, success: boolean, return: number,
  *   discarded: boolean}} Episode
- * @typedef {{stage: number, time: number, kind: string, text: string}} StageEvent
+ * @typedef {{channel: number, time: number, kind: string, text: string}} ChannelEvent
  * @typedef {{episode: number | null, step: number | null, max_steps: number | null, seconds_left: number | null,
- *   reward: number | null, return: number | null, driver: "policy" | "person" | null, success: boolean | null,
+ *   reward: number | null, return: number | null, driver: "policy" | "operator" | null, success: boolean | null,
  *   gripper: number | null, tcp: number[] | null, target: number[] | null, paused: boolean | null}} Status
- * @typedef {{stage: number, sequence: number, published: number, inputTime: number, poses: Float32Array,
- *   status: Status, pictures: (Uint8Array<ArrayBuffer> | null)[]}} Frame
+ * @typedef {{channel: number, sequence: number, published: number, inputTime: number, poses: Float32Array,
+ *   status: Status, images: (Uint8Array<ArrayBuffer> | null)[]}} Frame
  *
  * @typedef {{body: number, type: string, size: number[], pos: number[], quat: number[], rgba: number[],
  *   mesh: string | null}} Geom
@@ -30,7 +30,7 @@ const FRAME = 1;
 const HEADER = 32; // bytes
 
 /**
- * Reads a frame. Its poses and pictures are views of the same buffer.
+ * Reads a frame. Its poses and images are views of the same buffer.
  *
  * @param {ArrayBuffer} buffer
  * @returns {Frame}
@@ -44,19 +44,19 @@ export function readFrame(buffer) {
   const words = HEADER + 4 * POSE * bodies;
   let offset = words + view.getUint16(2, true);
   const status = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, words, offset - words)));
-  const pictures = [];
+  const images = [];
   for (let count = view.getUint8(1); count > 0; count -= 1) {
     const length = view.getUint32(offset, true);
-    pictures.push(length ? new Uint8Array(buffer, offset + 4, length) : null);
+    images.push(length ? new Uint8Array(buffer, offset + 4, length) : null);
     offset += 4 + length;
   }
   return {
-    stage: view.getUint16(4, true),
+    channel: view.getUint16(4, true),
     sequence: view.getUint32(8, true),
     published: view.getFloat64(16, true),
     inputTime: view.getFloat64(24, true),
     poses: new Float32Array(buffer, HEADER, POSE * bodies),
     status,
-    pictures,
+    images,
   };
 }

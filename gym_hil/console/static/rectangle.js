@@ -1,4 +1,4 @@
-// Rectangles on a picture, in its pixels: what a drag makes of them.
+// Rectangles on an image, in its pixels: what a drag makes of them.
 
 /**
  * @typedef {{top: number, left: number, height: number, width: number}} Rectangle
@@ -20,7 +20,7 @@ const clamp = (value, low, high) => Math.max(low, Math.min(value, high));
  *
  * @param {Point} from
  * @param {Point} to
- * @param {Size} size of the picture
+ * @param {Size} size of the image
  * @returns {Rectangle | null}
  */
 export function between(from, to, { height, width }) {
@@ -62,12 +62,12 @@ function side(at, length, reach) {
 }
 
 /**
- * A rectangle that was moved, or of which sides were; it stays in the picture and keeps a pixel.
+ * A rectangle that was moved, or of which sides were; it stays in the image and keeps a pixel.
  *
  * @param {Rectangle} rectangle as it was
  * @param {Grip} grip
  * @param {Point} by how far
- * @param {Size} size of the picture
+ * @param {Size} size of the image
  * @returns {Rectangle}
  */
 export function dragged(rectangle, grip, by, size) {

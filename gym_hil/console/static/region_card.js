@@ -1,4 +1,4 @@
-// One camera: its picture, the rectangle on it, and the same as numbers. What is typed or drawn is in the fields.
+// One camera: its image, the rectangle on it, and the same as numbers. What is typed or drawn is in the fields.
 
 import { make, setText, within } from "./page.js";
 import { between, dragged, gripAt } from "./rectangle.js";
@@ -16,7 +16,7 @@ const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 export class RegionCard {
   camera;
   root;
-  #picture;
+  #image;
   #image;
   #region;
   #fields;
@@ -35,7 +35,7 @@ export class RegionCard {
     this.camera = camera;
     this.#onChange = onChange;
     this.root = /** @type {HTMLElement} */ (within(template.content, ".camera", HTMLElement).cloneNode(true));
-    this.#picture = within(this.root, ".picture", HTMLElement);
+    this.#image = within(this.root, ".image", HTMLElement);
     this.#image = within(this.root, "img", HTMLImageElement);
     this.#region = within(this.root, ".region", HTMLElement);
     this.#problem = within(this.root, ".problem", HTMLElement);
@@ -84,7 +84,7 @@ export class RegionCard {
   }
 
   /**
-   * Shows the first picture of an episode.
+   * Shows the first image of an episode.
    *
    * @param {string} url
    * @param {number} number of the episode
@@ -95,7 +95,7 @@ export class RegionCard {
     if (asked !== this.#shown) {
       return;
     }
-    this.#picture.classList.toggle("unread", !answer?.ok);
+    this.#image.classList.toggle("unread", !answer?.ok);
     if (!answer?.ok) {
       this.#say(answer ? await answer.text() : "The command no longer answers; start it again.");
       return;
@@ -109,10 +109,10 @@ export class RegionCard {
   #listen() {
     this.#fields.forEach((field) => field.addEventListener("input", () => this.#changed()));
     within(this.root, ".clear", HTMLButtonElement).addEventListener("click", () => (this.rectangle = null));
-    this.#picture.addEventListener("pointerdown", (event) => this.#take(event));
-    this.#picture.addEventListener("pointermove", (event) => this.#move(event));
-    this.#picture.addEventListener("pointerup", () => (this.#drag = null));
-    this.#picture.addEventListener("pointercancel", () => {
+    this.#image.addEventListener("pointerdown", (event) => this.#take(event));
+    this.#image.addEventListener("pointermove", (event) => this.#move(event));
+    this.#image.addEventListener("pointerup", () => (this.#drag = null));
+    this.#image.addEventListener("pointercancel", () => {
       if (this.#drag) {
         this.rectangle = this.#drag.before;
       }
@@ -128,7 +128,7 @@ export class RegionCard {
     event.preventDefault();
     // The keys of a phone would cover what is drawn.
     this.#fields.find((field) => field === document.activeElement)?.blur();
-    this.#picture.setPointerCapture(event.pointerId);
+    this.#image.setPointerCapture(event.pointerId);
     const from = this.#point(event);
     this.#drag = { grip: this.#grip(event, from), from, before: this.rectangle };
   }
@@ -137,7 +137,7 @@ export class RegionCard {
   #move(event) {
     const at = this.#point(event);
     if (!this.#drag) {
-      this.#picture.dataset.grip = this.#grip(event, at) ?? "draw";
+      this.#image.dataset.grip = this.#grip(event, at) ?? "draw";
       return;
     }
     const { grip, from, before } = this.#drag;
@@ -155,16 +155,16 @@ export class RegionCard {
    */
   #grip({ pointerType }, at) {
     const reach = REACH[/** @type {keyof typeof REACH} */ (pointerType)] ?? REACH.touch;
-    const scale = this.#picture.clientWidth / this.camera.width;
+    const scale = this.#image.clientWidth / this.camera.width;
     return this.rectangle && gripAt(this.rectangle, at, reach / scale);
   }
 
   /**
    * @param {PointerEvent} event
-   * @returns {Point} in pixels of the picture
+   * @returns {Point} in pixels of the image
    */
   #point({ clientX, clientY }) {
-    const { left, top, width, height } = this.#picture.getBoundingClientRect();
+    const { left, top, width, height } = this.#image.getBoundingClientRect();
     return {
       x: ((clientX - left) / width) * this.camera.width,
       y: ((clientY - top) / height) * this.camera.height,
@@ -206,9 +206,9 @@ export class RegionCard {
       return this.numbers ? "Not all four numbers yet" : "Left as it is";
     }
     if (this.#fields.some((field) => !field.validity.valid)) {
-      return "Not a part of the picture";
+      return "Not a part of the image";
     }
     const share = (100 * region.height * region.width) / (this.camera.height * this.camera.width);
-    return `Keeps ${region.height} high, ${region.width} wide: ${share.toFixed(0)}% of the picture`;
+    return `Keeps ${region.height} high, ${region.width} wide: ${share.toFixed(0)}% of the image`;
   }
 }

@@ -48,7 +48,7 @@ class Page {
     this.#previous.disabled = episode === 0;
     this.#next.disabled = episode === this.#episodes - 1;
     setText(html("episode"), `Episode ${episode} (0 to ${this.#episodes - 1})`);
-    this.cards.forEach((card, index) => card.look(`picture/${episode}/${index}`, episode));
+    this.cards.forEach((card, index) => card.look(`image/${episode}/${index}`, episode));
   }
 
   #changed() {

@@ -1,4 +1,4 @@
-// The things of a stage as three.js objects, moved by the poses of bodies. The world is MuJoCo's: metres, z up.
+// The things of a channel as three.js objects, moved by the poses of bodies. The world is MuJoCo's: metres, z up.
 
 import {
   BoxGeometry,
@@ -25,7 +25,7 @@ const FAR = 30; // m
  * @typedef {import("./protocol.js").Geom} Geom
  */
 
-export class StageScene {
+export class ChannelScene {
   root = new Group();
   /** @type {PerspectiveCamera[]} in the order of the description */
   cameras = [];

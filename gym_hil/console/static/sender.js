@@ -1,4 +1,4 @@
-// Tells the server what the person does: 60 times a second, and at once when a button changes.
+// Tells the server what the operator does: 60 times a second, and at once when a button changes.
 
 const PERIOD = 1000 / 60; // ms
 

@@ -34,7 +34,7 @@ export class Surroundings {
   group = new Group();
   sky = new Color();
   #hemisphere = new HemisphereLight("#ffffff", "#c7d0d9", 1.7);
-  // Colours of corners cost a fraction of what lights and textures would, and the floor is most of the picture.
+  // Colours of corners cost a fraction of what lights and textures would, and the floor is most of the image.
   #floor = new MeshBasicMaterial({ vertexColors: true, toneMapped: false });
   #shade = new ShadowMaterial({ transparent: true, opacity: 0.3 });
   #edge = new LineBasicMaterial({ transparent: true, opacity: 0.45 });
@@ -73,18 +73,18 @@ export class Surroundings {
   }
 
   /**
-   * @param {import("./scene.js").StageScene} stage
+   * @param {import("./scene.js").ChannelScene} channel
    * @param {number} overlay the layer for what is not of the robot's world
    */
-  dress(stage, overlay) {
+  dress(channel, overlay) {
     this.#scenery.traverse((object) => {
       if (object instanceof Mesh || object instanceof LineSegments || object instanceof LineLoop) {
         object.geometry.dispose();
       }
     });
     this.#scenery.clear();
-    this.#floors = stage.floors.map(({ size }) => new Mesh(tiles(size[0] || FLOOR, size[1] || FLOOR), this.#floor));
-    stage.floors.forEach(({ pos, quat: [w, x, y, z] }, index) => {
+    this.#floors = channel.floors.map(({ size }) => new Mesh(tiles(size[0] || FLOOR, size[1] || FLOOR), this.#floor));
+    channel.floors.forEach(({ pos, quat: [w, x, y, z] }, index) => {
       const floor = this.#floors[index];
       const shade = new Mesh(new PlaneGeometry(2 * SHADOW + 0.6, 2 * SHADOW + 0.6), this.#shade);
       shade.position.set(0.3, 0, 0.0005);
@@ -95,8 +95,8 @@ export class Surroundings {
       paint(floor.geometry, this.#look);
       this.#scenery.add(floor);
     });
-    if (stage.description.workspace) {
-      const outline = this.#outline(stage.description.workspace);
+    if (channel.description.workspace) {
+      const outline = this.#outline(channel.description.workspace);
       outline.forEach((line) => line.layers.set(overlay));
       this.#scenery.add(...outline);
     }

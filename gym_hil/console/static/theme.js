@@ -1,4 +1,4 @@
-// Light or dark: as the system has it, until the person chooses.
+// Light or dark: as the system has it, until the operator chooses.
 
 const KEY = "gym-hil-theme";
 

@@ -1,4 +1,4 @@
-// The 3-D view: draws when something changed, and not otherwise, to spare the person's battery.
+// The 3-D view: draws when something changed, and not otherwise, to spare the operator's battery.
 
 import { NeutralToneMapping, PCFShadowMap, PerspectiveCamera, Scene, WebGLRenderer } from "./vendor/three.js";
 import { Surroundings } from "./surroundings.js";
@@ -23,8 +23,8 @@ export class View {
   extras = [];
   /** Called after each drawing. @type {(() => void)[]} */
   afters = [];
-  /** @type {import("./scene.js").StageScene | null} */
-  #stage = null;
+  /** @type {import("./scene.js").ChannelScene | null} */
+  #channel = null;
   #renderer;
   #requested = 0;
   #timer = 0;
@@ -54,16 +54,16 @@ export class View {
     return this.#renderer.domElement;
   }
 
-  get stage() {
-    return this.#stage;
+  get channel() {
+    return this.#channel;
   }
 
-  set stage(stage) {
-    this.#stage?.dispose();
-    this.#stage = stage;
-    if (stage) {
-      this.scene.add(stage.root);
-      this.surroundings.dress(stage, OVERLAY);
+  set channel(channel) {
+    this.#channel?.dispose();
+    this.#channel = channel;
+    if (channel) {
+      this.scene.add(channel.root);
+      this.surroundings.dress(channel, OVERLAY);
     }
     this.request();
   }
@@ -91,10 +91,10 @@ export class View {
   #draw(now) {
     this.#requested = 0;
     this.#last = now;
-    if (this.#stage?.advance(now)) {
+    if (this.#channel?.advance(now)) {
       this.#renderer.shadowMap.needsUpdate = true;
     }
-    const again = this.steps.map((step) => step(now)).some(Boolean) || this.#stage?.moving;
+    const again = this.steps.map((step) => step(now)).some(Boolean) || this.#channel?.moving;
     this.extras.forEach((extra) => extra(this.#renderer));
     this.#renderer.render(this.scene, this.camera);
     this.afters.forEach((after) => after());

@@ -9,20 +9,20 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra `train`")
 
 from gym_hil.datasets import EpisodeDataset
-from hil_trainer.classifier import load_classifier
 from hil_trainer.cli import main
-from tests.hil_trainer.classifier.recordings import write_recording
+from hil_trainer.reward_classifier import load_classifier
+from tests.hil_trainer.reward_classifier.recordings import write_recording
 
 QUICK = ["--epochs", "6", "--batch-size", "8", "--image-size", "32", "--learning-rate", "0.003"]
 QUICK += ["--validation-share", "0.5", "--no-state"]
 
 
 def test_train_evaluate_and_relabel(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    seen = write_recording(tmp_path / "seen", [5, 7, 4, None])
+    obs = write_recording(tmp_path / "obs", [5, 7, 4, None])
     failures = write_recording(tmp_path / "failures", [None])
     unseen = write_recording(tmp_path / "unseen", [6, None])
     model = tmp_path / "model"
-    words = ["classifier", "train", str(seen), str(failures), "--out", str(model), *QUICK, "--cameras", "front"]
+    words = ["classifier", "train", str(obs), str(failures), "--out", str(model), *QUICK, "--cameras", "front"]
     assert main([*words, "--seed", "3", "--precision", "0.9", "--members", "1"]) == 0
     told = capsys.readouterr().out
     assert "5 episodes, 55 frames, 20 of them success; cameras: front" in told
@@ -47,9 +47,9 @@ def test_train_evaluate_and_relabel(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_precision_that_is_not_reached_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = write_recording(tmp_path / "seen", [5, 7])
-    monkeypatch.setattr("hil_trainer.classifier.training.calibrate", lambda *_: (0.75, False))
-    assert main(["classifier", "train", str(seen), "--out", str(tmp_path / "model"), *QUICK, "--epochs", "1"]) == 0
+    obs = write_recording(tmp_path / "obs", [5, 7])
+    monkeypatch.setattr("hil_trainer.reward_classifier.training.calibrate", lambda *_: (0.75, False))
+    assert main(["classifier", "train", str(obs), "--out", str(tmp_path / "model"), *QUICK, "--epochs", "1"]) == 0
     assert "no threshold reaches the precision that is wanted" in capsys.readouterr().out
     assert "**not reached**" in (tmp_path / "model" / "report.md").read_text()
 

@@ -28,10 +28,10 @@ def test_each_run_has_a_line_and_each_group_its_median(tmp_path, told):
     assert len(lines) == 5
     for seed, line in enumerate(lines[:3]):
         assert line.startswith(f"state, seed_{seed}: 95% after ")
-        assert "of them the person's, in 1:" in line
+        assert "of them the operator's, in 1:" in line
         assert "; 99% after " in line
     assert lines[3].startswith("state, median of 3: 95% after ")
-    assert lines[4] == f"picture in {tmp_path / 'compared.png'}"
+    assert lines[4] == f"image in {tmp_path / 'compared.png'}"
     assert (tmp_path / "compared.png").exists()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import gym_hil.cli
 import hil_trainer.cli
 from gym_hil.datasets import EpisodeDataset
-from hil_trainer.classifier import load_classifier
+from hil_trainer.reward_classifier import load_classifier
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reward_classifier.md").read_text(encoding="utf-8")
 RECORDING, REWARDING = re.findall(r"(?ms)^```python\n(.*?)^```$", PAGE)

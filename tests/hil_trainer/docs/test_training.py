@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra `imagenet`")
 
-from hil_trainer.frozen_encoder import load_encoder
+from hil_trainer.agents.frozen_encoder import load_encoder
 
 PAGE = Path(__file__).parents[3] / "docs" / "training.md"
 
@@ -21,5 +21,5 @@ def test_the_encoder_as_written_comes_as_a_file(tmp_path, monkeypatch):
     file, function = load_encoder("vision.pt2", 128), load_encoder("imagenet", 128)
     assert file.numbers == function.numbers
     assert file.sha256 == function.sha256
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), np.uint8)
-    np.testing.assert_allclose(file.encode(pictures), function.encode(pictures), atol=1e-4)
+    images = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), np.uint8)
+    np.testing.assert_allclose(file.encode(images), function.encode(images), atol=1e-4)

@@ -1,0 +1,109 @@
+"""Keep the interesting region of each camera's images, in a new dataset."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from gym_hil import display
+from gym_hil.cli.console_options import add_console_arguments, console_options, words_of
+from gym_hil.cli.dataset import add_out_arguments
+from gym_hil.cli.region_page import choose_regions_on_page
+from gym_hil.cli.region_window import choose_regions
+from gym_hil.datasets.cropping import Region, crop_params
+from gym_hil.datasets.episode_dataset import EpisodeDataset
+from gym_hil.datasets.features import IMAGES
+from gym_hil.datasets.new_dataset import check_place
+from gym_hil.datasets.transform import crop_dataset
+from gym_hil.errors import ConfigurationError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `gym-hil crop`."""
+    parser.add_argument("dataset", metavar="DATASET", help="the dataset's folder")
+    parser.add_argument(
+        "--roi",
+        action="append",
+        default=[],
+        metavar="CAMERA=TOP,LEFT,HEIGHT,WIDTH",
+        help="region of a camera, in pixels; once for each. Without, you choose in a window or in the browser",
+    )
+    parser.add_argument(
+        "--web", action="store_true", help="choose in the browser (where there is no display, you do so anyway)"
+    )
+    parser.add_argument("--resize", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="bring all images to a size")
+    add_out_arguments(parser)
+    add_console_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run `gym-hil crop`."""
+    dataset = EpisodeDataset(arguments.dataset)
+    if arguments.resize is not None and min(arguments.resize) < 1:
+        raise ConfigurationError(f"--resize is {arguments.resize}; expected a height and a width of 1 or more.")
+    # Before an operator draws anything in vain.
+    check_place(Path(arguments.out), [dataset], arguments.overwrite)
+    regions = _regions(dataset, arguments)
+    resize = None if arguments.resize is None else (arguments.resize[0], arguments.resize[1])
+    made = crop_dataset(
+        arguments.dataset,
+        arguments.out,
+        regions,
+        resize=resize,
+        repo_id=arguments.repo_id,
+        overwrite=arguments.overwrite,
+    )
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in crop_params(regions, resize).items()]
+    print("{\n" + ",\n".join(lines) + "\n}")
+    print(f"{made.path}: {len(made)} episodes, {made.total_frames} frames")
+    return 0
+
+
+def parse_regions(dataset: EpisodeDataset, texts: Sequence[str]) -> dict[str, Region]:
+    """Understand which regions an operator names.
+
+    Args:
+        dataset: that has the cameras.
+        texts: each `camera=top,left,height,width`; a camera by its name, as `front`, or its feature's.
+
+    Returns:
+        Feature -> region.
+
+    Raises:
+        ConfigurationError: a text is something else, there is no such camera, or one is named twice.
+    """
+    regions: dict[str, Region] = {}
+    names = {key.removeprefix(IMAGES): key for key in dataset.video_keys}
+    for text in texts:
+        camera, _, numbers = text.partition("=")
+        key = names.get(camera, camera)
+        if key not in dataset.video_keys:
+            raise ConfigurationError(f"--roi {text}: there is no camera {camera!r}; choose from {', '.join(names)}.")
+        if key in regions:
+            raise ConfigurationError(f"--roi {text}: {camera} has a region already.")
+        regions[key] = Region.parse(numbers)
+    return regions
+
+
+def _regions(dataset: EpisodeDataset, arguments: argparse.Namespace) -> dict[str, Region]:
+    """The regions as numbers, from a window, or from a page in the browser."""
+    problem, options = display.missing_display(), console_options(arguments)
+    if arguments.roi and arguments.web:
+        raise ConfigurationError("--roi and --web are two ways to say the same; give one of them.")
+    on_page = arguments.web or (not arguments.roi and problem is not None and display.console_installed())
+    if options and not on_page:
+        raise ConfigurationError(f"{words_of(options)}: for choosing in the browser; give --web too, and no --roi.")
+    if arguments.roi:
+        return parse_regions(dataset, arguments.roi)
+    if not dataset.video_keys or not len(dataset):
+        raise ConfigurationError(f"{dataset.path} has no images to choose a region in.")
+    if on_page:
+        return choose_regions_on_page(dataset, **options)
+    if problem is not None:
+        raise ConfigurationError(
+            f"{problem} Choose in a browser: pip install 'gym-hil[web]'. Or give the regions by --roi "
+            "CAMERA=TOP,LEFT,HEIGHT,WIDTH, once for each camera."
+        )
+    return choose_regions({key: dataset[0].image(key, 0) for key in dataset.video_keys})

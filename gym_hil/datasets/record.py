@@ -1,0 +1,263 @@
+"""Records what happens in an environment, episode by episode."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gym_hil.datasets.features import features_of, observed
+from gym_hil.datasets.writer import DatasetWriter
+from gym_hil.errors import ConfigurationError
+
+# Arguments of the ids that say who drives and who watches, not what happens.
+_OPERATOR = (
+    "auto_reset",
+    "controller_config_path",
+    "device",
+    "device_options",
+    "env_id",
+    "intervention",
+    "render_mode",
+    "reset_delay_seconds",
+    "show_ui",
+    "time_limit",
+    "use_gamepad",
+    "use_inputs_control",
+    "use_viewer",
+)
+
+
+class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """Writes each episode into a LeRobotDataset v3.0.
+
+    A row holds the observation before the step, the action that was executed (the operator's, where one intervened),
+    and the reward, the ends and the success that followed. When `step` returns the end of an episode, the episode is on
+    the disk. How an episode ends decides what becomes of it:
+
+    - success, failure, and the time limit: it is saved, with the rewards as they were.
+    - `rerecord_episode` in info: it is thrown away, and a `reset` without a seed starts the same one again.
+    - `quit` in info, another `reset`, or `close`, before the end: it is thrown away.
+
+    With `steps_after_success` the end is put off by so many steps: `step` goes on with reward 1.0 and success, in what
+    it returns and in what is recorded, and tells of the end after the last of them. Reward classifiers need such
+    frames. Of the operator's words only re-record and quit count then; quit ends and saves the episode.
+
+    Each episode is started with a seed of its own, also when `reset` is given none, and the seed is recorded, so that a
+    replay can repeat it.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> import gym_hil
+        >>> from gym_hil.datasets.record import RecordEpisodes
+        >>> env = gym.make("gym_hil/PandaPickCubeScripted-v1", image_obs=True)
+        >>> env = RecordEpisodes(env, "outputs/pick", "me/pick", task="pick up the cube", overwrite=True)
+        >>> for _ in range(2):
+        ...     _ = env.reset()
+        ...     done = False
+        ...     while not done:
+        ...         *_, terminated, truncated, info = env.step(env.action_space.sample())
+        ...         done = terminated or truncated
+        >>> env.close()
+
+    Args:
+        env: wrapped as far as it is meant to be; this wrapper goes outside.
+        root: folder of the dataset; made if it is missing.
+        repo_id: `user/name`, the dataset's name on the Hugging Face Hub.
+        task: what the robot is to do, in words; None for the name of the environment.
+        steps_after_success: how many frames to record after success.
+        resume: go on with the dataset in the folder.
+        overwrite: delete the dataset in the folder.
+        seed: from which the episodes' seeds are drawn, with the number of episodes that are there already; None for
+            different ones each time.
+
+    Raises:
+        ConfigurationError: the environment cannot be recorded, or an argument has a value that cannot work.
+        DatasetError: the folder cannot be recorded into; nothing in it was changed. `reset` raises it when the disk is
+            nearly full, and `step`, at the end of an episode, when it cannot be saved; those before it are intact.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        root: str | PathLike[str],
+        repo_id: str,
+        *,
+        task: str | None = None,
+        steps_after_success: int = 0,
+        resume: bool = False,
+        overwrite: bool = False,
+        seed: int | None = None,
+    ):
+        gym.utils.RecordConstructorArgs.__init__(
+            self,
+            root=str(root),
+            repo_id=repo_id,
+            task=task,
+            steps_after_success=steps_after_success,
+            resume=resume,
+            overwrite=overwrite,
+            seed=seed,
+        )
+        gym.Wrapper.__init__(self, env)
+        if steps_after_success != int(steps_after_success) or steps_after_success < 0:
+            raise ConfigurationError(f"steps_after_success is {steps_after_success!r}; expected a number, 0 or more.")
+        self._task = type(env.unwrapped).__name__.removesuffix("GymEnv") if task is None else task
+        self._steps_after_success = int(steps_after_success)
+        self._writer = DatasetWriter(
+            root,
+            repo_id=repo_id,
+            features=features_of(env),
+            fps=int(env.metadata["render_fps"]),
+            metadata=describe_env(env),
+            resume=resume,
+            overwrite=overwrite,
+        )
+        # What is added to a dataset must not be what is in it already, also with the same seed.
+        self._rng = np.random.default_rng(None if seed is None else [seed, self._writer.num_episodes])
+        self._observation: dict[str, Any] | None = None  # before the next step; None while no episode is recorded
+        self._origin: dict[str, Any] = {}  # seed and options of the episode
+        self._repeats = False
+        self._left: int | None = None  # steps to go after a success
+        self._successes = 0
+
+    @property
+    def writer(self) -> DatasetWriter:
+        """Where the episodes go."""
+        return self._writer
+
+    @property
+    def successes(self) -> int:
+        """How many of the episodes that were saved here ended in success."""
+        return self._successes
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Start an episode; one that has not ended is thrown away.
+
+        Args:
+            seed: of this episode; the seeds of those that follow are drawn from it. If None, one is drawn, or after a
+                re-record that of the last episode is taken again.
+            options: for the environment; recorded, so they have to be such as JSON can hold, or arrays.
+
+        Raises:
+            DatasetError: the disk is nearly full.
+        """
+        self._writer.discard_episode()
+        self._writer.check_room()
+        if seed is not None:
+            self._rng = np.random.default_rng(seed)
+        elif self._repeats:
+            seed = self._origin["seed"]
+        else:
+            seed = int(self._rng.integers(2**31))
+        self._observation, self._left, self._repeats = None, None, False
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._observation = observation
+        self._origin = {"seed": seed, "options": plain(options) if options else None}
+        return observation, info
+
+    def step(self, action: ArrayLike) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Make a step and record it; after the end of an episode, only make it.
+
+        Raises:
+            ConfigurationError: the environment starts the next episode by itself.
+            DatasetError: the episode has ended and cannot be saved; those before it are intact.
+        """
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        if self._observation is None:
+            return observation, reward, terminated, truncated, info
+        if "final_obs" in info:
+            raise ConfigurationError("Episodes of an environment with auto_reset=True cannot be recorded; turn it off.")
+        stops = bool(info.get("quit", False)) and not terminated
+        repeats = bool(info.get("rerecord_episode", False))
+        success = bool(info.get("next.success", info.get("succeed", False)))
+        if self._left is not None:
+            self._left -= 1
+            reward, success, truncated = 1.0, True, False
+            terminated = self._left == 0 or bool(info.get("quit", False))
+            info["next.success"] = True
+        elif terminated and success and self._steps_after_success:
+            self._left, terminated, truncated = self._steps_after_success, False, False
+        if repeats:
+            terminated, truncated = False, True
+        if repeats or (stops and self._left is None):
+            self._writer.discard_episode()
+            self._observation, self._repeats = None, repeats
+            return observation, reward, terminated, truncated, info
+
+        row = {
+            **observed(self._observation),
+            "action": self._executed(action, info),
+            "next.reward": reward,
+            "next.done": terminated or truncated,
+            "next.truncated": truncated,
+            "next.success": success,
+            "complementary_info.is_intervention": bool(info.get("is_intervention", False)),
+            "complementary_info.discrete_penalty": info.get("discrete_penalty", 0.0),
+        }
+        self._writer.add_frame(row, self._task)
+        self._observation = observation
+        if terminated or truncated:
+            self._observation = None
+            self._writer.save_episode({**self._origin, "success": success})
+            self._successes += success
+        return observation, reward, terminated, truncated, info
+
+    def close(self) -> None:
+        """Throw an unfinished episode away; close the dataset and the environment."""
+        try:
+            self._writer.close()
+        finally:
+            self.env.close()
+
+    def _executed(self, action: ArrayLike, info: dict[str, Any]) -> NDArray[np.float32]:
+        if "action_intervention" in info:
+            return np.asarray(info["action_intervention"], dtype=np.float32)
+        space = self.env.action_space
+        return np.clip(np.asarray(action, dtype=np.float32), space.low, space.high)  # type: ignore[attr-defined]
+
+
+def describe_env(env: gym.Env[Any, Any]) -> dict[str, Any]:
+    """What has to be known to make the environment again.
+
+    Returns:
+        `env_id`, the id it was made with; `env_kwargs`, the arguments of that id that JSON can hold, without those
+        about the operator; `task_id`, the id of the same task and version without an operator; `renderer`;
+        `control_dt` in s; `max_episode_steps`; and the version of MuJoCo. What is not known is None.
+    """
+    base, spec, outer = env.unwrapped, env.unwrapped.spec, env.spec
+    kwargs = {} if spec is None else {key: value for key, value in spec.kwargs.items() if key not in _OPERATOR}
+    base_id = None if spec is None else spec.kwargs.get("env_id", spec.id)
+    return {
+        "env_id": None if spec is None else spec.id,
+        "env_kwargs": plain(kwargs),
+        "task_id": None if base_id is None else base_id.replace("Base-v", "-v"),
+        "renderer": getattr(base, "renderer", None),
+        "control_dt": getattr(base, "control_dt", None),
+        "max_episode_steps": None if outer is None else outer.max_episode_steps,
+        "mujoco": mujoco.__version__,
+    }
+
+
+def plain(value: Any) -> Any:
+    """The value in types that JSON knows; what has no counterpart there becomes its description."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain(dataclasses.asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return repr(value)
+    return value

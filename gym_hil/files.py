@@ -1,0 +1,89 @@
+"""Paths that come from users, and files that are whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from gym_hil.errors import ConfigurationError
+
+
+def expand_path(path: str | PathLike[str]) -> Path:
+    """A path as a user gives it, with a leading `~` expanded, the same everywhere.
+
+    Raises:
+        ConfigurationError: the path begins with `~` and there is no such home directory.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"{os.fspath(path)!r} cannot be expanded: {error} Give the whole path, or set HOME."
+        ) from None
+
+
+def user_config_dir() -> Path:
+    """The folder for this user's own files, such as the console's certificate; not created here.
+
+    Raises:
+        ConfigurationError: this user has no home directory (a container's user without an entry in passwd).
+    """
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA") or _home("APPDATA") / "AppData" / "Roaming") / "gym-hil"
+    if sys.platform == "darwin":
+        return _home("HOME") / "Library" / "Application Support" / "gym-hil"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or _home("XDG_CONFIG_HOME or HOME") / ".config") / "gym-hil"
+
+
+def atomic_write(path: str | PathLike[str], content: bytes | str | Callable[[Any], object]) -> None:
+    """Write a file so that after a crash at any moment the old content or the new one is there, whole.
+
+    Args:
+        path: where; the folder exists. A symbolic link is replaced, its target stays as it is.
+        content: bytes, text (as UTF-8), or a function that writes to the binary file it is given.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to. What was there before still is.
+    """
+    path = Path(path)
+    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        if sys.platform != "win32":
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(part, 0o666 & ~umask)  # mkstemp makes files that only their owner can read
+        os.replace(part, path)
+    except BaseException:
+        os.unlink(part)
+        raise
+    sync_dir(path.parent)
+
+
+def sync_dir(folder: str | PathLike[str]) -> None:
+    """Have a folder's names on the disk, where the system can promise that."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _home(variable: str) -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise ConfigurationError(f"{error} Set {variable} to a folder that this user can write to.") from None

@@ -1,0 +1,1 @@
+"""The scripted operator: a device that plays the human."""

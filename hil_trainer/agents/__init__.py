@@ -1,0 +1,1 @@
+"""Algorithms and the networks that they train."""

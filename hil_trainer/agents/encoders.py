@@ -1,0 +1,108 @@
+"""From views to a few numbers: where things are in images, or what matters of a frozen encoder's numbers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+CHANNELS = 32  # points that are looked for in each view
+
+
+class SpatialSoftmaxEncoder(nn.Module):
+    """Finds points in images and returns where they are.
+
+    Each view has a small convolutional network of its own. Each of its last channels is a map of where one thing may
+    be; the expected position under the map's softmax is the output (Finn et al. 2016, arXiv:1509.06113).
+
+    Args:
+        views: how many images an observation has.
+        size: pixels a side; a multiple of 4.
+    """
+
+    x: Tensor
+    y: Tensor
+
+    def __init__(self, views: int, size: int):
+        super().__init__()
+        # The order in which images come; convolutions are a third faster in it than with the channels first.
+        self.networks = nn.ModuleList([_network() for _ in range(views)]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        along = torch.linspace(-1, 1, size // 4)
+        self.register_buffer("x", along.repeat(size // 4))
+        self.register_buffer("y", along.repeat_interleave(size // 4))
+        self.size = 2 * CHANNELS * views
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(batch, views, 3, height, width), about [-0.5, 0.5] -> (batch, size), in [-1, 1]."""
+        points = []
+        for view, network in enumerate(self.networks):
+            image = images[:, view].contiguous(memory_format=torch.channels_last)
+            maps = torch.softmax(network(image).flatten(2), -1)
+            points += [(maps * self.x).sum(-1), (maps * self.y).sum(-1)]
+        return torch.cat(points, -1)
+
+
+class Bottleneck(nn.Module):
+    """Reduces the many numbers of a frozen encoder to the few that matter.
+
+    Behind such encoders SERL learns a layer of this kind (Luo et al. 2024, arXiv:2401.16013).
+
+    Args:
+        inputs: numbers of all views together.
+        views: how many.
+    """
+
+    def __init__(self, inputs: int, views: int):
+        super().__init__()
+        self.size = 2 * CHANNELS * views
+        self.layers = nn.Sequential(nn.Linear(inputs, self.size), nn.LayerNorm(self.size), nn.Tanh())
+
+    def forward(self, encoded: Tensor) -> Tensor:
+        """(batch, inputs) -> (batch, size), in [-1, 1]."""
+        return self.layers(encoded)
+
+
+def prepare(images: Tensor) -> Tensor:
+    """(batch, views, height, width, 3) uint8 -> (batch, views, 3, height, width) float32 in [-0.5, 0.5]."""
+    return images.permute(0, 1, 4, 2, 3).float().div_(255).sub_(0.5)
+
+
+def random_shift(images: Tensor, pixels: int) -> Tensor:
+    """Move each observation's images by up to some pixels; what comes in at an edge repeats that edge.
+
+    It keeps critics and policies from learning images by heart (DrQ, Kostrikov et al. 2020, arXiv:2004.13649).
+
+    Args:
+        images: (batch, views, height, width, 3) uint8.
+        pixels: the most they move, each way.
+
+    Returns:
+        Of the same shape; all views of an observation are moved alike.
+    """
+    height, width = images.shape[2:4]
+    padded = _padded(_padded(images, 2, pixels), 3, pixels)
+    moves = torch.randint(0, 2 * pixels + 1, (len(images), 2)).tolist()
+    # Slices of whole rows are copied many times faster than pixels that are looked up one by one.
+    return torch.stack(
+        [one[:, down : down + height, right : right + width] for one, (down, right) in zip(padded, moves, strict=True)]
+    )
+
+
+def _padded(images: Tensor, axis: int, pixels: int) -> Tensor:
+    """Repeat the edges along an axis."""
+    first, last = images.narrow(axis, 0, 1), images.narrow(axis, images.shape[axis] - 1, 1)
+    return torch.cat([*[first] * pixels, images, *[last] * pixels], axis)
+
+
+def _network() -> nn.Sequential:
+    def convolution(inputs: int, outputs: int, stride: int) -> nn.Conv2d:
+        return nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1)
+
+    return nn.Sequential(
+        convolution(3, 24, 2),
+        nn.ReLU(),
+        convolution(24, 32, 2),
+        nn.ReLU(),
+        convolution(32, 32, 1),
+        nn.ReLU(),
+        convolution(32, CHANNELS, 1),
+    )

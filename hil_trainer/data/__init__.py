@@ -1,0 +1,1 @@
+"""Observations, replay buffers and demonstrations."""

@@ -1,0 +1,1 @@
+"""The learner, and how it is reached: in a process or on Ray."""

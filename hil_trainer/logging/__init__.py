@@ -1,0 +1,1 @@
+"""Metrics, loggers, the status line, plots and videos."""

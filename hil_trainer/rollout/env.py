@@ -1,0 +1,244 @@
+"""An environment as the trainer uses it: observations of one layout, actions in [-1, 1], and who acted."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+import gym_hil
+from gym_hil.pacing import Pacer
+from gym_hil.registration import env_id, find_task
+from gym_hil.rendering import Renderer, make_renderer
+from gym_hil.teleop.operator import introduce, operator_options, seconds_paused
+from gym_hil.wrappers.console_wrapper import ConsoleWrapper
+from hil_trainer.config import NOBODY, SCRIPTED, TrainConfig
+from hil_trainer.data.observations import Encoding, Observation, ObservationLayout, Part, encoded
+from hil_trainer.rollout.scheduled_operator import ScheduledOperator
+
+if TYPE_CHECKING:
+    from hil_trainer.agents.frozen_encoder import FrozenEncoder
+
+FILM_SIZE = 192  # pixels
+# What only the simulation knows, for the critics.
+_HIDDEN = ("environment_state", "gripper_closed")
+
+
+class Step(NamedTuple):
+    """What one step did.
+
+    Attributes:
+        action: (actions,) float32 that was executed, each number in [-1, 1].
+        reward: as the environment gives it.
+        penalty: for what the gripper was told, 0.0 or less.
+        obs: the observation after.
+        terminated: the episode has ended, and there is nothing to come.
+        truncated: it was cut off.
+        is_intervention: whether an operator acted.
+        success: whether the task is done.
+        discarded: the operator wants the episode forgotten.
+        quit: the operator wants to stop.
+        simulator_success: what the simulator says of success, where a classifier decides; None where it decides itself.
+    """
+
+    action: NDArray[np.float32]
+    reward: float
+    penalty: float
+    obs: Observation
+    terminated: bool
+    truncated: bool
+    is_intervention: bool
+    success: bool
+    discarded: bool
+    quit: bool
+    simulator_success: bool | None = None
+
+
+class RolloutEnv:
+    """One environment with or without an operator.
+
+    Args:
+        config: names the task and what is obs of it.
+        operator: who may take over; None for the one of the configuration.
+        encoder: of the views; None for the one of the configuration, if that names one.
+
+    Attributes:
+        env: the environment.
+        layout: of the observations.
+        encoder: of the views, where it is not learned.
+        actions: numbers of an action.
+        operator: the scripted operator, if that is the operator.
+        is_human: whether the operator is a human.
+        introduction: what a human operator has to know before the first step.
+    """
+
+    def __init__(self, config: TrainConfig, *, operator: str | None = None, encoder: FrozenEncoder | None = None):
+        operator = config.operator if operator is None else operator
+        self.encoder = encoder or _encoder(config)
+        name, version = find_task(config.task)
+        options: dict[str, Any] = {"reward_type": config.reward}
+        if config.obs == "pixels":
+            size = config.image_size if self.encoder is None else self.encoder.size
+            options |= {"image_obs": True, "render_spec": gym_hil.GymRenderingSpec(height=size, width=size)}
+        self.scripted_operator: ScheduledOperator | None = None
+        devices: Any = None
+        if operator == SCRIPTED:
+            self.scripted_operator = ScheduledOperator(config.scripted)
+            options |= {"device": self.scripted_operator}
+        elif operator != NOBODY:
+            chosen = operator_options(_asked(operator, config))
+            devices = chosen["device"]
+            options |= chosen
+        self.env: gym.Env[Any, Any] = gym.make(env_id(name, version=version), **options)
+        if self.scripted_operator is not None:
+            self.scripted_operator.attach(self.env)
+        self._has_classifier = config.reward_classifier is not None
+        if config.reward_classifier is not None:
+            from hil_trainer.reward_classifier.wrapper import RewardClassifierWrapper
+
+            self.env = RewardClassifierWrapper(self.env, config.reward_classifier)
+        if config.console and not self.env.has_wrapper_attr("channel"):
+            from gym_hil.console import get_console
+
+            get_console()
+            self.env = ConsoleWrapper(self.env)
+        device = None if operator == NOBODY else self.env.get_wrapper_attr("device")
+        self.is_human = device is not None and device.human
+        self.introduction = introduce(self.env, devices) if self.is_human else ""
+        space = self.env.action_space
+        assert isinstance(space, gym.spaces.Box)
+        self._middle, self._half = (space.low + space.high) / 2, (space.high - space.low) / 2
+        self.actions = space.shape[0]
+        self.action_low, self.action_high = space.low, space.high
+        self.layout = _layout(self.env, config, self.encoder)
+        real_time = self.is_human if config.real_time is None else config.real_time
+        self._pacer = Pacer(self.control_dt) if real_time else None
+        self._paused = 0.0
+        self._film: Renderer | None = None
+
+    @property
+    def channel(self) -> Any:
+        """Where the web console shows this environment; None if it does not."""
+        return self.env.get_wrapper_attr("channel") if self.env.has_wrapper_attr("channel") else None
+
+    @property
+    def control_dt(self) -> float:
+        """How long a step lasts, in s."""
+        return self.env.get_wrapper_attr("control_dt")
+
+    @property
+    def in_real_time(self) -> bool:
+        """Whether steps take as long as they would with a real robot."""
+        return self._pacer is not None
+
+    @property
+    def pace(self) -> str:
+        """How well real time was kept, in words; empty where it was not asked for."""
+        return "" if self._pacer is None else self._pacer.report()
+
+    def reset(self, seed: int) -> Observation:
+        """Start an episode.
+
+        Args:
+            seed: of everything that is drawn in it.
+        """
+        observation, _ = self.env.reset(seed=seed)
+        if self._pacer is not None:
+            self._pacer.restart()
+        self._paused = seconds_paused(self.env)
+        return self._read(observation)
+
+    def step(self, action: NDArray[np.float32]) -> Step:
+        """Make a step with the policy's action, or with the operator's.
+
+        Args:
+            action: (actions,), each number in [-1, 1].
+        """
+        observation, reward, terminated, truncated, info = self.env.step(self._middle + self._half * action)
+        executed = ((info["action_intervention"] - self._middle) / self._half).astype(np.float32)
+        if self._pacer is not None:
+            paused = seconds_paused(self.env)
+            self._pacer.leave_out(paused - self._paused)
+            self._paused = paused
+            self._pacer.wait()
+        return Step(
+            action=executed,
+            reward=float(reward),
+            penalty=info["discrete_penalty"],
+            obs=self._read(observation),
+            terminated=terminated,
+            truncated=truncated,
+            is_intervention=info["is_intervention"],
+            success=info["next.success"],
+            discarded=info["rerecord_episode"],
+            quit=info.get("quit", False),
+            simulator_success=info["succeed"] if self._has_classifier else None,
+        )
+
+    def render(self) -> NDArray[np.uint8]:
+        """What the camera in front sees, (FILM_SIZE, FILM_SIZE, 3); for videos."""
+        base: Any = self.env.unwrapped
+        if self._film is None:
+            self._film = make_renderer("raster", base.model, FILM_SIZE, FILM_SIZE)
+        return self._film.render(base.data, ["front"])[0]
+
+    def close(self) -> None:
+        """Close the environment and what drives it."""
+        if self._film is not None:
+            self._film.close()
+        self.env.close()
+
+    def _read(self, observation: dict[str, Any]) -> Observation:
+        base: Any = self.env.unwrapped
+        hidden = {name: _hidden(base, name) for name, _ in self.layout.privileged}
+        return self.layout.read(observation, hidden, self.encoder)
+
+
+def _encoder(config: TrainConfig) -> FrozenEncoder | None:
+    if config.encoder is None:
+        return None
+    from hil_trainer.agents.frozen_encoder import load_encoder
+
+    return load_encoder(config.encoder, config.encoder_size)
+
+
+def _layout(env: gym.Env[Any, Any], config: TrainConfig, encoder: FrozenEncoder | None) -> ObservationLayout:
+    spaces = env.observation_space
+    assert isinstance(spaces, gym.spaces.Dict)
+    numbers: tuple[Part, ...] = tuple(
+        (name, int(np.prod(space.shape or ()))) for name, space in spaces.items() if name != "pixels"
+    )
+    if config.obs == "state":
+        return ObservationLayout(numbers)
+    pixels = spaces["pixels"]
+    assert isinstance(pixels, gym.spaces.Dict)
+    cameras = tuple(pixels)
+    privileged = tuple((name, np.size(_hidden(env.unwrapped, name))) for name in _HIDDEN) if config.privileged else ()
+    if encoder is None:
+        return ObservationLayout(numbers, privileged, cameras, config.image_size)
+    numbers += tuple((encoded(camera), encoder.numbers) for camera in cameras)
+    encoding = Encoding(cameras, encoder.size, encoder.source, encoder.sha256)
+    return ObservationLayout(numbers, privileged, encoding=encoding)
+
+
+def _hidden(base: Any, name: str) -> Any:
+    value = getattr(base, name)
+    return value() if callable(value) else value
+
+
+def _asked(operator: str, config: TrainConfig) -> argparse.Namespace:
+    """What the command line of gym_hil would have understood."""
+    return argparse.Namespace(
+        device=[operator],
+        intervention=config.intervention,
+        orientation=False,
+        controller_config=None,
+        no_viewer=False,
+        host=None,
+        port=None,
+        allow_remote=None,
+        tls=None,
+    )

@@ -1,0 +1,166 @@
+"""Recording from the command line, by the scripted operator and by keys typed into a terminal."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gym_hil.cli import main
+from gym_hil.datasets import EpisodeDataset
+from tests.datasets import reading
+
+PATIENCE = 60  # s
+
+
+@pytest.fixture
+def record(tmp_path):
+    """Runs `gym-hil record` with the scripted operator; state-only, so that it is quick."""
+
+    def run(*words, images=False, root="data"):
+        words = [*words, *([] if images else ["--no-images"])]
+        root = str(tmp_path / root)
+        return main(["record", "--repo-id", "me/demo", "--root", root, "--device", "scripted", "--seed", "0", *words])
+
+    return run
+
+
+def test_episodes_are_recorded_told_and_shown(record, tmp_path, capsys):
+    assert record("--task", "PandaPickCube", "--episodes", "3", images=True) == 0
+    told = capsys.readouterr().out
+    assert "episode 1 of 3: success after" in told
+    assert "3 of 3 succeeded" in told
+    assert "steps/s" in told
+    assert "left" in told
+    assert "3 episodes, 3 of them successes" in told
+    dataset = EpisodeDataset(tmp_path / "data")
+    assert [episode.record.success for episode in dataset] == [True] * 3
+    assert dataset.tasks == ("pick cube",)
+    with Image.open(tmp_path / "data/contact_sheet.png") as sheet:
+        assert np.asarray(sheet).std() > 20
+
+
+def test_recording_goes_on_only_when_told_to(record, tmp_path, capsys):
+    assert record("--episodes", "2") == 0
+    before = reading.files(tmp_path / "data")
+    assert record("--episodes", "1") == 1
+    assert "already holds a dataset" in capsys.readouterr().err
+    assert reading.files(tmp_path / "data") == before
+    assert record("--episodes", "1", "--resume") == 0
+    assert len({row["gym_hil/seed"] for row in reading.rows(tmp_path / "data")}) == 3
+    assert record("--episodes", "1", "--overwrite") == 0
+    assert len(reading.rows(tmp_path / "data")) == 1
+
+
+def test_frames_after_success_are_recorded(record, tmp_path):
+    assert record("--episodes", "1", "--steps-after-success", "4") == 0
+    (row,) = reading.rows(tmp_path / "data")
+    assert reading.frames(tmp_path / "data", row)["next.success"].sum() == 5
+
+
+def test_another_task_and_other_words_for_it(record, tmp_path):
+    words = ["--task", "PandaPickCube-v0", "--instruction", "lift the purple cube", "--episodes", "1"]
+    assert record(*words) == 0
+    assert reading.rows(tmp_path / "data")[0]["tasks"] == ["lift the purple cube"]
+    assert reading.info(tmp_path / "data")["gym_hil"]["env_id"] == "gym_hil/PandaPickCube-v0"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--episodes", "0"], "--episodes is 0"),
+        (["--repo-id", "demo"], "expected user/name"),
+        (["--task", "PandaJuggle"], "no task 'PandaJuggle'"),
+        (["--device", "violin"], "no device 'violin'"),
+        (["--steps-after-success", "-1"], "steps_after_success is -1"),
+        (["--resume", "--overwrite"], "either continued or deleted"),
+    ],
+)
+def test_what_cannot_work_is_told_before_anything_is_recorded(record, tmp_path, capsys, words, message):
+    assert record(*words) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_push_without_login_is_told_before_anything_is_recorded(record, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    assert record("--push-to-hub") == 1
+    assert "hf auth login" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_dataset_is_pushed_at_the_end(record, tmp_path, capsys, monkeypatch):
+    pushed = []
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: "token")
+    monkeypatch.setattr("gym_hil.cli.record.push_to_hub", lambda *what: pushed.append(what) or "https://there")
+    assert record("--push-to-hub", "--episodes", "1") == 0
+    assert pushed == [(tmp_path / "data", "me/demo")]
+    assert "uploaded to https://there" in capsys.readouterr().out
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    """`gym-hil record` in a terminal of its own, driven by keys."""
+    master, slave = pty.openpty()
+    environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    words = ["record", "--repo-id", "me/demo", "--root", str(tmp_path / "data"), "--device", "keyboard", "--no-viewer"]
+    command = [sys.executable, "-c", "import sys; from gym_hil.cli import main; sys.exit(main())"]
+    process = subprocess.Popen(
+        [*command, *words, "--no-images", "--episodes", "2"],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env=environment,
+        start_new_session=True,
+    )
+    os.close(slave)
+    yield Terminal(process, master)
+    process.kill()
+    process.wait()
+    os.close(master)
+
+
+class Terminal:
+    """What is typed into a program, and what it writes."""
+
+    def __init__(self, process, master):
+        self.process, self._master, self.seen = process, master, ""
+
+    def type(self, text):
+        os.write(self._master, text.encode())
+
+    def wait_for(self, text):
+        """Wait until something is written, after what was waited for before."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.seen:
+            ready, _, _ = select.select([self._master], [], [], deadline - time.monotonic())
+            assert ready, f"only {self.seen!r} came"
+            self.seen += os.read(self._master, 4096).decode()
+        self.seen = self.seen[self.seen.index(text) + len(text) :]
+
+
+def test_a_operator_at_the_keys_decides_what_is_kept(terminal, tmp_path):
+    terminal.wait_for("episode 1 of 2: step")
+    terminal.type("r")
+    terminal.wait_for("episode 1 thrown away")
+    terminal.wait_for("episode 1 of 2: step")
+    terminal.type(" w")
+    terminal.wait_for("operator acts")
+    terminal.type("\r")
+    terminal.wait_for("episode 1 of 2: success")
+    terminal.wait_for("episode 2 of 2: step")
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.wait_for("interrupted; 1 episodes are on the disk")
+    terminal.wait_for("1 episodes, 1 of them successes")
+    assert terminal.process.wait(PATIENCE) == 130
+    (row,) = reading.rows(tmp_path / "data")
+    columns = reading.frames(tmp_path / "data", row)
+    assert columns["next.reward"].tolist() == [0.0] * (row["length"] - 1) + [1.0]
+    assert columns["complementary_info.is_intervention"].any()
+    assert not (tmp_path / "data/.recording").exists()

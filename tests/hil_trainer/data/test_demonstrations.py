@@ -1,0 +1,119 @@
+"""Recorded episodes are as good as those that are shown."""
+
+import numpy as np
+import pytest
+
+from gym_hil.cli import main
+from gym_hil.datasets import EpisodeDataset
+from hil_trainer.config import NOBODY
+from hil_trainer.data.demonstrations import read_demonstrations
+from hil_trainer.data.observations import ObservationLayout
+from hil_trainer.errors import DemonstrationsError
+from hil_trainer.rollout.env import RolloutEnv
+
+
+def record(folder, *words):
+    words = ["--task", "PandaPickCube-v1", "--device", "scripted", "--seed", "0", "--root", str(folder), *words]
+    assert main(["record", "--repo-id", "me/demo", *words]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory):
+    """Two episodes without images."""
+    return record(tmp_path_factory.mktemp("state") / "data", "--episodes", "2", "--no-images")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """One episode with images."""
+    return record(tmp_path_factory.mktemp("images") / "data", "--episodes", "1")
+
+
+@pytest.fixture
+def env(small):
+    made = []
+
+    def make(**settings):
+        made.append(RolloutEnv(small(demos="0", **settings), operator=NOBODY))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def read(path, env, layout=None, n_step=1):
+    ends = {"action_low": env.action_low, "action_high": env.action_high}
+    return list(read_demonstrations(path, layout or env.layout, **ends, discount=0.9, n_step=n_step))
+
+
+@pytest.mark.parametrize("n_step", [1, 4])
+def test_episodes_are_transitions_that_end_with_success(state, env, n_step):
+    rollouts = read(state, env(), n_step=n_step)
+    assert [len(rollout.transitions) for rollout in rollouts] == [len(episode) for episode in EpisodeDataset(state)]
+    for rollout in rollouts:
+        (episode,) = rollout.episodes
+        assert rollout.demonstration
+        assert episode.demonstration
+        assert (episode.success, episode.total, episode.length) == (True, 1.0, rollout.steps)
+        assert rollout.operator_steps == episode.operator_steps > 0
+        assert [one.discount == 0 for one in rollout.transitions[-n_step:]] == [True] * n_step
+        assert all(one.discount > 0 for one in rollout.transitions[:-n_step])
+        assert rollout.transitions[-1].reward == 1.0
+        assert np.abs([one.action for one in rollout.transitions]).max() <= 1
+
+
+def test_replaying_the_actions_leads_where_they_led(state, env):
+    one, rollout = env(), read(state, env())[0]
+    obs = one.reset(next(iter(EpisodeDataset(state))).record.seed)
+    np.testing.assert_allclose(rollout.transitions[0].obs.numbers, obs.numbers, atol=1e-5)
+    for transition in rollout.transitions[:-1]:
+        step = one.step(transition.action)
+        np.testing.assert_allclose(transition.following.numbers, step.obs.numbers, atol=1e-3)
+
+
+def test_what_was_recorded_after_a_success_is_left_out(env, tmp_path):
+    record(tmp_path / "data", "--episodes", "1", "--no-images", "--steps-after-success", "5")
+    (rollout,) = read(tmp_path / "data", env())
+    (episode,) = EpisodeDataset(tmp_path / "data")
+    assert len(rollout.transitions) == rollout.steps == len(episode) - 5
+    assert rollout.episodes[0].total == 1.0
+    assert rollout.transitions[-1].discount == 0.0
+
+
+def test_images_are_made_as_small_as_the_policy_sees_them(images, env):
+    one = env(obs="pixels", privileged=False, image_size=16)
+    (rollout,) = read(images, one)
+    first = rollout.transitions[0].obs
+    assert first.images.shape == (2, 16, 16, 3)
+    assert first.images.std() > 10
+    assert first.privileged.size == 0
+    assert len(rollout.transitions) == rollout.steps
+
+
+def test_critics_that_see_the_simulation_are_refused_with_a_way_out(images, env):
+    with pytest.raises(DemonstrationsError, match=r"environment_state and gripper_closed.*--no-privileged"):
+        read(images, env(obs="pixels", image_size=16))
+
+
+def test_what_a_dataset_lacks_is_named(state, env):
+    one = env()
+    cameras = ObservationLayout(one.layout.numbers, cameras=("front",), image_size=16)
+    with pytest.raises(DemonstrationsError, match=r"has no observation.images.front; it has .*observation.state"):
+        read(state, one, cameras)
+    forces = ObservationLayout((*one.layout.numbers, ("force_torque", 6)))
+    with pytest.raises(DemonstrationsError, match=r"has no observation.force_torque"):
+        read(state, one, forces)
+    with pytest.raises(DemonstrationsError, match="do not hold colour"):
+        read(state, one, ObservationLayout((*one.layout.numbers, ("colour", 1))))
+    more = ObservationLayout((("agent_pos", 18), ("environment_state", 12)))
+    with pytest.raises(DemonstrationsError, match=r"has the shape \[3\]; expected \[12\]"):
+        read(state, one, more)
+
+
+def test_actions_of_another_task_are_refused(state, env):
+    one = env()
+    one.action_low = one.action_high = np.zeros(7, np.float32)
+    with pytest.raises(DemonstrationsError, match=r"action of .* has the shape \[4\]; expected \[7\]"):
+        read(state, one)

@@ -1,0 +1,126 @@
+"""What is taken from an environment's observation, and what the networks are given of it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from hil_trainer.config import NOBODY, defaults
+from hil_trainer.data.observations import ObservationLayout, feature_map, resize, things_of
+from hil_trainer.errors import ConfigurationError
+from hil_trainer.rollout.env import RolloutEnv
+from tests.hil_trainer.made_up import ASYMMETRIC, HIDDEN, PIXELS, STATE
+
+
+@pytest.mark.parametrize("task", ["PandaPickCube-v1", "PandaArrangeBoxes-v1"])
+def test_features_are_what_they_are_said_to_be(task):
+    env = RolloutEnv(dataclasses.replace(defaults(task, "state"), demos="0"), operator=NOBODY)
+    obs = env.reset(3)
+    for _ in range(5):
+        obs = env.step(np.array([0.5, -0.5, 0.2, -1.0], np.float32)).obs
+    state = dict(zip((name for name, _ in env.layout.numbers), _split(obs.numbers, env.layout.numbers), strict=True))
+    env.close()
+    agent, things = state.pop("agent_pos"), state.pop("environment_state").reshape(-1, 3)
+    assert not state
+    velocities, gripper, tcp = agent[7:14], agent[14], agent[15:18]
+    expected = [3 * tcp, 0.3 * velocities, [gripper / 255 * 2 - 1]]
+    for thing in things:
+        expected += [10 * (thing - tcp), 3 * thing]
+    matrix, offset = feature_map(env.layout.numbers)
+    assert np.abs(matrix @ obs.numbers + offset).max() < 10
+    np.testing.assert_allclose(matrix @ obs.numbers + offset, np.concatenate(expected), atol=1e-5)
+
+
+def _split(numbers, parts):
+    return np.split(numbers, np.cumsum([size for _, size in parts])[:-1])
+
+
+def test_what_only_the_simulation_knows_comes_behind():
+    alone, _ = feature_map(HIDDEN.numbers)
+    matrix, offset = feature_map([*HIDDEN.numbers, *HIDDEN.privileged])
+    np.testing.assert_array_equal(matrix[: len(alone), : alone.shape[1]], alone)
+    assert not matrix[: len(alone), alone.shape[1] :].any()
+    closed = np.zeros(22, np.float32)
+    assert (matrix @ closed + offset)[-1] == -1
+    closed[-1] = 1
+    assert (matrix @ closed + offset)[-1] == 1
+
+
+def test_forces_and_what_is_not_known_are_features_too():
+    matrix, offset = feature_map([("agent_pos", 18), ("force_torque", 6), ("colour", 2)])
+    numbers = np.zeros(26, np.float32)
+    numbers[18:] = [20, 0, 0, 0, 0, 0, 0.25, 0.5]
+    np.testing.assert_allclose((matrix @ numbers + offset)[-8:], [1, 0, 0, 0, 0, 0, 0.25, 0.5])
+
+
+def test_things_are_found_among_the_features():
+    parts = [("agent_pos", 18), ("force_torque", 6), ("environment_state", 6), ("colour", 2)]
+    matrix, offset = feature_map(parts)
+    first, count = things_of(parts)
+    assert (first, count) == (17, 2)
+    numbers = np.zeros(32, np.float32)
+    numbers[24:30] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    obs = (matrix @ numbers + offset)[first : first + 6 * count]
+    np.testing.assert_allclose(obs, [1, 2, 3, 0.3, 0.6, 0.9, 4, 5, 6, 1.2, 1.5, 1.8], rtol=1e-5)
+    assert things_of([("agent_pos", 18)])[1] == 0
+
+
+@pytest.mark.parametrize("parts", [[("environment_state", 3)], [("agent_pos", 14)], []])
+def test_another_robot_is_refused(parts):
+    with pytest.raises(ConfigurationError, match="expected agent_pos with 18 numbers"):
+        feature_map(parts)
+
+
+def test_numbers_are_read_in_the_layout_s_order():
+    observation = {"environment_state": np.arange(3.0), "agent_pos": np.arange(18.0) + 100, "more": np.zeros(2)}
+    obs = STATE.read(observation)
+    np.testing.assert_array_equal(obs.numbers, [*range(100, 118), 0, 1, 2])
+    assert obs.numbers.dtype == np.float32
+    assert obs.privileged.size == 0
+    assert obs.images is None
+
+
+def test_views_are_read_in_the_layout_s_order_and_made_smaller():
+    front, wrist = np.full((32, 32, 3), 10, np.uint8), np.full((16, 16, 3), 20, np.uint8)
+    obs = PIXELS.read({"agent_pos": np.zeros(18), "pixels": {"wrist": wrist, "front": front}})
+    assert obs.images.shape == PIXELS.image_shape == (2, 16, 16, 3)
+    assert obs.images.mean(axis=(1, 2, 3)).tolist() == [10, 20]
+
+
+@pytest.mark.parametrize(
+    ("layout", "observation", "hidden", "message"),
+    [
+        (STATE, {"agent_pos": np.zeros(18)}, None, "environment_state is missing"),
+        (STATE, {"agent_pos": np.zeros(17), "environment_state": np.zeros(3)}, None, "agent_pos has 17 numbers"),
+        (HIDDEN, {"agent_pos": np.zeros(18)}, {"environment_state": np.zeros(3)}, "gripper_closed is missing"),
+        (PIXELS, {"agent_pos": np.zeros(18)}, None, "no image of front, wrist"),
+        (PIXELS, {"pixels": {"front": np.zeros((16, 16, 3), np.uint8)}}, None, "no image of wrist"),
+    ],
+)
+def test_what_is_missing_is_named(layout, observation, hidden, message):
+    with pytest.raises(ConfigurationError, match=message):
+        layout.read(observation, hidden)
+
+
+@given(arrays.arrays(np.uint8, st.sampled_from([(8, 8, 3), (16, 8, 3), (24, 16, 3)])))
+def test_a_smaller_image_is_the_mean_of_what_it_shows(image):
+    small = resize(image, 4)
+    tall, wide = image.shape[0] // 4, image.shape[1] // 4
+    for row in range(4):
+        for column in range(4):
+            block = image[row * tall : (row + 1) * tall, column * wide : (column + 1) * wide]
+            assert np.abs(small[row, column] - block.reshape(-1, 3).mean(0)).max() <= 0.5 + 1e-4
+
+
+@pytest.mark.parametrize("shape", [(8, 9, 3), (3, 8, 3), (2, 2, 3)])
+def test_a_image_that_cannot_be_made_smaller_evenly_is_refused(shape):
+    with pytest.raises(ConfigurationError, match=f"{shape[0]} x {shape[1]} pixels"):
+        resize(np.zeros(shape, np.uint8), 4)
+
+
+def test_sizes_add_up():
+    assert (ASYMMETRIC.numbers_size, ASYMMETRIC.privileged_size) == (18, 4)
+    assert ObservationLayout(()).image_shape is None

@@ -1,0 +1,133 @@
+import json
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from hil_trainer.errors import ConfigurationError
+from hil_trainer.logging.loggers import scalars
+from hil_trainer.logging.metrics import MetricsLog, ResumePoint
+
+EPISODE = {"episode": 3, "success": True, "length": 20, "operator_steps": 5, "return": 1.0, "demonstration": False}
+EVALUATION = {
+    "episodes": 100, "successes": 97, "length": 24.5, "seed": 0, "operator_steps": 812, "purpose": "full"
+}  # fmt: skip
+
+
+def test_numbers_and_truth_values_make_curves_and_the_rest_does_not():
+    row = {"kind": "episode", "step": 60, "seconds": 2.0, "time": 1.0, "note": "slow", "q": None, **EPISODE}
+    assert scalars(row) == {
+        "episode/success": 1.0,
+        "episode/length": 20.0,
+        "episode/operator_steps": 5.0,
+        "episode/return": 1.0,
+        "episode/demonstration": 0.0,
+        "episode/intervention_rate": 0.25,
+    }
+
+
+def test_an_evaluation_gains_its_success_rate():
+    rates = scalars({"kind": "evaluation", "step": 60, "seconds": 2.0, "time": 1.0, **EVALUATION})
+    assert rates["evaluation/success_rate"] == 0.97
+    assert "evaluation/seed" not in rates
+
+
+def events(directory):
+    """Tag -> steps and values, as TensorBoard shows them."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    shown = accumulator.EventAccumulator(str(directory / "tensorboard"))
+    shown.Reload()
+    return {
+        tag: [(event.step, round(event.value, 6)) for event in shown.Scalars(tag)] for tag in shown.Tags()["scalars"]
+    }
+
+
+def test_tensorboard_shows_the_numbers(tmp_path):
+    pytest.importorskip("torch.utils.tensorboard")
+    with MetricsLog(tmp_path) as metrics:
+        metrics.write("episode", 20, 1.0, **EPISODE)
+        metrics.write("learning", 20, 1.0, critic_loss=0.5, actor_loss=float("nan"))
+        metrics.write("evaluation", 40, 2.0, **EVALUATION)
+        metrics.write("event", 40, 2.0, text="paused")
+    shown = events(tmp_path)
+    assert shown["episode/success"] == [(20, 1.0)]
+    assert shown["learning/critic_loss"] == [(20, 0.5)]
+    assert shown["evaluation/success_rate"] == [(40, 0.97)]
+    assert "learning/actor_loss" not in shown
+
+
+def test_after_a_resume_tensorboard_shows_one_curve(tmp_path):
+    pytest.importorskip("torch.utils.tensorboard")
+    with MetricsLog(tmp_path) as metrics:
+        for step in (10, 20, 30):
+            metrics.write("learning", step, 1.0, critic_loss=step)
+    with MetricsLog(tmp_path, resume=ResumePoint(20, 0)) as metrics:
+        metrics.write("learning", 30, 1.0, critic_loss=31)
+    assert events(tmp_path)["learning/critic_loss"] == [(10, 10.0), (20, 20.0), (30, 31.0)]
+
+
+class FakeRun:
+    """Notes what is asked of a run at Weights & Biases."""
+
+    def __init__(self):
+        self.logged, self.axes, self.finished = [], {}, False
+
+    def define_metric(self, name, step_metric=None):
+        self.axes[name] = step_metric
+
+    def log(self, numbers):
+        self.logged.append(numbers)
+
+    def finish(self):
+        self.finished = True
+
+
+@pytest.fixture
+def wandb(monkeypatch):
+    module = types.ModuleType("wandb")
+    module.Error, module.inits, module.runs = type("Error", (Exception,), {}), [], []
+
+    def init(**options):
+        module.inits.append(options)
+        module.runs.append(FakeRun())
+        return module.runs[-1]
+
+    module.init = init
+    monkeypatch.setitem(sys.modules, "wandb", module)
+    return module
+
+
+def test_weights_and_biases_gets_the_numbers_over_our_steps(tmp_path, wandb):
+    (tmp_path / "config.json").write_text(json.dumps({"task": "PandaPickCube-v1"}))
+    with MetricsLog(tmp_path, tensorboard=False, wandb="cubes") as metrics:
+        metrics.write("learning", 20, 90.0, critic_loss=0.5)
+        metrics.write("event", 20, 90.0, text="paused")
+    (run,) = wandb.runs
+    assert run.logged == [{"learning/critic_loss": 0.5, "step": 20, "minutes": 1.5}]
+    assert run.axes["*"] == "step"
+    assert run.finished
+    assert wandb.inits[0]["project"] == "cubes"
+    assert wandb.inits[0]["config"] == {"task": "PandaPickCube-v1"}
+    assert Path(wandb.inits[0]["dir"]) == tmp_path
+
+
+def test_a_resume_goes_on_with_the_same_run_and_a_fresh_start_makes_another(tmp_path, wandb):
+    for resume in (None, ResumePoint(20, 0), None):
+        MetricsLog(tmp_path, tensorboard=False, wandb="cubes", resume=resume).close()
+    first, resumed, fresh = (options["id"] for options in wandb.inits)
+    assert first == resumed != fresh
+
+
+def test_weights_and_biases_that_does_not_start_is_told_with_what_to_do(tmp_path, wandb):
+    def init(**options):
+        raise wandb.Error("no API key.")
+
+    wandb.init = init
+    with pytest.raises(ConfigurationError, match=r"no API key. Run `wandb login`"):
+        MetricsLog(tmp_path, tensorboard=False, wandb="cubes")
+
+
+def test_wandb_is_imported_only_when_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    MetricsLog(tmp_path, tensorboard=False).close()

@@ -1,0 +1,156 @@
+"""What is evaluated decides what is kept, also after a kill."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from hil_trainer.agents.policy import Policy, PolicyShape
+from hil_trainer.agents.policy_file import load_policy
+from hil_trainer.config import NOBODY
+from hil_trainer.errors import CheckpointError
+from hil_trainer.logging.status import Progress
+from hil_trainer.rollout.env import RolloutEnv
+from hil_trainer.rollout.run_evaluations import Candidate, RunEvaluations
+from tests.hil_trainer.evaluator_here import EvaluatorHere
+
+
+class Run:
+    """As much of a run as is evaluated."""
+
+    def __init__(self, config, directory):
+        self.config, self.directory = config, directory
+        self.env = RolloutEnv(config, operator=NOBODY)
+        self.policy = Policy(PolicyShape(self.env.layout, self.env.actions, config.sac.width))
+        self.evaluator, self.said, self.rows = None, io.StringIO(), []
+
+    def tell(self, kind, at, /, **values):
+        self.rows.append({"kind": kind, "step": at, **values})
+        return 0.5 * at
+
+    def evaluations(self, rates, *, step=0, resume=False):
+        """Begin to evaluate; `rates` are what is found."""
+        self.evaluator = EvaluatorHere(rates)
+        return RunEvaluations(
+            self.config,
+            self.directory,
+            self.env,
+            self.policy,
+            step=step,
+            resume=resume,
+            tell=self.tell,
+            progress=Progress(self.said),
+        )
+
+    def candidate(self, step):
+        """A policy that tells its step by its weights."""
+        weights = {name: np.full(value.shape, step, np.float32) for name, value in self.policy.state_dict().items()}
+        return Candidate(step, step // 2, 4 * step, weights)
+
+    def exported(self):
+        """The step of the exported policy, of which its weights are too."""
+        loaded = load_policy(self.directory)
+        step = loaded.description["provenance"]["step"]
+        assert all(bool((value == step).all()) for value in loaded.policy.state_dict().values())
+        return step
+
+
+@pytest.fixture
+def run(small, tmp_path, monkeypatch):
+    config = small(demos="0", evaluate_every=20, quick_episodes=10, full_episodes=100, evaluation_seed=7)
+    run = Run(config, tmp_path)
+    monkeypatch.setattr("hil_trainer.rollout.run_evaluations.Evaluator", lambda config, shape: run.evaluator)
+    yield run
+    run.env.close()
+
+
+def test_few_episodes_come_regularly_and_many_follow_near_the_target(run):
+    evaluations = run.evaluations([0.5, 1.0, 0.98, 0.9, 1.0, 0.99], step=100)
+    for step in range(100, 201, 10):
+        evaluations.advance(run.candidate(step))
+    found = [(row["purpose"], row["step"], row["successes"]) for row in run.rows]
+    # The many are of the policy that the few were of.
+    assert found == [
+        ("quick", 120, 5), ("quick", 140, 10), ("full", 140, 98), ("quick", 160, 9), ("quick", 180, 10),
+        ("full", 180, 99),
+    ]  # fmt: skip
+    assert run.evaluator.asked == [(10, 7), (10, 7), (100, 7), (10, 7), (10, 7), (100, 7)]
+    reached = evaluations.reached
+    assert (reached.step, reached.operator_steps, reached.seconds) == (180, 90, 90.0)
+    assert "target reached: 99% after 180 steps" in run.said.getvalue()
+
+
+def test_a_resume_does_not_put_evaluations_off(run):
+    evaluations = run.evaluations([0.5, 0.5, 0.5], step=115, resume=True)
+    for step in (115, 120, 133, 139, 140, 141):
+        evaluations.advance(run.candidate(step))
+    evaluations.finish()
+    assert [row["step"] for row in run.rows] == [120, 140]
+
+
+def test_what_is_under_way_at_the_end_is_waited_for(run):
+    evaluations = run.evaluations([1.0, 0.97, 0.4])
+    evaluations.advance(run.candidate(20))
+    evaluations.finish()
+    evaluations.finish()
+    evaluations.decide(run.candidate(25))
+    found = [(row["purpose"], row["step"], row["successes"]) for row in run.rows]
+    assert found == [("quick", 20, 10), ("full", 20, 97), ("full", 25, 40)]
+    assert evaluations.reached is None
+
+
+def test_the_best_policy_is_exported_and_nothing_is_drawn_for_it(run):
+    evaluations, drawn = run.evaluations([0.2, 0.7, 0.1, 0.4]), torch.get_rng_state()
+    for step in range(20, 121, 20):
+        evaluations.advance(run.candidate(step))
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert run.exported() == 40
+    provenance = load_policy(run.directory).description["provenance"]
+    assert provenance["evaluation"] == {"episodes": 10, "successes": 7, "seed": 7}
+    assert (provenance["operator_steps"], provenance["updates"]) == (20, 160)
+    evaluations.decide(run.candidate(130))
+    assert run.exported() == 40
+
+
+def test_a_resumed_run_replaces_what_was_exported_by_something_better_only(run):
+    run.evaluations([0.7]).decide(run.candidate(500))
+    resumed = run.evaluations([0.6, 0.7, 0.8], step=400, resume=True)
+    resumed.decide(run.candidate(420))
+    assert run.exported() == 500
+    resumed.decide(run.candidate(440))  # as good, but of an earlier step
+    assert run.exported() == 500
+    resumed.decide(run.candidate(460))
+    assert run.exported() == 460
+
+
+def test_few_episodes_do_not_replace_many_that_went_as_well(run):
+    run.evaluations([0.9]).decide(run.candidate(10))
+    resumed = run.evaluations([0.9], step=10, resume=True)
+    resumed.advance(run.candidate(30))
+    resumed.finish()
+    assert run.exported() == 10
+
+
+def test_a_resumed_run_whose_policy_is_gone_exports_again(run):
+    run.evaluations([0.7]).decide(run.candidate(10))
+    (run.directory / "policy.safetensors").unlink()
+    run.evaluations([0.1], step=10, resume=True).decide(run.candidate(20))
+    assert run.exported() == 20
+
+
+def test_a_new_run_does_not_mind_what_was_exported_before_it(run):
+    run.evaluations([0.7]).decide(run.candidate(500))
+    run.evaluations([0.1]).decide(run.candidate(20))
+    assert run.exported() == 20
+
+
+def test_a_policy_that_cannot_be_compared_is_not_written_over(run):
+    file = run.directory / "policy.safetensors"
+    file.write_bytes(b"torn")
+    with pytest.raises(CheckpointError, match=r"cannot be read as safetensors: .*\. Move it away to go on"):
+        run.evaluations([], resume=True)
+    save_file({"weights": torch.zeros(3)}, file, metadata={"policy": '{"format": 1, "provenance": {}}'})
+    with pytest.raises(CheckpointError, match=r"does not say how it was evaluated\. Move it away"):
+        run.evaluations([], resume=True)

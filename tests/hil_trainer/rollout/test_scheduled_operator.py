@@ -1,0 +1,91 @@
+"""A scripted operator who helps less and less."""
+
+import numpy as np
+import pytest
+
+from hil_trainer.config import ScriptedOperatorConfig
+from hil_trainer.rollout.env import RolloutEnv
+from hil_trainer.rollout.scheduled_operator import ScheduledOperator
+
+REST = np.zeros(4, np.float32)
+
+
+@pytest.fixture
+def env(small):
+    """Makes environments with a scheduled operator, who neither trembles nor tires."""
+    made = []
+
+    def make(**operator):
+        made.append(RolloutEnv(small(**{"motion_noise": 0.0, "attention_least": 0.0, **operator})))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def first_help(env, seed, steps=60):
+    """In which step the operator first acts while the policy rests; None if never."""
+    env.reset(seed)
+    for number in range(steps):
+        step = env.step(REST)
+        if step.is_intervention:
+            return number
+        if step.terminated or step.truncated:
+            break
+    return None
+
+
+@pytest.mark.parametrize(("episodes", "chance"), [(0, 0.8), (30, 0.4), (54, 0.08), (60, 0.04), (1000, 0.04)])
+def test_the_chance_falls_with_each_episode_down_to_the_least(episodes, chance):
+    operator = ScheduledOperator(ScriptedOperatorConfig(attention=0.8, attention_least=0.05, attention_episodes=60))
+    operator.episodes = episodes
+    assert operator.chance == pytest.approx(chance)
+    assert operator.legend[0][1] == f"watches {chance:.0%} of the episodes, and helps"
+
+
+def test_as_many_episodes_are_watched_as_the_chance_says(env):
+    operator = env(attention=0.5, attention_episodes=1_000_000).operator
+    watched = 0
+    for seed in range(400):
+        operator.seed(seed)
+        operator.reset()
+        watched += operator._drives is not None
+    assert 160 < watched < 240
+
+
+@pytest.mark.parametrize(("delay", "patience"), [(0, 5), (3, 5), (3, 12)])
+def test_help_comes_once_nothing_gets_on_and_has_been_seen_to(env, delay, patience):
+    start = first_help(env(reaction_delay=delay, patience=patience), seed=1)
+    assert start is not None
+    assert patience + delay - 2 <= start <= patience + delay + 2
+
+
+def test_who_does_not_watch_does_not_help(env):
+    assert first_help(env(attention=0.0), seed=1) is None
+
+
+def test_who_demonstrates_begins_at_once_whatever_the_chance(env):
+    one = env(attention=0.0, reaction_delay=3)
+    one.operator.demonstrates = True
+    assert first_help(one, seed=1) == 3
+    one.operator.demonstrates = False
+    assert first_help(one, seed=1) is None
+
+
+def test_the_same_seed_helps_the_same(env):
+    def actions(seed):
+        one = env(motion_noise=0.2)
+        one.reset(seed)
+        return np.array([one.step(REST).action for _ in range(40)])
+
+    np.testing.assert_array_equal(actions(4), actions(4))
+    assert (actions(4) != actions(5)).any()
+
+
+def test_a_operator_without_an_environment_does_nothing():
+    operator = ScheduledOperator(ScriptedOperatorConfig())
+    operator.seed(0)
+    operator.reset()
+    assert not operator.poll().engaged
+    assert not operator.human

@@ -1,0 +1,233 @@
+"""A run: what it leaves behind, and how it goes on after whatever stopped it."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from gym_hil.cli import main as gym_hil_main
+from hil_trainer.checkpoints import checkpoints, read_learner_state
+from hil_trainer.cli import main
+from hil_trainer.commands.train import run_words
+from hil_trainer.errors import CheckpointError, ConfigurationError, DemonstrationsError, DivergenceError
+from hil_trainer.logging.metrics import DISCARDED, read_metrics
+from hil_trainer.train import Training
+
+PATIENCE = 120  # s
+WORDS = {
+    "--steps": 120, "--demos": 2, "--evaluate-every": 60, "--quick-episodes": 1, "--full-episodes": 1, "--threads": 1,
+    "--updates-per-step": 1, "--batch": 16, "--sac.width": 16, "--capacity": 2000, "--mixed-precision": "off",
+}  # fmt: skip
+
+
+def words(out, **changes):
+    """The words of a run that is over soon."""
+    chosen = {**WORDS, **{f"--{name.replace('_', '-')}": value for name, value in changes.items()}}
+    found = ["train", "--out", str(out), "--no-tensorboard"]
+    for name, value in chosen.items():
+        found += [name, str(value)]
+    return found
+
+
+def curves(directory):
+    """Kind -> its rows."""
+    rows = read_metrics(directory)
+    kinds = ("episode", "learning", "evaluation", "event")
+    return {kind: [row for row in rows if row["kind"] == kind] for kind in kinds}
+
+
+def assert_joined(directory):
+    """Curves go on where they stopped: no step and no second twice, and episodes are counted on."""
+    for kind, rows in curves(directory).items():
+        assert all(np.diff([row["step"] for row in rows]) >= 0), kind
+    seconds = [row["seconds"] for row in read_metrics(directory)]
+    assert all(np.diff(seconds) >= 0)
+    numbers = [row["episode"] for row in curves(directory)["episode"]]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The directory of a run that made all its steps, and was then told to make some more."""
+    out = tmp_path_factory.mktemp("finished") / "run"
+    assert main(words(out)) == 0
+    before = read_metrics(out)
+    assert main(["train", "--resume", "--out", str(out), "--steps", "180"]) == 0
+    assert read_metrics(out)[: len(before)] == before
+    return out
+
+
+def test_a_run_leaves_everything_behind(finished):
+    there = {str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()}
+    wanted = {"config.json", "metrics.jsonl", "policy.safetensors", "policy.json"}
+    assert there >= wanted | {"report/curves.png", "report/evaluation.mp4"}
+    assert [path.name for path in checkpoints(finished)] == ["step_00000120", "step_00000180"]
+    config = json.loads((finished / "config.json").read_text())
+    assert (config["steps"], config["sac"]["width"]) == (180, 16)
+    assert not multiprocessing.active_children()
+
+
+def test_a_run_tells_what_happened(finished):
+    found = curves(finished)
+    shown = [row for row in found["episode"] if row["demonstration"]]
+    assert [row["success"] for row in shown] == [True, True]
+    assert {row["step"] for row in shown} == {0}
+    assert found["learning"][-1]["updates"] > 0
+    assert found["learning"][-1]["staleness"] <= 20
+    assert found["evaluation"][0]["step"] == 60
+    assert {row["purpose"] for row in found["evaluation"]} == {"quick", "full"}
+    assert found["event"][0]["text"].startswith("2 demonstrations: 2 succeed")
+    assert "resumed from checkpoints/step_00000120" in [row["text"] for row in found["event"]]
+
+
+def test_curves_of_a_resumed_run_join(finished):
+    assert_joined(finished)
+
+
+def test_a_run_goes_on_learning_from_all_it_had(finished):
+    before, after = (read_learner_state(path) for path in checkpoints(finished))
+    # A transition is handed out when its step is made: all of them, whatever was begun when the run stopped.
+    assert (before["online"]["added"], after["online"]["added"]) == (120, 180)
+    assert (before["updates"], after["updates"]) == (120, 180)
+    assert after["shown"]["added"] >= before["shown"]["added"] > 0
+    assert torch.equal(after["online"]["rows"][:120], before["online"]["rows"])
+
+
+def test_the_policy_is_evaluated_by_its_directory_and_its_file(finished, capsys, tmp_path):
+    video = tmp_path / "film.mp4"
+    assert main(["eval", str(finished), "--episodes", "2", "--seed", "3", "--video", str(video)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[-1] in ("successes: 0/2", "successes: 1/2", "successes: 2/2")
+    assert video.stat().st_size > 1000
+    assert main(["eval", str(finished / "policy.safetensors"), "--episodes", "2", "--seed", "3"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == told[-2:]
+
+
+def test_a_policy_is_not_evaluated_in_a_task_it_does_not_fit(finished, capsys):
+    assert main(["eval", str(finished), "--episodes", "1", "--task", "PandaArrangeBoxes"]) == 1
+    assert "Choose a --task like the one that was trained" in capsys.readouterr().err
+
+
+def test_a_directory_with_a_run_is_not_written_over(finished, capsys):
+    before = (finished / "config.json").read_bytes()
+    assert main(words(finished)) == 1
+    assert "holds a run already. Go on with --resume, or choose another --out" in capsys.readouterr().err
+    assert (finished / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"task": "PandaJuggle"}, Exception, "no task 'PandaJuggle'"),
+        ({"demos": "nothing/here"}, Exception, "nothing/here"),
+        ({"wandb": "pick"}, Exception, "wandb"),
+        ({"obs": "pixels", "image_size": 16, "demos": "DATA"}, DemonstrationsError, "--no-privileged"),
+    ],
+)
+def test_what_does_not_start_leaves_no_run(small, tmp_path, monkeypatch, settings, error, message):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    if settings.get("demos") == "DATA":
+        settings = {**settings, "demos": str(tmp_path / "data")}
+        record = ["record", "--repo-id", "me/demo", "--root", settings["demos"], "--device", "scripted", "--no-images"]
+        assert gym_hil_main([*record, "--task", "PandaPickCube-v1", "--episodes", "1"]) == 0
+    with pytest.raises(error, match=message):
+        Training(small(**settings), tmp_path / "run")
+    assert not (tmp_path / "run" / "config.json").exists()
+    assert not multiprocessing.active_children()
+
+
+def test_a_run_that_is_not_there_cannot_be_resumed(small, tmp_path):
+    with pytest.raises(CheckpointError, match="no run to resume"):
+        Training(small(), tmp_path / "run", resume=True)
+
+
+def test_the_same_seed_trains_the_same_whenever_evaluations_end(small, tmp_path, monkeypatch):
+    one = Training(small(steps=60, evaluate_every=20), tmp_path / "one")
+    one.run()
+    other = Training(small(steps=60, evaluate_every=20), tmp_path / "other")
+    other._evaluations.advance = lambda newest: None
+    other._evaluate_last = lambda: None
+    other.run()
+    # What follows in the other run is no numbers, of which no checkpoint is written.
+    step = other.env.step
+    monkeypatch.setattr(other.env, "step", lambda action: step(action)._replace(reward=float("nan")))
+    other.config = small(steps=100)
+    with pytest.raises(DivergenceError, match="critic_loss is nan"):
+        other.run()
+    assert "critic_loss is nan" in curves(tmp_path / "other")["event"][-1]["text"]
+    for run in (one, other):
+        run.close()
+    saved = [checkpoints(tmp_path / name) for name in ("one", "other")]
+    assert [[path.name[5:] for path in paths] for paths in saved] == [["00000000", "00000060"]] * 2
+    here, there = (read_learner_state(paths[-1]) for paths in saved)
+    assert torch.equal(here["online"]["rows"], there["online"]["rows"])
+    assert here["updates"] == there["updates"] == 60
+    for part in ("policy", "critic", "critic_target"):
+        assert all(torch.equal(value, there["sac"][part][name]) for name, value in here["sac"][part].items())
+
+
+class Run:
+    """`hil-trainer` in a process group of its own."""
+
+    def __init__(self, arguments, log):
+        code = "import sys; from hil_trainer.cli import main\nif __name__ == '__main__': sys.exit(main())"
+        self.log = log
+        with log.open("w") as file:
+            command = [sys.executable, "-c", code, *arguments]
+            self.process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+
+    def wait_for(self, happened):
+        deadline = time.monotonic() + PATIENCE
+        while not happened():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
+    def signal(self, number):
+        """As a terminal does: to all processes of the group."""
+        os.killpg(self.process.pid, number)
+        return self.process.wait(PATIENCE)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise on Windows")
+def test_a_run_that_is_killed_goes_on_and_ctrl_c_saves_it(tmp_path):
+    out = tmp_path / "run"
+    endless = words(out, steps=100_000, evaluate_every=50, checkpoint_seconds=0.2)
+    steps = lambda: max((row["step"] for row in read_metrics(out)), default=0)  # noqa: E731
+
+    killed = Run(endless, tmp_path / "killed.log")
+    killed.wait_for(lambda: len(checkpoints(out)) == 2 and steps() > int(checkpoints(out)[-1].name[5:13]))
+    assert killed.signal(signal.SIGKILL) == -signal.SIGKILL
+    saved = int(checkpoints(out)[-1].name[5:13])
+
+    resumed = Run(["train", "--resume", "--out", str(out)], tmp_path / "resumed.log")
+    resumed.wait_for(lambda: (out / DISCARDED).exists() or "resumed" in str(curves(out)["event"]))
+    resumed.wait_for(lambda: steps() > saved + 100)
+    made = steps()
+    assert resumed.signal(signal.SIGINT) == 130, resumed.log.read_text()
+    assert "Traceback" not in resumed.log.read_text()
+    events = [row["text"] for row in curves(out)["event"]]
+    assert f"resumed from checkpoints/step_{saved:08d}" in events
+    assert events[-1] == "stopped by Ctrl-C; go on with --resume"
+    newest = checkpoints(out)[-1]
+    assert int(newest.name[5:13]) >= made
+    assert read_learner_state(newest)["updates"] > saved
+    assert_joined(out)
+    assert (out / "report" / "curves.png").exists()
+
+
+def test_a_setting_that_is_not_known_ends_with_2(tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", "--out", str(tmp_path / "run"), "--nonsense", "1"])
+    assert exit_.value.code == 2
+    assert "--nonsense" in capsys.readouterr().err
+    with pytest.raises(ConfigurationError, match="steps is 0"):
+        run_words(["--out", str(tmp_path / "run"), "--steps", "0"])
+    assert not (tmp_path / "run").exists()

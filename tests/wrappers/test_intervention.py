@@ -1,0 +1,398 @@
+"""An operator's command replaces the policy's action, events end episodes, and info says on every step who acted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from gym_hil import PandaPickCubeGymEnv
+from gym_hil.errors import ConfigurationError, InvalidActionError, UnknownDeviceError
+from gym_hil.teleop import Button, Device, Event, InputDevice, TeleopCommand
+from gym_hil.teleop.sequence import SequenceDevice
+from gym_hil.wrappers.hil_wrappers import EEActionWrapper, GripperPenaltyWrapper, InputsControlWrapper
+
+POLICY = np.array([0.5, -0.5, 0.25, 1], np.float32)
+STEP_KEYS = {
+    "succeed": bool,
+    "next.success": bool,
+    "is_intervention": bool,
+    "rerecord_episode": bool,
+    "discrete_penalty": float,
+    "action_intervention": np.ndarray,
+    "teleop_action": np.ndarray,
+}
+
+
+class Pad(InputDevice):
+    """A pad whose clock stands still, so that it is always alive."""
+
+    def __init__(self, **options: Any):
+        super().__init__(clock=lambda: 0.0, **options)
+        self.closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def pad() -> Pad:
+    return Pad()
+
+
+def stack(base: gym.Env[Any, Any], use_gripper: bool = True, orientation: bool = False, **options: Any) -> Any:
+    env = EEActionWrapper(GripperPenaltyWrapper(base, -0.02), use_gripper=use_gripper, orientation=orientation)
+    return InputsControlWrapper(env, **options)
+
+
+def after(base: gym.Env[Any, Any], *events: Event, **options: Any) -> tuple[Any, ...]:
+    """A step in which somebody has pressed something."""
+    env = stack(base, device=SequenceDevice([TeleopCommand(events=events)]), **options)
+    env.reset()
+    return env.step(POLICY)
+
+
+@pytest.mark.parametrize("driven", [False, True])
+def test_every_step_tells_everything_in_plain_types(base: Any, pad: Pad, driven: bool) -> None:
+    env = stack(base, device=pad if driven else None)
+    for _ in range(2):
+        _, info = env.reset()
+        assert {key: type(info[key]) for key in list(STEP_KEYS)[:5]} == dict(list(STEP_KEYS.items())[:5])
+        assert not any(info[key] for key in list(STEP_KEYS)[:5])
+        for step in range(4):
+            if driven and step == 2:
+                pad.inputs.tap(Button.INTERVENE)
+            observation, reward, terminated, truncated, info = env.step(POLICY)
+            assert {key: type(info[key]) for key in STEP_KEYS} == STEP_KEYS
+            assert info["action_intervention"].dtype == info["teleop_action"].dtype == np.float32
+            assert (type(reward), type(terminated), type(truncated)) == (float, bool, bool)
+            assert info["is_intervention"] == (driven and step >= 2)
+            assert env.observation_space.contains(observation)
+
+
+def test_policy_acts_while_nobody_intervenes(base: Any, pad: Pad) -> None:
+    env = stack(base, device=pad)
+    env.reset()
+    pad.inputs.set_motion([1, 1, 1, 0, 0, 0])
+    start = base.tcp_target
+    info = env.step(POLICY)[4]
+    np.testing.assert_allclose(base.tcp_target - start, 0.025 * POLICY[:3], atol=1e-8)
+    np.testing.assert_array_equal(info["action_intervention"], POLICY)
+    np.testing.assert_array_equal(info["teleop_action"], POLICY)
+    assert not info["is_intervention"]
+
+
+def test_operators_command_replaces_the_policys_action_entirely(base: Any, pad: Pad) -> None:
+    env = stack(base, device=pad)
+    env.reset()
+    pad.inputs.tap(Button.INTERVENE)
+    pad.inputs.set_motion([-1, 0, 0.5, 0, 0, 0])
+    pad.inputs.press(Button.CLOSE)
+    start = base.tcp_target
+    info = env.step(POLICY)[4]
+    np.testing.assert_allclose(base.tcp_target - start, [-0.025, 0, 0.0125], atol=1e-8)
+    np.testing.assert_array_equal(info["action_intervention"], [-1, 0, 0.5, 2])
+    assert info["is_intervention"]
+    assert base.gripper_command == 1
+
+
+@pytest.mark.parametrize(("button", "number"), [(Button.OPEN, 0), (None, 1), (Button.CLOSE, 2)])
+def test_gripper_opens_stays_and_closes_as_its_label_says(base: Any, pad: Pad, button: Button, number: int) -> None:
+    env = stack(base, device=pad)
+    env.reset()
+    pad.inputs.tap(Button.INTERVENE)
+    if button:
+        pad.inputs.press(button)
+    assert env.step(POLICY)[4]["teleop_action"][3] == number
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"use_gripper": False}, [0.1, 0.2, 0.3]),
+        ({}, [0.1, 0.2, 0.3, 2]),
+        ({"use_gripper": False, "orientation": True}, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
+        ({"orientation": True}, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 2]),
+    ],
+)
+def test_command_fits_every_action_space(base: Any, options: dict[str, bool], expected: list[float]) -> None:
+    env = stack(base, device=SequenceDevice([[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1]]), **options)
+    env.reset()
+    info = env.step(np.ones(len(expected)))[4]
+    np.testing.assert_allclose(info["teleop_action"], expected, rtol=1e-6)
+
+
+def test_bare_environment_of_seven_numbers_can_be_driven_too(recorder: Any) -> None:
+    env = InputsControlWrapper(recorder, 0.5, 0.5, 2.0, device=SequenceDevice([[1, -1, 1, -1], [0, 0, 0, 0]]))
+    env.reset()
+    env.step(np.ones(7))
+    env.step(np.ones(7))
+    np.testing.assert_array_equal(recorder.actions, [[0.5, -0.5, 1, 0, 0, 0, -1], np.zeros(7)])
+
+
+def test_operator_without_gripper_leaves_it(recorder: Any) -> None:
+    env = InputsControlWrapper(recorder, use_gripper=False, device=SequenceDevice([[1, 0, 0, 1]]))
+    env.reset()
+    env.step(np.ones(7))
+    assert recorder.actions[0][6] == 0
+
+
+def test_motion_below_the_threshold_is_none(recorder: Any) -> None:
+    env = InputsControlWrapper(recorder, input_threshold=0.1, device=SequenceDevice([[0.09, -0.2, 0, 0]]))
+    env.reset()
+    env.step(np.ones(7))
+    np.testing.assert_allclose(recorder.actions[0], [0, -0.2, 0, 0, 0, 0, 0], rtol=1e-6)
+
+
+def test_executed_action_is_told_as_clipped(base: Any) -> None:
+    env = stack(base)
+    env.reset()
+    np.testing.assert_array_equal(env.step([9, -9, 0, 9])[4]["action_intervention"], [1, -1, 0, 2])
+
+
+def test_told_actions_are_the_callers_own(base: Any) -> None:
+    env = stack(base)
+    env.reset()
+    action = POLICY.copy()
+    info = env.step(action)[4]
+    info["action_intervention"][:] = 7
+    np.testing.assert_array_equal(info["teleop_action"], POLICY)
+    np.testing.assert_array_equal(action, POLICY)
+
+
+def test_operators_success_terminates_with_reward_one(base: Any) -> None:
+    _, reward, terminated, truncated, info = after(base, Event.SUCCESS)
+    assert (reward, terminated, truncated) == (1.0, True, False)
+    assert (info["next.success"], info["succeed"], info["rerecord_episode"]) == (True, False, False)
+
+
+def test_operators_failure_terminates_without_reward(base: Any) -> None:
+    _, reward, terminated, truncated, info = after(base, Event.FAILURE)
+    assert (reward, terminated, truncated) == (0.0, True, False)
+    assert not info["next.success"]
+
+
+def test_rerecord_truncates_and_says_so(base: Any) -> None:
+    _, reward, terminated, truncated, info = after(base, Event.RERECORD)
+    assert (reward, terminated, truncated) == (0.0, False, True)
+    assert info["rerecord_episode"] is True
+
+
+def test_quit_truncates_and_says_so(base: Any) -> None:
+    _, _, terminated, truncated, info = after(base, Event.QUIT)
+    assert (terminated, truncated, info["quit"]) == (False, True, True)
+    assert "quit" not in after(base, Event.FAILURE)[4]
+
+
+def test_last_of_several_events_decides(base: Any) -> None:
+    assert after(base, Event.SUCCESS, Event.RERECORD)[4]["next.success"] is False
+    assert after(base, Event.RERECORD, Event.SUCCESS)[4]["rerecord_episode"] is False
+
+
+def test_success_of_the_task_itself_is_told(base: Any) -> None:
+    grasp = [[0, 0, -1, 0]] * 3 + [[0, 0, 0, 1]] * 5 + [[0, 0, 1, 0]] * 10
+    env = stack(base, device=SequenceDevice(grasp))
+    env.reset()
+    for _ in grasp:
+        _, reward, terminated, truncated, info = env.step(POLICY)
+        if terminated:
+            break
+    assert (reward, truncated, info["succeed"], info["next.success"]) == (1.0, False, True, True)
+
+
+def test_intervention_ends_with_the_episode(base: Any, pad: Pad) -> None:
+    env = stack(base, device=pad)
+    env.reset()
+    pad.inputs.tap(Button.INTERVENE)
+    assert env.step(POLICY)[4]["is_intervention"]
+    pad.inputs.tap(Button.SUCCESS)
+    assert env.step(POLICY)[2]
+    env.reset()
+    assert not env.step(POLICY)[4]["is_intervention"]
+
+
+def test_button_held_over_a_reset_still_intervenes_in_hold_mode(base: Any, pad: Pad) -> None:
+    env = stack(base, device=pad, intervention="hold")
+    env.reset()
+    pad.inputs.press(Button.INTERVENE)
+    assert env.step(POLICY)[4]["is_intervention"]
+    env.reset()
+    assert env.step(POLICY)[4]["is_intervention"]
+
+
+def test_events_pressed_before_the_reset_do_not_end_the_next_episode(base: Any, pad: Pad) -> None:
+    env = stack(base, device=pad)
+    pad.inputs.tap(Button.FAILURE)
+    env.reset()
+    assert not env.step(POLICY)[2]
+
+
+def test_refused_action_loses_no_press(base: Any, pad: Pad) -> None:
+    env = stack(base, device=pad)
+    env.reset()
+    pad.inputs.tap(Button.SUCCESS)
+    before = base.get_state().physics
+    for action in ([np.nan, 0, 0, 1], [0, 0, 0]):
+        with pytest.raises(InvalidActionError):
+            env.step(action)
+    np.testing.assert_array_equal(base.get_state().physics, before)
+    assert env.step(POLICY)[2]
+
+
+def test_auto_reset_returns_the_next_episode_and_keeps_the_last(base: Any) -> None:
+    device = SequenceDevice([TeleopCommand(), TeleopCommand(events=(Event.SUCCESS,))])
+    env = stack(base, device=device, auto_reset=True)
+    first, _ = env.reset()
+    for _ in range(2):
+        moved, _, terminated, _, info = env.step(POLICY)
+        assert not terminated
+        assert "final_obs" not in info
+        observation, reward, terminated, truncated, info = env.step(POLICY)
+        assert (reward, terminated, truncated) == (1.0, True, False)
+        np.testing.assert_array_equal(observation["agent_pos"], first["agent_pos"])
+        assert np.abs(info["final_obs"]["agent_pos"] - moved["agent_pos"]).max() > 1e-3
+        assert info["next.success"]
+        assert info["final_info"]["next.success"]
+        assert {key: type(info[key]) for key in STEP_KEYS} == STEP_KEYS
+
+
+def test_without_auto_reset_nothing_is_reset(base: Any) -> None:
+    observation, *_, info = after(base, Event.SUCCESS)
+    np.testing.assert_array_equal(observation["agent_pos"], base.observation()["agent_pos"])
+    assert "final_obs" not in info
+
+
+def test_device_object_belongs_to_its_maker(base: Any, pad: Pad) -> None:
+    env = stack(base, device=[pad, "scripted"])
+    env.reset()
+    env.close()
+    assert pad.closed == 0
+
+
+def test_device_made_by_name_is_closed_and_made_anew(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gym_hil.teleop.registry._find", lambda name: Pad)
+    for device in ("pad", ["pad"]):
+        env = stack(base, device=device)
+        env.reset()
+        made = env.device if device == "pad" else env.device.devices[0]
+        env.close()
+        env.close()
+        assert made.closed == 1
+        assert env.device is None
+        env.reset()
+        assert env.device is not None
+        env.step(POLICY)
+
+
+def test_environment_is_closed_even_if_a_device_fails_to(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    env = stack(base, device="scripted")
+    env.reset()
+    closed = []
+    monkeypatch.setattr(base, "close", lambda: closed.append(True))
+
+    def fail() -> None:
+        raise OSError("gone")
+
+    monkeypatch.setattr(env.device, "close", fail)
+    with pytest.raises(OSError, match="gone"):
+        env.close()
+    assert closed == [True]
+
+
+def test_several_devices_share_the_robot(base: Any) -> None:
+    pads = [Pad(), Pad()]
+    env = stack(base, device=pads)
+    env.reset()
+    for number, pad in enumerate(pads, start=1):
+        pad.inputs.set_motion([number / 10, 0, 0, 0, 0, 0])
+    pads[1].inputs.tap(Button.INTERVENE)
+    assert env.step(POLICY)[4]["teleop_action"][0] == np.float32(0.2)
+    pads[0].inputs.tap(Button.FAILURE)
+    assert env.step(POLICY)[2]
+
+
+def test_seeded_reset_seeds_the_device(base: Any) -> None:
+    class Chancy(Device):
+        seeds: list[int] = []  # noqa: RUF012
+
+        def poll(self) -> TeleopCommand:
+            return TeleopCommand()
+
+        def seed(self, seed: int) -> None:
+            self.seeds.append(seed)
+
+    device = Chancy()
+    env = stack(base, device=device)
+    env.reset(seed=5)
+    env.reset()
+    assert device.seeds == [5]
+
+
+def test_full_speed_is_told_in_metres(base: Any) -> None:
+    assert stack(base).full_speed == pytest.approx((0.025, 0.025, 0.025))
+    assert stack(base, x_step_size=0.5, y_step_size=3).full_speed == pytest.approx((0.0125, 0.025, 0.025))
+    assert InputsControlWrapper(base).full_speed == pytest.approx((0.1, 0.1, 0.1))
+
+
+@pytest.mark.parametrize(("use_gamepad", "name"), [(True, "gamepad"), (False, "keyboard")])
+def test_use_gamepad_names_the_device(base: Any, monkeypatch: pytest.MonkeyPatch, use_gamepad: bool, name: str) -> None:
+    asked = []
+
+    def make_device(device: Any, **_: Any) -> Device:
+        asked.append(device)
+        return Pad()
+
+    monkeypatch.setattr("gym_hil.wrappers.intervention.make_device", make_device)
+    stack(base, use_gamepad=use_gamepad)
+    stack(base, use_gamepad=use_gamepad, device="scripted")
+    assert asked == [name, "scripted"]
+
+
+def test_controller_configuration_is_passed_to_gamepads_only(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr("gym_hil.wrappers.intervention.make_device", lambda _, **kw: asked.append(kw) or Pad())
+    for device in ("gamepad", ["keyboard", "gamepad"], "scripted"):
+        stack(base, device=device, controller_config_path="mine.json")
+    stack(base, controller_config_path="mine.json")
+    assert [kw.get("controller_config_path") for kw in asked] == ["mine.json", "mine.json", None]
+
+
+@pytest.mark.parametrize("device", ["telepathy", ["scripted", "telepathy"]])
+def test_unknown_device_is_refused_with_the_known_ones(base: Any, device: Any) -> None:
+    with pytest.raises(UnknownDeviceError, match="'scripted'"):
+        stack(base, device=device)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "scripted", "intervention": "sometimes"}, "'sometimes'"),
+        ({"device": "scripted", "device_options": {"speed": 1}}, "'speed'"),
+        ({"intervention": "hold"}, "device="),
+        ({"device_options": {"seed": 1}}, "device="),
+        ({"x_step_size": 0}, "x_step_size"),
+        ({"z_step_size": np.nan}, "z_step_size"),
+        ({"input_threshold": -1}, "input_threshold"),
+        ({"input_threshold": 1.0}, "input_threshold"),
+    ],
+)
+def test_argument_that_cannot_work_is_refused(base: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        stack(base, **options)
+
+
+def test_gripper_cannot_be_asked_for_where_there_is_none(base: Any) -> None:
+    with pytest.raises(ConfigurationError, match="use_gripper"):
+        InputsControlWrapper(EEActionWrapper(base), use_gripper=True)
+
+
+def test_action_of_five_numbers_is_refused() -> None:
+    class Five(PandaPickCubeGymEnv):
+        def __init__(self) -> None:
+            super().__init__()
+            self.action_space = gym.spaces.Box(-1, 1, (5,), np.float32)
+
+    with pytest.raises(ConfigurationError, match="3, 4, 6 or 7"):
+        InputsControlWrapper(Five())
