@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
+# Tests marked `slow` are for .ci/run, which empties this.
+PYTEST_ARGS ?= -m "not slow"
 BIN := $(VENV)/bin
 
 # One thread a process: the test and benchmark processes are the parallelism.
@@ -26,7 +28,7 @@ demo: $(VENV)/.installed-core
 	$(BIN)/gym-hil demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check
