@@ -16,6 +16,7 @@ ARROWS = {
     "display": set(),
     "files": set(),
     "pacing": set(),
+    "status": set(),
     "robot": set(),
     "scene": {"robot"},
     "rendering": {"display"},
@@ -38,10 +39,11 @@ ARROWS = {
         "pacing",
         "display",
         "files",
+        "status",
     },
     "__init__": {"registration", "wrappers", "envs"},
 }
-HEAVY = ["torch", "aiohttp", "pygame", "hid", "pynput", "OpenGL", "matplotlib", "numba", "imageio", "PIL"]
+HEAVY = ["torch", "aiohttp", "pygame", "hid", "pynput", "OpenGL", "matplotlib", "numba", "imageio", "PIL", "rich"]
 
 
 def part_of(path):

@@ -1,0 +1,132 @@
+"""How far a command has come: on a terminal one line that is rewritten in place, elsewhere plain lines."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.text import Text
+
+REDRAW_SECONDS = 0.1  # between two drawings of the line
+SEPARATOR = "  "
+
+
+class StatusLine:
+    """A status line at the bottom of a terminal; whatever else is printed scrolls above it.
+
+    In a file, in a pipe and on a dumb terminal there is no such line: messages are plain lines, and so is the status,
+    every `interval` seconds. Several threads may use it.
+
+    Args:
+        file: where to write; standard output if None.
+        interval: s between two plain lines of status where nothing can be rewritten; None for no such lines.
+        clock: returns seconds.
+    """
+
+    def __init__(
+        self,
+        file: TextIO | None = None,
+        *,
+        interval: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._file = sys.stdout if file is None else file
+        self._interval, self._clock = interval, clock
+        self._lock = threading.RLock()
+        self._live = _live_display(self._file)
+        self._drawn_at = clock()
+        self._parts: Callable[[], Sequence[str]] | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the line is rewritten in place."""
+        return self._live is not None
+
+    def update(self, parts: Callable[[], Sequence[str]]) -> None:
+        """Set the status. Cheap enough for every step: most calls draw nothing.
+
+        Args:
+            parts: returns the parts of the line, the most important first, and is called when the line is drawn. Parts
+                that do not fit into the terminal's width are left out from the end.
+        """
+        with self._lock:
+            self._parts = parts
+            wait = REDRAW_SECONDS if self.is_live else self._interval
+            now = self._clock()
+            if wait is None or now - self._drawn_at < wait:
+                return
+            self._drawn_at = now
+            self._draw()
+
+    def print(self, text: str) -> None:
+        """Print a line; on a terminal it stands above the status."""
+        with self._lock:
+            if self._live is None:
+                print(text, file=self._file, flush=True)
+            else:
+                self._live.console.print(text, soft_wrap=True)
+
+    def close(self, *, keep: bool = False) -> None:
+        """End the status line.
+
+        Args:
+            keep: leave the last status where it can be read, instead of removing it.
+        """
+        with self._lock:
+            live, self._live = self._live, None
+            if live is not None:
+                live.stop()
+            if keep and self._parts is not None:
+                self.print(SEPARATOR.join(self._parts()))
+            self._parts = None
+
+    def __enter__(self) -> StatusLine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _draw(self) -> None:
+        assert self._parts is not None
+        if self._live is None:
+            self.print(SEPARATOR.join(self._parts()))
+            return
+        if not self._live.is_started:
+            self._live.start()
+        # One column stays free: some terminals wrap when the last one is written.
+        self._live.update(_fit(self._parts(), self._live.console.width - 1), refresh=True)
+
+
+def _fit(parts: Sequence[str], width: int) -> Text:
+    """As many whole parts as fit into `width` columns; at least the first, cut if it must be."""
+    from rich.text import Text
+
+    line = Text(parts[0], no_wrap=True)
+    for part in parts[1:]:
+        longer = Text(f"{line.plain}{SEPARATOR}{part}", no_wrap=True)
+        if longer.cell_len > width:
+            break
+        line = longer
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def _live_display(file: TextIO) -> Live | None:
+    """What draws the line, or None where nothing can be rewritten in place."""
+    if not file.isatty():
+        return None
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(file=file, force_terminal=True, highlight=False, markup=False, emoji=False)
+    if not console.is_interactive:  # a dumb terminal
+        return None
+    return Live(console=console, auto_refresh=False, transient=True)
