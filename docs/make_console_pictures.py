@@ -54,7 +54,7 @@ def main() -> None:
     policy = ScriptedOperator(env, motion_noise=0.1, seed=0)
     env.reset(seed=4)
     for record in play():
-        console.channels[0].finish_episode(record)
+        console.channels[0].add_episode(record)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         for name, options, scheme in (("light", DESK, "light"), ("dark", DESK, "dark"), ("phone", PHONE, "light")):

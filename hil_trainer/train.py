@@ -106,7 +106,7 @@ class Training:
         if self._others is not None:
             self._tell("event", text=self._others.summary)
         if self.env.channel is not None:
-            self.env.channel.offer(_REQUESTS)
+            self.env.channel.set_requests(_REQUESTS)
 
     def _open(
         self,
@@ -328,7 +328,7 @@ class Training:
         self._staleness = 0
         self._tell("learning", **values)
         if self.env.channel is not None:
-            self.env.channel.report(values)
+            self.env.channel.publish_metrics(values)
 
     def _candidate(self) -> Candidate:
         """What there is to evaluate."""
@@ -361,10 +361,10 @@ class Training:
 
     def _answer_requests(self) -> bool:
         """Do what was asked for on the console. Returns whether to stop."""
-        asked = [] if self.env.channel is None else self.env.channel.asked()
+        asked = [] if self.env.channel is None else self.env.channel.take_requests()
         if "save" in asked:
             self._save()
-            self.env.channel.event("training", f"checkpoint at step {self._step}")
+            self.env.channel.log_event("training", f"checkpoint at step {self._step}")
         if "stop" in asked:
             self._tell("event", text="stopped on the console; go on with --resume")
         return "stop" in asked

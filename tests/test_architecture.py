@@ -25,7 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "scene": {"robot"},
     "rendering": {"display"},
     "teleop": {"display", "console", "cli"},
-    "console": {"teleop", "files"},
+    "console": {"teleop", "files", "display"},
     "envs": {"scene", "robot", "rendering", "console", "display"},
     "wrappers": {"envs", "teleop", "rendering", "console", "display"},
     "registration": {"wrappers", "envs"},

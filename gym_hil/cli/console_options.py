@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-_NAMES = ("host", "port", "allow_remote", "tls")
+_NAMES = ("host", "port", "allow_remote", "tls", "public_url")
 
 
 def add_console_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +15,7 @@ def add_console_arguments(parser: argparse.ArgumentParser) -> None:
     console.add_argument("--port", type=int, help="port to listen at (the first free one from 8850)")
     console.add_argument("--allow-remote", action="store_true", default=None, help="let other machines in; needs --tls")
     console.add_argument("--tls", action="store_true", default=None, help="encrypt, with a certificate made here")
+    console.add_argument("--public-url", metavar="URL", help="address in the browser, behind a reverse proxy")
 
 
 def console_options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class Channel:
         self._cameras = [camera["name"] for camera in self.scene.description["cameras"]]
         self._tell, self._on_close = tell, on_close
         self._lock = threading.Lock()
-        self._driver: weakref.ref[Driver] | None = None
+        self._device: weakref.ref[Driver] | None = None
         self._snapshot: Snapshot | None = None
         self._frame: tuple[int, bytes] | None = None
         self._episodes: deque[dict[str, Any]] = deque(maxlen=EPISODES_KEPT)
@@ -105,12 +105,12 @@ class Channel:
             status: any of `protocol.STATUS`; what the environment itself can tell is filled in.
             images: camera -> (height, width, 3) uint8, which nobody changes afterwards.
         """
-        env, driver = self._env(), self.driver
+        env, device = self._env(), self.device
         self._show(
             Snapshot(
                 sequence=self.sequence + 1,
                 published=time.time(),
-                input_time=0.0 if driver is None else driver.applied,
+                input_time=0.0 if device is None else device.applied,
                 positions=self._positions.copy(),
                 orientations=self._orientations.copy(),
                 tool=tuple(getattr(env, name, None) for name in _TOOL),  # type: ignore[arg-type]
@@ -120,26 +120,26 @@ class Channel:
             )
         )
 
-    def event(self, kind: str, text: str) -> None:
+    def log_event(self, kind: str, text: str) -> None:
         """Tell the pages of something that happened; kinds are in `protocol.EVENT_KINDS`."""
         self._tell(self, {"type": "event", "channel": self.number, "time": time.time(), "kind": kind, "text": text})
 
-    def finish_episode(self, record: Mapping[str, Any]) -> None:
+    def add_episode(self, record: Mapping[str, Any]) -> None:
         """Add an episode to the history; see the message `episodes` in `protocol`."""
         with self._lock:
             self._episodes.append(dict(record))
         self._tell(self, {"type": "episodes", "channel": self.number, "first": False, "episodes": [dict(record)]})
 
-    def report(self, values: Mapping[str, float]) -> None:
+    def publish_metrics(self, values: Mapping[str, float]) -> None:
         """Show numbers of a training run, such as losses and steps per second."""
         self._tell(self, {"type": "metrics", "channel": self.number, "values": dict(values)})
 
-    def offer(self, requests: Sequence[str]) -> None:
-        """Offer buttons to the operator, such as "save" and "stop"; `asked` tells which were used."""
+    def set_requests(self, requests: Sequence[str]) -> None:
+        """Offer buttons to the operator, such as "save" and "stop"; `take_requests` says which were used."""
         self.requests = tuple(requests)
         self.tell_controls()
 
-    def asked(self) -> list[str]:
+    def take_requests(self) -> list[str]:
         """What the operator asked for since the last call, each press once."""
         with self._lock:
             asked, self._asked = self._asked, []
@@ -162,19 +162,19 @@ class Channel:
         return time.monotonic() - start
 
     @property
-    def driver(self) -> Driver | None:
+    def device(self) -> Driver | None:
         """The device that takes the input; None if nobody can drive here."""
-        return None if self._driver is None else self._driver()
+        return None if self._device is None else self._device()
 
-    @driver.setter
-    def driver(self, driver: Driver | None) -> None:
-        self._driver = None if driver is None else weakref.ref(driver)
+    @device.setter
+    def device(self, device: Driver | None) -> None:
+        self._device = None if device is None else weakref.ref(device)
         self.tell_controls()
 
     @property
     def controllable(self) -> bool:
         """Whether an operator can do anything here: drive, or ask something of a training run."""
-        return self.driver is not None or bool(self.requests)
+        return self.device is not None or bool(self.requests)
 
     def tell_controls(self) -> None:
         """Tell the pages what is pressed for what."""
@@ -217,9 +217,9 @@ class Channel:
 
     def controls(self) -> dict[str, Any]:
         """The `controls` message."""
-        driver = self.driver
+        device = self.device
         nothing: dict[str, Any] = {"intervention": None, "keys": {}, "pad": {}, "buttons": {}, "legend": []}
-        known = nothing if driver is None else driver.controls()
+        known = nothing if device is None else device.controls()
         return {"type": "controls", "channel": self.number, **known, "requests": list(self.requests)}
 
     def history(self) -> dict[str, Any]:
@@ -243,7 +243,7 @@ class Channel:
             self._may_run.clear()
         else:
             self._may_run.set()
-        self.event("pause", "paused" if on else "going on")
+        self.log_event("pause", "paused" if on else "going on")
         shown = self._snapshot
         if shown is not None:
             self._show(shown._replace(sequence=shown.sequence + 1, published=time.time(), paused=on))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from gym_hil.console.access import Access
 from gym_hil.console.channel import Channel
-from gym_hil.console.listening import TlsOption
 from gym_hil.console.site import Site
+from gym_hil.display import ConsoleOptions, TlsOption
 from gym_hil.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Console(Site):
         token: the secret in the link; None makes a random one.
         allow_remote: other machines may come; needs `tls`.
         tls: True makes a certificate for this user; or (certificate, key), two files.
+        public_url: address under which a reverse proxy serves the page.
 
     Raises:
         MissingExtraError: the extra `web` is not installed.
@@ -47,12 +48,13 @@ class Console(Site):
         token: str | None = None,
         allow_remote: bool = False,
         tls: TlsOption = False,
+        public_url: str | None = None,
     ):
         self._channels: dict[int, Channel] = {}
         self._numbers: weakref.WeakKeyDictionary[Any, Channel] = weakref.WeakKeyDictionary()
         self._count = 0
         self._lock = threading.Lock()
-        super().__init__(host, port, token=token, allow_remote=allow_remote, tls=tls)
+        super().__init__(host, port, token=token, allow_remote=allow_remote, tls=tls, public_url=public_url)
 
     def make_server(self, access: Access) -> Server:
         """See `Site`."""
@@ -70,7 +72,7 @@ class Console(Site):
         """The channel that pages name by a number; None if there is none."""
         return next((channel for channel in self.channels if channel.number == number), None)
 
-    def channel_of(self, env: Any) -> Channel:
+    def channel_for(self, env: Any) -> Channel:
         """The channel of an environment; opened when it has none.
 
         Args:
@@ -122,20 +124,12 @@ _shared: Console | None = None
 _shared_lock = threading.Lock()
 
 
-def get_console(
-    *,
-    host: str | None = None,
-    port: int | None = None,
-    allow_remote: bool | None = None,
-    tls: TlsOption | None = None,
-) -> Console:
+def get_console(options: ConsoleOptions | None = None, **fields: Any) -> Console:
     """The console that all environments of this process share, made at the first call; that prints the link.
 
     Args:
-        host: see `Console`; None leaves it as it is, and so with the others.
-        port: see `Console`.
-        allow_remote: see `Console`.
-        tls: see `Console`.
+        options: what the console has to be like; fields that are None accept a running console as it is.
+        **fields: of `ConsoleOptions`, instead of `options`.
 
     Raises:
         ConfigurationError: the console runs already and is not as asked for.
@@ -143,12 +137,11 @@ def get_console(
         DeviceError: the address cannot be listened at.
     """
     global _shared
-    wanted = {"host": host, "port": port, "allow_remote": allow_remote, "tls": tls}
-    given = {name: value for name, value in wanted.items() if value is not None}
+    given = (options or ConsoleOptions(**fields)).given
     with _shared_lock:
         # In a forked process the parent's console is the parent's.
         if _shared is None or _shared.closed or _shared.pid != os.getpid():
-            _shared = Console(**given)  # type: ignore[arg-type]
+            _shared = Console(**given)
             print(_shared.announcement(), file=sys.stderr, flush=True)
             return _shared
         for name, value in given.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from gym_hil.console.console import Console, get_console
 from gym_hil.console.protocol import Input
+from gym_hil.display import ConsoleOptions, TlsOption
 from gym_hil.teleop import Button, InputDevice
 from gym_hil.teleop.gamepad import STICK_LEGEND
 from gym_hil.teleop.gamepad_mapping import BINDINGS as PAD_BINDINGS
@@ -45,11 +45,12 @@ class WebDevice(InputDevice):
 
     Args:
         env: the environment that is driven; without one the page shows nothing, but its input counts.
-        host: see `Console`; None leaves it as it is, and so with the next three.
-        port: see `Console`.
-        allow_remote: see `Console`.
-        tls: see `Console`.
-        console: the console to appear on; None is the one that all share.
+        host: see `ConsoleOptions`, and so with the next four.
+        port: see `ConsoleOptions`.
+        allow_remote: see `ConsoleOptions`.
+        tls: see `ConsoleOptions`.
+        public_url: see `ConsoleOptions`.
+        console: the console to appear on, or options of the one that all share, instead of the five before.
         intervention: `toggle`, `hold` or `auto`.
         clock: s, never goes back.
 
@@ -68,22 +69,25 @@ class WebDevice(InputDevice):
         host: str | None = None,
         port: int | None = None,
         allow_remote: bool | None = None,
-        tls: bool | tuple[str | PathLike[str], str | PathLike[str]] | None = None,
-        console: Console | None = None,
+        tls: TlsOption | None = None,
+        public_url: str | None = None,
+        console: Console | ConsoleOptions | None = None,
         intervention: str = "toggle",
         clock: Callable[[], float] = time.monotonic,
     ):
         super().__init__(intervention=intervention, clock=clock)
-        self.console = console or get_console(host=host, port=port, allow_remote=allow_remote, tls=tls)
+        if console is None:
+            console = ConsoleOptions(host, port, allow_remote, tls, public_url)
+        self.console = get_console(console) if isinstance(console, ConsoleOptions) else console
         self.applied = 0.0  # ms on the page's clock: the newest input that a poll has used
         self._mode = intervention
         self._env = env
         self._target: NDArray[np.float64] | None = None
         self._sticks = np.zeros(6)
         self._time = 0.0
-        self._channel = None if env is None else self.console.channel_of(env.unwrapped)
+        self._channel = None if env is None else self.console.channel_for(env.unwrapped)
         if self._channel is not None:
-            self._channel.driver = self
+            self._channel.device = self
 
     @classmethod
     def for_env(cls, env: Any, **options: Any) -> WebDevice:
@@ -127,8 +131,8 @@ class WebDevice(InputDevice):
     def close(self) -> None:
         """Take no more input. The console goes on for others."""
         self.lose()
-        if self._channel is not None and self._channel.driver is self:
-            self._channel.driver = None
+        if self._channel is not None and self._channel.device is self:
+            self._channel.device = None
 
     @property
     def legend(self) -> Sequence[tuple[str, str]]:

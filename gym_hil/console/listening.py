@@ -7,13 +7,11 @@ import os
 import socket
 import ssl
 import sys
-from os import PathLike
 
+from gym_hil.display import TlsOption
 from gym_hil.errors import DeviceError
 
 PORTS = range(8850, 8870)  # the first that is free, if none is asked for; then any
-
-TlsOption = bool | tuple[str | PathLike[str], str | PathLike[str]]
 
 
 def listen(host: str, port: int | None) -> socket.socket:

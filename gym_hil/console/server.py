@@ -116,7 +116,7 @@ class Server(PageServer):
         if channel is None or not channel.controllable:
             link.tell({"type": "refused", "text": 'Nobody can drive here: the environment has no device "web".'})
         elif channel.seat.take(link.page, time.monotonic()):
-            channel.event("seat", "controls taken")
+            channel.log_event("seat", "controls taken")
             self._tell_seat(channel)
         else:
             self.refusals += 1
@@ -132,8 +132,8 @@ class Server(PageServer):
     def hear(self, link: Link, news: Input) -> None:
         """Pass the input of a page on, if it has the seat."""
         channel = link.channel
-        if channel is not None and channel.seat.hear(link.page, time.monotonic()) and channel.driver is not None:
-            channel.driver.hear(news)
+        if channel is not None and channel.seat.hear(link.page, time.monotonic()) and channel.device is not None:
+            channel.device.hear(news)
 
     def pause(self, link: Link, on: bool) -> None:
         """Make a channel wait or go on."""
@@ -152,10 +152,10 @@ class Server(PageServer):
 
     def _leave(self, link: Link, channel: Channel) -> None:
         if channel.seat.release(link.page):
-            channel.event("seat", "controls released")
+            channel.log_event("seat", "controls released")
             channel.pause(False)
-            if channel.driver is not None:
-                channel.driver.lose()
+            if channel.device is not None:
+                channel.device.lose()
 
     def _tell_seat(self, channel: Channel) -> None:
         now = time.monotonic()
@@ -232,6 +232,6 @@ class Server(PageServer):
         channel = link.channel
         if channel is None:
             return
-        if self._has_seat(link) and link.page not in self._links and channel.driver is not None:
-            channel.driver.lose()
+        if self._has_seat(link) and link.page not in self._links and channel.device is not None:
+            channel.device.lose()
         self._tell_seat(channel)

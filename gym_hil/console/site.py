@@ -13,7 +13,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from gym_hil.console.access import Access, is_loopback
-from gym_hil.console.listening import TlsOption, listen, own_address, ssh_target, ssl_context
+from gym_hil.console.listening import listen, own_address, ssh_target, ssl_context
+from gym_hil.display import TlsOption
 from gym_hil.errors import ConfigurationError, DeviceError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Site(ABC):
         token: the secret in the link; None makes a random one.
         allow_remote: other machines may come; needs `tls`.
         tls: True makes a certificate for this user; or (certificate, key), two files.
+        public_url: address under which a reverse proxy serves the page.
 
     Attributes:
         LABEL: what the link is for, in a word or two.
@@ -56,6 +58,7 @@ class Site(ABC):
         token: str | None = None,
         allow_remote: bool = False,
         tls: TlsOption = False,
+        public_url: str | None = None,
     ):
         try:
             import aiohttp  # noqa: F401
@@ -72,7 +75,7 @@ class Site(ABC):
             )
         if token is not None and len(token) < 16:
             raise ConfigurationError(f"The console's token has {len(token)} characters; expected 16 or more.")
-        self.host, self.allow_remote, self.tls = host, allow_remote, tls
+        self.host, self.allow_remote, self.tls, self.public_url = host, allow_remote, tls, public_url
         self._ssl = ssl_context(tls)
         self._socket = listen(host, port)
         self._address, self.port = self._socket.getsockname()[:2]

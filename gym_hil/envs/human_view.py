@@ -31,7 +31,7 @@ class ConsoleView:
     def __init__(self, env: Any):
         from gym_hil.console import get_console
 
-        self._channel = get_console().channel_of(env)
+        self._channel = get_console().channel_for(env)
 
     def sync(self) -> None:
         """See `HumanView`."""

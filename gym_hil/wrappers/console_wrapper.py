@@ -83,7 +83,7 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         self._interventions += operator
         self._return += float(reward)
         if operator != self._operator:
-            self.channel.event(
+            self.channel.log_event(
                 *(("takeover", "the operator drives") if operator else ("handback", "the policy drives"))
             )
             self._operator = operator
@@ -102,7 +102,7 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         from gym_hil.console import get_console
 
         base: Any = self.env.unwrapped
-        self.channel = get_console().channel_of(base)
+        self.channel = get_console().channel_for(base)
         base.shows_itself = False  # this shows more
 
     def _begin(self) -> None:
@@ -114,8 +114,8 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
 
     def _finish(self, outcome: str, *, success: bool) -> None:
         self._over = True
-        self.channel.event(outcome, f"episode {self._episode}: {OUTCOMES[outcome]} after {self._steps} steps")
-        self.channel.finish_episode(
+        self.channel.log_event(outcome, f"episode {self._episode}: {OUTCOMES[outcome]} after {self._steps} steps")
+        self.channel.add_episode(
             {
                 "number": self._episode,
                 "steps": self._steps,

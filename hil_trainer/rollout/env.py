@@ -241,4 +241,5 @@ def _asked(operator: str, config: TrainConfig) -> argparse.Namespace:
         port=None,
         allow_remote=None,
         tls=None,
+        public_url=None,
     )

@@ -72,7 +72,7 @@ class Stand:
         )
         self.env.reset(seed=0)
         self.channel = self.console.channels[0]
-        self.device: Any = self.channel.driver
+        self.device: Any = self.channel.device
         self.heard: list[Input] = []
         self.operator = False
         self._restart = threading.Event()

@@ -16,7 +16,7 @@ STAY = np.array([0, 0, 0, 1], np.float32)
 
 
 def test_environment_fills_in_what_it_knows(console: Console, base: gym.Env, open_page: OpenPage) -> None:
-    channel = console.channel_of(base)
+    channel = console.channel_for(base)
     channel.publish({"step": 3})
     page = open_page().connect().watch(channel.number)
     page.wait(lambda: len(page.frames) == 1)
@@ -28,7 +28,7 @@ def test_environment_fills_in_what_it_knows(console: Console, base: gym.Env, ope
 
 
 def test_published_state_is_a_copy(console: Console, base: gym.Env) -> None:
-    channel = console.channel_of(base)
+    channel = console.channel_for(base)
     channel.publish({})
     before = channel.frame()
     base.data.xpos += 1
@@ -36,11 +36,11 @@ def test_published_state_is_a_copy(console: Console, base: gym.Env) -> None:
 
 
 def test_one_environment_has_one_channel(console: Console, base: gym.Env) -> None:
-    channel = console.channel_of(base)
-    assert console.channel_of(base) is channel
+    channel = console.channel_for(base)
+    assert console.channel_for(base) is channel
     channel.close()
     channel.close()
-    assert console.channel_of(base) is not channel
+    assert console.channel_for(base) is not channel
 
 
 def test_pause_makes_the_next_step_wait(driven: gym.Env, open_page: OpenPage) -> None:

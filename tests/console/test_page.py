@@ -107,8 +107,8 @@ def test_numbers_of_the_episode(visitor, stand):
 def test_rates_are_of_the_latest_episodes_that_count(visitor, stand):
     record = {"steps": 10, "interventions": 5, "success": True, "return": 1.0, "discarded": False}
     for number in range(20):
-        stand.channel.finish_episode({**record, "number": number, "success": number % 4 > 0})
-    stand.channel.finish_episode({**record, "number": 20, "discarded": True, "success": False})
+        stand.channel.add_episode({**record, "number": number, "success": number % 4 > 0})
+    stand.channel.add_episode({**record, "number": 20, "discarded": True, "success": False})
     visitor.wait(lambda: "re-recorded" in visitor.text("chart-note"))
     assert visitor.text("success-rate") == "75%"
     assert visitor.text("intervention-rate") == "50%"
@@ -118,7 +118,7 @@ def test_rates_are_of_the_latest_episodes_that_count(visitor, stand):
 def test_events_are_listed_newest_first(visitor, stand):
     visitor.page.click("#tab-events")
     for kind in EVENT_KINDS:
-        stand.channel.event(kind, f"news of {kind}")
+        stand.channel.log_event(kind, f"news of {kind}")
     rows = visitor.page.locator("#part-events li span")
     visitor.wait(lambda: rows.all_text_contents()[:1] == [f"news of {EVENT_KINDS[-1]}"])
     shown = [text for text in rows.all_text_contents() if text.startswith("news")]
@@ -126,14 +126,14 @@ def test_events_are_listed_newest_first(visitor, stand):
 
 
 def test_a_training_run_shows_numbers_and_takes_requests(visitor, stand):
-    stand.channel.report({"critic_loss": 0.0123, "steps_per_second": 41.25})
-    stand.channel.offer(["save"])
+    stand.channel.publish_metrics({"critic_loss": 0.0123, "steps_per_second": 41.25})
+    stand.channel.set_requests(["save"])
     visitor.page.click("#tab-training")
     visitor.wait(lambda: "0.0123" in visitor.text("metrics"))
     visitor.page.click("#requests button")
     asked: list[str] = []
-    visitor.wait(lambda: asked.extend(stand.channel.asked()) or asked)
-    stand.channel.offer([])
+    visitor.wait(lambda: asked.extend(stand.channel.take_requests()) or asked)
+    stand.channel.set_requests([])
     assert asked == ["save"]
 
 
@@ -163,7 +163,7 @@ def test_another_environment_can_be_chosen_and_is_for_looking_only(visitor, stan
 
     env = gym_hil.PandaArrangeBoxesGymEnv()
     env.reset(seed=0)
-    channel = stand.console.channel_of(env)
+    channel = stand.console.channel_for(env)
     channel.publish({})
     visitor.wait(lambda: visitor.page.locator("#channels option").count() == 2)
     visitor.page.select_option("#channels", str(channel.number))

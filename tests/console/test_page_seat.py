@@ -124,8 +124,8 @@ def test_a_lost_connection_is_plain_to_see_and_comes_back(alone):
     again = start_again(stand.console.token)
     visitor.wait(lambda: visitor.page.evaluate("document.body.dataset.link") == "open")
     assert visitor.text("notice-title") == "No environment is open"
-    channel = again.channel_of(stand.env.unwrapped)
-    channel.driver = stand.device
+    channel = again.channel_for(stand.env.unwrapped)
+    channel.device = stand.device
     channel.publish({})
     visitor.ready()
     stand.heard.clear()

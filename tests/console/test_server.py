@@ -37,7 +37,7 @@ def status_without_a_cookie(console: Console, path: str, **headers: str) -> int:
     "path", ["/", "/?token=wrong", "/?token=", "/static/index.html", "/channel/1/scene.json", "/link"]
 )
 def test_nothing_is_given_without_the_token(console: Console, base: gym.Env, path: str) -> None:
-    console.channel_of(base)
+    console.channel_for(base)
     assert status_without_a_cookie(console, path) == 403
     assert console.refusals == 1
 
@@ -77,7 +77,7 @@ def test_foreign_origin_is_refused_even_with_the_cookie(open_page: OpenPage) -> 
 def test_websocket_of_a_foreign_page_is_refused_and_told_nothing(
     open_page: OpenPage, base: gym.Env, console: Console, headers: dict[str, str]
 ) -> None:
-    console.channel_of(base)
+    console.channel_for(base)
     page = open_page()
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         page.connect(**headers)
@@ -244,7 +244,7 @@ def test_same_page_opened_twice_has_one_connection(driven: gym.Env, open_page: O
 
 
 def test_nobody_can_drive_what_has_no_device(console: Console, base: gym.Env, open_page: OpenPage) -> None:
-    channel = console.channel_of(base)
+    channel = console.channel_for(base)
     page = open_page().connect()
     assert page.wait_for("hello")["channels"][0]["drivable"] is False
     page.watch(channel.number)
@@ -257,7 +257,7 @@ def test_nobody_can_drive_what_has_no_device(console: Console, base: gym.Env, op
 def test_pages_hear_of_environments_that_come_and_go(console: Console, base: gym.Env, open_page: OpenPage) -> None:
     page = open_page().connect()
     assert page.wait_for("hello")["channels"] == []
-    channel = console.channel_of(base)
+    channel = console.channel_for(base)
     page.wait(lambda: page.latest("channels")["channels"] != [] if page.all("channels") else False)
     page.watch(channel.number)
     channel.close()
@@ -283,24 +283,24 @@ def test_each_channel_has_a_seat_of_its_own(console: Console, open_page: OpenPag
 
 def test_requests_of_a_training_run_reach_it_once(driven: gym.Env, open_page: OpenPage) -> None:
     channel = driven.get_wrapper_attr("channel")
-    channel.offer(["save", "stop"])
+    channel.set_requests(["save", "stop"])
     page, other = open_page().connect().watch(1).take(), open_page().connect().watch(1)
     assert page.latest("controls")["requests"] == ["save", "stop"]
-    channel.report({"loss": 0.25})
+    channel.publish_metrics({"loss": 0.25})
     assert page.wait_for("metrics")["values"] == {"loss": 0.25}
     page.say(type="ask", name="save")
     other.say(type="ask", name="stop")
     other.wait_for("refused")
     page.sync()
-    assert channel.asked() == ["save"]
-    assert channel.asked() == []
+    assert channel.take_requests() == ["save"]
+    assert channel.take_requests() == []
 
 
 def test_training_run_can_be_paused_and_stopped_where_nobody_drives(
     console: Console, base: gym.Env, open_page: OpenPage
 ) -> None:
-    channel = console.channel_of(base)
-    channel.offer(["stop"])
+    channel = console.channel_for(base)
+    channel.set_requests(["stop"])
     page = open_page().connect().watch(1).take()
     page.say(type="pause", on=True)
     page.sync()
@@ -308,7 +308,7 @@ def test_training_run_can_be_paused_and_stopped_where_nobody_drives(
     page.say(type="ask", name="stop")
     page.say(type="pause", on=False)
     page.sync()
-    assert (channel.asked(), channel.paused) == (["stop"], False)
+    assert (channel.take_requests(), channel.paused) == (["stop"], False)
 
 
 def test_page_that_takes_nothing_is_put_out(

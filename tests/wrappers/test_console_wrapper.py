@@ -149,7 +149,7 @@ def test_closed_environment_can_be_reset_again(console: Console) -> None:
     env.close()
     assert console.channels == []
     env.reset(seed=0)
-    assert [channel.driver is not None for channel in console.channels] == [True]
+    assert [channel.device is not None for channel in console.channels] == [True]
     env.close()
 
 
@@ -168,7 +168,7 @@ def test_any_environment_with_a_model_can_be_shown(console: Console) -> None:
     env.reset(seed=0)
     env.step(np.zeros(7))
     assert console.channels[0].title == "PandaArrangeBoxesGymEnv"
-    assert console.channels[0].driver is None
+    assert console.channels[0].device is None
     env.close()
 
 

@@ -16,7 +16,7 @@ const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 export class RegionCard {
   camera;
   root;
-  #image;
+  #frame;
   #image;
   #region;
   #fields;
@@ -35,7 +35,7 @@ export class RegionCard {
     this.camera = camera;
     this.#onChange = onChange;
     this.root = /** @type {HTMLElement} */ (within(template.content, ".camera", HTMLElement).cloneNode(true));
-    this.#image = within(this.root, ".image", HTMLElement);
+    this.#frame = within(this.root, ".image", HTMLElement);
     this.#image = within(this.root, "img", HTMLImageElement);
     this.#region = within(this.root, ".region", HTMLElement);
     this.#problem = within(this.root, ".problem", HTMLElement);
@@ -95,7 +95,7 @@ export class RegionCard {
     if (asked !== this.#shown) {
       return;
     }
-    this.#image.classList.toggle("unread", !answer?.ok);
+    this.#frame.classList.toggle("unread", !answer?.ok);
     if (!answer?.ok) {
       this.#say(answer ? await answer.text() : "The command no longer answers; start it again.");
       return;
@@ -109,10 +109,10 @@ export class RegionCard {
   #listen() {
     this.#fields.forEach((field) => field.addEventListener("input", () => this.#changed()));
     within(this.root, ".clear", HTMLButtonElement).addEventListener("click", () => (this.rectangle = null));
-    this.#image.addEventListener("pointerdown", (event) => this.#take(event));
-    this.#image.addEventListener("pointermove", (event) => this.#move(event));
-    this.#image.addEventListener("pointerup", () => (this.#drag = null));
-    this.#image.addEventListener("pointercancel", () => {
+    this.#frame.addEventListener("pointerdown", (event) => this.#take(event));
+    this.#frame.addEventListener("pointermove", (event) => this.#move(event));
+    this.#frame.addEventListener("pointerup", () => (this.#drag = null));
+    this.#frame.addEventListener("pointercancel", () => {
       if (this.#drag) {
         this.rectangle = this.#drag.before;
       }
@@ -128,7 +128,7 @@ export class RegionCard {
     event.preventDefault();
     // The keys of a phone would cover what is drawn.
     this.#fields.find((field) => field === document.activeElement)?.blur();
-    this.#image.setPointerCapture(event.pointerId);
+    this.#frame.setPointerCapture(event.pointerId);
     const from = this.#point(event);
     this.#drag = { grip: this.#grip(event, from), from, before: this.rectangle };
   }
@@ -137,7 +137,7 @@ export class RegionCard {
   #move(event) {
     const at = this.#point(event);
     if (!this.#drag) {
-      this.#image.dataset.grip = this.#grip(event, at) ?? "draw";
+      this.#frame.dataset.grip = this.#grip(event, at) ?? "draw";
       return;
     }
     const { grip, from, before } = this.#drag;
@@ -155,7 +155,7 @@ export class RegionCard {
    */
   #grip({ pointerType }, at) {
     const reach = REACH[/** @type {keyof typeof REACH} */ (pointerType)] ?? REACH.touch;
-    const scale = this.#image.clientWidth / this.camera.width;
+    const scale = this.#frame.clientWidth / this.camera.width;
     return this.rectangle && gripAt(this.rectangle, at, reach / scale);
   }
 
@@ -164,7 +164,7 @@ export class RegionCard {
    * @returns {Point} in pixels of the image
    */
   #point({ clientX, clientY }) {
-    const { left, top, width, height } = this.#image.getBoundingClientRect();
+    const { left, top, width, height } = this.#frame.getBoundingClientRect();
     return {
       x: ((clientX - left) / width) * this.camera.width,
       y: ((clientY - top) / height) * this.camera.height,
