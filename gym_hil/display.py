@@ -48,7 +48,6 @@ class ConsoleOptions:
         if self.public_url is not None:
             self._check_public_url(self.public_url)
 
-    @property
     def given(self) -> dict[str, Any]:
         """The options that are not None, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -57,7 +56,7 @@ class ConsoleOptions:
     @property
     def flags(self) -> str:
         """The given options as flags of a command, with commas between: `--host, --port`."""
-        return ", ".join("--" + name.replace("_", "-") for name in self.given)
+        return ", ".join("--" + name.replace("_", "-") for name in self.given())
 
     @staticmethod
     def _check_public_url(url: Any) -> None:

@@ -137,7 +137,7 @@ def get_console(options: ConsoleOptions | None = None, **fields: Any) -> Console
         DeviceError: the address cannot be listened at.
     """
     global _shared
-    given = (options or ConsoleOptions(**fields)).given
+    given = (options or ConsoleOptions(**fields)).given()
     with _shared_lock:
         # In a forked process the parent's console is the parent's.
         if _shared is None or _shared.closed or _shared.pid != os.getpid():
@@ -151,3 +151,11 @@ def get_console(options: ConsoleOptions | None = None, **fields: Any) -> Console
                     f"{name} is {value!r}, but the console of this process runs with {present!r}: {_shared.url}"
                 )
         return _shared
+
+
+def close_console() -> None:
+    """Close the console that the environments of this process share; does nothing where none is running."""
+    with _shared_lock:
+        running = _shared if _shared is not None and _shared.pid == os.getpid() else None
+    if running is not None:
+        running.close()
