@@ -17,6 +17,7 @@ from gym_hil.wrappers.hil_wrappers import (
     InputsControlWrapper,
     ResetDelayWrapper,
 )
+from gym_hil.wrappers.intervention import SuccessHook
 from gym_hil.wrappers.viewer_wrapper import PassiveViewerWrapper
 
 TIME_TO_GET_READY = 1.0  # s after a reset, for an operator
@@ -47,6 +48,7 @@ def make_env(
     intervention: str | None = None,
     device_options: dict[str, Any] | None = None,
     orientation: bool = False,
+    success: SuccessHook | None = None,
     time_limit: bool = True,
     **kwargs: Any,
 ) -> gym.Env[Any, Any]:
@@ -78,6 +80,7 @@ def make_env(
         intervention=intervention,
         device_options=device_options,
         orientation=orientation,
+        success=success,
     )
 
 
@@ -98,6 +101,7 @@ def wrap_env(
     intervention: str | None = None,
     device_options: dict[str, Any] | None = None,
     orientation: bool = False,
+    success: SuccessHook | None = None,
 ) -> gym.Env[Any, Any]:
     """Wrap a task for policies and people.
 
@@ -122,6 +126,7 @@ def wrap_env(
         intervention: `toggle`, `hold` or `auto`; None leaves the device's own, which is `toggle`.
         device_options: constructor arguments for devices given by name.
         orientation: the action has a rotation vector.
+        success: takes the place of the task's own success; see `InputsControlWrapper`.
 
     Returns:
         The wrapped environment.
@@ -143,6 +148,7 @@ def wrap_env(
         device=device,
         intervention=intervention,
         device_options=device_options,
+        success=success,
     )
     if no_window or _has_web(device):
         env = ConsoleWrapper(env)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
@@ -16,7 +16,10 @@ from gym_hil.wrappers.actions import checked_action
 
 # Length of an action -> how many numbers of the motion it carries; 4 and 7 have one for the gripper behind.
 MOTION_NUMBERS = {3: 3, 4: 3, 6: 6, 7: 6}
-_ENDS = (Event.SUCCESS, Event.FAILURE, Event.RERECORD, Event.QUIT)
+SUCCESS_KEYS = ("succeed", "is_success", "success")  # of info; the first that is there is the environment's success
+
+# (observation, info) after a step -> whether the task is done. May have a method `reset()`, called at each reset.
+SuccessHook = Callable[[Any, dict[str, Any]], bool]
 
 
 class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -26,14 +29,18 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
     - `is_intervention` bool: the operator acted.
     - `action_intervention` and `teleop_action` float32: the action that was executed, in `action_space`, whoever acted.
-    - `succeed` bool: the task's own test.
-    - `next.success` bool: that, or the operator's word.
+    - `succeed` bool: the environment's own success: its `succeed`, `is_success` or `success`.
+    - `next.success` bool: that or the success hook's, and the operator's.
     - `discrete_penalty` float: the gripper penalty, 0.0 without `GripperPenaltyWrapper`.
     - `rerecord_episode` bool: the operator wants this episode discarded and recorded again.
     - `quit` True: only there when the operator wants to stop.
 
     The operator ends an episode with an event, engaged or not: success terminates with reward 1.0, failure terminates
     with the reward as it is, re-record and quit truncate. Of several events in one step the last decides.
+
+    A success hook takes the place of the environment's own success, which then neither rewards nor ends the episode:
+    the reward is 1.0 on success and 0.0 otherwise, and success terminates. An episode that the environment or the
+    operator ends as a failure is no success, whatever the hook says.
 
     At reset the device forgets what is pending and the intervention ends; held buttons stay held. A device given by
     name is made here and closed with the environment; a device object belongs to whoever made it.
@@ -54,6 +61,9 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         device: a device or its name, or several of these to be used together; None if nobody drives.
         intervention: `toggle`, `hold` or `auto`; None leaves the device's own.
         device_options: constructor arguments for devices given by name.
+        success: called with the observation and info of each step; returns whether the task is done, and may add to
+            info. It is called at reset too, so that info has the same keys then; that answer is not used, and its
+            method `reset()`, if it has one, is called afterwards.
 
     Raises:
         UnknownDeviceError: no device has that name.
@@ -75,9 +85,11 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         device: str | Device | Sequence[str | Device] | None = None,
         intervention: str | None = None,
         device_options: dict[str, Any] | None = None,
+        success: SuccessHook | None = None,
     ):
         gym.utils.RecordConstructorArgs.__init__(
             self,
+            _disable_deepcopy=True,  # a hook or a device is the caller's, and may hold what cannot be copied
             x_step_size=x_step_size,
             y_step_size=y_step_size,
             z_step_size=z_step_size,
@@ -89,6 +101,7 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             device=device,
             intervention=intervention,
             device_options=device_options,
+            success=success,
         )
         gym.Wrapper.__init__(self, env)
         space = env.action_space
@@ -118,6 +131,9 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             self._device_options["controller_config_path"] = controller_config_path
         if device is None and (self._device_options or intervention is not None):
             raise ConfigurationError("intervention and device_options need a device; name one with device=.")
+        if success is not None and not callable(success):
+            raise ConfigurationError(f"success is {success!r}; expected a function of an observation and info.")
+        self._success_hook = success
         self._given, self._intervention = device, intervention
         self._device = self._make_device()
 
@@ -145,8 +161,12 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             if seed is not None:
                 self._device.seed(seed)
             self._device.reset()
-        succeed = bool(info.get("succeed", False))
-        info["succeed"] = info["next.success"] = succeed
+        info["succeed"] = info["next.success"] = _own_success(info)
+        if self._success_hook is not None:
+            info["next.success"] = False
+            self._success_hook(observation, info)
+            if hasattr(self._success_hook, "reset"):
+                self._success_hook.reset()
         info["discrete_penalty"] = float(info.get("discrete_penalty", 0.0))
         info["is_intervention"] = info["rerecord_episode"] = False
         return observation, info
@@ -171,9 +191,12 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
                 end, asks_quit = command.events[-1], Event.QUIT in command.events
 
         observation, reward, terminated, truncated, info = self.env.step(executed)
-        succeed = bool(info.get("succeed", False))
-        info["succeed"] = succeed
-        info["next.success"] = succeed or end is Event.SUCCESS
+        info["succeed"] = success = _own_success(info)
+        if self._success_hook is not None:
+            terminated = bool(terminated) and (not success or self._has_failed())
+            success = bool(self._success_hook(observation, info)) and not terminated and end is not Event.FAILURE
+            reward, terminated = float(success), terminated or success
+        info["next.success"] = success or end is Event.SUCCESS
         info["is_intervention"] = engaged
         info["action_intervention"] = executed
         info["teleop_action"] = executed.copy()
@@ -211,6 +234,11 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             return None
         return make_device(self._given, env=self, intervention=self._intervention, **self._device_options)
 
+    def _has_failed(self) -> bool:
+        """Whether an environment that ended with success has failed on the same step, as far as it can be asked."""
+        is_failure = getattr(self.unwrapped, "is_failure", None)
+        return is_failure is not None and bool(is_failure())
+
     def _action(self, command: TeleopCommand) -> NDArray[np.float32]:
         """The action that carries a command."""
         action = self._neutral.copy()
@@ -219,3 +247,7 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         if self._use_gripper and command.gripper:
             action[-1] = (self._low if command.gripper < 0 else self._high)[-1]
         return np.minimum(np.maximum(action, self._low), self._high)
+
+
+def _own_success(info: dict[str, Any]) -> bool:
+    return next((bool(info[key]) for key in SUCCESS_KEYS if key in info), False)

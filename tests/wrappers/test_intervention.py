@@ -396,3 +396,101 @@ def test_action_of_five_numbers_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match="3, 4, 6 or 7"):
         InputsControlWrapper(Five())
+
+
+class Judge:
+    """A success hook that answers as written down, one answer a step."""
+
+    def __init__(self, *answers: bool):
+        self.answers, self.resets = list(answers), 0
+
+    def __call__(self, observation: dict[str, Any], info: dict[str, Any]) -> bool:
+        info["judged"] = float(observation["agent_pos"][14])
+        return bool(self.answers) and self.answers.pop(0)
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+GRASP_AND_LIFT = [[0, 0, -1, 0]] * 3 + [[0, 0, 0, 1]] * 5 + [[0, 0, 1, 0]] * 10
+
+
+def test_success_hook_alone_rewards_and_ends_the_episode(base: Any) -> None:
+    judge = Judge(True, False, True)  # the first answer is about the observation of the reset
+    env = stack(base, success=judge)
+    _, info = env.reset()
+    assert (info["next.success"], info["judged"], judge.resets) == (False, 0.0, 1)
+    _, reward, terminated, _, info = env.step(POLICY)
+    assert (reward, terminated, info["next.success"]) == (0.0, False, False)
+    _, reward, terminated, truncated, info = env.step(POLICY)
+    assert (reward, terminated, truncated, info["next.success"], info["succeed"]) == (1.0, True, False, True, False)
+
+
+@pytest.mark.parametrize("reward_type", ["sparse", "dense"])
+def test_environments_own_success_neither_rewards_nor_ends_where_a_hook_decides(reward_type: Any) -> None:
+    env = stack(
+        PandaPickCubeGymEnv(reward_type=reward_type), success=lambda *_: False, device=SequenceDevice(GRASP_AND_LIFT)
+    )
+    env.reset()
+    steps = [env.step(POLICY) for _ in GRASP_AND_LIFT]
+    assert not any(reward or terminated or info["next.success"] for _, reward, terminated, _, info in steps)
+    assert steps[-1][4]["succeed"]
+
+
+class Ends(gym.Env[Any, Any]):
+    """Ends each episode at its first step, as a success, a failure or both."""
+
+    action_space = gym.spaces.Box(-1, 1, (7,), np.float32)
+    observation_space = gym.spaces.Dict({"agent_pos": gym.spaces.Box(-255, 255, (18,), np.float32)})
+
+    def __init__(self, succeed: bool, fail: bool):
+        self.succeed, self.fail = succeed, fail
+
+    def reset(self, **_: Any) -> tuple[Any, dict[str, Any]]:
+        return {"agent_pos": np.zeros(18, np.float32)}, {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return self.reset()[0], float(self.succeed), True, False, {"is_success": self.succeed}
+
+    def is_failure(self) -> bool:
+        return self.fail
+
+
+@pytest.mark.parametrize(
+    ("succeed", "fail", "judged", "expected"),
+    [
+        (True, False, False, (0.0, False, False)),
+        (True, False, True, (1.0, True, True)),
+        (True, True, True, (0.0, True, False)),
+        (False, True, True, (0.0, True, False)),
+    ],
+)
+def test_failure_of_the_environment_outweighs_the_hook(
+    succeed: bool, fail: bool, judged: bool, expected: tuple[float, bool, bool]
+) -> None:
+    env = InputsControlWrapper(Ends(succeed, fail), success=lambda *_: judged)
+    env.reset()
+    _, reward, terminated, _, info = env.step(np.zeros(7))
+    assert (reward, terminated, info["next.success"]) == expected
+    assert info["succeed"] == succeed
+
+
+@pytest.mark.parametrize(
+    ("event", "judged", "expected"),
+    [
+        (Event.SUCCESS, False, (1.0, True, False, True)),
+        (Event.FAILURE, True, (0.0, True, False, False)),
+        (Event.RERECORD, False, (0.0, False, True, False)),
+    ],
+)
+def test_operator_overrules_the_hook(base: Any, event: Event, judged: bool, expected: tuple[Any, ...]) -> None:
+    _, reward, terminated, truncated, info = after(base, event, success=lambda *_: judged)
+    assert (reward, terminated, truncated, info["next.success"]) == expected
+
+
+def test_success_hook_is_given_to_gym_make(base: Any) -> None:
+    env = gym.make("gym_hil/PandaPickCube-v0", success=lambda *_: True)
+    env.reset()
+    assert env.step(POLICY)[1:3] == (1.0, True)
+    with pytest.raises(ConfigurationError, match="success"):
+        gym.make("gym_hil/PandaPickCube-v0", success="classifier")
