@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import gymnasium as gym
 
 from gym_hil.errors import ConfigurationError
+from gym_hil.teleop.registry import DEVICES
 
 if TYPE_CHECKING:
     from gym_hil.envs import FrankaGymEnv
@@ -38,16 +39,14 @@ TASKS: dict[str, tuple[str, tuple[Version, ...]]] = {
     "PandaArrangeBoxes": ("gym_hil.envs:PandaArrangeBoxesGymEnv", (Version(100), Version(500))),
 }
 
-# Control -> arguments of the maker: who drives, and what an operator gets to see.
-CONTROLS: dict[str, dict[str, Any]] = {
-    "": {},
-    "Viewer": {},
-    "Gamepad": {"device": "gamepad", "use_viewer": True},
-    "Keyboard": {"device": "keyboard", "use_viewer": True},
-    "SpaceMouse": {"device": "spacemouse", "use_viewer": True},
-    "Web": {"device": "web"},
-    "Scripted": {"device": "scripted"},
-}
+
+def controls() -> dict[str, dict[str, Any]]:
+    """Suffix of an id -> arguments of its maker. Those with a device are the entries of `DEVICES` with a control."""
+    found: dict[str, dict[str, Any]] = {"": {}, "Viewer": {}}
+    for name, entry in DEVICES.items():
+        if entry.control is not None:
+            found[entry.control] = {"device": name, **({"use_viewer": True} if entry.viewer else {})}
+    return found
 
 
 def register_envs() -> None:
@@ -70,7 +69,7 @@ def register_task(task: str, entry_point: str, versions: Sequence[Version]) -> N
         steps = version.max_episode_steps
         base = env_id(task, "Base", number)
         gym.register(base, entry_point=entry_point, max_episode_steps=steps, kwargs=dict(version.kwargs))
-        for control, kwargs in CONTROLS.items():
+        for control, kwargs in controls().items():
             maker = "make_viewer_env" if control == "Viewer" else "make_env"
             gym.register(
                 env_id(task, control, number),

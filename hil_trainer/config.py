@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from gym_hil.teleop.operator import OperatorOptions
 from hil_trainer.agents.sac import SACConfig
 from hil_trainer.errors import ConfigurationError
 
@@ -51,7 +52,7 @@ class TrainConfig:
     Attributes:
         task: such as PandaPickCube-v1; without version the newest.
         obs: "state": numbers only. "pixels": two views and what the robot knows of itself.
-        operator: who may take over: scripted, gamepad, keyboard, spacemouse, gamepad_hid, web, auto or none.
+        operator: who may take over: a device, several with commas, auto or none; docs/devices.md lists the devices.
         demos: a recorded dataset's folder, or how many episodes the operator shows first.
         seed: of everything that is drawn.
         steps: the most that are trained; demonstrations and evaluations do not count.
@@ -159,6 +160,8 @@ class TrainConfig:
                     f"helped_actors is {self.helped_actors}, but the operator is {self.operator}; only the scripted "
                     "operator can be in several places."
                 )
+        if self.operator != NOBODY:
+            OperatorOptions(device=self.operator).check()
         if self.demo_episodes and self.operator == NOBODY:
             raise ConfigurationError(
                 f"demos is {self.demos}, but with operator {NOBODY} nobody can show them; give demos 0, or a dataset."

@@ -24,11 +24,11 @@ ARROWS: dict[str, set[str]] = {
     "robot": set(),
     "scene": {"robot"},
     "rendering": {"display"},
-    "teleop": {"display", "console", "cli"},
+    "teleop": {"display"},
     "console": {"teleop", "files", "display"},
     "envs": {"scene", "robot", "rendering", "console", "display"},
     "wrappers": {"envs", "teleop", "rendering", "console", "display"},
-    "registration": {"wrappers", "envs"},
+    "registration": {"wrappers", "envs", "teleop"},
     "datasets": {"registration", "wrappers", "envs", "files"},
     # What follows stands above the rest: the commands, and the package's own names.
     "cli": {

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gym_hil.teleop.hid_device import udev_advice
+from gym_hil.teleop.registry import DEVICES, DeviceEntry
 from gym_hil.teleop.spacemouse import CONNEXION
 
 PROBE_SECONDS = 30.0  # a first OpenGL context in software takes about 2 s on a busy machine
@@ -112,6 +113,7 @@ def checks() -> list[Check]:
         _joysticks(),
         _hid(),
         *(_extra(name, modules) for name, modules in EXTRAS.items()),
+        *device_checks(),
     ]
 
 
@@ -209,6 +211,16 @@ def _extra(name: str, modules: Sequence[str]) -> Check:
     absent = [module for module in modules if importlib.util.find_spec(module) is None]
     found = "installed" if not absent else f"lacks {', '.join(absent)}"
     return Check(f"extra {name}", not absent, found, f"pip install 'gym-hil[{name}]'")
+
+
+def device_checks() -> list[Check]:
+    """One check for each input device that can be chosen."""
+    return [_device(name, entry) for name, entry in DEVICES.items() if entry.selectable]
+
+
+def _device(name: str, entry: DeviceEntry) -> Check:
+    absent = [module for module in EXTRAS.get(entry.extra or "", ()) if importlib.util.find_spec(module) is None]
+    return Check(f"device {name}", not absent, entry.summary, f"pip install 'gym-hil[{entry.extra}]'")
 
 
 def _try(code: str, seconds: float = PROBE_SECONDS, **environment: str) -> tuple[bool, str]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_hil.errors import ConfigurationError
-from gym_hil.registration import CONTROLS, NAMESPACE, TASKS, env_id, find_task, make_task
+from gym_hil.registration import NAMESPACE, TASKS, controls, env_id, find_task, make_task
 
 MODES = ("record", "replay", "train")
 FPS = 10  # steps/s, one control_dt of 0.1 s each
@@ -114,12 +114,12 @@ def split_task(name: str) -> tuple[str, str, int]:
     """
     stem, mark, version = name.removeprefix(f"{NAMESPACE}/").partition("-v")
     for task in TASKS:
-        for control in CONTROLS:
+        for control in controls():
             if stem.lower() == (task + control).lower() and control != "Viewer":
                 return task, control, find_task(f"{task}-v{version if mark else 0}")[1]
-    controls = ", ".join(control for control in CONTROLS if control not in ("", "Viewer"))
+    known = ", ".join(control for control in controls() if control not in ("", "Viewer"))
     raise ConfigurationError(
-        f"LeRobot can drive no task {name!r}; take {' or '.join(TASKS)}, followed by nothing or one of {controls}, "
+        f"LeRobot can drive no task {name!r}; take {' or '.join(TASKS)}, followed by nothing or one of {known}, "
         "and by -v0 or -v1. Ids with Base or Viewer do not take the arguments that LeRobot gives."
     )
 

@@ -12,17 +12,12 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from gym_hil.cli.operator_arguments import add_operator_arguments, operator_options
+from gym_hil.console import close_console
 from gym_hil.errors import ConfigurationError
 from gym_hil.pacing import Pacer
 from gym_hil.registration import env_id, find_task
-from gym_hil.teleop.operator import (
-    add_operator_arguments,
-    close_console,
-    introduce,
-    neutral_action,
-    operator_options,
-    seconds_paused,
-)
+from gym_hil.teleop.operator import introduce, neutral_action, seconds_paused
 
 # Mode -> what it is called in print, and its part of agent_pos.
 MODES = {"ee": ("ee", slice(15, 18)), "joint": ("joint", slice(0, 7))}
@@ -49,10 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"{out} is there already; say --overwrite to replace it.")
     name, version = find_task(arguments.task)
     try:
-        options = operator_options(arguments)
+        options = operator_options(arguments).env_kwargs()
         env = gym.make(env_id(name, version=version), max_episode_steps=-1, disable_env_checker=True, **options)
         try:
-            print(introduce(env, options["device"]), flush=True)
+            print(introduce(env), flush=True)
             lowest, highest = explore(env, arguments.seconds, arguments.mode, arguments.seed)
         finally:
             env.close()

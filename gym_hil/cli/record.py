@@ -11,6 +11,8 @@ from typing import Any, cast
 
 import gymnasium as gym
 
+from gym_hil.cli.operator_arguments import add_operator_arguments, operator_options
+from gym_hil.console import close_console
 from gym_hil.datasets.contact_sheet import write_contact_sheet
 from gym_hil.datasets.episode_dataset import EpisodeDataset
 from gym_hil.datasets.hub import check_login, check_repo_id, push_to_hub
@@ -18,14 +20,7 @@ from gym_hil.datasets.record import RecordEpisodes
 from gym_hil.errors import ConfigurationError
 from gym_hil.pacing import Pacer
 from gym_hil.registration import env_id, find_task
-from gym_hil.teleop.operator import (
-    add_operator_arguments,
-    close_console,
-    introduce,
-    neutral_action,
-    operator_options,
-    seconds_paused,
-)
+from gym_hil.teleop.operator import introduce, neutral_action, seconds_paused
 
 SHEET = "contact_sheet.png"
 
@@ -76,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _make(arguments: argparse.Namespace) -> RecordEpisodes:
     """The environment, with who drives it inside and the recorder outside."""
     name, version = find_task(arguments.task)
-    options = operator_options(arguments)
+    options = operator_options(arguments).env_kwargs()
     env = gym.make(env_id(name, "", version), image_obs=not arguments.no_images, renderer=arguments.renderer, **options)
     try:
         recorder = RecordEpisodes(
@@ -92,7 +87,7 @@ def _make(arguments: argparse.Namespace) -> RecordEpisodes:
     except BaseException:
         env.close()
         raise
-    print(introduce(env, options["device"]), flush=True)
+    print(introduce(env), flush=True)
     return recorder
 
 

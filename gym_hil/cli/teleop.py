@@ -10,17 +10,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from gym_hil.cli.operator_arguments import add_operator_arguments, operator_options
+from gym_hil.console import close_console
 from gym_hil.errors import ConfigurationError
 from gym_hil.pacing import Pacer
 from gym_hil.registration import env_id, find_task
-from gym_hil.teleop.operator import (
-    add_operator_arguments,
-    close_console,
-    introduce,
-    neutral_action,
-    operator_options,
-    seconds_paused,
-)
+from gym_hil.teleop.operator import introduce, neutral_action, seconds_paused
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"--max-episode-steps is {limit}; expected 1 or more, or -1 for no end.")
     name, version = find_task(arguments.task)
     try:
-        options = operator_options(arguments)
+        options = operator_options(arguments).env_kwargs()
         env = gym.make(
             env_id(name, version=version),
             max_episode_steps=limit,
@@ -53,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         try:
             print(f"{name}-v{version}, {1 / env.get_wrapper_attr('control_dt'):g} steps a second")
-            print(introduce(env, options["device"]), flush=True)
+            print(introduce(env), flush=True)
             drive(env, arguments.episodes, arguments.seed)
         finally:
             env.close()

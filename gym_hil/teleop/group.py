@@ -26,6 +26,7 @@ class DeviceGroup(Device):
             raise ConfigurationError("A group of devices needs at least one device; use device=None to have no device.")
         self.devices = tuple(devices)
         self.human = any(device.human for device in self.devices)
+        self.on_page = any(device.on_page for device in self.devices)
         self._driver: int | None = None
 
     def poll(self) -> TeleopCommand:

@@ -1,13 +1,10 @@
-"""Who drives, as commands ask for it: `gym-hil teleop` and `gym-hil record` take the same options.
-
-A command calls `add_operator_arguments`, then `operator_options` for the arguments of `gym.make`, and `introduce` for
-what an operator has to know before the first step.
-"""
+"""The operator of an environment as options: which device, when it drives, and where the robot is shown."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
 from typing import Any
 
 import gymnasium as gym
@@ -15,106 +12,142 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_hil import display
-from gym_hil.cli.console_options import add_console_arguments, console_options, words_of
+from gym_hil.display import ConsoleOptions
 from gym_hil.errors import ConfigurationError, DeviceError, UnknownDeviceError
-from gym_hil.teleop import MODES, Device, DeviceGroup
+from gym_hil.teleop.device import Device
+from gym_hil.teleop.group import DeviceGroup
+from gym_hil.teleop.registry import device_name, find_device_class, make_device, selectable_devices
 
 AUTO = "auto"
-DEVICES = ("gamepad", "keyboard", "spacemouse", "gamepad_hid", "web", "scripted")
 
 
-def add_operator_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options about who drives."""
-    parser.add_argument(
-        "--device",
-        action="append",
-        metavar="NAME",
-        help=f"{AUTO}, {', '.join(DEVICES)}; several, with commas or one by one, share the robot ({AUTO})",
-    )
-    parser.add_argument(
-        "--intervention", choices=list(MODES), help="when you drive: see docs/operating.md (the device's own: toggle)"
-    )
-    parser.add_argument("--orientation", action="store_true", help="turn the gripper too, with a SpaceMouse")
-    parser.add_argument(
-        "--controller-config", metavar="FILE", help="your own mapping of a gamepad; see docs/devices.md"
-    )
-    parser.add_argument("--no-viewer", action="store_true", help="open no window")
-    add_console_arguments(parser)
+@dataclass(frozen=True)
+class OperatorOptions:
+    """Who drives an environment besides the policy.
 
-
-def operator_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Turn the options about who drives into arguments for `gym.make`.
-
-    The console is started here where one is needed; it prints its link. `close_console` ends it.
-
-    Args:
-        arguments: of a parser that was given to `add_operator_arguments`.
-
-    Returns:
-        `device`, `intervention`, `orientation`, and where they apply `controller_config_path` and `use_viewer`, for an
-        id without a control, such as `gym_hil/PandaPickCube-v1`.
-
-    Raises:
-        UnknownDeviceError: no device has that name.
-        DeviceError: `auto` finds nothing to drive with.
-        ConfigurationError: an option does not go with the device.
-        MissingExtraError: the console is asked for without its extra.
+    Attributes:
+        device: `auto`, a name in `DEVICES`, names with commas between, a `Device`, or a sequence of these to be used
+            together; None for no operator.
+        intervention: `toggle`, `hold` or `auto`; None leaves the device's own.
+        orientation: whether the action has a rotation vector.
+        controller_config: mapping file for gamepads; None for the bundled one.
+        viewer: whether to open MuJoCo's viewer; None opens it for whoever drives in front of a display.
+        device_options: constructor arguments for devices given by name.
+        console: how the web console is reached; None for its defaults.
     """
-    devices = choose_devices(arguments.device or [AUTO])
-    options: dict[str, Any] = {"device": devices if len(devices) > 1 else devices[0]}
-    options |= {"intervention": arguments.intervention, "orientation": arguments.orientation}
-    if arguments.controller_config is not None:
-        if "gamepad" not in devices:
-            raise ConfigurationError(
-                f"--controller-config is for a gamepad, but the device is {', '.join(devices)}: plug one in, or give "
-                "--device gamepad."
-            )
-        options["controller_config_path"] = arguments.controller_config
-    for_console = console_options(arguments)
-    on_page = "web" in devices
-    if not on_page and not arguments.no_viewer:
-        shown_by_page = display.uses_console() and devices != ["scripted"]
-        # The environment puts the page in the window's place by itself.
-        options["use_viewer"] = shown_by_page or display.missing_display() is None
-        on_page = shown_by_page
-    if on_page:
-        _start_console(for_console)
-    elif for_console:
-        raise ConfigurationError(
-            f"{words_of(for_console)}: for the web console, but the device is {', '.join(devices)}."
-        )
-    return options
+
+    device: str | Device | Sequence[str | Device] | None = AUTO
+    intervention: str | None = None
+    orientation: bool = False
+    controller_config: str | PathLike[str] | None = None
+    viewer: bool | None = None
+    device_options: Mapping[str, Any] = field(default_factory=dict)
+    console: ConsoleOptions | None = None
+
+    @property
+    def devices(self) -> tuple[str | Device, ...]:
+        """The devices one by one, as they were given; empty for no operator."""
+        if self.device is None:
+            return ()
+        given = [self.device] if isinstance(self.device, (str, Device)) else list(self.device)
+        names = [entry.split(",") if isinstance(entry, str) else [entry] for entry in given]
+        return tuple(entry.strip() if isinstance(entry, str) else entry for entries in names for entry in entries)
+
+    def check(self) -> None:
+        """Refuse devices that commands and the trainer do not offer.
+
+        Raises:
+            UnknownDeviceError: no such device has that name.
+        """
+        for entry in self.devices:
+            if isinstance(entry, str) and entry not in operator_choices():
+                raise UnknownDeviceError(f"There is no device {entry!r}; choose from {', '.join(operator_choices())}.")
+
+    def resolve(self) -> OperatorOptions:
+        """The same options with every device named once and a device in place of `auto`.
+
+        Raises:
+            UnknownDeviceError: no device has that name.
+            DeviceError: `auto` finds nothing to drive with.
+        """
+        self.check()
+        if self.device is None:
+            return self
+        found: list[str | Device] = []
+        for entry in self.devices:
+            one = find_device() if entry == AUTO else entry
+            if one not in found:
+                found.append(one)
+        return replace(self, device=found[0] if len(found) == 1 else tuple(found))
+
+    def env_kwargs(self) -> dict[str, Any]:
+        """Arguments for `gym.make` of an id without a control, such as `gym_hil/PandaPickCube-v1`.
+
+        Raises:
+            UnknownDeviceError: no device has that name.
+            DeviceError: `auto` finds nothing to drive with.
+            ConfigurationError: an option does not go with the device.
+        """
+        resolved = self.resolve()
+        devices = resolved.devices
+        names = ", ".join(entry if isinstance(entry, str) else device_name(entry) for entry in devices) or "None"
+        kwargs: dict[str, Any] = {
+            "device": list(devices) if len(devices) > 1 else resolved.device,
+            "intervention": self.intervention,
+            "orientation": self.orientation,
+        }
+        if self.device_options:
+            kwargs["device_options"] = dict(self.device_options)
+        if self.controller_config is not None:
+            if "gamepad" not in devices:
+                raise ConfigurationError(
+                    f"A controller configuration is for a gamepad, but the device is {names}: plug one in, or choose "
+                    "the device gamepad."
+                )
+            kwargs["controller_config_path"] = self.controller_config
+        on_page = any(_class_of(entry).on_page for entry in devices)
+        if not on_page and self.viewer is not False and devices:
+            # Without a display the environment uses the console in the viewer's place.
+            on_page = display.uses_console() and any(_class_of(entry).human for entry in devices)
+            kwargs["use_viewer"] = on_page or display.missing_display() is None
+        if self.console is not None and self.console.given():
+            if not on_page:
+                raise ConfigurationError(f"{self.console.flags}: for the web console, but the device is {names}.")
+            kwargs["console"] = self.console
+        return kwargs
+
+    def make_device(self, env: Any) -> Device | None:
+        """Make the device for an environment; None for no operator.
+
+        Args:
+            env: the environment that will ask the device.
+
+        Raises:
+            UnknownDeviceError: no device has that name.
+            ConfigurationError: an option is unknown, or there is no device that could use it.
+        """
+        options = dict(self.device_options)
+        if self.device is None:
+            if options or self.intervention is not None:
+                raise ConfigurationError("intervention and device_options need a device; name one with device=.")
+            return None
+        entries = [find_device() if entry == AUTO else entry for entry in self.devices]
+        alone = isinstance(self.device, (str, Device)) and len(entries) == 1
+        if self.controller_config is not None and "gamepad" in entries:
+            options["controller_config_path"] = self.controller_config
+        return make_device(entries[0] if alone else entries, env=env, intervention=self.intervention, **options)
 
 
-def choose_devices(names: Sequence[str]) -> list[str]:
-    """Understand which devices an operator wants.
-
-    Args:
-        names: each a device's name, `auto`, or several with commas between.
-
-    Returns:
-        Names of devices, each once; what `auto` stands for here in its place.
-
-    Raises:
-        UnknownDeviceError: no device has that name.
-        DeviceError: `auto` finds nothing to drive with.
-    """
-    words = [word.strip() for name in names for word in name.split(",") if word.strip()]
-    for word in words:
-        if word not in (AUTO, *DEVICES):
-            raise UnknownDeviceError(f"There is no device {word!r}; choose from {AUTO}, {', '.join(DEVICES)}.")
-    if not words:
-        raise UnknownDeviceError(f"No device is named; choose from {AUTO}, {', '.join(DEVICES)}.")
-    return list(dict.fromkeys(find_device() if word == AUTO else word for word in words))
+def operator_choices() -> tuple[str, ...]:
+    """What commands and the trainer take as a device's name."""
+    return (AUTO, *selectable_devices())
 
 
 def find_device() -> str:
-    """What an operator can best drive with here: `gamepad`, `keyboard` or `web`.
-
-    A gamepad that is attached; else the keyboard of whoever sees the window; else the web console.
+    """The name of the best device there is here: an attached gamepad, else a keyboard with a display, else the page.
 
     Raises:
-        DeviceError: there is nothing.
+        DeviceError: there is none of these.
     """
     if _gamepads():
         return "gamepad"
@@ -129,25 +162,26 @@ def find_device() -> str:
     )
 
 
-def introduce(env: gym.Env[Any, Any], names: str | Sequence[str]) -> str:
-    """What an operator has to know: with what they drive, what does what, and how to see the robot.
+def introduce(env: gym.Env[Any, Any]) -> str:
+    """What an operator has to know before the first step: the devices, what does what, and how to see the robot.
 
     Args:
-        env: made with the arguments of `operator_options`.
-        names: its `device`.
+        env: with a device in it.
     """
     device: Device = env.get_wrapper_attr("device")
-    devices = device.devices if isinstance(device, DeviceGroup) else (device,)
     lines = []
-    for name, one in zip([names] if isinstance(names, str) else names, devices, strict=True):
+    for one in device.devices if isinstance(device, DeviceGroup) else (device,):
         model = getattr(one, "connected", None)
-        lines.append(f"Device: {name}" + (f" ({model})" if isinstance(model, str) else ""))
-        # The page shows its own, and its link is printed when the console starts.
-        text = "the page shows what does what" if name == "web" else one.describe()
+        lines.append(f"Device: {device_name(one)}" + (f" ({model})" if isinstance(model, str) else ""))
+        # The page has a legend of its own, and its link is printed when the console starts.
+        text = "the page shows what does what" if one.on_page else one.describe()
         lines += [f"  {line}" for line in text.splitlines()]
     unseen = None if env.has_wrapper_attr("channel") else display.missing_display()
     if unseen and device.human:
-        lines.append(f"{unseen} To see the robot in a browser: pip install 'gym-hil[web]'.")
+        if display.console_installed():
+            lines.append(f"{unseen} To see the robot in a browser, add the device web.")
+        else:
+            lines.append(f"{unseen} To see the robot in a browser: pip install 'gym-hil[web]'.")
     return "\n".join(lines)
 
 
@@ -165,19 +199,9 @@ def seconds_paused(env: gym.Env[Any, Any]) -> float:
     return float(env.get_wrapper_attr("seconds_paused")) if env.has_wrapper_attr("seconds_paused") else 0.0
 
 
-def close_console() -> None:
-    """Stop this process's console if one was started here; the pages learn of it and the port is free."""
-    while _consoles:
-        _consoles.pop().close()
-
-
-_consoles: list[Any] = []
-
-
-def _start_console(options: Mapping[str, Any]) -> None:
-    from gym_hil.console import get_console
-
-    _consoles.append(get_console(**options))
+def _class_of(entry: str | Device) -> Any:
+    """What knows whether a device is on the page and whether it is for a human: the device itself, or its class."""
+    return find_device_class(entry) if isinstance(entry, str) else entry
 
 
 def _gamepads() -> int:

@@ -1,10 +1,11 @@
-"""Input devices by name. A new device is one line in `DEVICES`."""
+"""The one list of input devices. Ids, command-line choices, `gym-hil doctor` and the table in docs follow from it."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gym_hil.errors import ConfigurationError, UnknownDeviceError
@@ -12,16 +13,82 @@ from gym_hil.teleop.device import Device
 from gym_hil.teleop.group import DeviceGroup
 from gym_hil.teleop.modes import make_mode
 
-# Name -> module and class; imported when somebody asks for it.
-DEVICES: dict[str, str] = {
-    "gamepad": "gym_hil.teleop.gamepad:Gamepad",
-    "gamepad_hid": "gym_hil.teleop.gamepad_hid:GamepadHid",
-    "keyboard": "gym_hil.teleop.keyboard:Keyboard",
-    "scripted": "gym_hil.teleop.scripted.operator:ScriptedOperator",
-    "sequence": "gym_hil.teleop.sequence:SequenceDevice",
-    "spacemouse": "gym_hil.teleop.spacemouse:SpaceMouse",
-    "web": "gym_hil.console.device:WebDevice",
+
+@dataclass(frozen=True)
+class DeviceEntry:
+    """One kind of input device.
+
+    Attributes:
+        target: `module:Class`; imported when the device is made.
+        control: suffix of the environment ids that use it, such as "Gamepad"; None for a device without ids.
+        summary: what it is, for help texts and docs.
+        extra: extra of `gym-hil` that it needs.
+        viewer: whether its ids open the viewer.
+        selectable: whether commands and the trainer offer it; False where the constructor needs arguments.
+    """
+
+    target: str
+    control: str | None
+    summary: str
+    extra: str | None = None
+    viewer: bool = False
+    selectable: bool = True
+
+    def load(self) -> type[Device]:
+        """Import the device's class."""
+        module, name = self.target.split(":")
+        return getattr(importlib.import_module(module), name)
+
+
+DEVICES: dict[str, DeviceEntry] = {
+    "gamepad": DeviceEntry(
+        "gym_hil.teleop.gamepad:Gamepad", "Gamepad", "game controller (Xbox, PlayStation, Switch, ...)", viewer=True
+    ),
+    "keyboard": DeviceEntry(
+        "gym_hil.teleop.keyboard:Keyboard", "Keyboard", "keyboard of a desktop or a terminal", viewer=True
+    ),
+    "spacemouse": DeviceEntry(
+        "gym_hil.teleop.spacemouse:SpaceMouse", "SpaceMouse", "six-axis mouse by 3Dconnexion", viewer=True
+    ),
+    "gamepad_hid": DeviceEntry(
+        "gym_hil.teleop.gamepad_hid:GamepadHid", None, "game controller read as raw HID, where SDL has no access to it"
+    ),
+    "web": DeviceEntry(
+        "gym_hil.console.device:WebDevice",
+        "Web",
+        "web page with keys, gamepad, mouse and touch",
+        extra="web",
+    ),
+    "scripted": DeviceEntry(
+        "gym_hil.teleop.scripted.operator:ScriptedOperator", "Scripted", "scripted operator that solves the task"
+    ),
+    "sequence": DeviceEntry(
+        "gym_hil.teleop.sequence:SequenceDevice", None, "replay of a list of commands", selectable=False
+    ),
 }
+
+
+def selectable_devices() -> tuple[str, ...]:
+    """Names of the devices that commands and the trainer offer."""
+    return tuple(name for name, entry in DEVICES.items() if entry.selectable)
+
+
+def find_device_class(name: str) -> type[Device]:
+    """The class of a device by its name.
+
+    Raises:
+        UnknownDeviceError: no device has that name.
+    """
+    if name not in DEVICES:
+        raise UnknownDeviceError(f"There is no input device {name!r}; available are {_names()}.")
+    return DEVICES[name].load()
+
+
+def device_name(device: Device) -> str:
+    """The name in `DEVICES` of a device's class; the name of the class if it is not in the list."""
+    cls = type(device)
+    target = f"{cls.__module__}:{cls.__qualname__}"
+    return next((name for name, entry in DEVICES.items() if entry.target == target), cls.__name__)
 
 
 def make_device(
@@ -38,7 +105,7 @@ def make_device(
         env: the environment that it will drive; some devices look at it.
         intervention: `toggle`, `hold` or `auto`; None leaves the device's own, which is `toggle` unless it was made
             with another.
-        **options: for the constructors of devices given by name; of several, each gets those that it knows.
+        **options: for the constructors of devices given by name; of several, each gets those that it has.
 
     Returns:
         The device; a `DeviceGroup` of several.
@@ -54,29 +121,29 @@ def make_device(
     else:
         raise UnknownDeviceError(f"device is {device!r}; expected a name ({_names()}), a Device, or a list of these.")
     if intervention is not None:
-        make_mode(intervention)  # also where no device has a use for it, a mode that does not exist is an error
-    classes = {entry: _find(entry) for entry in entries if isinstance(entry, str)}
+        make_mode(intervention)  # an unknown mode is an error for devices without one too
+    classes = {entry: find_device_class(entry) for entry in entries if isinstance(entry, str)}
     known = {name: [key for key in inspect.signature(cls).parameters if key != "env"] for name, cls in classes.items()}
     for option in options:
         if not any(option in keys for keys in known.values()):
             raise ConfigurationError(f"No device given by name has the option {option!r}; options are {known}.")
-    devices = [
-        classes[entry].for_env(env, **{key: options[key] for key in options if key in known[entry]})
-        if isinstance(entry, str)
-        else entry
-        for entry in entries
-    ]
-    made = devices[0] if isinstance(device, (str, Device)) else DeviceGroup(devices)
+    made: list[Device] = []
+    try:
+        for entry in entries:
+            if isinstance(entry, str):
+                own = {key: options[key] for key in options if key in known[entry]}
+                made.append(classes[entry].for_env(env, **own))
+            else:
+                made.append(entry)
+    except BaseException:
+        for entry, one in zip(entries, made, strict=False):
+            if isinstance(entry, str):
+                one.close()
+        raise
+    together = made[0] if isinstance(device, (str, Device)) else DeviceGroup(made)
     if intervention is not None:
-        made.set_intervention(intervention)
-    return made
-
-
-def _find(name: str) -> type[Device]:
-    if name not in DEVICES:
-        raise UnknownDeviceError(f"There is no input device {name!r}; available are {_names()}.")
-    module, class_name = DEVICES[name].split(":")
-    return getattr(importlib.import_module(module), class_name)
+        together.set_intervention(intervention)
+    return together
 
 
 def _names() -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 import gymnasium as gym
 
 from gym_hil import display
+from gym_hil.display import ConsoleOptions
 from gym_hil.teleop import Device
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 from gym_hil.wrappers.hil_wrappers import (
@@ -49,6 +50,7 @@ def make_env(
     device_options: dict[str, Any] | None = None,
     orientation: bool = False,
     success: SuccessHook | None = None,
+    console: ConsoleOptions | None = None,
     time_limit: bool = True,
     **kwargs: Any,
 ) -> gym.Env[Any, Any]:
@@ -81,6 +83,7 @@ def make_env(
         device_options=device_options,
         orientation=orientation,
         success=success,
+        console=console,
     )
 
 
@@ -102,6 +105,7 @@ def wrap_env(
     device_options: dict[str, Any] | None = None,
     orientation: bool = False,
     success: SuccessHook | None = None,
+    console: ConsoleOptions | None = None,
 ) -> gym.Env[Any, Any]:
     """Wrap a task for policies and people.
 
@@ -127,6 +131,7 @@ def wrap_env(
         device_options: constructor arguments for devices given by name.
         orientation: the action has a rotation vector.
         success: takes the place of the task's own success; see `InputsControlWrapper`.
+        console: how the web console is reached, where it is used; None for its defaults.
 
     Returns:
         The wrapped environment.
@@ -140,6 +145,10 @@ def wrap_env(
         env = GripperPenaltyWrapper(env, penalty=gripper_penalty)
     env = EEActionWrapper(env, ee_step_size, use_gripper=use_gripper, orientation=orientation)
     no_window = (use_viewer or env.render_mode == "human") and display.uses_console()
+    if console is not None:
+        from gym_hil.console import get_console
+
+        get_console(console)
     env = controlled = InputsControlWrapper(
         env,
         auto_reset=auto_reset,
@@ -150,7 +159,7 @@ def wrap_env(
         device_options=device_options,
         success=success,
     )
-    if no_window or _has_web(device):
+    if no_window or (controlled.device is not None and controlled.device.on_page):
         env = ConsoleWrapper(env)
     if use_viewer and not no_window:
         env = PassiveViewerWrapper(env, show_left_ui=show_ui, show_right_ui=show_ui)
@@ -172,11 +181,6 @@ def make_viewer_env(env_id: str, show_ui: bool = True, *, time_limit: bool = Tru
     """
     env = _make_task(env_id, time_limit, kwargs)
     return PassiveViewerWrapper(env, show_left_ui=show_ui, show_right_ui=show_ui)
-
-
-def _has_web(device: str | Device | Sequence[str | Device] | None) -> bool:
-    given = [device] if isinstance(device, (str, Device)) else device or []
-    return any(one.on_page if isinstance(one, Device) else one == "web" for one in given)
 
 
 def _make_task(env_id: str, time_limit: bool, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:

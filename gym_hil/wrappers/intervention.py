@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gym_hil.errors import ConfigurationError
-from gym_hil.teleop import Device, Event, TeleopCommand, make_device
+from gym_hil.teleop import Device, Event, TeleopCommand
+from gym_hil.teleop.operator import OperatorOptions
 from gym_hil.wrappers.actions import checked_action
 
 # Length of an action -> how many numbers of the motion it carries; 4 and 7 have one for the gripper behind.
@@ -125,17 +126,17 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
         if device is None and use_gamepad is not None:
             device = "gamepad" if use_gamepad else "keyboard"
-        self._device_options = dict(device_options or {})
-        names = [device] if isinstance(device, str) else device if isinstance(device, Sequence) else []
-        if controller_config_path is not None and "gamepad" in names:
-            self._device_options["controller_config_path"] = controller_config_path
-        if device is None and (self._device_options or intervention is not None):
-            raise ConfigurationError("intervention and device_options need a device; name one with device=.")
         if success is not None and not callable(success):
             raise ConfigurationError(f"success is {success!r}; expected a function of an observation and info.")
         self._success_hook = success
-        self._given, self._intervention = device, intervention
-        self._device = self._make_device()
+        self._given = device
+        self._operator = OperatorOptions(
+            device=device,
+            intervention=intervention,
+            controller_config=controller_config_path,
+            device_options=device_options or {},
+        )
+        self._device = self._operator.make_device(self)
 
     @property
     def device(self) -> Device | None:
@@ -155,7 +156,7 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode with nobody intervening."""
         if self._device is None:
-            self._device = self._make_device()
+            self._device = self._operator.make_device(self)
         observation, info = self.env.reset(seed=seed, options=options)
         if self._device is not None:
             if seed is not None:
@@ -228,11 +229,6 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
                         one.close()
         finally:
             self.env.close()
-
-    def _make_device(self) -> Device | None:
-        if self._given is None:
-            return None
-        return make_device(self._given, env=self, intervention=self._intervention, **self._device_options)
 
     def _has_failed(self) -> bool:
         """Whether an environment that ended with success has failed on the same step, as far as it can be asked."""

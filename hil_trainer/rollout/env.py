@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium as gym
@@ -13,7 +12,7 @@ import gym_hil
 from gym_hil.pacing import Pacer
 from gym_hil.registration import env_id, find_task
 from gym_hil.rendering import Renderer, make_renderer
-from gym_hil.teleop.operator import introduce, operator_options, seconds_paused
+from gym_hil.teleop.operator import OperatorOptions, introduce, seconds_paused
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 from hil_trainer.config import NOBODY, SCRIPTED, TrainConfig
 from hil_trainer.data.observations import Encoding, Observation, ObservationLayout, Part, encoded
@@ -84,14 +83,11 @@ class RolloutEnv:
             size = config.image_size if self.encoder is None else self.encoder.size
             options |= {"image_obs": True, "render_spec": gym_hil.GymRenderingSpec(height=size, width=size)}
         self.scripted_operator: ScheduledOperator | None = None
-        devices: Any = None
         if operator == SCRIPTED:
             self.scripted_operator = ScheduledOperator(config.scripted)
             options |= {"device": self.scripted_operator}
         elif operator != NOBODY:
-            chosen = operator_options(_asked(operator, config))
-            devices = chosen["device"]
-            options |= chosen
+            options |= OperatorOptions(device=operator, intervention=config.intervention).env_kwargs()
         self.env: gym.Env[Any, Any] = gym.make(env_id(name, version=version), **options)
         if self.scripted_operator is not None:
             self.scripted_operator.attach(self.env)
@@ -107,7 +103,7 @@ class RolloutEnv:
             self.env = ConsoleWrapper(self.env)
         device = None if operator == NOBODY else self.env.get_wrapper_attr("device")
         self.is_human = device is not None and device.human
-        self.introduction = introduce(self.env, devices) if self.is_human else ""
+        self.introduction = introduce(self.env) if self.is_human else ""
         space = self.env.action_space
         assert isinstance(space, gym.spaces.Box)
         self._middle, self._half = (space.low + space.high) / 2, (space.high - space.low) / 2
@@ -227,19 +223,3 @@ def _layout(env: gym.Env[Any, Any], config: TrainConfig, encoder: FrozenEncoder 
 def _hidden(base: Any, name: str) -> Any:
     value = getattr(base, name)
     return value() if callable(value) else value
-
-
-def _asked(operator: str, config: TrainConfig) -> argparse.Namespace:
-    """What the command line of gym_hil would have understood."""
-    return argparse.Namespace(
-        device=[operator],
-        intervention=config.intervention,
-        orientation=False,
-        controller_config=None,
-        no_viewer=False,
-        host=None,
-        port=None,
-        allow_remote=None,
-        tls=None,
-        public_url=None,
-    )

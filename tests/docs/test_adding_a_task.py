@@ -24,7 +24,7 @@ def test_the_example_task_is_a_full_environment(tmp_path: Path, monkeypatch: pyt
     exec(compile(usage, str(PAGE), "exec"), names)
 
     assert names["observation"]["pixels"]["front"].shape == (128, 128, 3)
-    for control in ("Base", *gym_hil.registration.CONTROLS):
+    for control in ("Base", *gym_hil.registration.controls()):
         assert gym.spec(gym_hil.registration.env_id("PandaPushCube", control))
     env = gym.make("gym_hil/PandaPushCubeBase-v0", reward_type="dense", disable_env_checker=True)
     check_env(env.unwrapped, skip_render_check=True)

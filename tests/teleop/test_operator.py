@@ -1,4 +1,4 @@
-"""Which device drives, and what `gym.make` is told of it."""
+"""Which device drives, and the arguments of `gym.make` for it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from gym_hil.cli.operator_arguments import add_operator_arguments, operator_options
+from gym_hil.console import close_console
 from gym_hil.console import console as console_module
 from gym_hil.errors import ConfigurationError, DeviceError, UnknownDeviceError
-from gym_hil.teleop.operator import (
-    add_operator_arguments,
-    choose_devices,
-    close_console,
-    find_device,
-    introduce,
-    neutral_action,
-    operator_options,
-)
+from gym_hil.teleop.operator import OperatorOptions, find_device, introduce, neutral_action
 from tests.teleop.conftest import plug, sdl  # noqa: F401
 
 
@@ -34,7 +28,7 @@ def no_display(monkeypatch: pytest.MonkeyPatch) -> None:
 def options_of(*words: str) -> dict[str, Any]:
     parser = argparse.ArgumentParser()
     add_operator_arguments(parser)
-    return operator_options(parser.parse_args(words))
+    return operator_options(parser.parse_args(words)).env_kwargs()
 
 
 def test_an_attached_gamepad_comes_first(plug: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
@@ -68,13 +62,13 @@ def test_where_there_is_nothing_it_is_said_what_to_get(no_console: None) -> None
     ],
 )
 def test_several_devices_share_the_robot(named: list[str], chosen: list[str]) -> None:
-    assert choose_devices(named) == chosen
+    assert list(OperatorOptions(device=named).resolve().devices) == chosen
 
 
 @pytest.mark.parametrize("named", ["joystick", "", ","])
 def test_a_device_that_does_not_exist_is_refused(named: str) -> None:
     with pytest.raises(UnknownDeviceError, match="gamepad, keyboard"):
-        choose_devices([named])
+        OperatorOptions(device=named).env_kwargs()
 
 
 def test_all_options_reach_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +113,7 @@ def test_the_page_shows_the_robot_where_no_window_opens(capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--device", "scripted", "--controller-config", "mine.json"], "--device gamepad"),
+        (["--device", "scripted", "--controller-config", "mine.json"], "device gamepad"),
         (["--device", "scripted", "--port", "8000", "--allow-remote"], "--port, --allow-remote"),
     ],
 )
@@ -131,7 +125,7 @@ def test_options_that_say_nothing_about_the_device_are_refused(words: list[str],
 def test_the_operator_is_told_what_does_what_on_each_device(no_console: None) -> None:
     names = ["gamepad", "scripted"]
     env = gym.make("gym_hil/PandaPickCube-v1", device=names, intervention="hold")
-    text = introduce(env, names)
+    text = introduce(env)
     env.close()
     assert "Device: gamepad\n" in text
     assert "drive while held" in text
@@ -142,7 +136,7 @@ def test_the_operator_is_told_what_does_what_on_each_device(no_console: None) ->
 def test_the_name_of_the_gamepad_is_told(plug: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     plug("PS4 Controller")
     env = gym.make("gym_hil/PandaPickCube-v1", device="gamepad")
-    assert introduce(env, "gamepad").startswith("Device: gamepad (PS4 Controller)\n")
+    assert introduce(env).startswith("Device: gamepad (PS4 Controller)\n")
     env.close()
 
 

@@ -1,9 +1,15 @@
 """Devices by name."""
 
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
 import pytest
 
+from gym_hil.cli import doctor, main
 from gym_hil.errors import ConfigurationError, UnknownDeviceError
-from gym_hil.teleop import DEVICES, Button, DeviceGroup, InputDevice, make_device
+from gym_hil.registration import Version, register_task
+from gym_hil.teleop import DEVICES, Button, Device, DeviceEntry, DeviceGroup, InputDevice, TeleopCommand, make_device
 from gym_hil.teleop.sequence import SequenceDevice
 
 
@@ -61,6 +67,66 @@ def test_unknown_mode_is_refused_even_where_it_has_no_use() -> None:
         make_device("sequence", commands=[], intervention="sometimes")
 
 
-def test_a_new_device_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DEVICES, "pad", "gym_hil.teleop.input_state:InputDevice")
-    assert isinstance(make_device("pad", intervention="hold"), InputDevice)
+class Pedals(Device):
+    """A device that drives forward all the time."""
+
+    human = False
+
+    def poll(self) -> TeleopCommand:
+        return TeleopCommand(np.eye(6)[0], engaged=True)
+
+
+@pytest.fixture
+def pedals(monkeypatch: pytest.MonkeyPatch) -> DeviceEntry:
+    """A new device, added by its one line, with ids made from it."""
+    entry = DeviceEntry(f"{__name__}:Pedals", "Pedals", "two foot pedals")
+    monkeypatch.setitem(DEVICES, "pedals", entry)
+    monkeypatch.setattr(gym.envs.registration, "registry", dict(gym.registry))
+    version = Version(3, {})
+    register_task("PandaPedalled", "gym_hil.envs:PandaPickCubeGymEnv", [version])
+    return entry
+
+
+def test_a_new_device_has_ids(pedals: DeviceEntry) -> None:
+    env = gym.make("gym_hil/PandaPedalledPedals-v0")
+    env.reset(seed=0)
+    assert env.step(env.action_space.sample())[4]["is_intervention"]
+    env.close()
+
+
+def test_a_new_device_can_be_chosen_for_a_command(pedals: DeviceEntry, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        main(["teleop", "--help"])
+    assert "pedals" in capsys.readouterr().out
+    assert main(["teleop", "--device", "pedals", "--no-viewer", "--episodes", "1", "--max-episode-steps", "2"]) == 0
+    assert "2 steps, 2 of them yours" in capsys.readouterr().out
+
+
+def test_a_new_device_can_be_chosen_for_training(pedals: DeviceEntry) -> None:
+    pytest.importorskip("torch", reason="needs the extra `train`")
+    from hil_trainer.config import TrainConfig
+    from hil_trainer.rollout.env import RolloutEnv
+
+    env = RolloutEnv(TrainConfig(operator="pedals", demos="0"))
+    env.reset(seed=0)
+    assert env.step(np.zeros(env.actions, np.float32)).is_intervention
+    env.close()
+
+
+def test_a_new_device_is_checked_by_the_doctor(pedals: DeviceEntry) -> None:
+    check = next(check for check in doctor.device_checks() if check.name == "device pedals")
+    assert check.ok
+    assert check.found == pedals.summary
+
+
+def test_the_docs_list_every_device() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "devices.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    listed = [row for name, entry in DEVICES.items() for row in rows if row.startswith(table_row(name, entry))]
+    assert listed == rows[: len(DEVICES)]
+
+
+def table_row(name: str, entry: DeviceEntry) -> str:
+    control = "" if entry.control is None else f"`{entry.control}`"
+    extra = "" if entry.extra is None else f"`{entry.extra}`"
+    return f"| `{name}` | {control} | {entry.summary} | {extra} |".replace("|  |", "| |")

@@ -272,7 +272,7 @@ def test_device_object_belongs_to_its_maker(base: Any, pad: Pad) -> None:
 
 
 def test_device_made_by_name_is_closed_and_made_anew(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gym_hil.teleop.registry._find", lambda name: Pad)
+    monkeypatch.setattr("gym_hil.teleop.registry.find_device_class", lambda name: Pad)
     for device in ("pad", ["pad"]):
         env = stack(base, device=device)
         env.reset()
@@ -344,7 +344,7 @@ def test_use_gamepad_names_the_device(base: Any, monkeypatch: pytest.MonkeyPatch
         asked.append(device)
         return Pad()
 
-    monkeypatch.setattr("gym_hil.wrappers.intervention.make_device", make_device)
+    monkeypatch.setattr("gym_hil.teleop.operator.make_device", make_device)
     stack(base, use_gamepad=use_gamepad)
     stack(base, use_gamepad=use_gamepad, device="scripted")
     assert asked == [name, "scripted"]
@@ -352,7 +352,7 @@ def test_use_gamepad_names_the_device(base: Any, monkeypatch: pytest.MonkeyPatch
 
 def test_controller_configuration_is_passed_to_gamepads_only(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr("gym_hil.wrappers.intervention.make_device", lambda _, **kw: asked.append(kw) or Pad())
+    monkeypatch.setattr("gym_hil.teleop.operator.make_device", lambda _, **kw: asked.append(kw) or Pad())
     for device in ("gamepad", ["keyboard", "gamepad"], "scripted"):
         stack(base, device=device, controller_config_path="mine.json")
     stack(base, controller_config_path="mine.json")
