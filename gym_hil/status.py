@@ -119,9 +119,9 @@ def _fit(parts: Sequence[str], width: int) -> Text:
     return line
 
 
-def _live_display(file: TextIO) -> Live | None:
+def _live_display(file: TextIO | None) -> Live | None:
     """What draws the line, or None where nothing can be rewritten in place."""
-    if not file.isatty():
+    if file is None or not file.isatty():  # Python sets a closed standard output to None
         return None
     from rich.console import Console
     from rich.live import Live

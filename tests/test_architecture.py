@@ -21,6 +21,7 @@ ARROWS: dict[str, set[str]] = {
     "files": set(),
     "pacing": set(),
     "status": set(),
+    "command_line": {"__init__"},  # the version
     "robot": set(),
     "scene": {"robot"},
     "rendering": {"display"},
@@ -44,7 +45,9 @@ ARROWS: dict[str, set[str]] = {
         "display",
         "files",
         "status",
+        "command_line",
     },
+    "__main__": {"cli"},
     "__init__": {"registration", "wrappers", "envs"},
 }
 # Part of hil_trainer -> the parts of hil_trainer it may import. Every part may import `errors`.

@@ -1,57 +1,34 @@
-"""The command `gym-hil`: see the environments at work, and see what this machine can do."""
+"""The command `gym-hil`: see the environments at work, drive, record, and see what this machine can do."""
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import sys
 from collections.abc import Sequence
-from typing import Any
 
-from gym_hil.errors import GymHilError
+from gym_hil.command_line import run_command_line
 
 # Command -> what it does. The module of that name in `gym_hil.cli` is imported when the command is given.
 COMMANDS = {
-    "demo": "a scripted operator takes over from a random policy; leaves a video",
-    "teleop": "drive the robot yourself, with whatever you have",
+    "demo": "make a video of a scripted operator who takes over from a random policy",
+    "teleop": "drive the robot yourself, with any device",
     "view": "open a task in MuJoCo's viewer; its sliders move the robot",
     "export": "write a task's scene as one MJCF file",
     "record": "record demonstrations as a LeRobotDataset",
-    "replay": "play recorded episodes again; --check tells whether the same happens",
-    "limits": "move the arm and note how far it came, for a configuration's bounds",
-    "crop": "keep the interesting region of each camera's images, in a new dataset",
-    "dataset": "look into datasets, merge them, filter episodes, give other rewards",
+    "replay": "play recorded episodes again; --check compares them with the recording",
+    "limits": "move the arm and measure how far it reaches, for the bounds of a configuration",
+    "crop": "crop each camera's images to the region that matters, into a new dataset",
+    "dataset": "inspect, merge, filter and relabel datasets",
     "lerobot-config": "write configuration files for LeRobot itself: record, replay, train",
-    "doctor": "what this machine has, what is missing, and what to do about it",
+    "doctor": "check what this machine has, what is missing, and what to do about it",
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        argv: the arguments; those of the process if None.
+        arguments: words after the command's name; those of the process if None.
 
     Returns:
-        The exit status: 0, or 1 after a message about what went wrong.
+        The exit status: 0, or another number after a message about what went wrong.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="gym-hil", description=__doc__)
-    parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    command: Any = None
-    for name, purpose in COMMANDS.items():
-        # Only the command that is meant is loaded: some need packages that are not installed everywhere.
-        if words[:1] == [name]:
-            command = importlib.import_module(f"gym_hil.cli.{name.replace('-', '_')}")
-            command.add_arguments(parsers.add_parser(name, help=purpose, description=command.__doc__))
-        else:
-            parsers.add_parser(name, help=purpose, add_help=False)
-    arguments = parser.parse_args(words)
-    try:
-        return command.run(arguments)
-    except GymHilError as error:
-        print(f"gym-hil {arguments.command}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-        return 130
+    return run_command_line("gym-hil", __doc__, COMMANDS, __name__, arguments)

@@ -1,0 +1,139 @@
+"""What every command does about mistakes, missing packages, and output that is closed early or cannot show a letter."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gym_hil import command_line
+from gym_hil.command_line import run_command_line
+from gym_hil.errors import ConfigurationError, MissingExtraError
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/dev/full is Linux's")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows closes pipes in another way")
+
+
+def run(*words: str, code: str = "", **options: object) -> subprocess.CompletedProcess[str]:
+    """Run `gym-hil` in a process of its own, after `code`; with `stdout` given, only stderr is captured."""
+    options = {"stdout": subprocess.PIPE, **options}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "", **options.pop("env", {})}  # type: ignore[dict-item]
+    program = f"import sys\n{code}\nfrom gym_hil.cli import main\nsys.exit(main(sys.argv[1:]))"
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, *words],
+        stderr=subprocess.PIPE, env=environment, encoding="utf-8", errors="replace", check=False, **options,  # type: ignore[call-overload]
+    )  # fmt: skip
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch):
+    """Runs a program with one command `plot` that does what is given."""
+
+    def run_it(error: BaseException | None = None, status: int = 0, **options: object) -> int:
+        class Module:
+            __doc__ = "Does something."
+
+            @staticmethod
+            def add_arguments(parser: object) -> None: ...
+
+            @staticmethod
+            def run(arguments: object) -> int:
+                if error is not None:
+                    raise error
+                return status
+
+        monkeypatch.setattr(command_line.importlib, "import_module", lambda name: Module)
+        return run_command_line("tool", "Does things.", {"plot": "plot"}, "made_up", ["plot"], **options)
+
+    return run_it
+
+
+def test_what_a_command_returns_is_the_exit_status(command) -> None:
+    assert command(status=7) == 7
+
+
+@pytest.mark.parametrize("error", [ConfigurationError("steps is 0."), MissingExtraError("steps is 0.")])
+def test_a_mistake_is_one_line(command, error: Exception, capsys: pytest.CaptureFixture) -> None:
+    assert command(error) == 1
+    assert capsys.readouterr().err == "tool plot: steps is 0.\n"
+
+
+def test_ctrl_c_has_the_exit_status_that_shells_expect(command, capsys: pytest.CaptureFixture) -> None:
+    assert command(KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err == "\n"
+
+
+def test_a_package_that_is_missing_is_named_with_the_extra(command, capsys: pytest.CaptureFixture) -> None:
+    assert command(ModuleNotFoundError("No module named 'tyro'", name="tyro"), extra="train") == 1
+    assert capsys.readouterr().err == "tool plot: tyro is not installed: pip install 'gym-hil[train]'\n"
+
+
+@pytest.mark.parametrize(
+    "error", [ModuleNotFoundError(name="hil_trainer.nothing"), ZeroDivisionError(), BrokenPipeError()]
+)
+def test_faults_of_the_program_itself_keep_their_traceback(command, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        command(error, extra="train")
+
+
+@posix
+@pytest.mark.parametrize(
+    ("words", "unbuffered"),
+    [
+        (["--help"], ""),
+        (["lerobot-config", "--task=PandaPickCube", "--mode=train"], ""),
+        (["lerobot-config", "--task=PandaPickCube", "--mode=train"], "1"),
+    ],
+)
+def test_closing_the_output_early_ends_a_command_as_it_ends_others(words: list[str], unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        result = run(*words, stdout=writing, env={"PYTHONUNBUFFERED": unbuffered})
+    finally:
+        os.close(writing)
+    assert result.stderr == ""
+    assert result.returncode == 141  # 128 + SIGPIPE
+
+
+@linux
+def test_output_that_cannot_be_written_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        result = run("--help", stdout=full)
+    assert result.stderr == "gym-hil: the output cannot be written: No space left on device\n"
+    assert result.returncode == 1
+
+
+@posix
+def test_a_closed_standard_output_is_no_reason_to_fail() -> None:
+    script = '"$0" -c "import sys; from gym_hil.cli import main; sys.exit(main())" "$@" >&-'
+    words = ["lerobot-config", "--task=PandaPickCube", "--mode=replay"]
+    subprocess.run(["sh", "-c", script, sys.executable, *words], check=True)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "ascii:surrogateescape"])
+def test_letters_that_the_output_cannot_show_are_written_in_another_way(encoding: str, tmp_path: Path) -> None:
+    folder = tmp_path / "Würfel 立方体"
+    result = run("export", "PandaPickCube", str(folder), env={"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"})
+    assert result.returncode == 0, result.stderr
+    assert "\\u7acb\\u65b9\\u4f53" in result.stdout
+    assert (folder / "PandaPickCube-v1.xml").exists()
+
+
+@pytest.mark.parametrize("words", [["record", "--repo-id=a/b", "--root=r"], ["replay", "r"], ["dataset", "info", "r"]])
+@pytest.mark.parametrize("module", ["pyarrow", "av"])
+def test_without_the_extra_data_there_is_one_line_of_advice(words: list[str], module: str) -> None:
+    result = run(*words, code=f"sys.modules[{module!r}] = None")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"gym-hil {words[0]}: ")
+    assert result.stderr.endswith("pip install 'gym-hil[data]'\n")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("module", ["gym_hil", "gym_hil.cli"])
+def test_python_m_is_the_command(module: str) -> None:
+    result = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("gym-hil 0.1.")
