@@ -14,6 +14,6 @@ def __getattr__(name: str) -> Any:
     """Load what needs torch only when it is asked for."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from hil_trainer import policy_file
+    from hil_trainer.agents import policy_file
 
     return getattr(policy_file, name)

@@ -1,60 +1,32 @@
-"""The command `hil-trainer`: train policies with an operator in the loop, and see how good they are."""
+"""The command `hil-trainer`: train policies with an operator in the loop, and measure how good they are."""
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import sys
 from collections.abc import Sequence
-from typing import Any
 
-from gym_hil.errors import GymHilError
+from gym_hil.command_line import run_command_line
 from hil_trainer.errors import HilTrainerError
 
 # Command -> what it does. The module of that name in `hil_trainer.commands` is imported when the command is given.
 COMMANDS = {
-    "train": "learn a task, with an operator who helps",
-    "join": "act in a training that runs on Ray, as an operator or with nobody",
+    "train": "learn a task with the help of an operator",
+    "join": "take part in a training that runs on Ray, with an operator or without",
     "eval": "run a trained policy, and count successes",
-    "plot": "compare runs: one image, and how soon each learned the task",
-    "classifier": "learn what success looks like, from recorded episodes",
+    "plot": "compare runs: one figure, and how soon each run learned the task",
+    "classifier": "train a reward classifier on recorded episodes, and use it",
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        argv: the arguments; those of the process if None.
+        arguments: words after the command's name; those of the process if None.
 
     Returns:
-        The exit status: 0, or 1 after a message about what went wrong.
+        The exit status: 0, or another number after a message about what went wrong.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="hil-trainer", description=__doc__)
-    parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    try:
-        command: Any = None
-        for name, purpose in COMMANDS.items():
-            # Only the command that is meant is loaded: some need packages that are not installed everywhere.
-            if words[:1] == [name]:
-                command = importlib.import_module(f"hil_trainer.commands.{name}")
-                # `train` has too many settings to declare by hand; it reads its words itself.
-                if hasattr(command, "run_words"):
-                    return command.run_words(words[1:])
-                command.add_arguments(parsers.add_parser(name, help=purpose, description=command.__doc__))
-            else:
-                parsers.add_parser(name, help=purpose, add_help=False)
-        arguments = parser.parse_args(words)
-        return command.run(arguments)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("gym_hil", "hil_trainer"):
-            raise
-        print(f"hil-trainer {words[0]}: {error.name} is missing: pip install 'gym-hil[train]'.", file=sys.stderr)
-        return 1
-    except (HilTrainerError, GymHilError) as error:
-        print(f"hil-trainer {words[0]}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-        return 130
+    failures = (HilTrainerError,)
+    return run_command_line(
+        "hil-trainer", __doc__, COMMANDS, "hil_trainer.commands", arguments, failures=failures, extra="train"
+    )

@@ -9,59 +9,23 @@ from hil_trainer import cli
 from hil_trainer.errors import ConfigurationError
 
 
-@pytest.fixture
-def command(monkeypatch):
-    """Makes a command `plot` that does what is given."""
-
-    def make(does):
-        def run(arguments):
-            return does()
-
-        class Module:
-            __doc__ = "Does something."
-            add_arguments = staticmethod(lambda parser: None)
-
-        Module.run = staticmethod(run)
-        monkeypatch.setattr(cli.importlib, "import_module", lambda name: Module)
-
-    return make
-
-
-def raising(error):
-    def does():
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ConfigurationError("steps is 0."), "hil-trainer plot: steps is 0.\n"),
+        (
+            ModuleNotFoundError("No module named 'tyro'", name="tyro"),
+            "hil-trainer plot: tyro is not installed: pip install 'gym-hil[train]'\n",
+        ),
+    ],
+)
+def test_what_cannot_work_is_one_line(error, message, capsys, monkeypatch):
+    def run(arguments):
         raise error
 
-    return does
-
-
-def test_what_a_command_returns_is_the_exit_status(command):
-    command(lambda: 7)
-    assert cli.main(["plot"]) == 7
-
-
-def test_a_mistake_is_told_in_one_line(command, capsys):
-    command(raising(ConfigurationError("steps is 0.")))
-    assert cli.main(["plot"]) == 1
-    assert capsys.readouterr().err == "hil-trainer plot: steps is 0.\n"
-
-
-def test_ctrl_c_has_the_exit_status_that_shells_expect(command, capsys):
-    command(raising(KeyboardInterrupt()))
-    assert cli.main(["plot"]) == 130
-    assert "Traceback" not in capsys.readouterr().err
-
-
-def test_a_package_that_is_missing_is_named_with_the_extra(command, capsys):
-    command(raising(ModuleNotFoundError("No module named 'tyro'", name="tyro")))
-    assert cli.main(["plot"]) == 1
-    assert capsys.readouterr().err == "hil-trainer plot: tyro is missing: pip install 'gym-hil[train]'.\n"
-
-
-@pytest.mark.parametrize("error", [ModuleNotFoundError(name="hil_trainer.nothing"), ZeroDivisionError()])
-def test_a_fault_of_ours_is_not_hidden(command, error):
-    command(raising(error))
-    with pytest.raises(type(error)):
-        cli.main(["plot"])
+    monkeypatch.setattr("hil_trainer.commands.plot.run", run)
+    assert cli.main(["plot", "run"]) == 1
+    assert capsys.readouterr().err == message
 
 
 @pytest.mark.parametrize("words", [[], ["juggle"]])
