@@ -16,7 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from gym_hil.cli import main as gym_hil
 from gym_hil.cli.region_page import RegionPage
-from gym_hil.datasets.episode_dataset import EpisodeDataset
+from gym_hil.datasets.reader import EpisodeDataset
 
 TARGET = Path(__file__).parent / "images" / "crop.png"
 REGIONS = {"front": ("40", "28", "84", "72"), "wrist": ("32", "16", "96", "96")}  # top, left, height, width in pixels

@@ -12,11 +12,10 @@ from gym_hil.cli.console_options import add_console_arguments, console_options, 
 from gym_hil.cli.dataset import add_out_arguments
 from gym_hil.cli.region_page import choose_regions_on_page
 from gym_hil.cli.region_window import choose_regions
-from gym_hil.datasets.cropping import Region, crop_params
-from gym_hil.datasets.episode_dataset import EpisodeDataset
 from gym_hil.datasets.features import IMAGES
-from gym_hil.datasets.new_dataset import check_place
-from gym_hil.datasets.transform import crop_dataset
+from gym_hil.datasets.images import Region, crop_params
+from gym_hil.datasets.reader import EpisodeDataset
+from gym_hil.datasets.transform import check_place, crop_dataset
 from gym_hil.errors import ConfigurationError
 
 

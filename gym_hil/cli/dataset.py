@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gym_hil.datasets.episode_dataset import EpisodeDataset
+from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.transform import filter_dataset, merge_datasets, relabel_dataset
 from gym_hil.errors import ConfigurationError
 

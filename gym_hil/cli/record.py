@@ -13,9 +13,9 @@ import gymnasium as gym
 
 from gym_hil.cli.operator_arguments import add_operator_arguments, operator_options
 from gym_hil.console import close_console
-from gym_hil.datasets.contact_sheet import write_contact_sheet
-from gym_hil.datasets.episode_dataset import EpisodeDataset
 from gym_hil.datasets.hub import check_login, check_repo_id, push_to_hub
+from gym_hil.datasets.images import write_contact_sheet
+from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.record import RecordEpisodes
 from gym_hil.errors import ConfigurationError
 from gym_hil.pacing import Pacer

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from gym_hil.console.access import Access
 from gym_hil.console.site import Site
-from gym_hil.datasets.cropping import Region
-from gym_hil.datasets.episode_dataset import EpisodeDataset
+from gym_hil.datasets.images import Region
+from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.errors import DeviceError
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from aiohttp import web
 
 from gym_hil.console.access import Access
 from gym_hil.console.page_server import PageServer
-from gym_hil.datasets.cropping import Region
-from gym_hil.datasets.episode_dataset import EpisodeDataset
 from gym_hil.datasets.features import IMAGES
+from gym_hil.datasets.images import Region
+from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.errors import ConfigurationError, GymHilError
 
 QUALITY = 95  # of JPEG; pixels are looked at one by one

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.datasets.cropping import Region
+from gym_hil.datasets.images import Region
 from gym_hil.errors import ConfigurationError
 
 SIDE = 640  # pixels, the longer side of an image on the screen

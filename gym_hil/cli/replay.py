@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import gym_hil
-from gym_hil.datasets.episode_dataset import Episode, EpisodeDataset
-from gym_hil.datasets.replay import Replayed, make_recorded_env, replay_episode
-from gym_hil.datasets.replay_video import PICTURE, ReplayVideo
+from gym_hil.datasets.reader import Episode, EpisodeDataset
+from gym_hil.datasets.replay import PICTURE, Replayed, ReplayVideo, make_recorded_env, replay_episode
 from gym_hil.errors import ConfigurationError
 
 SAME_MOTION = 1e-3  # m

@@ -6,8 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gym_hil.datasets.description import EpisodeRecord
-    from gym_hil.datasets.episode_dataset import Episode, EpisodeDataset, Transition
+    from gym_hil.datasets.metadata import EpisodeRecord
+    from gym_hil.datasets.reader import Episode, EpisodeDataset, Transition
     from gym_hil.datasets.record import RecordEpisodes
     from gym_hil.datasets.writer import DatasetWriter
 
@@ -16,11 +16,11 @@ __all__ = ["DatasetWriter", "Episode", "EpisodeDataset", "EpisodeRecord", "Recor
 # Imported when they are first asked for: they need packages that are not installed everywhere.
 _HOMES = {
     "DatasetWriter": "writer",
-    "Episode": "episode_dataset",
-    "EpisodeDataset": "episode_dataset",
-    "EpisodeRecord": "description",
+    "Episode": "reader",
+    "EpisodeDataset": "reader",
+    "EpisodeRecord": "metadata",
     "RecordEpisodes": "record",
-    "Transition": "episode_dataset",
+    "Transition": "reader",
 }
 
 

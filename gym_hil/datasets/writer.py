@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gym_hil
+from gym_hil.datasets.folder import check_room, clear_staging
 from gym_hil.datasets.layout import DATA, FILES_PER_CHUNK, FORMAT, INDICES, OWN, STAGING, VIDEO, video_keys
-from gym_hil.datasets.reader import check_room, clear_staging, open_folder
 from gym_hil.datasets.statistics import Statistics
-from gym_hil.datasets.store import Episode
+from gym_hil.datasets.store import Episode, open_folder
 from gym_hil.datasets.video import VideoFile, describe_video
 from gym_hil.errors import ConfigurationError, DatasetError
 

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gym_hil.datasets.episode_dataset import Episode, EpisodeDataset
 from gym_hil.datasets.features import IMAGES
+from gym_hil.datasets.reader import Episode, EpisodeDataset
 from hil_trainer.errors import ConfigurationError, DemonstrationsError
 from hil_trainer.reward_classifier.model import ClassifierShape, prepared
 

@@ -8,7 +8,7 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.datasets.episode_dataset import Episode, EpisodeDataset
+from gym_hil.datasets.reader import Episode, EpisodeDataset
 from gym_hil.datasets.transform import relabel_dataset
 from hil_trainer.reward_classifier.examples import check_fit, observations, success_after
 from hil_trainer.reward_classifier.model import RewardClassifier

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from gym_hil.datasets.episode_dataset import EpisodeDataset
+from gym_hil.datasets.reader import EpisodeDataset
 from hil_trainer.errors import ConfigurationError, DivergenceError
 from hil_trainer.reward_classifier.augmentation import augmented
 from hil_trainer.reward_classifier.examples import (

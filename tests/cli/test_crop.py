@@ -19,8 +19,8 @@ import pytest
 
 from gym_hil.cli import main
 from gym_hil.cli.region_window import SIDE, choose_regions, rectangle
-from gym_hil.datasets.cropping import Region
-from gym_hil.datasets.episode_dataset import EpisodeDataset
+from gym_hil.datasets.images import Region
+from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.errors import ConfigurationError
 from tests.console.page import Loop, Page
 

@@ -9,7 +9,7 @@ import pytest
 
 from gym_hil.cli import main
 from gym_hil.cli.dataset import find_function
-from gym_hil.datasets.episode_dataset import EpisodeDataset
+from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.errors import ConfigurationError
 
 

@@ -12,8 +12,8 @@ pytest.importorskip("aiohttp", reason="needs the extra `web`")
 pytest.importorskip("simplejpeg", reason="needs the extra `web`")
 
 from gym_hil.cli.region_page import RegionPage, choose_regions_on_page
-from gym_hil.datasets.cropping import Region
-from gym_hil.datasets.episode_dataset import EpisodeDataset
+from gym_hil.datasets.images import Region
+from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.errors import ConfigurationError, DatasetError, DeviceError
 
 FRONT = "observation.images.front"

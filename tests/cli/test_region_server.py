@@ -14,8 +14,8 @@ pytest.importorskip("simplejpeg", reason="needs the extra `web`")
 import simplejpeg
 
 from gym_hil.cli.region_page import RegionPage
-from gym_hil.datasets.cropping import Region
-from gym_hil.datasets.episode_dataset import EpisodeDataset
+from gym_hil.datasets.images import Region
+from gym_hil.datasets.reader import EpisodeDataset
 from tests.console.page import Loop, Page
 
 FRONT, WRIST = "observation.images.front", "observation.images.wrist"

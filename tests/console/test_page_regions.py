@@ -13,8 +13,8 @@ pytest.importorskip("av", reason="needs the extra `data`")
 pytest.importorskip("pyarrow", reason="needs the extra `data`")
 
 from gym_hil.cli.region_page import RegionPage
-from gym_hil.datasets.cropping import Region
-from gym_hil.datasets.episode_dataset import EpisodeDataset
+from gym_hil.datasets.images import Region
+from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.transform import crop_dataset
 from tests.console.browser import DESK, PHONE, Tab
 

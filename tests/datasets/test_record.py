@@ -294,7 +294,7 @@ def test_going_on_with_a_dataset(make):
 
 def test_a_full_disk_is_told_before_the_robot_moves(make, monkeypatch):
     env = make()
-    monkeypatch.setattr("gym_hil.datasets.reader.ROOM", 1 << 62)
+    monkeypatch.setattr("gym_hil.datasets.folder.ROOM", 1 << 62)
     with pytest.raises(DatasetError, match="MiB left"):
         env.reset()
     with pytest.raises(ResetNeededError):

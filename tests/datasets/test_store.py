@@ -27,7 +27,7 @@ def test_a_recorder_that_dies_between_two_changes_leaves_whole_episodes(tmp_path
         replace(source, destination)
 
     with monkeypatch.context() as patches:
-        patches.setattr("gym_hil.datasets.storage.os.replace", replace_or_die)
+        patches.setattr("gym_hil.datasets.folder.os.replace", replace_or_die)
         died = False
         try:
             writer.save_episode({"seed": 3})

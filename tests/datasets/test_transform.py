@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gym_hil.datasets.cropping import Region
-from gym_hil.datasets.episode_dataset import EpisodeDataset
+from gym_hil.datasets.images import Region
+from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.transform import crop_dataset, filter_dataset, merge_datasets, relabel_dataset
-from gym_hil.datasets.video import VideoFile
-from gym_hil.datasets.video_copying import copy_video
-from gym_hil.datasets.video_reading import VideoReader
+from gym_hil.datasets.video import VideoFile, VideoReader, copy_video
 from gym_hil.datasets.writer import DatasetWriter
 from gym_hil.errors import ConfigurationError, DatasetError
 

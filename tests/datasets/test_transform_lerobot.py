@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gym_hil.datasets.cropping import Region
+from gym_hil.datasets.images import Region
 from gym_hil.datasets.transform import crop_dataset, filter_dataset, merge_datasets, relabel_dataset
 
 PYTHON = os.environ.get("GYM_HIL_LEROBOT_PYTHON")

@@ -1,14 +1,47 @@
-"""Files that are either there, whole and on the disk, or not there."""
+"""Whether a folder can be recorded into, found out before anything in it is changed and before the robot moves."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
+from gym_hil.datasets.layout import STAGING
 from gym_hil.errors import DatasetError
+
+
+def clear_staging(root: Path, but: str | None = None) -> None:
+    """Remove what is unfinished, as far as that can be done; nobody looks at it.
+
+    Args:
+        root: the dataset's folder.
+        but: name of a file to keep, and with it the staging folder.
+    """
+    staging = root / STAGING
+    for path in [*staging.glob("*"), staging]:
+        if but is None or path not in (staging, staging / but):
+            with contextlib.suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
+
+
+def check_room(root: Path) -> None:
+    """Make sure that there is room for an episode.
+
+    Raises:
+        DatasetError: the disk is nearly full.
+        OSError: the folder is gone.
+    """
+    free = shutil.disk_usage(root).free
+    if free < ROOM:
+        raise DatasetError(
+            f"The disk of {root} has {free / 2**20:.0f} MiB left; recording needs at least {ROOM / 2**20:.0f} MiB. "
+            "Make room, or record onto another disk."
+        )
+
 
 # Room that has to be free before an episode begins: half an hour of it at 10 Hz, with two cameras of 128 x 128 pixels.
 ROOM = 64 << 20  # bytes

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from gym_hil.datasets import DatasetWriter, EpisodeDataset
-from gym_hil.datasets.contact_sheet import MOST, PICTURE, write_contact_sheet
+from gym_hil.datasets.images import MOST, PICTURE, write_contact_sheet
 from gym_hil.errors import DatasetError
 
 SIDE = 16
@@ -44,7 +44,7 @@ def test_the_sheet_grows_with_the_episodes(tmp_path, count):
 
 
 def test_of_many_episodes_the_last_are_shown(tmp_path, monkeypatch):
-    monkeypatch.setattr("gym_hil.datasets.contact_sheet.MOST", 2)
+    monkeypatch.setattr("gym_hil.datasets.images.MOST", 2)
     assert write_contact_sheet(dataset(tmp_path / "data", 3), tmp_path / "sheet.png") == 2
     assert MOST > 2
 
