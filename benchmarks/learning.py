@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import reward_classifier
-from hil_trainer.logging.comparison import draw_comparison, find_runs
-from hil_trainer.logging.metrics import read_metrics
-from hil_trainer.logging.milestones import Milestone, clock_time, first_reaching
+from hil_trainer.logging.metrics import Milestone, clock_time, first_reaching, read_metrics
+from hil_trainer.logging.plots import draw_comparison, find_runs
 
 SEEDS = (0, 1, 2, 3, 4)
 RESULTS = Path(__file__).with_name("learning.md")

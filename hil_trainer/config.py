@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from gym_hil.errors import ConfigurationError
 from gym_hil.teleop.operator import OperatorOptions
 from hil_trainer.agents.sac import SACConfig
-from hil_trainer.errors import ConfigurationError
 
 CONFIG_FILE = "config.json"
 NOBODY, SCRIPTED = "none", "scripted"

@@ -1,26 +1,24 @@
-"""Everything the trainer raises on purpose. Each message says what was wrong, with which value, and what to do."""
+"""Errors raised by the trainer. Each message says what was wrong, with which value, and what to do."""
 
 from __future__ import annotations
 
-
-class HilTrainerError(Exception):
-    """Base of every exception raised by `hil_trainer`."""
+from gym_hil.errors import GymHilError
 
 
-class ConfigurationError(HilTrainerError, ValueError):
-    """A setting has a value that cannot work, alone or with the others."""
+class HilTrainerError(GymHilError):
+    """Base of the exceptions that only the trainer raises; a wrong setting is a `gym_hil.errors.ConfigurationError`."""
 
 
 class CheckpointError(HilTrainerError, RuntimeError):
-    """A run, a checkpoint or an exported policy is missing, damaged or of another kind."""
+    """A run, a checkpoint, an exported policy or a classifier is missing, damaged or of another kind."""
 
 
 class DemonstrationsError(HilTrainerError, ValueError):
-    """Recorded episodes do not fit what is to be trained."""
+    """Recorded episodes do not fit the training."""
 
 
 class DivergenceError(HilTrainerError, ArithmeticError):
-    """A loss is not finite. The last good checkpoint is kept."""
+    """A loss is not finite. The previous checkpoint is kept."""
 
 
 class LearnerError(HilTrainerError, RuntimeError):
@@ -29,7 +27,3 @@ class LearnerError(HilTrainerError, RuntimeError):
 
 class ActorError(HilTrainerError, RuntimeError):
     """An actor on another process or machine cannot be kept alive."""
-
-
-class MissingExtraError(HilTrainerError, ImportError):
-    """An optional dependency is not installed; the message names the extra that brings it."""

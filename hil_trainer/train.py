@@ -24,9 +24,8 @@ from hil_trainer.errors import CheckpointError, DivergenceError
 from hil_trainer.learner.learner import LearnerSetup
 from hil_trainer.learner.link import KEPT
 from hil_trainer.learner.process import Learned, LearnerHandle, LearnerProcess
-from hil_trainer.logging.metrics import MetricsLog, ResumePoint, read_metrics
-from hil_trainer.logging.milestones import Milestone
-from hil_trainer.logging.status import Progress
+from hil_trainer.logging.metrics import MetricsLog, Milestone, ResumePoint, read_metrics
+from hil_trainer.logging.status import TrainingStatus
 from hil_trainer.rollout.actor import Actor, EpisodeSummary, Rollout
 from hil_trainer.rollout.env import RolloutEnv
 from hil_trainer.rollout.evaluation import load_weights
@@ -77,7 +76,9 @@ class Training:
         HilTrainerError: something is wrong with the configuration, the demonstrations or the learner.
     """
 
-    def __init__(self, config: TrainConfig, directory: Path, *, resume: bool = False, progress: Progress | None = None):
+    def __init__(
+        self, config: TrainConfig, directory: Path, *, resume: bool = False, progress: TrainingStatus | None = None
+    ):
         self._started = time.perf_counter()
         self.config, self.directory = config, directory
         checkpoint = _find_checkpoint(directory, resume=resume)
@@ -88,7 +89,7 @@ class Training:
         self._resumed = checkpoint is not None
         # Without a checkpoint a run that is resumed begins anew; nothing of it counts.
         point = ResumePoint(self._step, self._shown + state["actor"]["episodes"]) if state else ResumePoint(-1, 0)
-        self.progress = Progress() if progress is None else progress
+        self.progress = TrainingStatus() if progress is None else progress
         if self._resumed:
             rows = [row for row in read_metrics(directory) if point.covers(row)]
             # An evaluation may have ended after the checkpoint, and is kept.
@@ -125,6 +126,7 @@ class Training:
             directory,
             tensorboard=config.tensorboard,
             wandb=config.wandb,
+            config=to_dict(config),
             resume=resume,
         )
         opened.callback(self._log.close)

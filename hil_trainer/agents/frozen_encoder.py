@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hil_trainer.errors import ConfigurationError, MissingExtraError
+from gym_hil.errors import ConfigurationError, MissingExtraError
 
 NAMED = {"imagenet": "hil_trainer.agents.imagenet:encoder"}  # encoders that come as an extra
 PROGRAM = ".pt2"  # how the name of a program ends that `torch.export.save` has written

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hil_trainer.errors import MissingExtraError
+from gym_hil.errors import MissingExtraError
 
 _NAME = "efficientnet-lite0"
 _BLOCKS = 11  # behind which a cell is 16 pixels wide and has 112 numbers

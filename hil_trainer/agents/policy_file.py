@@ -21,10 +21,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from gym_hil.errors import ConfigurationError, MissingExtraError
 from hil_trainer.agents.frozen_encoder import FrozenEncoder, load_encoder
 from hil_trainer.agents.policy import Policy, PolicyShape
 from hil_trainer.data.observations import Encoding, ObservationLayout
-from hil_trainer.errors import CheckpointError, ConfigurationError, MissingExtraError
+from hil_trainer.errors import CheckpointError
 
 FORMAT = 1
 NAME = "policy.safetensors"

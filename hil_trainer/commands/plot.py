@@ -7,8 +7,8 @@ import math
 import statistics
 from collections.abc import Iterable
 
-from hil_trainer.logging.comparison import Run, draw_comparison, find_runs
-from hil_trainer.logging.milestones import RATES, Milestone, first_reaching, told
+from hil_trainer.logging.metrics import RATES, Milestone, first_reaching
+from hil_trainer.logging.plots import Run, draw_comparison, find_runs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,5 +53,5 @@ def _median(rate: float, runs: Iterable[Run]) -> str:
 
     if math.isinf(middle("step")):
         return f"{rate:.0%} not reached ({reached} of {len(milestones)} reached it)"
-    text = f"{rate:.0%} after {told(middle('step'), middle('operator_steps'), middle('seconds'))}"
+    text = f"{rate:.0%} after {Milestone(middle('step'), middle('operator_steps'), middle('seconds'))}"
     return text if reached == len(milestones) else f"{text} (reached by {reached} of {len(milestones)})"

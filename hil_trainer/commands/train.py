@@ -9,7 +9,7 @@ from hil_trainer.agents.policy_file import load_policy
 from hil_trainer.arguments import parse
 from hil_trainer.config import TrainConfig
 from hil_trainer.logging.plots import write_report
-from hil_trainer.logging.status import Progress
+from hil_trainer.logging.status import TrainingStatus
 from hil_trainer.logging.videos import write_grid_video
 from hil_trainer.rollout.evaluation import Greedy, evaluate, evaluation_env
 from hil_trainer.train import Training
@@ -25,7 +25,7 @@ def run_words(words: Sequence[str]) -> int:
         arguments.settings,
         arguments.out,
         resume=arguments.resume,
-        progress=Progress(verbose=arguments.verbose),
+        progress=TrainingStatus(verbose=arguments.verbose),
     )
     try:
         if training.env.introduction:

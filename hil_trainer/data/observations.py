@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hil_trainer.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError
 
 Part = tuple[str, int]  # name of an observation, and how many numbers it has
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gym_hil.errors import MissingExtraError
 from hil_trainer.config import LOCAL
-from hil_trainer.errors import LearnerError, MissingExtraError
+from hil_trainer.errors import LearnerError
 from hil_trainer.learner.link import GoneError, UnreachableError
 from hil_trainer.learner.server import Delivery, Order
 

@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hil_trainer.errors import ConfigurationError, LearnerError
+from gym_hil.errors import ConfigurationError
+from hil_trainer.errors import LearnerError
 from hil_trainer.learner.learner import LearnerSetup
 from hil_trainer.learner.link import Link
 from hil_trainer.learner.process import Learned

@@ -1,4 +1,4 @@
-"""What happened in a run, one JSON object a line, so that curves survive a killed process and join after a resume."""
+"""Metrics of a run, one JSON object a line: they survive a killed process, and curves join after a resume."""
 
 from __future__ import annotations
 
@@ -7,58 +7,68 @@ import math
 import os
 import threading
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from hil_trainer.errors import CheckpointError, ConfigurationError
-from hil_trainer.logging.loggers import Mirror, TensorBoardMirror, WandbMirror, load_summary_writer, load_wandb
+from gym_hil.errors import ConfigurationError
+from gym_hil.files import atomic_write
+from hil_trainer.errors import CheckpointError
+from hil_trainer.logging.loggers import Logger, TensorBoardLogger, WandbLogger, load_summary_writer, load_wandb
 
 FILE = "metrics.jsonl"
 DISCARDED = "metrics.discarded.jsonl"
-# Kind of row -> what a row of it must tell. More may be told, and any value may be None.
+# Kind of row -> the values that a row of this kind needs. It may have more, and any value may be None.
 KINDS: dict[str, tuple[str, ...]] = {
     "episode": ("episode", "success", "length", "operator_steps", "return", "demonstration"),
     "learning": (),
     "evaluation": ("episodes", "successes", "length", "seed", "operator_steps", "purpose"),
     "event": ("text",),
 }
+FULL = 100  # episodes of an evaluation that counts for a milestone
+RATES = (0.95, 0.99)  # success rates of milestones
+FINAL = "final"  # purpose of the evaluation on seeds that chose nothing
+
+Row = Mapping[str, Any]
 
 
 class ResumePoint(NamedTuple):
-    """How far a run had come when the checkpoint was written that it goes on from.
+    """How far a run was when the checkpoint was written from which it resumes.
 
     Attributes:
-        step: of training; -1 if there is no checkpoint.
-        episodes: that had ended.
+        step: of training; -1 without a checkpoint.
+        episodes: finished so far.
     """
 
     step: int
     episodes: int
 
-    def covers(self, row: dict[str, Any]) -> bool:
-        """Whether a row tells of what was before. Demonstrations are all at step 0, and so episodes are counted."""
+    def covers(self, row: Row) -> bool:
+        """Whether a row is from before. Demonstrations are all at step 0, so episodes are compared by their number."""
         return row["step"] <= self.step and (row["kind"] != "episode" or row["episode"] <= self.episodes)
 
 
 class MetricsLog:
-    """Writes the rows of a run, and shows their numbers in TensorBoard and Weights & Biases.
+    """Writes the rows of a run to a file, and their numbers to TensorBoard and Weights & Biases.
 
-    A row is in the file once `write` is back, and a process that is killed while it writes costs that row only: what it
-    left of it is removed when the file is opened again. Several threads may write.
+    A row is in the file when `write` returns. A process that is killed while it writes loses only that row: the
+    incomplete line is removed when the file is opened again. Several threads may write.
 
     Args:
-        directory: of the run; made if it is missing.
+        directory: of the run; created if missing.
         tensorboard: also write events to `directory`/tensorboard.
-        wandb: the project in Weights & Biases to show the numbers in; None for none. What it keeps of a run cannot be
-            taken back, so after a resume it shows the steps since the checkpoint twice.
-        resume: where the run goes on. Rows of what came later are moved to `metrics.discarded.jsonl`. None keeps all.
+        wandb: project in Weights & Biases to log to; None for none. What is logged there cannot be removed, so after a
+            resume it shows the steps since the checkpoint twice.
+        config: settings of the run, shown at Weights & Biases.
+        resume: where the run resumes. Later rows are moved to `metrics.discarded.jsonl`. None keeps all rows.
 
     Raises:
-        MissingExtraError: TensorBoard or Weights & Biases is wanted but not installed.
+        MissingExtraError: TensorBoard or Weights & Biases is requested but not installed.
         ConfigurationError: Weights & Biases does not start.
-        CheckpointError: the rows that are there are damaged, or cannot be read or written.
+        CheckpointError: the existing rows are damaged, or the file cannot be read or written.
     """
 
     def __init__(
@@ -67,32 +77,31 @@ class MetricsLog:
         *,
         tensorboard: bool = True,
         wandb: str | None = None,
+        config: Mapping[str, Any] | None = None,
         resume: ResumePoint | None = None,
     ):
         directory = Path(directory)
         self.path = directory / FILE
         self._lock = threading.Lock()
-        self._mirrors: list[Mirror] = []
-        # What is missing is told before anything is touched.
+        self._loggers: list[Logger] = []
+        # Missing packages are reported before any file is touched.
         summary_writer = load_summary_writer() if tensorboard else None
         wandb_module = load_wandb() if wandb is not None else None
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            _repair(self.path, resume)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
         with ExitStack() as opened:
-            if summary_writer is not None:
-                resume_step = None if resume is None else resume.step
-                self._mirrors.append(TensorBoardMirror(summary_writer, directory / "tensorboard", resume_step))
-                opened.callback(self._mirrors[-1].close)
-            if wandb_module is not None and wandb is not None:
-                self._mirrors.append(WandbMirror(wandb_module, wandb, directory, resume=resume is not None))
-                opened.callback(self._mirrors[-1].close)
             try:
+                directory.mkdir(parents=True, exist_ok=True)
+                _repair(self.path, resume)
                 self._file = opened.enter_context(self.path.open("ab"))
             except OSError as error:
                 raise _unwritable(self.path, error) from error
+            if summary_writer is not None:
+                resume_step = None if resume is None else resume.step
+                self._loggers.append(TensorBoardLogger(summary_writer, directory / "tensorboard", resume_step))
+                opened.callback(self._loggers[-1].close)
+            if wandb_module is not None and wandb is not None:
+                resumed = resume is not None
+                self._loggers.append(WandbLogger(wandb_module, wandb, directory, config=config, resume=resumed))
+                opened.callback(self._loggers[-1].close)
             self._opened = opened.pop_all()
 
     def __enter__(self) -> MetricsLog:
@@ -108,10 +117,11 @@ class MetricsLog:
 
         Args:
             kind: one of `KINDS`.
-            step: environment steps of training so far, demonstrations not counted.
+            step: environment steps of training so far, without demonstrations; of an evaluation, the step of the
+                policy that was evaluated.
             seconds: s of training so far, summed over resumes.
-            values: numbers, truth values, words or None; what has one element and an `item()` (numpy, torch) is taken
-                as that element. Numbers that are not finite are written as null, because JSON has no others.
+            values: numbers, booleans, strings or None. Scalars of numpy and torch are converted. Numbers that are not
+                finite are written as null, because JSON has no others.
 
         Raises:
             ConfigurationError: unknown kind, missing value, or a value of another type.
@@ -133,12 +143,68 @@ class MetricsLog:
                 self._file.flush()
             except OSError as error:
                 raise _unwritable(self.path, error) from error
-            for mirror in self._mirrors:
-                mirror.write(row)
+            for logger in self._loggers:
+                logger.write(row)
 
     def close(self) -> None:
-        """Close the file, and wait until the mirrors have what was written."""
+        """Close the file, and wait until all loggers have stored what was written."""
         self._opened.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """When a success rate was reached.
+
+    Attributes:
+        step: environment steps of training, without demonstrations.
+        operator_steps: steps of these that the operator drove.
+        seconds: s of training.
+    """
+
+    step: float
+    operator_steps: float
+    seconds: float
+
+    def __str__(self) -> str:
+        driven = f"{self.operator_steps:,.0f}" if self.operator_steps else "none"
+        unit = "h" if self.seconds >= 3600 else "min"
+        return f"{self.step:,.0f} steps, {driven} of them the operator's, in {clock_time(self.seconds)} {unit}"
+
+
+def first_reaching(rows: Iterable[Row], rate: float, episodes: int = FULL) -> Milestone | None:
+    """Find the first evaluation during training with a success rate.
+
+    Its seeds are the same at every evaluation and also choose the policy that is kept, so the rate itself is
+    optimistic; `final_evaluation` is the number to report.
+
+    Args:
+        rows: of `metrics.jsonl`, in order.
+        rate: share of successful episodes, in [0, 1].
+        episodes: minimum number of episodes of an evaluation that counts.
+
+    Returns:
+        When that was; None if the rate was not reached.
+    """
+    for row in rows:
+        if row["kind"] != "evaluation" or row["purpose"] == FINAL or row["episodes"] < episodes:
+            continue
+        # 0.07 * 100 is 7.000000000000001.
+        if row["successes"] >= rate * row["episodes"] - 1e-9:
+            return Milestone(row["step"], row["operator_steps"], row["seconds"])
+    return None
+
+
+def final_evaluation(rows: Iterable[Row]) -> Row | None:
+    """The last evaluation of the exported policy on seeds that chose nothing; None if there is none."""
+    found = [row for row in rows if row["kind"] == "evaluation" and row["purpose"] == FINAL and row["episodes"]]
+    return found[-1] if found else None
+
+
+def clock_time(seconds: float) -> str:
+    """A duration as on a clock: `1:05` for 65 s, `2:01:05` for two hours more."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def read_metrics(directory: str | Path) -> list[dict[str, Any]]:
@@ -148,7 +214,7 @@ def read_metrics(directory: str | Path) -> list[dict[str, Any]]:
         directory: of the run.
 
     Returns:
-        The rows in the order in which they were written. A last line that is not complete is left out.
+        The rows in the order in which they were written, without an incomplete last line.
 
     Raises:
         CheckpointError: there are no metrics, or they are damaged.
@@ -166,7 +232,7 @@ def read_metrics(directory: str | Path) -> list[dict[str, Any]]:
 
 
 def _repair(path: Path, resume: ResumePoint | None) -> None:
-    """Remove what a killed process left of its last line, and move rows after the point of a resume out of the way."""
+    """Remove an incomplete last line, and move the rows after a resume point to another file."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -176,21 +242,17 @@ def _repair(path: Path, resume: ResumePoint | None) -> None:
     for line, row in _entries(content, path):
         (kept if resume is None or resume.covers(row) else later).append(line + b"\n")
     if later:
-        # First to the one file, then out of the other: killed in between, a row is in both rather than in none.
+        # Written to one file before it is removed from the other: a kill in between duplicates a row, but loses none.
         with path.with_name(DISCARDED).open("ab") as file:
             file.write(b"".join(later))
-            _sync(file)
-    whole = b"".join(kept)
-    if whole != content:
-        part = path.with_name(f"{path.name}.part")
-        with part.open("wb") as file:
-            file.write(whole)
-            _sync(file)
-        os.replace(part, path)
+            file.flush()
+            os.fsync(file.fileno())
+    if b"".join(kept) != content:
+        atomic_write(path, b"".join(kept))
 
 
 def _entries(content: bytes, path: Path) -> list[tuple[bytes, dict[str, Any]]]:
-    """Lines and what they say, without a last one that is not complete."""
+    """Lines and their rows, without an incomplete last line."""
     *lines, tail = content.split(b"\n")
     entries = []
     for number, line in enumerate(lines, start=1):
@@ -208,30 +270,22 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
         row = json.loads(line)
     except ValueError:
         return None
-    return row if isinstance(row, dict) and row.get("kind") in KINDS and _is_number(row.get("step")) else None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_row = isinstance(row, dict) and row.get("kind") in KINDS
+    return row if is_row and type(row.get("step")) in (int, float) else None
 
 
 def _plain(name: str, value: Any) -> float | int | bool | str | None:
-    """A value as JSON knows it."""
+    """A value as JSON has it."""
     if hasattr(value, "item") and getattr(value, "shape", ()) in ((), (1,)):
         value = value.item()
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    raise ConfigurationError(f"{name} is {value!r}; metrics are numbers, truth values, words or None.")
-
-
-def _sync(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+    raise ConfigurationError(f"{name} is {value!r}; expected a number, boolean, string or None.")
 
 
 def _unwritable(path: Path, error: OSError) -> CheckpointError:
     return CheckpointError(
-        f"{path} cannot be written: {error}. Make room or choose another folder, then go on with --resume."
+        f"{path} cannot be written: {error}. Make room or choose another folder, then continue with --resume."
     )

@@ -11,46 +11,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil_trainer.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError
+from gym_hil.files import expand_path
 
+Images = Sequence[NDArray[np.uint8]]
 _BORDER, _GAP = 4, 2  # pixels
-_PAPER, _RUNNING = (18, 24, 31), (110, 122, 134)
-_ENDS = {True: (0, 158, 115), False: (213, 94, 0)}  # green and vermilion, which colour-blind people tell apart
-_LAST_SECONDS = 1.0  # the last images stay this long
+_BACKGROUND, _RUNNING = (18, 24, 31), (110, 122, 134)
+_ENDS = {True: (0, 158, 115), False: (213, 94, 0)}  # green and vermilion, distinct to colour-blind viewers
+_LAST_SECONDS = 1.0  # how long the last images stay
 
 
 def write_grid_video(
     path: str | Path,
-    episodes: Sequence[Sequence[NDArray[np.uint8]]],
+    episodes: Sequence[Images],
     fps: float,
     successes: Sequence[bool] | None = None,
 ) -> Path:
     """Show episodes side by side, nine of them as three by three.
 
-    All begin together; one that is over holds its last image, in a green border if it succeeded and a vermilion one
-    with a cross if not.
+    All begin together. An episode that has ended keeps its last image: in a green border after a success, in a
+    vermilion one with a cross after a failure.
 
     Args:
-        path: an .mp4 file; its folder is made if it is missing.
-        episodes: images of each, (h, w, 3) and all of one size.
+        path: an .mp4 file; its folder is created if missing.
+        episodes: images of each, (h, w, 3), all of one size.
         fps: images per second.
-        successes: how each ended; None if nobody knows, which leaves the borders grey.
+        successes: how each ended; None leaves the borders grey.
 
     Returns:
         The path.
 
     Raises:
-        ConfigurationError: there is nothing to show, sizes or counts differ, or the file cannot be written.
+        ConfigurationError: there are no images, sizes or counts differ, or the file cannot be written.
     """
     import imageio
 
-    path = Path(path)
+    path = expand_path(path)
     shape = _common_shape(episodes)
     if successes is not None and len(successes) != len(episodes):
-        raise ConfigurationError(f"{len(successes)} successes were given for {len(episodes)} episodes.")
+        raise ConfigurationError(f"Got {len(successes)} successes for {len(episodes)} episodes.")
     if path.suffix != ".mp4":
         raise ConfigurationError(f"{path} ends in {path.suffix!r}; expected .mp4.")
-    # The file's ending tells imageio what to write, so what is unfinished ends alike.
+    # ffmpeg chooses the format by the file's ending and needs a path, so this is not `atomic_write`.
     part = path.with_name(f".part-{path.name}")
     length = max(len(episode) for episode in episodes) + max(round(_LAST_SECONDS * fps), 1)
     try:
@@ -65,18 +67,17 @@ def write_grid_video(
     return path
 
 
-def _common_shape(episodes: Sequence[Sequence[NDArray[np.uint8]]]) -> tuple[int, int]:
+def _common_shape(episodes: Sequence[Images]) -> tuple[int, int]:
     if not episodes or not all(len(episode) for episode in episodes):
         raise ConfigurationError("There are no images to show; expected episodes of at least one image each.")
-    shapes = {tuple(np.shape(frame)) for episode in episodes for frame in episode}
-    if len(shapes) > 1 or len(next(iter(shapes))) != 3 or next(iter(shapes))[2] != 3:
-        raise ConfigurationError(f"Images have the shapes {sorted(shapes)}; expected one shape (h, w, 3).")
-    height, width, _ = next(iter(shapes))
-    return height, width
+    shapes = sorted({tuple(np.shape(frame)) for episode in episodes for frame in episode})
+    if len(shapes) > 1 or len(shapes[0]) != 3 or shapes[0][2] != 3:
+        raise ConfigurationError(f"Images have the shapes {shapes}; expected one shape (h, w, 3).")
+    return shapes[0][:2]
 
 
 def _grid(
-    episodes: Sequence[Sequence[NDArray[np.uint8]]],
+    episodes: Sequence[Images],
     successes: Sequence[bool] | None,
     index: int,
     shape: tuple[int, int],
@@ -85,23 +86,23 @@ def _grid(
     columns = math.ceil(math.sqrt(len(episodes)))
     tall, wide = shape[0] + 2 * _BORDER + _GAP, shape[1] + 2 * _BORDER + _GAP
     height, width = math.ceil(len(episodes) / columns) * tall + _GAP, columns * wide + _GAP
-    # The codec stores colours at half resolution and wants even sides.
-    sheet = np.full((height + height % 2, width + width % 2, 3), _PAPER, dtype=np.uint8)
+    # The codec stores colours at half resolution and needs even sides.
+    sheet = np.full((height + height % 2, width + width % 2, 3), _BACKGROUND, dtype=np.uint8)
     for number, episode in enumerate(episodes):
         top, left = _GAP + number // columns * tall, _GAP + number % columns * wide
-        over = index >= len(episode) - 1 and successes is not None
+        ended = index >= len(episode) - 1 and successes is not None
         success = bool(successes[number]) if successes is not None else False
-        tile = np.full((tall - _GAP, wide - _GAP, 3), _ENDS[success] if over else _RUNNING, dtype=np.uint8)
+        tile = np.full((tall - _GAP, wide - _GAP, 3), _ENDS[success] if ended else _RUNNING, dtype=np.uint8)
         image = np.array(episode[min(index, len(episode) - 1)], dtype=np.uint8)
-        if over and not success:
-            _cross_out(image)
+        if ended and not success:
+            _draw_cross(image)
         tile[_BORDER:-_BORDER, _BORDER:-_BORDER] = image
         sheet[top : top + tall - _GAP, left : left + wide - _GAP] = tile
     return sheet
 
 
-def _cross_out(image: NDArray[np.uint8]) -> None:
-    """Draw a small cross into the upper right corner: not everybody tells the two borders apart."""
+def _draw_cross(image: NDArray[np.uint8]) -> None:
+    """A small cross in the upper right corner: the colour of the border alone does not reach every viewer."""
     side = max(min(image.shape[:2]) // 8, 3)
     thick = max(side // 6, 1)
     row, column = np.mgrid[:side, :side]

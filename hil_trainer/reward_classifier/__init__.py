@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from hil_trainer.errors import MissingExtraError
+from gym_hil.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from hil_trainer.reward_classifier.evaluating import evaluate_classifier

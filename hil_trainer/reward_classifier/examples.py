@@ -19,7 +19,8 @@ from torch import Tensor
 
 from gym_hil.datasets.features import IMAGES
 from gym_hil.datasets.reader import Episode, EpisodeDataset
-from hil_trainer.errors import ConfigurationError, DemonstrationsError
+from gym_hil.errors import ConfigurationError
+from hil_trainer.errors import DemonstrationsError
 from hil_trainer.reward_classifier.model import ClassifierShape, prepared
 
 STATE = "observation.state"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hil_trainer.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError
 
 IMAGE_SIZES = (32, 64, 128, 256)  # pixels; each layer halves them down to 4
 _CHANNELS = (16, 32, 32, 64, 64, 64)  # of the layers, as many as it takes

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hil_trainer.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError
 
 LEAST_THRESHOLD = 0.5
 _ALMOST = 1e-9  # how near to 0 and 1 log-odds are computed

@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from gym_hil.datasets.reader import EpisodeDataset
-from hil_trainer.errors import ConfigurationError, DivergenceError
+from gym_hil.errors import ConfigurationError
+from hil_trainer.errors import DivergenceError
 from hil_trainer.reward_classifier.augmentation import augmented
 from hil_trainer.reward_classifier.examples import (
     Examples,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import gymnasium as gym
 import numpy as np
 
+from gym_hil.errors import ConfigurationError
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
-from hil_trainer.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from hil_trainer.reward_classifier.model import RewardClassifier

@@ -13,8 +13,8 @@ from hil_trainer.agents.policy_file import read_description, save_policy
 from hil_trainer.config import TrainConfig
 from hil_trainer.errors import CheckpointError
 from hil_trainer.learner.learner import Weights
-from hil_trainer.logging.milestones import Milestone
-from hil_trainer.logging.status import Progress
+from hil_trainer.logging.metrics import Milestone
+from hil_trainer.logging.status import TrainingStatus
 from hil_trainer.rollout.env import RolloutEnv
 from hil_trainer.rollout.evaluation import Evaluation, Evaluator, load_weights
 
@@ -87,7 +87,7 @@ class RunEvaluations:
         step: int,
         resume: bool,
         tell: Tell,
-        progress: Progress,
+        progress: TrainingStatus,
     ):
         self.reached: Milestone | None = None
         self._config, self._file = config, directory / POLICY_FILE

@@ -10,7 +10,7 @@ collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["*"]
 
 @pytest.fixture
 def small():
-    """Makes configurations that learn nothing, but quickly. Settings of `sac` and `operator` are given like others."""
+    """Makes configurations that learn nothing, but quickly. Settings of `sac` and `scripted` are given like others."""
     from hil_trainer.config import TrainConfig
 
     def make(**settings):
@@ -25,7 +25,7 @@ def small():
         }
         few = {"updates_per_step": 1, "quick_episodes": 1, "full_episodes": 1, "evaluate_every": 100_000}
         settings = {**quick, **few, "width": 16, **settings}
-        for group in ("sac", "operator"):
+        for group in ("sac", "scripted"):
             names = {field.name for field in dataclasses.fields(getattr(config, group))}
             own = {name: settings.pop(name) for name in names & settings.keys()}
             settings[group] = dataclasses.replace(getattr(config, group), **own)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.sac import SACConfig
 from hil_trainer.arguments import as_arguments, parse
 from hil_trainer.config import ScriptedOperatorConfig, TrainConfig, defaults, to_dict
-from hil_trainer.errors import ConfigurationError
 
 COUNTS = st.integers(1, 10**9)
 RATES = st.floats(1e-12, 1.0)

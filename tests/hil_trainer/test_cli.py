@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from gym_hil.errors import ConfigurationError
 from hil_trainer import cli
-from hil_trainer.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.sac import SACConfig
 from hil_trainer.config import TrainConfig, defaults, read_config, to_dict
-from hil_trainer.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """What a run decides, with a learner and an evaluator that are here instead of in processes of their own."""
 
 import json
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -149,6 +151,22 @@ def test_a_resumed_run_draws_on_where_it_was_saved(small, start, tmp_path):
     saved = read_run_state(checkpoints(tmp_path)[-1])
     assert torch.get_rng_state().tolist() == saved["torch"]
     assert resumed.actor.state_dict() == saved["actor"]
+
+
+def test_weights_and_biases_gets_the_settings_of_a_new_run(small, start, tmp_path, monkeypatch):
+    started = []
+
+    class Wandb:
+        Error = RuntimeError
+
+        def init(**options):
+            started.append(options)
+            return SimpleNamespace(define_metric=lambda *_, **__: None, log=lambda row: None, finish=lambda: None)
+
+    monkeypatch.setitem(sys.modules, "wandb", Wandb)
+    config = small(wandb="pick")
+    start(config, tmp_path)
+    assert started[0]["config"] == to_dict(config)
 
 
 def test_a_run_without_target_is_evaluated_at_its_end(small, start, tmp_path):

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from gym_hil.cli import main as gym_hil_main
 from gym_hil.datasets import EpisodeDataset
+from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.frozen_encoder import load_encoder
 from hil_trainer.agents.policy import Policy, PolicyShape
 from hil_trainer.agents.policy_file import load_policy, save_policy
@@ -22,7 +23,7 @@ from hil_trainer.cli import main
 from hil_trainer.config import NOBODY, TrainConfig
 from hil_trainer.data.demonstrations import read_demonstrations
 from hil_trainer.data.replay_buffer import ReplayBuffer
-from hil_trainer.errors import CheckpointError, ConfigurationError
+from hil_trainer.errors import CheckpointError
 from hil_trainer.learner.learner import Learner, LearnerSetup
 from hil_trainer.logging.metrics import read_metrics
 from hil_trainer.rollout.actor import Actor

@@ -8,12 +8,12 @@ import torch
 
 pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra `imagenet`")
 
+from gym_hil.errors import MissingExtraError
 from hil_trainer.agents.frozen_encoder import load_encoder
 from hil_trainer.agents.imagenet import encoder
 from hil_trainer.agents.policy_file import load_policy
 from hil_trainer.cli import main
 from hil_trainer.config import NOBODY, TrainConfig
-from hil_trainer.errors import MissingExtraError
 from hil_trainer.rollout.env import RolloutEnv
 
 

@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import save_file
 
 import hil_trainer
+from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.policy import Policy, PolicyShape
 from hil_trainer.agents.policy_file import load_policy, read_description, save_policy
-from hil_trainer.errors import CheckpointError, ConfigurationError
+from hil_trainer.errors import CheckpointError
 from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, HIDDEN, PIXELS, STATE, THINGS, obs
 
 LOW, HIGH = [-1.0, -1.0, -1.0, 0.0], [1.0, 1.0, 1.0, 2.0]

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from gym_hil.errors import ConfigurationError
 from hil_trainer.config import NOBODY, defaults
 from hil_trainer.data.observations import ObservationLayout, feature_map, resize, things_of
-from hil_trainer.errors import ConfigurationError
 from hil_trainer.rollout.env import RolloutEnv
 from tests.hil_trainer.made_up import ASYMMETRIC, HIDDEN, PIXELS, STATE
 

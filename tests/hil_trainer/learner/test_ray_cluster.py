@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from hil_trainer.errors import MissingExtraError
+from gym_hil.errors import MissingExtraError
 from hil_trainer.learner.ray_cluster import load_ray
 
 

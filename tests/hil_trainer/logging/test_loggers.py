@@ -1,11 +1,10 @@
-import json
 import sys
 import types
 from pathlib import Path
 
 import pytest
 
-from hil_trainer.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError
 from hil_trainer.logging.loggers import scalars
 from hil_trainer.logging.metrics import MetricsLog, ResumePoint
 
@@ -15,7 +14,7 @@ EVALUATION = {
 }  # fmt: skip
 
 
-def test_numbers_and_truth_values_make_curves_and_the_rest_does_not():
+def test_numbers_and_booleans_make_curves_and_nothing_else_does():
     row = {"kind": "episode", "step": 60, "seconds": 2.0, "time": 1.0, "note": "slow", "q": None, **EPISODE}
     assert scalars(row) == {
         "episode/success": 1.0,
@@ -31,6 +30,8 @@ def test_an_evaluation_gains_its_success_rate():
     rates = scalars({"kind": "evaluation", "step": 60, "seconds": 2.0, "time": 1.0, **EVALUATION})
     assert rates["evaluation/success_rate"] == 0.97
     assert "evaluation/seed" not in rates
+    final = scalars({"kind": "evaluation", "step": 60, "seconds": 2.0, "time": 1.0, **EVALUATION, "purpose": "final"})
+    assert final == {"evaluation/final_success_rate": 0.97}
 
 
 def events(directory):
@@ -98,9 +99,9 @@ def wandb(monkeypatch):
     return module
 
 
-def test_weights_and_biases_gets_the_numbers_over_our_steps(tmp_path, wandb):
-    (tmp_path / "config.json").write_text(json.dumps({"task": "PandaPickCube-v1"}))
-    with MetricsLog(tmp_path, tensorboard=False, wandb="cubes") as metrics:
+def test_weights_and_biases_gets_the_settings_and_the_numbers_over_our_steps(tmp_path, wandb):
+    config = {"task": "PandaPickCube-v1", "agent": {"width": 16}}
+    with MetricsLog(tmp_path, tensorboard=False, wandb="cubes", config=config) as metrics:
         metrics.write("learning", 20, 90.0, critic_loss=0.5)
         metrics.write("event", 20, 90.0, text="paused")
     (run,) = wandb.runs
@@ -108,7 +109,7 @@ def test_weights_and_biases_gets_the_numbers_over_our_steps(tmp_path, wandb):
     assert run.axes["*"] == "step"
     assert run.finished
     assert wandb.inits[0]["project"] == "cubes"
-    assert wandb.inits[0]["config"] == {"task": "PandaPickCube-v1"}
+    assert wandb.inits[0]["config"] == config
     assert Path(wandb.inits[0]["dir"]) == tmp_path
 
 
@@ -119,7 +120,7 @@ def test_a_resume_goes_on_with_the_same_run_and_a_fresh_start_makes_another(tmp_
     assert first == resumed != fresh
 
 
-def test_weights_and_biases_that_does_not_start_is_told_with_what_to_do(tmp_path, wandb):
+def test_weights_and_biases_that_does_not_start_is_an_error_with_advice(tmp_path, wandb):
     def init(**options):
         raise wandb.Error("no API key.")
 

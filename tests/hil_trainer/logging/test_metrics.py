@@ -10,11 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil_trainer.errors import CheckpointError, ConfigurationError, MissingExtraError
-from hil_trainer.logging.metrics import DISCARDED, FILE, MetricsLog, ResumePoint, read_metrics
+from gym_hil.errors import ConfigurationError, MissingExtraError
+from hil_trainer.errors import CheckpointError
+from hil_trainer.logging.metrics import (
+    DISCARDED,
+    FILE,
+    MetricsLog,
+    Milestone,
+    ResumePoint,
+    clock_time,
+    final_evaluation,
+    first_reaching,
+    read_metrics,
+)
 
 EPISODE = {"success": True, "length": 20, "operator_steps": 5, "return": 1.0, "demonstration": False}
 EVALUATION = {
@@ -35,7 +47,7 @@ def write_steps(metrics, steps):
             metrics.write("event", step, step / 10, text=f"row {number}")
 
 
-def told(rows):
+def numbers(rows):
     return [row["updates"] if row["kind"] == "learning" else int(row["text"].split()[1]) for row in rows]
 
 
@@ -62,19 +74,13 @@ def test_what_is_not_a_finite_number_is_null(tmp_path, value):
     assert json.loads((tmp_path / FILE).read_text(), parse_constant=pytest.fail)["critic_loss"] is None
 
 
-def test_numbers_of_numpy_become_plain_ones(tmp_path):
+def test_scalars_of_numpy_and_torch_become_plain_numbers(tmp_path):
     with log(tmp_path) as metrics:
-        metrics.write("learning", np.int64(7), np.float64(0.5), updates=np.array([3]), q=np.float32(0.25), on=np.True_)
+        metrics.write(
+            "learning", np.int64(7), np.float64(0.5), updates=np.array([3]), on=np.True_, critic_loss=torch.tensor(0.25)
+        )
     (row,) = read_metrics(tmp_path)
-    assert (row["step"], row["seconds"], row["updates"], row["q"], row["on"]) == (7, 0.5, 3, 0.25, True)
-
-
-def test_numbers_of_torch_become_plain_ones(tmp_path):
-    torch = pytest.importorskip("torch")
-    with log(tmp_path) as metrics:
-        metrics.write("learning", 1, 0.1, critic_loss=torch.tensor(0.25), q=torch.tensor([1.5]))
-    (row,) = read_metrics(tmp_path)
-    assert (row["critic_loss"], row["q"]) == (0.25, 1.5)
+    assert (row["step"], row["seconds"], row["updates"], row["critic_loss"], row["on"]) == (7, 0.5, 3, 0.25, True)
 
 
 @pytest.mark.parametrize("value", [[1, 2], {"a": 1}, np.zeros(3), object()])
@@ -117,10 +123,10 @@ def test_a_file_torn_at_any_byte_loses_only_the_row_that_is_torn(rows, cut):
         path.write_bytes(left)
         # A row that lacks its line's end only is whole.
         whole = max(left.count(b"\n"), (left + b"\n").count(b"}\n"))
-        assert told(read_metrics(folder)) == list(range(whole))
+        assert numbers(read_metrics(folder)) == list(range(whole))
         with log(folder) as metrics:
             metrics.write("learning", 99, 9.9, updates=99)
-        assert told(read_metrics(folder)) == [*range(whole), 99]
+        assert numbers(read_metrics(folder)) == [*range(whole), 99]
 
 
 @settings(max_examples=60, deadline=None)
@@ -163,9 +169,9 @@ def test_a_resume_that_is_killed_has_lost_nothing(tmp_path, monkeypatch):
         patch.setattr(os, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
             log(tmp_path, resume=ResumePoint(2, 0))
-    assert told(read_metrics(tmp_path)) == [0, 1, 2, 3, 4]
+    assert numbers(read_metrics(tmp_path)) == [0, 1, 2, 3, 4]
     log(tmp_path, resume=ResumePoint(2, 0)).close()
-    assert told(read_metrics(tmp_path)) == [0, 1, 2]
+    assert numbers(read_metrics(tmp_path)) == [0, 1, 2]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
@@ -182,12 +188,12 @@ def test_a_killed_process_leaves_rows_that_can_be_read_and_continued(tmp_path):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    rows = told(read_metrics(tmp_path))
+    rows = numbers(read_metrics(tmp_path))
     assert rows == list(range(len(rows)))
     assert len(rows) > 100
     with log(tmp_path, resume=ResumePoint(50, 0)) as metrics:
         metrics.write("learning", 51, 5.1, updates=51)
-    assert told(read_metrics(tmp_path)) == list(range(52))
+    assert numbers(read_metrics(tmp_path)) == list(range(52))
 
 
 def test_a_damaged_line_in_the_middle_is_named(tmp_path):
@@ -231,3 +237,42 @@ def test_weights_and_biases_that_is_missing_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'gym-hil\[wandb\]'"):
         log(tmp_path / "run", wandb="cubes")
+
+
+def evaluation(step, successes, episodes=100, purpose="full"):
+    return {
+        "kind": "evaluation", "step": step, "seconds": step / 10, "operator_steps": step // 4,
+        "successes": successes, "episodes": episodes, "purpose": purpose,
+    }  # fmt: skip
+
+
+def test_a_milestone_is_the_first_evaluation_of_enough_episodes_with_that_rate():
+    rows = [{"kind": "event", "step": 0}, evaluation(50, 20, 20), evaluation(100, 94), evaluation(200, 95)]
+    assert first_reaching(rows, 0.95) == Milestone(step=200, operator_steps=50, seconds=20.0)
+    assert first_reaching(rows, 0.99) is None
+    assert first_reaching(rows, 0.99, episodes=20).step == 50
+
+
+def test_a_final_evaluation_is_no_milestone_and_the_last_one_counts():
+    rows = [evaluation(100, 94), evaluation(100, 97, purpose="final"), evaluation(300, 99)]
+    assert first_reaching(rows, 0.95).step == 300
+    assert final_evaluation(rows)["successes"] == 97
+    assert final_evaluation([*rows, evaluation(300, 96, purpose="final")])["successes"] == 96
+    assert final_evaluation(rows[:1]) is None
+
+
+@given(successes=st.integers(0, 1000), episodes=st.integers(100, 1000))
+def test_a_rate_is_reached_by_exactly_that_number_of_successes(successes, episodes):
+    successes = min(successes, episodes)
+    assert first_reaching([evaluation(1, successes, episodes)], successes / episodes) is not None
+    assert first_reaching([evaluation(1, successes, episodes)], (successes + 1) / episodes) is None
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65.9, "1:05"), (3599, "59:59"), (7265, "2:01:05")])
+def test_durations_read_as_on_a_clock(seconds, text):
+    assert clock_time(seconds) == text
+
+
+def test_a_milestone_as_text():
+    assert str(Milestone(2310, 812, 65.0)) == "2,310 steps, 812 of them the operator's, in 1:05 min"
+    assert str(Milestone(23100, 0, 3665.0)) == "23,100 steps, none of them the operator's, in 1:01:05 h"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hil_trainer.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError
 from hil_trainer.logging.videos import write_grid_video
 
 av = pytest.importorskip("av", reason="needs the extra `data`")
@@ -51,7 +51,7 @@ def test_an_episode_that_is_over_holds_its_last_image(tmp_path):
     assert abs(tile(last, 1, 2).mean() - 159) < 6
 
 
-def test_the_border_tells_how_an_episode_ended_once_it_has(tmp_path):
+def test_the_border_shows_how_an_episode_ended_once_it_has(tmp_path):
     path = write_grid_video(tmp_path / "two.mp4", [episode(3, 100), episode(8, 100)], 10, [True, False])
     shown = frames(path)
     red, green, _ = border(shown[5], 0, 2)
@@ -61,14 +61,14 @@ def test_the_border_tells_how_an_episode_ended_once_it_has(tmp_path):
     assert red > green + 60
 
 
-def test_a_failure_is_crossed_out_for_those_who_do_not_see_the_colour(tmp_path):
+def test_a_failure_has_a_cross_beside_the_colour(tmp_path):
     path = write_grid_video(tmp_path / "two.mp4", [episode(3, 30), episode(3, 30)], 10, [True, False])
     last = frames(path)[-1]
     assert tile(last, 0, 2)[:24, 40:].std() < 12
     assert tile(last, 1, 2)[:24, 40:].std() > 15
 
 
-def test_when_nobody_knows_how_episodes_ended_borders_stay_grey(tmp_path):
+def test_borders_stay_grey_where_the_outcome_is_unknown(tmp_path):
     last = frames(write_grid_video(tmp_path / "one.mp4", [episode(3, 30)], 10))[-1]
     assert np.ptp(border(last, 0, 1)) < 50
 
@@ -81,17 +81,17 @@ def test_other_numbers_of_episodes_fit_too(tmp_path, count):
 
 
 @pytest.mark.parametrize(
-    ("episodes", "successes", "name", "told"),
+    ("episodes", "successes", "name", "message"),
     [
         ([], None, "a.mp4", "no images"),
         ([[]], None, "a.mp4", "no images"),
         ([episode(1, 0), [np.zeros((SIDE, 32, 3), np.uint8)]], None, "a.mp4", r"shapes \[\(64, 32, 3\), \(64, 64, 3\)"),
         ([[np.zeros((SIDE, SIDE), np.uint8)]], None, "a.mp4", "expected one shape"),
-        ([episode(1, 0)], [True, False], "a.mp4", "2 successes were given for 1"),
+        ([episode(1, 0)], [True, False], "a.mp4", "2 successes for 1"),
         ([episode(1, 0)], None, "a.avi", r"ends in '\.avi'"),
     ],
 )
-def test_what_cannot_be_shown_is_refused(tmp_path, episodes, successes, name, told):
-    with pytest.raises(ConfigurationError, match=told):
+def test_what_cannot_be_shown_is_refused(tmp_path, episodes, successes, name, message):
+    with pytest.raises(ConfigurationError, match=message):
         write_grid_video(tmp_path / name, episodes, 10, successes)
     assert list(tmp_path.iterdir()) == []

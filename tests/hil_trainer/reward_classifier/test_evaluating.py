@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hil_trainer.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError
 from hil_trainer.reward_classifier import evaluate_classifier, load_classifier
 from tests.hil_trainer.reward_classifier.recordings import write_recording
 

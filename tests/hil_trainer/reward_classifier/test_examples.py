@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_hil.datasets import EpisodeDataset
-from hil_trainer.errors import ConfigurationError, DemonstrationsError
+from gym_hil.errors import ConfigurationError
+from hil_trainer.errors import DemonstrationsError
 from hil_trainer.reward_classifier.examples import (
     folds_by_episode,
     just_before_success,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hil_trainer.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError
 from hil_trainer.reward_classifier.model import IMAGE_SIZES, ClassifierShape, RewardClassifier, prepared
 
 SHAPE = ClassifierShape(("front", "wrist"), 32, 3)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil_trainer.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError
 from hil_trainer.reward_classifier.scores import LEAST_THRESHOLD, area_under_curve, calibrate, curve, score
 
 judged = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.6, 0.7, 0.9, 0.99, 1.0]), st.booleans()), min_size=1)

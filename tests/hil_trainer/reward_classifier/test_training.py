@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from gym_hil.datasets import EpisodeDataset
-from hil_trainer.errors import ConfigurationError, DivergenceError
+from gym_hil.errors import ConfigurationError
+from hil_trainer.errors import DivergenceError
 from hil_trainer.reward_classifier import TrainingSettings, load_classifier, train_classifier
 from hil_trainer.reward_classifier.examples import open_datasets, read_examples
 from hil_trainer.reward_classifier.model import ClassifierShape, SuccessNetwork, judge

@@ -14,9 +14,10 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 import gym_hil  # noqa: F401  # registers the ids
 from gym_hil.datasets import EpisodeDataset, RecordEpisodes
 from gym_hil.envs import GymRenderingSpec
+from gym_hil.errors import ConfigurationError
 from gym_hil.teleop import Event, TeleopCommand
 from gym_hil.teleop.sequence import SequenceDevice
-from hil_trainer.errors import CheckpointError, ConfigurationError
+from hil_trainer.errors import CheckpointError
 from hil_trainer.reward_classifier import ClassifierShape, RewardClassifier, save_classifier
 from hil_trainer.reward_classifier.wrapper import HiddenSuccessWrapper, RewardClassifierWrapper
 

@@ -11,7 +11,7 @@ from hil_trainer.agents.policy import Policy, PolicyShape
 from hil_trainer.agents.policy_file import load_policy
 from hil_trainer.config import NOBODY
 from hil_trainer.errors import CheckpointError
-from hil_trainer.logging.status import Progress
+from hil_trainer.logging.status import TrainingStatus
 from hil_trainer.rollout.env import RolloutEnv
 from hil_trainer.rollout.run_evaluations import Candidate, RunEvaluations
 from tests.hil_trainer.evaluator_here import EvaluatorHere
@@ -41,7 +41,7 @@ class Run:
             step=step,
             resume=resume,
             tell=self.tell,
-            progress=Progress(self.said),
+            progress=TrainingStatus(self.said),
         )
 
     def candidate(self, step):
