@@ -48,7 +48,7 @@ ARROWS: dict[str, set[str]] = {
         "command_line",
     },
     "__main__": {"cli"},
-    "__init__": {"registration", "wrappers", "envs"},
+    "__init__": {"registration", "wrappers", "envs", "datasets", "pacing", "teleop"},
 }
 # Part of hil_trainer -> the parts of hil_trainer it may import. Every part may import `errors`.
 TRAINER_ARROWS: dict[str, set[str]] = {
@@ -123,11 +123,11 @@ def test_environments_know_nothing_of_the_trainer_and_the_trainer_nothing_of_the
 
 
 def test_files_import_each_other_in_no_circle() -> None:
-    known = set(FILES.values())
+    known = set(FILES.values()) - {"gym_hil"}  # it names what it offers, and imports that when it is used
     graph = {
         module: {name for name in imported(path) if name in known and name != module}
         for path, module in FILES.items()
-        if not module.startswith(CIRCLE_TO_MEND)
+        if module in known and not module.startswith(CIRCLE_TO_MEND)
     }
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the files
 

@@ -146,3 +146,11 @@ def test_unknown_task_lists_the_known_ones() -> None:
 def test_version_is_one_that_lerobot_accepts() -> None:
     # LeRobot asks for >=0.1.14,<0.2; numbers below 20 are upstream's.
     assert Version("0.1.20") <= Version(gym_hil.__version__) < Version("0.2")
+
+
+def test_every_public_name_is_imported_when_it_is_first_used():
+    assert set(gym_hil._MODULES) == set(gym_hil.__all__) - {"GymHilError"}
+    assert all(getattr(gym_hil, name) is not None for name in gym_hil.__all__)
+    assert set(gym_hil.__all__) <= set(dir(gym_hil))
+    with pytest.raises(AttributeError, match="no attribute 'PandaJuggle'"):
+        _ = gym_hil.PandaJuggle

@@ -131,8 +131,8 @@ class ObservationLayout:
         if self.encoding is not None:
             if encoder is None:
                 raise ConfigurationError(f"The observation is to be read with the encoder {self.encoding.source}.")
-            images = _images(observation, self.encoding.views, self.encoding.image_size)
-            parts = zip(self.encoding.views, encoder.encode(images), strict=True)
+            views = _images(observation, self.encoding.views, self.encoding.image_size)
+            parts = zip(self.encoding.views, encoder.encode(views), strict=True)
             observation = {**observation, **{encoded(view): numbers for view, numbers in parts}}
         return Observation(_join(self.numbers, observation), _join(self.privileged, hidden or {}), images)
 

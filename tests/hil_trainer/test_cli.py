@@ -71,7 +71,7 @@ def test_importing_the_trainer_and_loading_a_policy_loads_only_what_they_need():
         "import sys, hil_trainer\n"
         "print([name for name in ('torch', 'gym_hil', 'gymnasium', 'mujoco', 'numpy') if name in sys.modules])\n"
         "assert hil_trainer.load_policy.__module__ == 'hil_trainer.agents.policy_file'\n"
-        "print([name for name in ('numba', 'av', 'pyarrow', 'matplotlib', 'tyro', 'rich') if name in sys.modules])"
+        "print([name for name in ('mujoco', 'numba', 'av', 'pyarrow', 'matplotlib', 'rich') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines() == ["[]", "[]"]

