@@ -41,19 +41,19 @@ class StatusLine:
         self._lock = threading.RLock()
         self._live = _live_display(self._file)
         self._drawn_at = clock()
-        self._parts: Callable[[], Sequence[str]] | None = None
+        self._parts: Sequence[str] | Callable[[], Sequence[str]] | None = None
 
     @property
     def is_live(self) -> bool:
         """Whether the line is rewritten in place."""
         return self._live is not None
 
-    def update(self, parts: Callable[[], Sequence[str]]) -> None:
+    def update(self, parts: Sequence[str] | Callable[[], Sequence[str]]) -> None:
         """Set the status. Cheap enough for every step: most calls draw nothing.
 
         Args:
-            parts: returns the parts of the line, the most important first, and is called when the line is drawn. Parts
-                that do not fit into the terminal's width are left out from the end.
+            parts: parts of the line, the most important first, or a function that returns them and is called only
+                when the line is drawn. Parts that do not fit into the terminal's width are left out from the end.
         """
         with self._lock:
             self._parts = parts
@@ -83,7 +83,7 @@ class StatusLine:
             if live is not None:
                 live.stop()
             if keep and self._parts is not None:
-                self.print(SEPARATOR.join(self._parts()))
+                self.print(SEPARATOR.join(self._current()))
             self._parts = None
 
     def __enter__(self) -> StatusLine:
@@ -95,14 +95,17 @@ class StatusLine:
         self.close()
 
     def _draw(self) -> None:
-        assert self._parts is not None
         if self._live is None:
-            self.print(SEPARATOR.join(self._parts()))
+            self.print(SEPARATOR.join(self._current()))
             return
         if not self._live.is_started:
             self._live.start()
         # One column stays free: some terminals wrap when the last one is written.
-        self._live.update(_fit(self._parts(), self._live.console.width - 1), refresh=True)
+        self._live.update(_fit(self._current(), self._live.console.width - 1), refresh=True)
+
+    def _current(self) -> Sequence[str]:
+        assert self._parts is not None
+        return self._parts() if callable(self._parts) else self._parts
 
 
 def _fit(parts: Sequence[str], width: int) -> Text:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gym_hil import display
-from gym_hil.cli.console_options import add_console_arguments, console_options, words_of
+from gym_hil.cli.arguments import add_console_arguments, console_options, path_argument
 from gym_hil.cli.dataset import add_out_arguments
 from gym_hil.cli.region_page import choose_regions_on_page
 from gym_hil.cli.region_window import choose_regions
@@ -21,7 +21,7 @@ from gym_hil.errors import ConfigurationError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil crop`."""
-    parser.add_argument("dataset", metavar="DATASET", help="the dataset's folder")
+    parser.add_argument("dataset", type=path_argument, metavar="DATASET", help="the dataset's folder")
     parser.add_argument(
         "--roi",
         action="append",
@@ -92,14 +92,14 @@ def _regions(dataset: EpisodeDataset, arguments: argparse.Namespace) -> dict[str
     if arguments.roi and arguments.web:
         raise ConfigurationError("--roi and --web are two ways to say the same; give one of them.")
     on_page = arguments.web or (not arguments.roi and problem is not None and display.console_installed())
-    if options and not on_page:
-        raise ConfigurationError(f"{words_of(options)}: for choosing in the browser; give --web too, and no --roi.")
+    if options.given() and not on_page:
+        raise ConfigurationError(f"{options.flags}: for choosing in the browser; give --web too, and no --roi.")
     if arguments.roi:
         return parse_regions(dataset, arguments.roi)
     if not dataset.video_keys or not len(dataset):
         raise ConfigurationError(f"{dataset.path} has no images to choose a region in.")
     if on_page:
-        return choose_regions_on_page(dataset, **options)
+        return choose_regions_on_page(dataset, **options.given())
     if problem is not None:
         raise ConfigurationError(
             f"{problem} Choose in a browser: pip install 'gym-hil[web]'. Or give the regions by --roi "

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gym_hil.cli.arguments import path_argument
 from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.transform import filter_dataset, merge_datasets, relabel_dataset
 from gym_hil.errors import ConfigurationError
@@ -22,17 +23,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     info = actions.add_parser("info", help="what is in a dataset", description="What is in a dataset.")
-    info.add_argument("dataset", metavar="DIR")
+    info.add_argument("dataset", type=path_argument, metavar="DIR", help="folder of the dataset")
     info.add_argument("--episodes", action="store_true", help="a line for each episode")
     info.add_argument("--check", action="store_true", help="make sure that every file is there and whole")
 
     merge = actions.add_parser(
         "merge", help="put datasets one behind the other", description="Put datasets one behind the other."
     )
-    merge.add_argument("datasets", nargs="+", metavar="DIR")
+    merge.add_argument("datasets", type=path_argument, nargs="+", metavar="DIR", help="folders of the datasets")
 
     keep = actions.add_parser("filter", help="keep some episodes", description="Keep some episodes.")
-    keep.add_argument("dataset", metavar="DIR")
+    keep.add_argument("dataset", type=path_argument, metavar="DIR", help="folder of the dataset")
     keep.add_argument("--success", action=argparse.BooleanOptionalAction, help="those that ended in success, or not")
     keep.add_argument(
         "--interventions", action=argparse.BooleanOptionalAction, help="those in which an operator acted, or nobody did"
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keep.add_argument("--drop", type=int, nargs="+", default=[], metavar="I", help="without these; they are not read")
 
     relabel = actions.add_parser("relabel", help="give other rewards", description="Give every frame another reward.")
-    relabel.add_argument("dataset", metavar="DIR")
+    relabel.add_argument("dataset", type=path_argument, metavar="DIR", help="folder of the dataset")
     relabel.add_argument(
         "--reward",
         required=True,
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_out_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare where a new dataset goes."""
-    parser.add_argument("--out", required=True, metavar="NEW", help="folder of the new dataset")
+    parser.add_argument("--out", type=path_argument, required=True, metavar="NEW", help="folder of the new dataset")
     parser.add_argument("--repo-id", metavar="USER/NAME", help="its name on the Hub; that of the old one if not given")
     parser.add_argument("--overwrite", action="store_true", help="replace a dataset that is there")
 

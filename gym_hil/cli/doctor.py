@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gym_hil.cli.arguments import path_argument
 from gym_hil.teleop.hid_device import udev_advice
 from gym_hil.teleop.registry import DEVICES, DeviceEntry
 from gym_hil.teleop.spacemouse import CONNEXION
@@ -77,7 +78,9 @@ class Check:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil doctor`."""
     parser.add_argument("--gamepad", action="store_true", help="show what a gamepad sends, and a mapping to paste")
-    parser.add_argument("--controller-config", metavar="FILE", help="mapping file of your own, with --gamepad")
+    parser.add_argument(
+        "--controller-config", type=path_argument, metavar="FILE", help="your own mapping, for --gamepad"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

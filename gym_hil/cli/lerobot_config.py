@@ -1,106 +1,134 @@
-"""Configuration files for LeRobot 0.6.1: record and replay by its gym_manipulator, train by its actor and learner."""
+"""Write configuration files for LeRobot 0.6.1: record and replay by its gym_manipulator, train by actor and learner."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gym_hil.cli.arguments import path_argument, write_output
 from gym_hil.errors import ConfigurationError
 from gym_hil.registration import NAMESPACE, TASKS, controls, env_id, find_task, make_task
 
-MODES = ("record", "replay", "train")
-FPS = 10  # steps/s, one control_dt of 0.1 s each
-CAMERAS = ("front", "wrist")
-IMAGE_SHAPE = [3, 128, 128]  # LeRobot gives the environment no image size, and crops nothing in simulation
-# Mean and standard deviation of ImageNet's images, which HIL-SERL normalises with.
-IMAGE_STATISTICS = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+# The files without what the arguments say. The one for training follows HIL-SERL (Luo et al. 2024, arXiv:2410.21845):
+# half of each batch from the demonstrations, two critics, discount 0.97, the gripper as a discrete action of its own.
+# Checkpoints are off, because LeRobot 0.6.1 fails to write the demonstrations beside them. A transition takes 0.4 MB in
+# its buffers: images are kept as float32. `processor.reset` is null: the environment keeps its own time, and LeRobot's
+# learner cannot encode anything else. The file for record and replay has no `env.type`: LeRobot's parser refuses it.
+TEMPLATES = Path(__file__).parent / "lerobot"
+MODES = {"record": "manipulator.json", "replay": "manipulator.json", "train": "train.json"}
 JOINT_VELOCITY = 3.0  # rad/s, scales the velocities; the arm may exceed it for a moment
 GRIPPER_CLOSED = 255.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil lerobot-config`."""
-    parser.add_argument("--task", required=True, help="such as PandaPickCubeWeb-v0; without version v0")
-    parser.add_argument("--mode", required=True, choices=MODES)
-    parser.add_argument("--out", metavar="FILE", help="where to write; prints if it is not given")
-    parser.add_argument("--repo-id", default="local/pick_cube", metavar="USER/NAME", help="the dataset's name")
-    parser.add_argument("--root", default="outputs/lerobot/data", metavar="DIR", help="the dataset's folder")
-    parser.add_argument("--instruction", default="pick up the cube", help="the task in words, kept with each frame")
-    parser.add_argument("--episodes", type=int, default=10, help="how many to record")
-    parser.add_argument("--episode", type=int, default=0, help="which one to replay")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where the networks are")
-    parser.add_argument("--no-gripper", action="store_true", help="leave the gripper out of the action")
-    parser.add_argument("--gripper-penalty", type=float, default=-0.02, help="for each change of the gripper")
-    parser.add_argument("--steps", type=int, default=100_000, help="environment steps to train for")
-    parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--host", default="127.0.0.1", help="the learner's address")
-    parser.add_argument("--port", type=int, default=50051, help="the learner's port")
-    parser.add_argument("--output-dir", metavar="DIR", help="put into the train file; better given to each program")
+    add = parser.add_argument
+    add("--task", required=True, help="task with the operator's control, such as PandaPickCubeWeb-v0; v0 by default")
+    add("--mode", required=True, choices=list(MODES), help="what LeRobot is to do with the file")
+    add("--out", type=path_argument, metavar="FILE", help="file to write (default: print)")
+    add("--repo-id", default="local/pick_cube", metavar="USER/NAME", help="name of the dataset (default: %(default)s)")
+    add(
+        "--root",
+        type=path_argument,
+        default=Path("outputs/lerobot/data"),
+        metavar="DIR",
+        help="folder of the dataset (default: %(default)s)",
+    )
+    add(
+        "--instruction",
+        default="pick up the cube",
+        help="the task in words, stored with each frame (default: %(default)s)",
+    )
+    add("--episodes", type=int, default=10, help="number of episodes to record (default: %(default)s)")
+    add("--episode", type=int, default=0, help="number of the episode to replay (default: %(default)s)")
+    add("--device", default="cpu", choices=("cpu", "cuda"), help="where the networks run (default: %(default)s)")
+    add("--no-gripper", action="store_true", help="leave the gripper out of the action")
+    add(
+        "--gripper-penalty",
+        type=float,
+        default=-0.02,
+        metavar="X",
+        help="reward for each change of the gripper (default: %(default)s)",
+    )
+    add("--steps", type=int, default=100_000, help="environment steps to train for (default: %(default)s)")
+    add("--batch-size", type=int, default=256, help="transitions in each update (default: %(default)s)")
+    add("--host", default="127.0.0.1", help="address of the learner (default: %(default)s)")
+    add("--port", type=int, default=50051, help="port of the learner (default: %(default)s)")
+    add(
+        "--output-dir",
+        type=path_argument,
+        metavar="DIR",
+        help="folder for LeRobot's results, in the file for training (better given to learner and actor each)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil lerobot-config`."""
-    task, control, version = split_task(arguments.task)
-    # Nobody may act in a replay: the scripted operator would drive instead of the recording.
-    name = env_id(task, "" if arguments.mode == "replay" else control, version).removeprefix(f"{NAMESPACE}/")
-    if arguments.mode == "train":
-        env = make_task(f"{task}-v{version}")
-        joints = np.array([env.model.joint(f"joint{number}").range for number in range(1, 8)])
-        env.close()
-        content = train_config(
-            name,
-            joints,
-            env.cartesian_bounds,
-            repo_id=arguments.repo_id,
-            root=arguments.root,
-            device=arguments.device,
-            use_gripper=not arguments.no_gripper,
-            gripper_penalty=arguments.gripper_penalty,
-            steps=arguments.steps,
-            batch_size=arguments.batch_size,
-            host=arguments.host,
-            port=arguments.port,
-            output_dir=arguments.output_dir,
+    if arguments.mode == "record" and arguments.no_gripper:
+        raise ConfigurationError(
+            "LeRobot 0.6.1 records 4 numbers per action and fails with 3; leave out --no-gripper, "
+            "or record with `gym-hil record`."
         )
-    else:
-        if arguments.mode == "record" and arguments.no_gripper:
-            raise ConfigurationError(
-                "LeRobot 0.6.1 records 4 numbers per action and fails with 3; leave out --no-gripper, "
-                "or record with `gym-hil record`."
-            )
-        content = manipulator_config(
-            name,
-            mode=arguments.mode,
-            repo_id=arguments.repo_id,
-            root=arguments.root,
-            instruction=arguments.instruction,
-            episodes=arguments.episodes,
-            episode=arguments.episode,
-            device=arguments.device,
-            use_gripper=not arguments.no_gripper,
-            gripper_penalty=arguments.gripper_penalty,
-        )
-    text = json.dumps(content, indent=2) + "\n"
+    text = json.dumps(make_config(arguments), indent=2) + "\n"
     if arguments.out is None:
         print(text, end="")
-        return 0
-    path = Path(arguments.out)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error}. Choose another file.") from error
-    print(f"wrote {path}\n{_usage(arguments.mode, path)}")
+    else:
+        write_output(arguments.out, text)
+        print(f"wrote {arguments.out}\n{_usage(arguments.mode, arguments.out)}")
     return 0
 
 
+def make_config(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The content of a configuration file.
+
+    Args:
+        arguments: of a parser that was given to `add_arguments`.
+
+    Raises:
+        ConfigurationError: there is no such task, or LeRobot cannot drive it.
+    """
+    task, control, version = split_task(arguments.task)
+    if arguments.mode == "replay":
+        control = ""  # a scripted operator would drive instead of the recording
+    name = env_id(task, control, version).removeprefix(f"{NAMESPACE}/")
+    use_gripper = not arguments.no_gripper
+    values: dict[str, Any] = {
+        "env/task": name,
+        "env/processor/control_mode": "keyboard" if control == "Keyboard" else "gamepad",
+        "env/processor/gripper/use_gripper": use_gripper,
+        "env/processor/gripper/gripper_penalty": arguments.gripper_penalty,
+        "dataset/repo_id": arguments.repo_id,
+        "dataset/root": arguments.root.as_posix(),
+    }
+    if arguments.mode == "train":
+        values |= {
+            "batch_size": arguments.batch_size,
+            "policy/device": arguments.device,
+            "policy/dataset_stats/observation.state": _state_range(f"{task}-v{version}"),
+            "policy/num_discrete_actions": 3 if use_gripper else None,
+            "policy/online_steps": arguments.steps,
+            "policy/actor_learner_config/learner_host": arguments.host,
+            "policy/actor_learner_config/learner_port": arguments.port,
+            "output_dir": None if arguments.output_dir is None else arguments.output_dir.as_posix(),
+        }
+    else:
+        values |= {
+            "mode": arguments.mode,
+            "device": arguments.device,
+            "dataset/task": arguments.instruction,
+            "dataset/num_episodes_to_record": arguments.episodes,
+            "dataset/replay_episode": arguments.episode if arguments.mode == "replay" else None,
+        }
+    return _fill(MODES[arguments.mode], values)
+
+
 def split_task(name: str) -> tuple[str, str, int]:
-    """Understand an id with or without control and version.
+    """Split an id with or without control and version into its parts.
 
     Args:
         name: such as `PandaPickCubeWeb`, `PandaPickCube-v1` or `gym_hil/PandaPickCubeScripted-v0`; without version v0,
@@ -119,189 +147,34 @@ def split_task(name: str) -> tuple[str, str, int]:
                 return task, control, find_task(f"{task}-v{version if mark else 0}")[1]
     known = ", ".join(control for control in controls() if control not in ("", "Viewer"))
     raise ConfigurationError(
-        f"LeRobot can drive no task {name!r}; take {' or '.join(TASKS)}, followed by nothing or one of {known}, "
+        f"LeRobot can drive no task {name!r}; expected {' or '.join(TASKS)}, followed by nothing or one of {known}, "
         "and by -v0 or -v1. Ids with Base or Viewer do not take the arguments that LeRobot gives."
     )
 
 
-def manipulator_config(
-    task: str,
-    *,
-    mode: str,
-    repo_id: str,
-    root: str,
-    instruction: str,
-    episodes: int,
-    episode: int,
-    device: str,
-    use_gripper: bool,
-    gripper_penalty: float,
-) -> dict[str, Any]:
-    """The file for `python -m lerobot.rl.gym_manipulator`.
-
-    Its `env` has no key `type`: LeRobot's class for it is already the concrete one, and its parser refuses the key.
-
-    Args:
-        task: the id without namespace.
-        mode: "record" or "replay".
-        repo_id: the dataset's name.
-        root: the dataset's folder.
-        instruction: the task in words.
-        episodes: how many to record.
-        episode: which one to replay.
-        device: "cpu" or "cuda".
-        use_gripper: whether the action has the gripper.
-        gripper_penalty: for each change of the gripper.
-    """
-    return {
-        "env": _env(task, use_gripper, gripper_penalty),
-        "dataset": {
-            "repo_id": repo_id,
-            "root": root,
-            "task": instruction,
-            "num_episodes_to_record": episodes,
-            "replay_episode": episode if mode == "replay" else None,
-            "push_to_hub": False,
-        },
-        "mode": mode,
-        "device": device,
-    }
+def _fill(template: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A template with the values put at their places, such as `env/task`; all of these exist in the template."""
+    content = json.loads((TEMPLATES / template).read_text(encoding="utf-8"))
+    for place, value in values.items():
+        *parents, key = place.split("/")
+        node = content
+        for parent in parents:
+            node = node[parent]
+        assert key in node, f"{template} has no {place}"
+        node[key] = value
+    return content
 
 
-def train_config(
-    task: str,
-    joints: NDArray[np.float64],
-    workspace: NDArray[np.float64],
-    *,
-    repo_id: str,
-    root: str,
-    device: str,
-    use_gripper: bool,
-    gripper_penalty: float,
-    steps: int,
-    batch_size: int,
-    host: str,
-    port: int,
-    output_dir: str | None,
-) -> dict[str, Any]:
-    """The file for `python -m lerobot.rl.learner` and `python -m lerobot.rl.actor`.
-
-    The values follow HIL-SERL (Luo et al. 2024, arXiv:2410.21845): half of each batch from the demonstrations, two
-    critics, discount 0.97, the gripper as three discrete actions. Checkpoints are off, because LeRobot 0.6.1 fails to
-    write the demonstrations beside them.
-
-    Args:
-        task: the id without namespace.
-        joints: (7, 2) rad, limits of the arm's joints.
-        workspace: (2, 3) m, lower and upper corner for the TCP.
-        repo_id: the name of the demonstrations' dataset.
-        root: its folder.
-        device: "cpu" or "cuda".
-        use_gripper: whether the action has the gripper.
-        gripper_penalty: for each change of the gripper.
-        steps: environment steps to train for.
-        batch_size: transitions per update.
-        host: the learner's address.
-        port: the learner's port.
-        output_dir: one folder for both programs, or None; each is better given its own on the command line.
-    """
-    images = {f"observation.images.{camera}": {"type": "VISUAL", "shape": IMAGE_SHAPE} for camera in CAMERAS}
-    inputs = {**images, "observation.state": {"type": "STATE", "shape": [18]}}
-    # The gripper is a discrete action of its own, so that the continuous ones are 3 either way.
-    outputs = {"action": {"type": "ACTION", "shape": [3]}}
-    network = {"hidden_dims": [256, 256]}
-    return {
-        "output_dir": output_dir,
-        "job_name": "gym_hil",
-        "resume": False,
-        "seed": 1000,
-        "num_workers": 0,
-        "batch_size": batch_size,
-        "log_freq": 100,
-        "save_checkpoint": False,
-        "wandb": {"enable": False},
-        "mixer": "online_offline",
-        "online_ratio": 0.5,
-        "dataset": {"repo_id": repo_id, "root": root, "use_imagenet_stats": False, "video_backend": "pyav"},
-        "policy": {
-            "type": "gaussian_actor",
-            "device": device,
-            "storage_device": "cpu",
-            "push_to_hub": False,
-            "input_features": inputs,
-            "output_features": outputs,
-            "normalization_mapping": {"VISUAL": "MEAN_STD", "STATE": "MIN_MAX", "ENV": "MIN_MAX", "ACTION": "MIN_MAX"},
-            "dataset_stats": {
-                **dict.fromkeys(images, IMAGE_STATISTICS),
-                "observation.state": _state_range(joints, workspace),
-                "action": {"min": [-1.0, -1.0, -1.0], "max": [1.0, 1.0, 1.0]},
-            },
-            "num_discrete_actions": 3 if use_gripper else None,
-            "vision_encoder_name": None,
-            "freeze_vision_encoder": False,
-            "shared_encoder": True,
-            "image_encoder_hidden_dim": 32,
-            "state_encoder_hidden_dim": 256,
-            "latent_dim": 256,
-            "actor_network_kwargs": network,
-            "discrete_critic_network_kwargs": network,
-            "online_steps": steps,
-            # A transition takes 0.4 MB there: images are kept as float32.
-            "online_buffer_capacity": 20_000,
-            "offline_buffer_capacity": 10_000,
-            "online_step_before_learning": 100,
-            "actor_learner_config": {
-                "learner_host": host,
-                "learner_port": port,
-                "policy_parameters_push_frequency": 4,
-                "queue_get_timeout": 2,
-            },
-            "concurrency": {"actor": "threads", "learner": "threads"},
-        },
-        "algorithm": {
-            "type": "sac",
-            "discount": 0.97,
-            "num_critics": 2,
-            "temperature_init": 0.01,
-            "utd_ratio": 2,
-            "policy_update_freq": 1,
-            "critic_network_kwargs": network,
-            "discrete_critic_network_kwargs": network,
-            "use_torch_compile": False,
-        },
-        "env": {
-            "type": "gym_manipulator",
-            **_env(task, use_gripper, gripper_penalty),
-            "features": {**inputs, **outputs},
-            "features_map": {name: name for name in (*inputs, *outputs)},
-        },
-    }
-
-
-def _env(task: str, use_gripper: bool, gripper_penalty: float) -> dict[str, Any]:
-    control_mode = next((name.lower() for name in ("Gamepad", "Keyboard") if name in task), "gamepad")
-    return {
-        "name": NAMESPACE,
-        "task": task,
-        "fps": FPS,
-        "robot": None,
-        "teleop": None,
-        "processor": {
-            "control_mode": control_mode,
-            "gripper": {"use_gripper": use_gripper, "gripper_penalty": gripper_penalty},
-            # The environment keeps its own time; and LeRobot's learner cannot encode anything but null here.
-            "reset": None,
-        },
-    }
-
-
-def _state_range(joints: NDArray[np.float64], workspace: NDArray[np.float64]) -> dict[str, list[float]]:
-    """Least and greatest `agent_pos`: joints (rad), velocities (rad/s), gripper command, TCP (m)."""
-    lower, upper = joints.T.tolist()
+def _state_range(task: str) -> dict[str, list[float]]:
+    """Minimum and maximum of `agent_pos`: joints (rad), velocities (rad/s), gripper command, TCP (m)."""
+    env = make_task(task)
+    joints = np.array([env.model.joint(f"joint{number}").range for number in range(1, 8)])
+    workspace = env.cartesian_bounds
+    env.close()
     velocity = [JOINT_VELOCITY] * len(joints)
     return {
-        "min": [*lower, *(-value for value in velocity), 0.0, *workspace[0].tolist()],
-        "max": [*upper, *velocity, GRIPPER_CLOSED, *workspace[1].tolist()],
+        "min": [*joints[:, 0].tolist(), *(-value for value in velocity), 0.0, *workspace[0].tolist()],
+        "max": [*joints[:, 1].tolist(), *velocity, GRIPPER_CLOSED, *workspace[1].tolist()],
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import gymnasium as gym
 
-from gym_hil.cli.operator_arguments import add_operator_arguments, operator_options
+from gym_hil.cli.arguments import add_operator_arguments, operator_options, path_argument
 from gym_hil.console import close_console
 from gym_hil.datasets.hub import check_login, check_repo_id, push_to_hub
 from gym_hil.datasets.images import write_contact_sheet
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil record`."""
     parser.add_argument("--task", default="PandaPickCube", help="task, with or without version (%(default)s)")
     parser.add_argument("--repo-id", required=True, metavar="USER/NAME", help="the dataset's name on the Hub")
-    parser.add_argument("--root", required=True, metavar="DIR", help="the folder to record into")
+    parser.add_argument("--root", type=path_argument, required=True, metavar="DIR", help="the folder to record into")
     parser.add_argument("--episodes", type=int, default=10, help="how many to record now (%(default)s)")
     add_operator_arguments(parser)
     parser.add_argument("--instruction", help="what the robot is to do, in words; the task's name if not given")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gym_hil
+from gym_hil.cli.arguments import path_argument
 from gym_hil.datasets.reader import Episode, EpisodeDataset
 from gym_hil.datasets.replay import PICTURE, Replayed, ReplayVideo, make_recorded_env, replay_episode
 from gym_hil.errors import ConfigurationError
@@ -16,9 +17,11 @@ SAME_MOTION = 1e-3  # m
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil replay`."""
-    parser.add_argument("dataset", metavar="DATASET", help="the dataset's folder")
+    parser.add_argument("dataset", type=path_argument, metavar="DATASET", help="the dataset's folder")
     parser.add_argument("--episode", type=int, metavar="I", help="only this one; all if not given")
-    parser.add_argument("--video", metavar="FILE", help="an .mp4 with what was recorded and what happens now")
+    parser.add_argument(
+        "--video", type=path_argument, metavar="FILE", help="an .mp4 with what was recorded and what happens now"
+    )
     parser.add_argument(
         "--check", action="store_true", help="compare states and success; exit with 1 if a success does not repeat"
     )

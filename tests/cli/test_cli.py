@@ -50,7 +50,7 @@ def test_demo_places_five_boxes(tmp_path: Path, capsys: pytest.CaptureFixture) -
     ("arguments", "said"),
     [
         (["demo", "--out", "demo.avi"], ".mp4 or .gif"),
-        (["demo", "--episodes", "0"], "episodes is 0"),
+        (["demo", "--episodes", "0"], "--episodes is 0"),
         (["demo", "--task", "PandaStack"], "PandaPickCube-v0"),
         (["demo", "--out", "/dev/null/demo.mp4"], "cannot be written"),
         (["view", "PandaPickCube"], "gym-hil export PandaPickCube"),

@@ -84,7 +84,7 @@ def test_the_simulated_operator_lifts_the_cube_in_real_time(capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("event", "outcome"),
     [
-        (Event.SUCCESS, "success by your word after 2 steps"),
+        (Event.SUCCESS, "success (marked by you) after 2 steps"),
         (Event.FAILURE, "failure after 2 steps"),
         (Event.QUIT, "stopped after 2 steps"),
         (None, "time is up after 4 steps"),
@@ -116,7 +116,7 @@ def test_what_is_recorded_again_starts_as_it_did(clock: Clock, capsys: pytest.Ca
     env.close()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" after")[0] for line in lines[:-1]] == [
-        "episode 1: discarded, the same starts again",
+        "episode 1: discarded, starts again",
         "episode 1: time is up",
         "episode 2: time is up",
     ]
@@ -150,9 +150,11 @@ def test_a_pause_that_the_operator_asked_for_is_not_late(clock: Clock) -> None:
 def test_a_terminal_shows_who_drives(
     clock: Clock, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr("gym_hil.status.REDRAW_SECONDS", 0.0)
     drive([None, None], steps=2, episodes=1)
-    assert "\repisode 1  step 2  nobody drives\r" in capsys.readouterr().out
+    assert "episode 1  step 2  holding still" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -182,7 +184,7 @@ def test_a_gamepad_drives_and_ends_the_episode(
     assert main(["teleop", "--no-viewer", "--episodes", "1"]) == 0
     out = capsys.readouterr().out
     assert "Device: gamepad (Xbox 360 Controller)\n" in out
-    assert "episode 1: success by your word after " in out
+    assert "episode 1: success (marked by you) after " in out
 
 
 def run_program(*words: str, **options: Any) -> subprocess.Popen[str]:
@@ -231,12 +233,12 @@ def test_keys_typed_into_a_terminal_drive() -> None:
                 assert select.select([master], [], [], PATIENCE)[0], f"only {seen!r} came"
                 seen += os.read(master, 4096).decode()
 
-        read_until("nobody drives")
+        read_until("holding still")
         assert "keys from this terminal" in seen
         os.write(master, b" ")
-        read_until("YOU drive")
+        read_until("YOU are driving")
         os.write(master, b"w\r")
-        read_until("episode 1: success by your word after")
+        read_until("episode 1: success (marked by you) after")
         os.write(master, b"\x1b")
         read_until("episode 2: failure after")
 
@@ -280,7 +282,7 @@ def test_a_operator_drives_from_a_page() -> None:
         page.watch(1).take()
         page.wait(lambda: bool(page.frames) and page.frames[-1]["status"]["step"] > 0)
         page.tap("INTERVENE", "SUCCESS")
-        assert "episode 1: success by your word after " in next(line for line in lines if line.startswith("episode"))
+        assert "episode 1: success (marked by you) after " in next(line for line in lines if line.startswith("episode"))
         page.say(type="pause", on=True)
         page.wait(lambda: page.frames[-1]["status"]["paused"])
         page.say(type="pause", on=False)

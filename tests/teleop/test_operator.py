@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from gym_hil.cli.operator_arguments import add_operator_arguments, operator_options
+from gym_hil.cli.arguments import add_operator_arguments, operator_options
 from gym_hil.console import close_console
 from gym_hil.console import console as console_module
 from gym_hil.errors import ConfigurationError, DeviceError, UnknownDeviceError
@@ -80,7 +81,7 @@ def test_all_options_reach_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
         "device": ["gamepad", "keyboard"],
         "intervention": "hold",
         "orientation": True,
-        "controller_config_path": "mine.json",
+        "controller_config_path": Path("mine.json"),
         "use_viewer": True,
     }
 

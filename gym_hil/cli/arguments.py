@@ -1,0 +1,129 @@
+"""Arguments that several commands share: paths, the operator, the web console; and files that commands write."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from gym_hil.display import ConsoleOptions
+from gym_hil.errors import ConfigurationError
+from gym_hil.files import atomic_write, expand_path
+from gym_hil.teleop import MODES
+from gym_hil.teleop.operator import AUTO, OperatorOptions, operator_choices
+
+
+def path_argument(text: str) -> Path:
+    """A path, for `add_argument(type=path_argument)`. `~` is expanded, which shells leave alone in `--root=~/data`."""
+    try:
+        return expand_path(text)
+    except ConfigurationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def add_operator_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments about who drives, for `operator_options`."""
+    parser.add_argument(
+        "--device",
+        action="append",
+        metavar="NAME",
+        help=f"what the operator drives with: {', '.join(operator_choices())}. Several devices share the robot; "
+        f"separate them by commas, or repeat --device (default: {AUTO})",
+    )
+    parser.add_argument(
+        "--intervention",
+        choices=list(MODES),
+        help="when the operator drives, see docs/operating.md (default: the device's own, mostly toggle)",
+    )
+    parser.add_argument("--orientation", action="store_true", help="let the operator turn the gripper as well")
+    parser.add_argument(
+        "--controller-config",
+        type=path_argument,
+        metavar="FILE",
+        help="JSON file with your own mapping of a gamepad, see docs/devices.md",
+    )
+    parser.add_argument("--no-viewer", action="store_true", help="open no window and no web console to watch the robot")
+    add_console_arguments(parser)
+
+
+def operator_options(arguments: argparse.Namespace) -> OperatorOptions:
+    """The operator that the arguments describe.
+
+    Args:
+        arguments: of a parser that was given to `add_operator_arguments`.
+    """
+    return OperatorOptions(
+        device=tuple(arguments.device or [AUTO]),
+        intervention=arguments.intervention,
+        orientation=arguments.orientation,
+        controller_config=arguments.controller_config,
+        viewer=False if arguments.no_viewer else None,
+        console=console_options(arguments),
+    )
+
+
+def add_console_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments about the web console, for `console_options`."""
+    console = parser.add_argument_group("web console")
+    console.add_argument("--host", help="address to listen at (default: 127.0.0.1, this machine alone)")
+    console.add_argument("--port", type=int, help="port to listen at (default: the first free one from 8850)")
+    console.add_argument(
+        "--allow-remote", action="store_true", default=None, help="let other machines connect; needs --tls"
+    )
+    console.add_argument(
+        "--tls", action="store_true", default=None, help="encrypt connections, with a certificate made on first use"
+    )
+    console.add_argument(
+        "--public-url", metavar="URL", help="address that browsers use when a reverse proxy stands before the console"
+    )
+
+
+def console_options(arguments: argparse.Namespace) -> ConsoleOptions:
+    """The console options that were given.
+
+    Args:
+        arguments: of a parser that was given to `add_console_arguments`.
+
+    Raises:
+        ConfigurationError: an option makes no sense.
+    """
+    return ConsoleOptions(
+        host=arguments.host,
+        port=arguments.port,
+        allow_remote=arguments.allow_remote,
+        tls=arguments.tls,
+        public_url=arguments.public_url,
+    )
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Make sure that a file can be written later, and create its folder.
+
+    Raises:
+        ConfigurationError: the file exists and must not be overwritten, or its folder cannot be written to.
+    """
+    if path.exists() and not overwrite:
+        raise ConfigurationError(f"{path} exists already; give --overwrite to replace it.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _cannot_be_written(path, error) from error
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all, and its folder where that is missing.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, text)
+    except OSError as error:
+        raise _cannot_be_written(path, error) from error
+
+
+def _cannot_be_written(path: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"{path} cannot be written: {error}. Choose another place.")

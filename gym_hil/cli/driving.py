@@ -1,0 +1,71 @@
+"""An environment that an operator drives without a policy, as `teleop`, `limits` and `record` need it."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple, cast
+
+import gymnasium as gym
+
+from gym_hil.cli.arguments import operator_options
+from gym_hil.console import close_console
+from gym_hil.pacing import Pacer
+from gym_hil.registration import env_id, find_task
+from gym_hil.teleop.operator import neutral_action, seconds_paused
+
+
+class Step(NamedTuple):
+    """What a step returned."""
+
+    observation: Any
+    terminated: bool
+    truncated: bool
+    info: dict[str, Any]
+
+    @property
+    def ends_episode(self) -> bool:
+        """Whether the episode is over."""
+        return self.terminated or self.truncated
+
+
+@contextlib.contextmanager
+def operator_env(arguments: argparse.Namespace, **kwargs: Any) -> Iterator[gym.Env[Any, Any]]:
+    """Make the environment of a task with the operator inside; close it, and the console, in the end.
+
+    Args:
+        arguments: with `task`, and of a parser that was given to `add_operator_arguments`.
+        **kwargs: more arguments for `gym.make`.
+
+    Raises:
+        ConfigurationError: no such task, or an option does not fit.
+        DeviceError: a device cannot be used, or there is none.
+        MissingExtraError: the console is asked for without its extra.
+    """
+    name, version = find_task(arguments.task)
+    try:
+        env = gym.make(env_id(name, version=version), **operator_options(arguments).env_kwargs(), **kwargs)
+        try:
+            yield env
+        finally:
+            env.close()
+    finally:
+        close_console()
+
+
+def idle_steps(env: gym.Env[Any, Any], pacer: Pacer | None) -> Iterator[Step]:
+    """Step an environment with actions that leave the robot where it is, until the caller stops; after a reset.
+
+    Args:
+        env: with an operator in it, whose actions take the place of the idle ones.
+        pacer: keeps the steps in real time; pauses on the console do not count as delays. None for no pace.
+    """
+    idle = neutral_action(cast(gym.spaces.Box, env.action_space))
+    while True:
+        paused = seconds_paused(env)
+        observation, _, terminated, truncated, info = env.step(idle)
+        if pacer is not None:
+            pacer.leave_out(seconds_paused(env) - paused)
+            pacer.wait()
+        yield Step(observation, terminated, truncated, info)
