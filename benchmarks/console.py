@@ -19,7 +19,7 @@ import psutil
 from benchmarks.row import Row
 from gym_hil import GymRenderingSpec
 from gym_hil.console import Console
-from gym_hil.console import console as console_module
+from gym_hil.console import server as console_module
 
 PUBLISH_MS, HANDLED_MS, CPU_PERCENT, INPUT_MS, LOST_SECONDS = 0.3, 20.0, 8.0, 40.0, 0.3
 FRAMES_PER_SECOND, PICTURE = 30, 256
@@ -32,7 +32,7 @@ async def main(url):
     base = url.split("/?")[0]
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         await session.get(url)
-        address = base + "/link?page=benchmark-page-without-browser"
+        address = base + "/connect?page=benchmark-page-without-browser"
         async with session.ws_connect(address, headers={"Origin": base}) as link:
             for message in ({"type": "watch", "channel": 1}, {"type": "take"}):
                 await link.send_json(message)

@@ -47,7 +47,7 @@ class Page:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
             await session.get(self._url)
             while True:
-                address = f"{self._base}/link?page={self._name}"
+                address = f"{self._base}/connect?page={self._name}"
                 async with session.ws_connect(address, headers={"Origin": self._base}) as link:
                     await self._visit(link)
                 self._done["drops"] += 1

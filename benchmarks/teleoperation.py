@@ -24,7 +24,7 @@ import gym_hil  # noqa: F401  # registers the ids
 from benchmarks.row import Row
 from gym_hil.cli.teleop import drive
 from gym_hil.console import Console
-from gym_hil.console import console as console_module
+from gym_hil.console import server as console_module
 from gym_hil.pacing import Pacer
 from gym_hil.teleop import Device, Event, TeleopCommand
 

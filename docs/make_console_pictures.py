@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from gym_hil.console import Console
-from gym_hil.console import console as console_module
+from gym_hil.console import server as console_module
 from gym_hil.teleop.scripted.operator import ScriptedOperator
 
 IMAGES = Path(__file__).parent / "images"

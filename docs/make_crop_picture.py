@@ -15,8 +15,9 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from gym_hil.cli import main as gym_hil
-from gym_hil.cli.region_page import RegionPage
+from gym_hil.cli.crop_page import CropPage
 from gym_hil.datasets.reader import EpisodeDataset
+from gym_hil.display import ConsoleOptions
 
 TARGET = Path(__file__).parent / "images" / "crop.png"
 REGIONS = {"front": ("40", "28", "84", "72"), "wrist": ("32", "16", "96", "96")}  # top, left, height, width in pixels
@@ -28,10 +29,10 @@ def main() -> None:
         root = Path(folder) / "pick"
         words = ["record", "--repo-id", "local/pick", "--root", str(root), "--episodes", "3", "--device", "scripted"]
         gym_hil([*words, "--no-viewer"])
-        asking = RegionPage(EpisodeDataset(root), port=0)
+        asking = CropPage(EpisodeDataset(root), ConsoleOptions(port=0))
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1120, "height": 760}, color_scheme="light")
-        page.goto(asking.url)
+        page.goto(asking.web.url)
         choose(page)
         image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
         browser.close()

@@ -36,7 +36,7 @@ def console(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for package in ("aiohttp", "simplejpeg"):
         pytest.importorskip(package, reason="needs the extra `web`")
     from gym_hil.console import Console
-    from gym_hil.console import console as module
+    from gym_hil.console import server as module
 
     made = Console(port=0)
     monkeypatch.setattr(module, "_shared", made)

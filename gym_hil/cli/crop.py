@@ -7,16 +7,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from gym_hil import display
 from gym_hil.cli.arguments import add_console_arguments, console_options, path_argument
 from gym_hil.cli.dataset import add_out_arguments
-from gym_hil.cli.region_page import choose_regions_on_page
-from gym_hil.cli.region_window import choose_regions
 from gym_hil.datasets.features import IMAGES
 from gym_hil.datasets.images import Region, crop_params
 from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.transform import check_place, crop_dataset
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError, MissingExtraError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CAMERA=TOP,LEFT,HEIGHT,WIDTH",
-        help="region of a camera, in pixels; once for each. Without, you choose in a window or in the browser",
-    )
-    parser.add_argument(
-        "--web", action="store_true", help="choose in the browser (where there is no display, you do so anyway)"
+        help="region of a camera, in pixels; once for each. Without it you draw the regions in the browser",
     )
     parser.add_argument("--resize", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="bring all images to a size")
     add_out_arguments(parser)
@@ -87,22 +81,20 @@ def parse_regions(dataset: EpisodeDataset, texts: Sequence[str]) -> dict[str, Re
 
 
 def _regions(dataset: EpisodeDataset, arguments: argparse.Namespace) -> dict[str, Region]:
-    """The regions as numbers, from a window, or from a page in the browser."""
-    problem, options = display.missing_display(), console_options(arguments)
-    if arguments.roi and arguments.web:
-        raise ConfigurationError("--roi and --web are two ways to say the same; give one of them.")
-    on_page = arguments.web or (not arguments.roi and problem is not None and display.console_installed())
-    if options.given() and not on_page:
-        raise ConfigurationError(f"{options.flags}: for choosing in the browser; give --web too, and no --roi.")
+    """The regions as numbers, or from the page in the browser."""
+    options = console_options(arguments)
     if arguments.roi:
+        if options.given():
+            raise ConfigurationError(
+                f"{options.flags}: for choosing in the browser, but the regions are given by --roi."
+            )
         return parse_regions(dataset, arguments.roi)
     if not dataset.video_keys or not len(dataset):
         raise ConfigurationError(f"{dataset.path} has no images to choose a region in.")
-    if on_page:
-        return choose_regions_on_page(dataset, **options.given())
-    if problem is not None:
-        raise ConfigurationError(
-            f"{problem} Choose in a browser: pip install 'gym-hil[web]'. Or give the regions by --roi "
-            "CAMERA=TOP,LEFT,HEIGHT,WIDTH, once for each camera."
-        )
-    return choose_regions({key: dataset[0].image(key, 0) for key in dataset.video_keys})
+    try:
+        from gym_hil.cli.crop_page import choose_regions
+    except MissingExtraError as error:
+        raise MissingExtraError(
+            f"{error} Or give the regions by --roi CAMERA=TOP,LEFT,HEIGHT,WIDTH, once for each camera."
+        ) from None
+    return choose_regions(dataset, options)

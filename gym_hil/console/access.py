@@ -1,14 +1,14 @@
-"""Who may talk to the console: the holder of the link's token, from the console's own page."""
+"""Who may use a page: the holder of the link's token, from the page itself."""
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import socket
 from http.cookies import SimpleCookie
 from typing import Any
-
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+from urllib.parse import urlsplit
 
 
 class Access:
@@ -20,25 +20,44 @@ class Access:
 
     Args:
         token: the secret.
-        port: for the cookie's name: cookies of one machine are shared by all its ports.
         secure: whether TLS is used.
-        remote: whether other machines may come, by the machine's names and by any numeric address.
+        remote: whether other machines may connect, by this machine's names and by any numeric address.
+        public_url: where a reverse proxy serves the page; its name and its origin are accepted too.
     """
 
-    def __init__(self, token: str, port: int, *, secure: bool, remote: bool):
+    def __init__(self, token: str, *, secure: bool, remote: bool, public_url: str | None = None):
         self._token, self._remote, self._secure = token, remote, secure
-        self.cookie = f"gym_hil_{port}"
-        self._names = LOOPBACK_NAMES
+        self._names = {"localhost"}
         if remote:
             self._names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
+        self._public_origin: str | None = None
+        self._public_tls = False
+        if public_url is not None:
+            parts = urlsplit(public_url)
+            self._names.add(host_name(parts.netloc))
+            self._public_origin = _origin(parts.scheme, parts.netloc)
+            self._public_tls = parts.scheme == "https"
 
-    def cookie_header(self) -> str:
-        """The value of `Set-Cookie`: out of reach for scripts, never sent for another site's page."""
+    def cookie_name(self, host: str | None) -> str:
+        """The cookie's name: all ports of a host share its cookies, so it says which port the browser asked for."""
+        port = re.search(r":(\d+)$", self._public_origin or host or "")
+        return f"gym_hil_{port[1] if port else 'console'}"
+
+    def cookie_header(self, host: str | None) -> str:
+        """The value of `Set-Cookie`: out of reach for scripts, never sent for another site's page.
+
+        Without a path it is for the folder of the link, also behind a proxy that serves the console in a folder.
+        """
         cookie: SimpleCookie = SimpleCookie()
-        cookie[self.cookie] = self._token
-        attributes: dict[str, Any] = {"path": "/", "httponly": True, "samesite": "Strict", "secure": self._secure}
-        cookie[self.cookie].update(attributes)
-        return cookie[self.cookie].OutputString()
+        name = self.cookie_name(host)
+        cookie[name] = self._token
+        attributes: dict[str, Any] = {
+            "httponly": True,
+            "samesite": "Strict",
+            "secure": self._secure or self._public_tls,
+        }
+        cookie[name].update(attributes)
+        return cookie[name].OutputString()
 
     def knows_token(self, token: str | None) -> bool:
         """Whether this is the secret."""
@@ -47,12 +66,14 @@ class Access:
     def knows_host(self, host: str | None) -> bool:
         """Whether a `Host` header names this machine; the port may be another one, as through a tunnel."""
         name = host_name(host or "")
+        address = _address(name)
         # A numeric address cannot be rebound: only names can be made to point elsewhere.
-        return name in self._names or (self._remote and _address(name) is not None)
+        return name in self._names or (address is not None and (self._remote or address.is_loopback))
 
     def is_own_page(self, origin: str | None, host: str | None) -> bool:
-        """Whether an `Origin` header is that of the console's own page. A WebSocket of a browser always has one."""
-        return origin is not None and origin == f"{'https' if self._secure else 'http'}://{host}"
+        """Whether an `Origin` header is that of the page itself. A WebSocket of a browser always has one."""
+        own = {f"{'https' if self._secure else 'http'}://{host}", self._public_origin}
+        return origin is not None and origin in own
 
 
 def host_name(host: str) -> str:
@@ -66,6 +87,12 @@ def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server that listens at `host`."""
     address = _address(host)
     return host == "localhost" if address is None else address.is_loopback
+
+
+def _origin(scheme: str, netloc: str) -> str:
+    """What a browser sends as `Origin` for a page there: without the port where it is the scheme's own."""
+    own_port = {"http": ":80", "https": ":443"}[scheme]
+    return f"{scheme}://{netloc.lower().removesuffix(own_port)}"
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -1,8 +1,7 @@
-"""One environment on the console: what it shows, who has its seat, and what that operator wants."""
+"""One environment on the console: what it shows, who holds its control lock, and what that operator wants."""
 
 from __future__ import annotations
 
-import threading
 import time
 import weakref
 from collections import deque
@@ -12,17 +11,31 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.console.protocol import STATUS, Input, pack_frame
-from gym_hil.console.scene import Scene, body_poses, pack_scene
-from gym_hil.console.seat import Seat
+from gym_hil.console.messages import (
+    Controls,
+    Episode,
+    Episodes,
+    Event,
+    EventKind,
+    Input,
+    Metrics,
+    ServerMessage,
+    Status,
+    pack_frame,
+)
+from gym_hil.console.scene_stream import PackedScene, body_poses, pack_scene
+from gym_hil.rendering import Renderer, make_renderer
 
 EPISODES_KEPT = 500  # for the plot
 JPEG_QUALITY = 80
+LOCK_TIMEOUT = 10.0  # s without input, after which others can take the control lock
+PAUSE_POLL = 0.02  # s
+DRAWN_SIZE = (360, 480)  # pixels, height and width of the images for pages that cannot draw the scene
 _TOOL = ("tcp_position", "tcp_target", "gripper_closed")  # of the environment, where it has them
 
 
-class Driver(Protocol):
-    """What takes the input of the operator who has the seat: the device `web`.
+class PageDevice(Protocol):
+    """What takes the input of the operator who holds the control lock: the device `web`.
 
     Attributes:
         applied: ms on the page's clock, the newest input that a step has used; 0 for none.
@@ -30,18 +43,68 @@ class Driver(Protocol):
 
     applied: float
 
-    def controls(self) -> dict[str, Any]:
-        """The `controls` message without its type and channel; see `gym_hil.console.protocol`."""
+    def controls(self, channel: int, requests: Sequence[str]) -> Controls:
+        """Which key and which button does what."""
 
-    def hear(self, news: Input) -> None:
+    def receive(self, message: Input) -> None:
         """Take in what the operator does."""
 
-    def lose(self) -> None:
-        """Nobody has the seat, or the operator is gone."""
+    def disconnect(self) -> None:
+        """The connection of the operator is lost; it may come back."""
+
+    def release(self) -> None:
+        """The operator has given the control lock back."""
+
+
+class ControlLock:
+    """Which page drives a channel: one at a time, until it lets go or has been silent for long.
+
+    All times are in s, of a clock that never goes back.
+
+    Args:
+        timeout: s without input from the holder, after which others can take the lock.
+    """
+
+    def __init__(self, timeout: float = LOCK_TIMEOUT):
+        self._timeout = timeout
+        self._holder: str | None = None
+        self._seen = 0.0
+
+    def take(self, page: str, now: float) -> bool:
+        """Give a page the lock unless another one holds it. True if it has the lock then."""
+        if self.holder(now) not in (None, page):
+            return False
+        self._holder, self._seen = page, now
+        return True
+
+    def release(self, page: str) -> bool:
+        """Free the lock if a page holds it. True if it did."""
+        if self._holder != page:
+            return False
+        self._holder = None
+        return True
+
+    def renew(self, page: str, now: float) -> bool:
+        """Note input of a page. True if it has the lock, also after a silence in which no other page took it."""
+        if self._holder != page:
+            return False
+        self._seen = now
+        return True
+
+    def holder(self, now: float) -> str | None:
+        """The page that has the lock; None if any page can take it."""
+        return self._holder if now - self._seen <= self._timeout else None
+
+    def free_in(self, now: float) -> float | None:
+        """How long until a silent holder loses the lock, in s; None while it sends, and if no page holds it."""
+        silent = now - self._seen
+        if self.holder(now) is None or silent < 1.0:
+            return None
+        return self._timeout - silent
 
 
 class Snapshot(NamedTuple):
-    """What one step published, as it lay there; turned into a frame only when a page wants it."""
+    """What one step published, as it was; turned into a frame only when a page wants it."""
 
     sequence: int
     published: float  # s since 1970
@@ -55,16 +118,22 @@ class Snapshot(NamedTuple):
 
 
 class Channel:
-    """What one environment shows on the console. Made by `Console.open_channel`.
+    """What one environment shows on the console. Made by `Console.channel_for`.
 
-    The environment's thread publishes and goes on; the server's thread takes the newest when a page is ready for it.
+    The environment's thread publishes and continues; the server's thread takes the newest when a page is ready for it.
+    Nothing here takes a lock: the garbage collector may close a channel in the middle of any other call.
 
     Args:
         number: by which pages name it.
         env: the unwrapped environment, with `model`, `data` and `control_dt`; held weakly.
-        title: for people.
-        tell: takes a channel, a message for the pages that watch it, or None when there is a new snapshot.
+        title: for humans.
+        send: takes the channel and a message for the pages that watch it, or None when there is a new snapshot.
         on_close: called once.
+
+    Attributes:
+        requests: buttons that a training run offers.
+        paused: whether the operator holds the environment before its next step.
+        needs_images: whether a page asks for images of the scene, because it cannot draw the scene.
     """
 
     def __init__(
@@ -73,39 +142,43 @@ class Channel:
         env: Any,
         title: str,
         *,
-        tell: Callable[[Channel, dict[str, Any] | None], None],
+        send: Callable[[Channel, ServerMessage | None], None],
         on_close: Callable[[Channel], None],
     ):
         self.number, self.title = number, title
-        self.scene: Scene = pack_scene(
+        self.scene: PackedScene = pack_scene(
             env.model, title=title, dt=env.control_dt, workspace=getattr(env, "cartesian_bounds", None)
         )
-        self.seat = Seat()
-        self.requests: tuple[str, ...] = ()  # what an operator may ask of a training run
+        self.lock = ControlLock()
+        self.requests: tuple[str, ...] = ()
+        self.paused = self.closed = self.needs_images = False
         self._env = weakref.ref(env)
         self._positions, self._orientations = env.data.xpos, env.data.xquat
         self._cameras = [camera["name"] for camera in self.scene.description["cameras"]]
-        self._tell, self._on_close = tell, on_close
-        self._lock = threading.Lock()
-        self._device: weakref.ref[Driver] | None = None
+        self._send, self._on_close = send, on_close
+        self._device: weakref.ref[PageDevice] | None = None
+        self._renderer: Renderer | None = None
         self._snapshot: Snapshot | None = None
         self._frame: tuple[int, bytes] | None = None
-        self._episodes: deque[dict[str, Any]] = deque(maxlen=EPISODES_KEPT)
-        self._asked: list[str] = []
-        self._may_run = threading.Event()
-        self._may_run.set()
-        self.closed = False
+        self._episodes: tuple[Episode, ...] = ()
+        self._requested: deque[str] = deque()
 
-    # For the environment's side.
+    # For the environment's thread.
+
+    def shows(self, env: Any) -> bool:
+        """Whether this is the channel of an environment, and still open."""
+        return not self.closed and self._env() is env
 
     def publish(self, status: Mapping[str, Any], images: Mapping[str, NDArray[Any]] | None = None) -> None:
-        """Show the present state. The environment's thread only copies; the rest is the server's work.
+        """Show the present state. The environment's thread only copies; the rest is done by the server's thread.
 
         Args:
-            status: any of `protocol.STATUS`; what the environment itself can tell is filled in.
-            images: camera -> (height, width, 3) uint8, which nobody changes afterwards.
+            status: any fields of `messages.Status`; what the environment itself knows is filled in.
+            images: camera -> (height, width, 3) uint8, which must not change afterwards.
         """
         env, device = self._env(), self.device
+        if self.needs_images and self._cameras and not images and env is not None:
+            images = self._draw(env)
         self._show(
             Snapshot(
                 sequence=self.sequence + 1,
@@ -120,74 +193,72 @@ class Channel:
             )
         )
 
-    def log_event(self, kind: str, text: str) -> None:
-        """Tell the pages of something that happened; kinds are in `protocol.EVENT_KINDS`."""
-        self._tell(self, {"type": "event", "channel": self.number, "time": time.time(), "kind": kind, "text": text})
+    def log_event(self, kind: EventKind, text: str) -> None:
+        """Show something that happened in the page's list of events."""
+        self._send(self, Event(self.number, time.time(), kind, text))
 
     def add_episode(self, record: Mapping[str, Any]) -> None:
-        """Add an episode to the history; see the message `episodes` in `protocol`."""
-        with self._lock:
-            self._episodes.append(dict(record))
-        self._tell(self, {"type": "episodes", "channel": self.number, "first": False, "episodes": [dict(record)]})
+        """Add a finished episode to the history.
+
+        Args:
+            record: the fields of `messages.Episode`.
+        """
+        episode = Episode(**record)
+        self._episodes = (*self._episodes, episode)[-EPISODES_KEPT:]
+        self._send(self, Episodes(self.number, False, [episode]))
 
     def publish_metrics(self, values: Mapping[str, float]) -> None:
         """Show numbers of a training run, such as losses and steps per second."""
-        self._tell(self, {"type": "metrics", "channel": self.number, "values": dict(values)})
+        self._send(self, Metrics(self.number, dict(values)))
 
     def set_requests(self, requests: Sequence[str]) -> None:
-        """Offer buttons to the operator, such as "save" and "stop"; `take_requests` says which were used."""
+        """Offer buttons to the operator, such as "save" and "stop"; `take_requests` returns which were pressed."""
         self.requests = tuple(requests)
-        self.tell_controls()
+        self.send_controls()
 
     def take_requests(self) -> list[str]:
-        """What the operator asked for since the last call, each press once."""
-        with self._lock:
-            asked, self._asked = self._asked, []
-        return asked
-
-    @property
-    def paused(self) -> bool:
-        """Whether the operator wants everything to wait."""
-        return not self._may_run.is_set()
+        """The buttons pressed since the last call, each press once."""
+        return [self._requested.popleft() for _ in range(len(self._requested))]
 
     def wait_while_paused(self) -> float:
-        """Come back when nobody wants a pause any longer. Returns the s that were waited."""
-        if self._may_run.is_set():
-            return 0.0
+        """Return when no operator holds the environment any longer, with the s that were waited."""
         start = time.monotonic()
-        # The seat can fall free without anybody saying so.
-        while not self._may_run.wait(0.1):
-            if self.seat.holder(time.monotonic()) is None:
+        waited = False
+        while self.paused:
+            waited = True
+            time.sleep(PAUSE_POLL)
+            # A holder that is gone does not say so.
+            if self.lock.holder(time.monotonic()) is None:
                 self.pause(False)
-        return time.monotonic() - start
+        return time.monotonic() - start if waited else 0.0
 
     @property
-    def device(self) -> Driver | None:
-        """The device that takes the input; None if nobody can drive here."""
+    def device(self) -> PageDevice | None:
+        """The device that takes the page's input; None where the page cannot drive."""
         return None if self._device is None else self._device()
 
     @device.setter
-    def device(self, device: Driver | None) -> None:
+    def device(self, device: PageDevice | None) -> None:
         self._device = None if device is None else weakref.ref(device)
-        self.tell_controls()
+        self.send_controls()
 
     @property
     def controllable(self) -> bool:
-        """Whether an operator can do anything here: drive, or ask something of a training run."""
+        """Whether an operator can do anything here: drive, or press a button of a training run."""
         return self.device is not None or bool(self.requests)
 
-    def tell_controls(self) -> None:
-        """Tell the pages what is pressed for what."""
-        self._tell(self, self.controls())
+    def send_controls(self) -> None:
+        """Send the pages what is pressed for what."""
+        self._send(self, self.controls())
 
     def close(self) -> None:
-        """Take the environment off the console. Closing twice does no harm."""
+        """Take the environment off the console. Closing twice does no harm, and neither does the garbage collector."""
         if not self.closed:
             self.closed = True
-            self._may_run.set()
+            self.paused = False
             self._on_close(self)
 
-    # For the server's side.
+    # For the server's thread.
 
     @property
     def sequence(self) -> int:
@@ -195,7 +266,7 @@ class Channel:
         return 0 if self._snapshot is None else self._snapshot.sequence
 
     def frame(self) -> tuple[int, float, bytes] | None:
-        """Number, time of publishing and bytes of the newest frame; packed once for all who watch."""
+        """Number, time of publishing and bytes of the newest frame; packed once for all pages."""
         snapshot = self._snapshot
         if snapshot is None:
             return None
@@ -209,41 +280,36 @@ class Channel:
                 published=snapshot.published,
                 input_time=snapshot.input_time,
                 poses=body_poses(snapshot.positions, snapshot.orientations),
-                status={**dict.fromkeys(STATUS), **known, **snapshot.status},
-                images=tuple(_jpeg(snapshot.images.get(name)) for name in self._cameras if snapshot.images),
+                status=Status(**{**known, **snapshot.status}),
+                images=[_jpeg(snapshot.images.get(name)) for name in self._cameras if snapshot.images],
             )
             self._frame = (snapshot.sequence, packed)
         return snapshot.sequence, snapshot.published, self._frame[1]
 
-    def controls(self) -> dict[str, Any]:
-        """The `controls` message."""
+    def controls(self) -> Controls:
+        """What is pressed for what."""
         device = self.device
-        nothing: dict[str, Any] = {"intervention": None, "keys": {}, "pad": {}, "buttons": {}, "legend": []}
-        known = nothing if device is None else device.controls()
-        return {"type": "controls", "channel": self.number, **known, "requests": list(self.requests)}
+        if device is None:
+            return Controls(self.number, requests=list(self.requests))
+        return device.controls(self.number, self.requests)
 
-    def history(self) -> dict[str, Any]:
-        """The `episodes` message with all that are kept."""
-        with self._lock:
-            return {"type": "episodes", "channel": self.number, "first": True, "episodes": list(self._episodes)}
+    def history(self) -> Episodes:
+        """All episodes that are kept."""
+        return Episodes(self.number, True, list(self._episodes))
 
-    def ask(self, name: str) -> bool:
-        """Note a request of the operator. False if it is not offered."""
-        if name not in self.requests:
-            return False
-        with self._lock:
-            self._asked.append(name)
-        return True
+    def request(self, name: str) -> bool:
+        """Note a button of a training run. False if it is not offered."""
+        offered = name in self.requests
+        if offered:
+            self._requested.append(name)
+        return offered
 
     def pause(self, on: bool) -> None:
-        """Make the environment wait, or go on."""
+        """Hold the environment before its next step, or let it continue."""
         if on == self.paused or self.closed:
             return
-        if on:
-            self._may_run.clear()
-        else:
-            self._may_run.set()
-        self.log_event("pause", "paused" if on else "going on")
+        self.paused = on
+        self.log_event("pause", "paused" if on else "resumed")
         shown = self._snapshot
         if shown is not None:
             self._show(shown._replace(sequence=shown.sequence + 1, published=time.time(), paused=on))
@@ -251,7 +317,12 @@ class Channel:
     def _show(self, snapshot: Snapshot) -> None:
         # Should both threads show something at the same moment, one of the two is skipped like any frame in a hurry.
         self._snapshot = snapshot
-        self._tell(self, None)
+        self._send(self, None)
+
+    def _draw(self, env: Any) -> dict[str, NDArray[Any]]:
+        if self._renderer is None:
+            self._renderer = make_renderer("raster", env.model, *DRAWN_SIZE)
+        return dict(zip(self._cameras, self._renderer.render(env.data, self._cameras), strict=True))
 
 
 def _rounded(position: NDArray[np.float64] | None) -> list[float] | None:

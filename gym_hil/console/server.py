@@ -1,4 +1,4 @@
-"""The HTTP side of the console: the scenes and the WebSockets. See `protocol`."""
+"""The console of this process: environments appear on it as channels, and pages watch and drive them."""
 
 from __future__ import annotations
 
@@ -6,232 +6,355 @@ import asyncio
 import contextlib
 import gzip
 import json
+import os
 import queue
 import re
-import socket
-import ssl
+import sys
 import threading
 import time
+import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
 
-from gym_hil.console.access import Access
 from gym_hil.console.channel import Channel
-from gym_hil.console.link import Link
-from gym_hil.console.page_server import PageServer
-from gym_hil.console.protocol import MESSAGE_LIMIT, PAGE_ID_LENGTH, Input
-
-if TYPE_CHECKING:
-    from gym_hil.console.console import Console
+from gym_hil.console.connection import PageConnection
+from gym_hil.console.messages import (
+    MESSAGE_LIMIT,
+    PAGE_ID_LENGTH,
+    VERSION,
+    ChannelInfo,
+    Channels,
+    Hello,
+    Input,
+    Lock,
+    PageMessage,
+    Pause,
+    Refused,
+    Release,
+    Request,
+    ServerMessage,
+    Take,
+    Watch,
+)
+from gym_hil.console.web_server import WebServer
+from gym_hil.display import ConsoleOptions
+from gym_hil.errors import ConfigurationError
 
 MAX_PAGES = 32
 HEARTBEAT = 2.0  # s between pings; a connection that answers none is closed
-SEAT_CHECK = 1.0  # s
+LOCK_CHECK = 1.0  # s
 LATENCIES_KEPT = 2000
 PAGE_ID = re.compile(rf"[A-Za-z0-9_-]{{{PAGE_ID_LENGTH[0]},{PAGE_ID_LENGTH[1]}}}")
 
 
-class Server(PageServer):
-    """Serves the pages. Lives in the console's loop, but for `tell` and `channels_changed`.
+class Console:
+    """A web page for an operator: what the environments do, and the means to drive them.
+
+    Environments call `channel_for` and use the channel from threads of their own; pages are served in the loop of a
+    daemon thread. What the first ask of the second goes through a queue, so that they never wait for it, and so that
+    the garbage collector can close an abandoned environment's channel at any moment.
 
     Args:
-        console: whose channels are shown.
-        access: who may come.
-        loop: in which this runs.
+        options: where to listen and who can connect.
+        token: the secret in the link, of at least 16 characters; None makes a random one.
+        **fields: of `ConsoleOptions`, instead of `options`.
+
+    Raises:
+        ConfigurationError: `host` can be reached by others, but `allow_remote` or `tls` is missing; or the token is
+            too short.
+        DeviceError: the address cannot be listened at, or the certificate cannot be used.
     """
 
-    PAGE = "index.html"
-    OWN_PAGE_ONLY = frozenset({"/link"})
+    def __init__(self, options: ConsoleOptions | None = None, *, token: str | None = None, **fields: Any):
+        self._channels: dict[int, Channel] = {}
+        self._count = 0
+        self._lock = threading.Lock()
+        self._connections: dict[str, PageConnection] = {}
+        self._refusals = 0
+        self._latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        # `SimpleQueue.put` may be interrupted by another `put` of the same thread, as the garbage collector does.
+        self._queue: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.SimpleQueue()
+        self._web = WebServer(
+            "Console",
+            "index.html",
+            options or ConsoleOptions(**fields),
+            token=token,
+            routes=[
+                web.get("/connect", self._connect),
+                web.get("/channel/{number:[0-9]{1,6}}/{part:scene.json|meshes.bin}", self._scene),
+            ],
+            own_page_only={"/connect"},
+            background=[self._watch_locks],
+        )
+        self.port, self.token, self.pid, self.url = self._web.port, self._web.token, self._web.pid, self._web.url
+        threading.Thread(target=self._run_queue, name="gym-hil-console-queue", daemon=True).start()
 
-    def __init__(self, console: Console, access: Access, loop: asyncio.AbstractEventLoop):
-        super().__init__(access)
-        self._console, self._loop = console, loop
-        self._links: dict[str, Link] = {}
-        self._watch: asyncio.Task[None] | None = None
-        self._mail: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
-        self.latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
+    @property
+    def options(self) -> ConsoleOptions:
+        """The options in force."""
+        return self._web.options
 
-    def add_routes(self, router: web.UrlDispatcher) -> None:
-        """See `PageServer`."""
-        router.add_get("/link", self._link)
-        router.add_get("/channel/{number:[0-9]{1,6}}/{part:scene.json|meshes.bin}", self._scene)
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._web.closed
 
-    async def start(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
-        """See `PageServer`."""
-        await super().start(listener, context)
-        self._watch = asyncio.create_task(self._watch_seats())
-        threading.Thread(target=self._carry_mail, name="gym-hil-console-mail", daemon=True).start()
+    @property
+    def refusals(self) -> int:
+        """How many requests and messages were refused."""
+        return self._web.refusals + self._refusals
 
-    async def stop(self) -> None:
-        """See `PageServer`."""
-        if self._watch is not None:
-            self._watch.cancel()
-        self._mail.put(None)
-        await super().stop()
+    @property
+    def latencies(self) -> list[float]:
+        """How long the latest frames took from being published to being handled by a page, there and back, in s."""
+        return list(self._latencies)
 
-    def _carry_mail(self) -> None:
-        """Hand the loop what other threads put into the mail.
+    def announcement(self) -> str:
+        """What an operator has to know: the link, and how to reach it from another machine."""
+        return self._web.announcement()
+
+    @property
+    def channels(self) -> list[Channel]:
+        """The open channels, oldest first."""
+        return [channel for channel in list(self._channels.values()) if not channel.closed]
+
+    def channel_for(self, env: Any) -> Channel:
+        """The channel of an environment; opened when it has none.
+
+        Args:
+            env: unwrapped, with `model`, `data` and `control_dt`. When it is no longer used anywhere, its channel
+                closes.
+        """
+        with self._lock:
+            for channel in self.channels:
+                if channel.shows(env):
+                    return channel
+            self._count += 1
+            channel = Channel(self._count, env, self._title(env), send=self._send, on_close=self._remove_later)
+            self._channels[channel.number] = channel
+        weakref.finalize(env, channel.close).atexit = False
+        self._post(self._send_channels)
+        return channel
+
+    def close(self) -> None:
+        """Stop the server and free the port. Closing twice does no harm."""
+        for channel in self.channels:
+            channel.close()
+        self._queue.put(None)
+        self._web.close()
+
+    def _title(self, env: Any) -> str:
+        spec = getattr(env, "spec", None)
+        title = type(env).__name__ if spec is None else f"{spec.name}-v{spec.version}"
+        title = title.replace("Base-v", "-v")
+        same = sum(channel.title == title or channel.title.startswith(f"{title} (") for channel in self.channels)
+        return f"{title} ({same + 1})" if same else title
+
+    # From any thread to the loop.
+
+    def _post(self, function: Callable[..., None], *arguments: Any) -> None:
+        self._queue.put((function, arguments))
+
+    def _run_queue(self) -> None:
+        """Hand the loop what other threads have put into the queue.
 
         To wake a loop is to write to a socket, which lets the loop run at once and the writer wait until it has packed
         and sent the frame. An environment's thread that only puts something into a queue goes on with its step.
         """
-        while (letter := self._mail.get()) is not None:
-            # The loop may end first; what it does not hear then nobody reads.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(*letter)
+        while (call := self._queue.get()) is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._web.loop.call_soon_threadsafe(call[0], *call[1])
 
-    def tell(self, channel: Channel, message: dict[str, Any] | None) -> None:
-        """Tell the pages that watch a channel; None for a new frame. From any thread."""
-        if self._links:
-            self._mail.put((self._spread, channel, message))
+    def _send(self, channel: Channel, message: ServerMessage | None) -> None:
+        if self._connections:
+            self._post(self._send_to_pages, channel, message)
 
-    def channels_changed(self) -> None:
-        """A channel was opened or closed. From any thread."""
-        self._mail.put((self._spread_channels,))
+    def _remove_later(self, channel: Channel) -> None:
+        self._post(self._remove, channel)
 
-    def channel_list(self) -> list[dict[str, Any]]:
-        """The channels as pages are told of them."""
-        return [
-            {"id": channel.number, "title": channel.title, "drivable": channel.controllable}
-            for channel in self._console.channels
-        ]
+    # In the loop.
 
-    # What a page asks for.
+    def _remove(self, channel: Channel) -> None:
+        self._channels.pop(channel.number, None)
+        self._send_channels()
 
-    def watch(self, link: Link, number: Any) -> None:
-        """Show a channel to a page."""
-        channel = self._console.channel(number)
-        before = link.channel
+    def _pages_of(self, channel: Channel) -> list[PageConnection]:
+        return [connection for connection in self._connections.values() if connection.channel is channel]
+
+    def _send_to_pages(self, channel: Channel, message: ServerMessage | None) -> None:
+        for connection in self._pages_of(channel):
+            connection.send_frame() if message is None else connection.send(message)
+
+    def _channel_list(self) -> list[ChannelInfo]:
+        return [ChannelInfo(channel.number, channel.title, channel.controllable) for channel in self.channels]
+
+    def _send_channels(self) -> None:
+        message = Channels(self._channel_list())
+        for connection in list(self._connections.values()):
+            connection.send(message)
+            if connection.channel is not None and connection.channel.closed:
+                connection.watch(None)
+
+    def _receive(self, connection: PageConnection, message: PageMessage) -> None:
+        channel = connection.channel
+        if isinstance(message, Watch):
+            self._watch(connection, message)
+        elif channel is None:
+            connection.send(Refused("No environment is shown on this page."))
+        elif isinstance(message, Input):
+            if channel.lock.renew(connection.page, time.monotonic()) and channel.device is not None:
+                channel.device.receive(message)
+        elif isinstance(message, Take):
+            self._take(connection, channel)
+        elif isinstance(message, Release):
+            self._release(connection, channel)
+            self._send_lock(channel)
+        elif not self._holds_lock(connection, channel):
+            connection.send(Refused("Take the controls first."))
+        elif isinstance(message, Pause):
+            channel.pause(message.on)
+        elif isinstance(message, Request) and not channel.request(message.name):
+            connection.send(Refused(f"There is no button {message.name!r} here."))
+
+    def _watch(self, connection: PageConnection, message: Watch) -> None:
+        before = connection.channel
+        channel = next((channel for channel in self.channels if channel.number == message.channel), None)
         if before is not None and before is not channel:
-            self._leave(link, before)
-        link.watch(channel)
-        for changed in {before, channel} - {None}:
-            self._tell_seat(changed)  # type: ignore[arg-type]
+            self._release(connection, before)
+        connection.images = message.images
+        connection.watch(channel)
+        for changed in {before, channel}:
+            if changed is not None:
+                self._update_needs(changed)
+                self._send_lock(changed)
 
-    def take(self, link: Link) -> None:
-        """Give a page the seat of the channel that it watches."""
-        channel = link.channel
-        if channel is None or not channel.controllable:
-            link.tell({"type": "refused", "text": 'Nobody can drive here: the environment has no device "web".'})
-        elif channel.seat.take(link.page, time.monotonic()):
-            channel.log_event("seat", "controls taken")
-            self._tell_seat(channel)
+    def _take(self, connection: PageConnection, channel: Channel) -> None:
+        if not channel.controllable:
+            connection.send(Refused('This environment cannot be driven from the page: it has no device "web".'))
+        elif channel.lock.take(connection.page, time.monotonic()):
+            channel.log_event("control", "controls taken")
         else:
-            self.refusals += 1
-            link.tell({"type": "refused", "text": "Somebody else is driving."})
-            self._tell_seat(channel)
+            self._refusals += 1
+            connection.send(Refused("Another page has the controls."))
+        self._send_lock(channel)
 
-    def release(self, link: Link) -> None:
-        """Free the seat of a page."""
-        if link.channel is not None:
-            self._leave(link, link.channel)
-            self._tell_seat(link.channel)
-
-    def hear(self, link: Link, news: Input) -> None:
-        """Pass the input of a page on, if it has the seat."""
-        channel = link.channel
-        if channel is not None and channel.seat.hear(link.page, time.monotonic()) and channel.device is not None:
-            channel.device.hear(news)
-
-    def pause(self, link: Link, on: bool) -> None:
-        """Make a channel wait or go on."""
-        if link.channel is not None and self._has_seat(link):
-            link.channel.pause(on)
-
-    def ask(self, link: Link, name: Any) -> None:
-        """Note what an operator asks of a training run."""
-        if link.channel is None or not self._has_seat(link) or not link.channel.ask(name):
-            link.tell({"type": "refused", "text": f"{name!r} cannot be asked for here."})
-
-    # Who sits where.
-
-    def _has_seat(self, link: Link) -> bool:
-        return link.channel is not None and link.channel.seat.holder(time.monotonic()) == link.page
-
-    def _leave(self, link: Link, channel: Channel) -> None:
-        if channel.seat.release(link.page):
-            channel.log_event("seat", "controls released")
+    def _release(self, connection: PageConnection, channel: Channel) -> None:
+        if channel.lock.release(connection.page):
+            channel.log_event("control", "controls released")
             channel.pause(False)
             if channel.device is not None:
-                channel.device.lose()
+                channel.device.release()
 
-    def _tell_seat(self, channel: Channel) -> None:
+    def _holds_lock(self, connection: PageConnection, channel: Channel) -> bool:
+        return channel.lock.holder(time.monotonic()) == connection.page
+
+    def _update_needs(self, channel: Channel) -> None:
+        channel.needs_images = any(connection.images for connection in self._pages_of(channel))
+
+    def _send_lock(self, channel: Channel) -> None:
         now = time.monotonic()
-        holder, free_in = channel.seat.holder(now), channel.seat.free_in(now)
-        watching = [link for link in self._links.values() if link.channel is channel]
-        for link in watching:
-            link.tell(
-                {
-                    "type": "seat",
-                    "channel": channel.number,
-                    "holder": "nobody" if holder is None else "you" if holder == link.page else "other",
-                    "free_in": None if free_in is None else round(free_in, 1),
-                    "pages": len(watching),
-                }
-            )
+        holder, free_in = channel.lock.holder(now), channel.lock.free_in(now)
+        pages = self._pages_of(channel)
+        for connection in pages:
+            who = "none" if holder is None else "you" if holder == connection.page else "other"
+            left = None if free_in is None else round(free_in, 1)
+            connection.send(Lock(channel.number, who, left, len(pages)))  # type: ignore[arg-type]
 
-    async def _watch_seats(self) -> None:
-        """Tell the pages when a holder goes silent, and when the seat falls free."""
-        told: dict[int, tuple[float | None, str | None]] = {}
+    async def _watch_locks(self) -> None:
+        """Send the pages word when a holder goes silent, and when its lock falls free."""
+        known: dict[int, tuple[float | None, str | None]] = {}
         while True:
-            await asyncio.sleep(SEAT_CHECK)
+            await asyncio.sleep(LOCK_CHECK)
             now = time.monotonic()
-            for channel in self._console.channels:
-                state = channel.seat.free_in(now), channel.seat.holder(now)
-                if state != told.get(channel.number, (None, None)):
-                    self._tell_seat(channel)
-                told[channel.number] = state
-
-    def _spread(self, channel: Channel, message: dict[str, Any] | None) -> None:
-        for link in self._links.values():
-            if link.channel is channel:
-                link.look() if message is None else link.tell(message)
-
-    def _spread_channels(self) -> None:
-        channels = self.channel_list()
-        for link in list(self._links.values()):
-            link.tell({"type": "channels", "channels": channels})
-            if link.channel is not None and link.channel.closed:
-                link.watch(None)
+            for channel in self.channels:
+                state = channel.lock.free_in(now), channel.lock.holder(now)
+                if state != known.get(channel.number, (None, None)):
+                    self._send_lock(channel)
+                known[channel.number] = state
 
     # Requests.
 
     async def _scene(self, request: web.Request) -> web.StreamResponse:
-        channel = self._console.channel(int(request.match_info["number"]))
-        if channel is None:
+        channel = self._channels.get(int(request.match_info["number"]))
+        if channel is None or channel.closed:
             raise web.HTTPNotFound(text="This environment is not shown any more.")
         if request.match_info["part"] == "scene.json":
             return web.json_response(channel.scene.description, dumps=lambda value: json.dumps(value, allow_nan=False))
         body = gzip.compress(channel.scene.meshes, 6)
         return web.Response(body=body, content_type="application/octet-stream", headers={"Content-Encoding": "gzip"})
 
-    async def _link(self, request: web.Request) -> web.StreamResponse:
+    async def _connect(self, request: web.Request) -> web.StreamResponse:
         page = request.query.get("page", "")
         if not PAGE_ID.fullmatch(page):
             raise web.HTTPBadRequest(text="page has to be 16 to 64 letters, digits, - and _.")
-        if len(self._links) >= MAX_PAGES and page not in self._links:
+        if len(self._connections) >= MAX_PAGES and page not in self._connections:
             raise web.HTTPServiceUnavailable(text=f"{MAX_PAGES} pages are open already.")
-        connection = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=MESSAGE_LIMIT, compress=False)
-        await connection.prepare(request)
-        earlier = self._links.get(page)
-        link = self._links[page] = Link(self, page, connection)
+        socket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=MESSAGE_LIMIT, compress=False)
+        await socket.prepare(request)
+        earlier = self._connections.get(page)
+        connection = PageConnection(page, socket, receive=self._receive, latencies=self._latencies)
+        self._connections[page] = connection
         if earlier is not None:
             await earlier.replace()
         try:
-            await link.serve()
+            await connection.serve(Hello(VERSION, self._channel_list()))
         finally:
-            if self._links.get(page) is link:
-                del self._links[page]
-            self._gone(link)
-        return connection
+            self._refusals += connection.refusal is not None
+            if self._connections.get(page) is connection:
+                del self._connections[page]
+            self._disconnect(connection)
+        return socket
 
-    def _gone(self, link: Link) -> None:
-        """Whoever loses the connection drives no longer, but keeps the seat for a while to come back to."""
-        channel = link.channel
+    def _disconnect(self, connection: PageConnection) -> None:
+        """A lost page stops driving, but keeps the lock for a while, in which it can come back."""
+        channel = connection.channel
         if channel is None:
             return
-        if self._has_seat(link) and link.page not in self._links and channel.device is not None:
-            channel.device.lose()
-        self._tell_seat(channel)
+        lost = connection.page not in self._connections
+        if lost and self._holds_lock(connection, channel) and channel.device is not None:
+            channel.device.disconnect()
+        self._update_needs(channel)
+        self._send_lock(channel)
+
+
+_shared: Console | None = None
+_shared_lock = threading.Lock()
+
+
+def get_console(options: ConsoleOptions | None = None, **fields: Any) -> Console:
+    """The console that all environments of this process share, made at the first call; that prints the link.
+
+    Args:
+        options: what the console has to be like; fields that are None accept a running console as it is.
+        **fields: of `ConsoleOptions`, instead of `options`.
+
+    Raises:
+        ConfigurationError: the console runs already and is not as asked for.
+        DeviceError: the address cannot be listened at.
+    """
+    global _shared
+    wanted = options or ConsoleOptions(**fields)
+    with _shared_lock:
+        # In a forked process the parent's console is the parent's.
+        if _shared is None or _shared.closed or _shared.pid != os.getpid():
+            _shared = Console(wanted)
+            print(_shared.announcement(), file=sys.stderr, flush=True)
+            return _shared
+        for name, value in wanted.given().items():
+            present = getattr(_shared.options, name)
+            if value != present and (name, value) != ("port", 0):
+                raise ConfigurationError(
+                    f"{name} is {value!r}, but the console of this process runs with {present!r}: {_shared.url}"
+                )
+        return _shared
+
+
+def close_console() -> None:
+    """Close the console that the environments of this process share; does nothing where none is running."""
+    with _shared_lock:
+        running = _shared if _shared is not None and _shared.pid == os.getpid() else None
+    if running is not None:
+        running.close()

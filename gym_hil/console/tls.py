@@ -1,4 +1,4 @@
-"""A certificate of this user's own, for a console that other machines may reach."""
+"""TLS for a console that other machines can reach, by default with a certificate of this user's own."""
 
 from __future__ import annotations
 
@@ -7,14 +7,38 @@ import datetime
 import ipaddress
 import os
 import socket
-import sys
+import ssl
 from pathlib import Path
 from typing import Any
 
+from gym_hil.display import TlsOption
 from gym_hil.errors import DeviceError, MissingExtraError
+from gym_hil.files import expand_path, user_config_dir
 
 DAYS = 365
 RENEW_BEFORE = 30  # days
+
+
+def ssl_context(tls: TlsOption | None) -> ssl.SSLContext | None:
+    """What encrypts, or None.
+
+    Args:
+        tls: True uses the certificate of this user; or (certificate, key), two files.
+
+    Raises:
+        ConfigurationError: this user has no home directory to keep a certificate in.
+        MissingExtraError: the extra `web` is not installed.
+        DeviceError: the certificate cannot be made or used.
+    """
+    if not tls:
+        return None
+    certificate, key = user_certificate() if isinstance(tls, bool) else map(expand_path, tls)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise DeviceError(f"The certificate {certificate} with the key {key} cannot be used: {error}.") from error
+    return context
 
 
 def user_certificate(folder: Path | None = None) -> tuple[Path, Path]:
@@ -27,8 +51,9 @@ def user_certificate(folder: Path | None = None) -> tuple[Path, Path]:
         Certificate and key, both PEM. Only this user can read the key.
 
     Raises:
+        ConfigurationError: this user has no home directory.
         MissingExtraError: the extra `web` is not installed.
-        DeviceError: the folder cannot be written.
+        DeviceError: the folder cannot be written to.
     """
     try:
         from cryptography import x509
@@ -36,15 +61,15 @@ def user_certificate(folder: Path | None = None) -> tuple[Path, Path]:
         from cryptography.hazmat.primitives.asymmetric import ec
     except ImportError as error:
         raise MissingExtraError("A certificate of one's own needs cryptography: pip install 'gym-hil[web]'") from error
-    folder = folder or _configuration_folder()
+    folder = folder or user_config_dir()
     certificate_path, key_path = folder / "console-certificate.pem", folder / "console-key.pem"
     now = datetime.datetime.now(datetime.timezone.utc)
-    if key_path.exists() and _lasts(certificate_path, now, x509):
+    if key_path.exists() and _is_current(certificate_path, now, x509):
         return certificate_path, key_path
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gym-hil console")])
-    names: list[x509.GeneralName] = [x509.DNSName(name) for name in _names()]
+    names: list[x509.GeneralName] = [x509.DNSName(name) for name in _machine_names()]
     names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
     certificate = (
         x509.CertificateBuilder()
@@ -58,7 +83,7 @@ def user_certificate(folder: Path | None = None) -> tuple[Path, Path]:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    words = key.private_bytes(
+    private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     try:
@@ -66,28 +91,20 @@ def user_certificate(folder: Path | None = None) -> tuple[Path, Path]:
         # Private from its first byte on; a file that is there already would keep the mode it has.
         key_path.unlink(missing_ok=True)
         with open(os.open(key_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(words)
+            file.write(private)
         certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     except OSError as error:
         raise DeviceError(f"The console's certificate cannot be written to {folder}: {error}.") from error
     return certificate_path, key_path
 
 
-def _lasts(path: Path, now: datetime.datetime, x509: Any) -> bool:
+def _is_current(path: Path, now: datetime.datetime, x509: Any) -> bool:
     with contextlib.suppress(OSError, ValueError):
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
         return certificate.not_valid_after_utc - now > datetime.timedelta(days=RENEW_BEFORE)
     return False
 
 
-def _names() -> list[str]:
+def _machine_names() -> list[str]:
     # Names that are not ASCII cannot stand in a certificate as they are.
     return sorted({name for name in ("localhost", socket.gethostname(), socket.getfqdn()) if name.isascii()})
-
-
-def _configuration_folder() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("APPDATA", Path.home() / "AppData" / "Roaming")) / "gym-hil"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "gym-hil"
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "gym-hil"

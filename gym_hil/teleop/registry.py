@@ -54,7 +54,7 @@ DEVICES: dict[str, DeviceEntry] = {
         "gym_hil.teleop.gamepad_hid:GamepadHid", None, "game controller read as raw HID, where SDL has no access to it"
     ),
     "web": DeviceEntry(
-        "gym_hil.console.device:WebDevice",
+        "gym_hil.console.web_device:WebDevice",
         "Web",
         "web page with keys, gamepad, mouse and touch",
         extra="web",

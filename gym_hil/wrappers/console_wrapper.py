@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from gym_hil.console.messages import EventKind
 
 OUTCOMES = {
     "success": "success",
@@ -112,7 +115,7 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         self._return = 0.0
         self._operator = False
 
-    def _finish(self, outcome: str, *, success: bool) -> None:
+    def _finish(self, outcome: EventKind, *, success: bool) -> None:
         self._over = True
         self.channel.log_event(outcome, f"episode {self._episode}: {OUTCOMES[outcome]} after {self._steps} steps")
         self.channel.add_episode(
@@ -121,7 +124,7 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
                 "steps": self._steps,
                 "interventions": self._interventions,
                 "success": success,
-                "return": round(self._return, 4),
+                "episode_return": round(self._return, 4),
                 "discarded": outcome == "rerecord",
             }
         )
@@ -135,7 +138,7 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
                 "max_steps": limit,
                 "seconds_left": None if limit is None else round((limit - self._steps) * self._dt, 2),
                 "reward": reward,
-                "return": round(self._return, 4),
+                "episode_return": round(self._return, 4),
                 "driver": "operator" if self._operator else "policy",
                 "success": _succeeded(info),
             },
@@ -154,7 +157,7 @@ def _succeeded(info: Mapping[str, Any]) -> bool:
     return bool(info.get("next.success", info.get("succeed", False)))
 
 
-def _outcome(info: Mapping[str, Any], truncated: bool) -> str:
+def _outcome(info: Mapping[str, Any], truncated: bool) -> EventKind:
     if info.get("rerecord_episode", False):
         return "rerecord"
     if info.get("quit", False):

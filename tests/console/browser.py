@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from gym_hil.console import Console
-from gym_hil.console import console as console_module
-from gym_hil.console.protocol import Input
+from gym_hil.console import server as console_module
+from gym_hil.console.messages import Input
 
 SECONDS = 60.0  # until a test gives up waiting; drawing without a graphics card is slow
 STEP = 0.05  # s between steps
@@ -76,15 +76,15 @@ class Stand:
         self.heard: list[Input] = []
         self.operator = False
         self._restart = threading.Event()
-        hear = self.device.hear
-        self.device.hear = lambda news: (self.heard.append(news), hear(news))
+        receive = self.device.receive
+        self.device.receive = lambda message: (self.heard.append(message), receive(message))
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def changes(self) -> list[tuple[str, str]]:
         """What was pressed and released, in order."""
-        return [("press" if down else "release", button.name) for news in self.heard for down, button in news.changes]
+        return [(change, button.name) for message in self.heard for change, button in message.changes]
 
     def held(self) -> set[str]:
         return {button.name for button in self.heard[-1].held} if self.heard else set()
@@ -220,7 +220,7 @@ class Visitor(Tab):
     def leave(self, stand: Stand) -> None:
         """Close the page; a browser that is shut does not always say goodbye."""
         self.context.close()
-        stand.channel.seat.release(self.name)
+        stand.channel.lock.release(self.name)
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from gym_hil.console.protocol import FRAME_HEADER
-from gym_hil.console.site import Site
+from gym_hil.console.messages import FRAME_HEADER
 
 _NAMES = itertools.count()
 SECONDS = 10.0  # until a test gives up waiting; a busy machine is slow
@@ -43,7 +42,7 @@ class Loop:
 class Page:
     """One page. It has exchanged the token for the cookie when it is made."""
 
-    def __init__(self, loop: Loop, console: Site, name: str | None = None, *, acks: bool = True):
+    def __init__(self, loop: Loop, console: Any, name: str | None = None, *, acks: bool = True):
         self._loop, self._console, self._acks = loop, console, acks
         self.name = name or f"page-without-browser-{next(_NAMES)}"
         self.base = f"http://127.0.0.1:{console.port}"
@@ -80,12 +79,12 @@ class Page:
 
     def watch(self, channel: int) -> Page:
         self.say(type="watch", channel=channel)
-        self.wait(lambda: any(message["channel"] == channel for message in self.all("seat")[-1:]))
+        self.wait(lambda: any(message["channel"] == channel for message in self.all("lock")[-1:]))
         return self
 
     def take(self) -> Page:
         self.say(type="take")
-        self.wait(lambda: self.latest("seat")["holder"] == "you")
+        self.wait(lambda: self.latest("lock")["holder"] == "you")
         return self
 
     def say(self, **message: Any) -> None:
@@ -131,7 +130,7 @@ class Page:
     def sync(self) -> None:
         """Come back when everything said so far was heard: the server hears in order and answers this."""
         count = len(self.all("refused"))
-        self.say(type="ask", name="nothing that exists")
+        self.say(type="request", name="nothing that exists")
         self.wait(lambda: len(self.all("refused")) > count)
 
     def kill(self) -> None:
@@ -149,7 +148,7 @@ class Page:
         return aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
 
     async def _connect(self, headers: dict[str, str]) -> None:
-        address = f"{self.base}/link?page={self.name}"
+        address = f"{self.base}/connect?page={self.name}"
         self._socket = await self._session.ws_connect(address, headers=headers)
         self._reader = asyncio.create_task(self._read())
 
@@ -162,7 +161,9 @@ class Page:
                 self.frames.append(frame)
                 if self._acks:
                     with contextlib.suppress(ConnectionError):  # it may be closing while frames are under way
-                        await self._socket.send_json({"type": "ack", "sequence": frame["sequence"]})
+                        await self._socket.send_json(
+                            {"type": "ack", "channel": frame["channel"], "sequence": frame["sequence"]}
+                        )
         self.closed_with = self._socket.close_code
 
     async def _close(self) -> None:

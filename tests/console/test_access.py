@@ -9,12 +9,12 @@ TOKEN = "a-token-of-some-length"
 
 @pytest.fixture
 def local() -> Access:
-    return Access(TOKEN, 8850, secure=False, remote=False)
+    return Access(TOKEN, secure=False, remote=False)
 
 
 @pytest.fixture
 def remote() -> Access:
-    return Access(TOKEN, 8850, secure=True, remote=True)
+    return Access(TOKEN, secure=True, remote=True)
 
 
 @pytest.mark.parametrize("token", [None, "", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "ü" * 22])
@@ -23,13 +23,23 @@ def test_wrong_token_is_not_known(local: Access, token: str | None) -> None:
     assert not local.knows_token(token)
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8850", "LOCALHOST:9000", "[::1]:8850"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8850", "LOCALHOST:9000", "[::1]:8850", "127.0.0.2:8850"])
 def test_names_of_this_machine_are_known_whatever_the_port(local: Access, host: str) -> None:
     assert local.knows_host(host)
 
 
 @pytest.mark.parametrize(
-    "host", [None, "", "evil.example", "127.0.0.1.evil.example:8850", "localhost.evil.example", "192.168.1.7", "[::2]"]
+    "host",
+    [
+        None,
+        "",
+        "evil.example",
+        "127.0.0.1.evil.example:8850",
+        "localhost.evil.example",
+        "192.168.1.7",
+        "[::2]",
+        "lab.example",
+    ],
 )
 def test_foreign_names_are_not_known(local: Access, host: str | None) -> None:
     assert not local.knows_host(host)
@@ -50,11 +60,38 @@ def test_other_pages_are_not_the_own_one(local: Access, origin: str | None) -> N
 
 
 def test_cookie_is_out_of_reach_for_scripts_and_other_sites(local: Access, remote: Access) -> None:
-    words = local.cookie_header().split("; ")
+    words = local.cookie_header("localhost:8850").split("; ")
     assert words[0] == f"gym_hil_8850={TOKEN}"
-    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(words)
+    assert {"HttpOnly", "SameSite=Strict"} <= set(words)
     assert "Secure" not in words
-    assert "Secure" in remote.cookie_header().split("; ")
+    assert "Secure" in remote.cookie_header("localhost").split("; ")
+
+
+def test_each_port_that_a_browser_asks_for_has_a_cookie_of_its_own(local: Access) -> None:
+    assert local.cookie_name("localhost:8850") != local.cookie_name("localhost:9000")
+    assert local.cookie_name("[::1]:8850") == local.cookie_name("127.0.0.1:8850")
+    assert local.cookie_name("localhost") == local.cookie_name("[::1]") == "gym_hil_console"
+
+
+@pytest.fixture
+def proxied() -> Access:
+    return Access(TOKEN, secure=False, remote=False, public_url="https://lab.example/robot/")
+
+
+@pytest.mark.parametrize("host", ["lab.example", "LAB.example:443", "127.0.0.1:8850"])
+def test_public_name_is_known_beside_the_own_ones(proxied: Access, host: str) -> None:
+    assert proxied.knows_host(host)
+    assert proxied.is_own_page("https://lab.example", host)
+
+
+@pytest.mark.parametrize("origin", ["http://lab.example", "https://lab.example:8443", "https://evil.example", "null"])
+def test_only_the_exact_public_origin_is_the_own_page(proxied: Access, origin: str) -> None:
+    assert not proxied.is_own_page(origin, "127.0.0.1:8850")
+    assert not proxied.knows_host("evil.lab.example")
+
+
+def test_cookie_behind_tls_is_never_sent_without_it(proxied: Access) -> None:
+    assert "Secure" in proxied.cookie_header("127.0.0.1:8850").split("; ")
 
 
 def test_host_name_and_loopback() -> None:

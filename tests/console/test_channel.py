@@ -1,4 +1,4 @@
-"""What an environment publishes, and how an operator makes it wait."""
+"""What an environment publishes, how an operator makes it wait, and which page holds the control lock."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import gymnasium as gym
 import numpy as np
+import pytest
 
 from gym_hil.console import Console
+from gym_hil.console.channel import ControlLock
 from tests.console.page import Page, wait_until
 
 OpenPage = Callable[..., Page]
@@ -81,7 +83,7 @@ def test_pause_ends_when_the_seat_falls_free(driven: gym.Env, open_page: OpenPag
     page.sync()
     channel = driven.get_wrapper_attr("channel")
     assert channel.paused
-    channel.seat.release(page.name)
+    channel.lock.release(page.name)
     driven.step(STAY)
     assert not channel.paused
 
@@ -96,3 +98,46 @@ def test_closing_ends_a_pause(driven: gym.Env, open_page: OpenPage) -> None:
     channel.close()
     waiting.join(10)
     assert not waiting.is_alive()
+
+
+@pytest.fixture
+def lock() -> ControlLock:
+    return ControlLock(timeout=10.0)
+
+
+def test_lock_goes_to_the_first_page_and_not_to_the_next(lock: ControlLock) -> None:
+    assert lock.holder(0.0) is None
+    assert lock.take("a", 0.0)
+    assert not lock.take("b", 1.0)
+    assert lock.take("a", 1.0)
+    assert lock.holder(1.0) == "a"
+
+
+def test_only_the_holder_releases_the_lock(lock: ControlLock) -> None:
+    lock.take("a", 0.0)
+    assert not lock.release("b")
+    assert lock.release("a")
+    assert lock.take("b", 0.0)
+
+
+def test_silence_frees_the_lock_and_every_input_starts_the_time_anew(lock: ControlLock) -> None:
+    lock.take("a", 0.0)
+    assert lock.renew("a", 9.0)
+    assert not lock.renew("b", 18.0)
+    assert not lock.take("b", 18.9)
+    assert lock.take("b", 19.1)
+    assert not lock.renew("a", 19.2)
+
+
+def test_page_that_returns_after_a_silence_still_holds_a_lock_that_no_other_page_took(lock: ControlLock) -> None:
+    lock.take("a", 0.0)
+    assert lock.renew("a", 30.0)
+    assert not lock.take("b", 30.0)
+
+
+def test_countdown_starts_when_the_holder_has_gone_silent(lock: ControlLock) -> None:
+    assert lock.free_in(0.0) is None
+    lock.take("a", 0.0)
+    assert lock.free_in(0.5) is None
+    assert lock.free_in(4.0) == pytest.approx(6.0)
+    assert lock.free_in(10.5) is None

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from gym_hil.console import console as module
 from gym_hil.console import get_console
+from gym_hil.console import server as module
 from gym_hil.errors import ConfigurationError
 
 

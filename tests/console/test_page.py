@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
-from gym_hil.console.protocol import EVENT_KINDS
+from gym_hil.console.messages import EventKind
 from tests.console.browser import DESK, PHONE, Visitor
 
 SCREENS = {
@@ -117,12 +117,12 @@ def test_rates_are_of_the_latest_episodes_that_count(visitor, stand):
 
 def test_events_are_listed_newest_first(visitor, stand):
     visitor.page.click("#tab-events")
-    for kind in EVENT_KINDS:
+    for kind in get_args(EventKind):
         stand.channel.log_event(kind, f"news of {kind}")
     rows = visitor.page.locator("#part-events li span")
-    visitor.wait(lambda: rows.all_text_contents()[:1] == [f"news of {EVENT_KINDS[-1]}"])
+    visitor.wait(lambda: rows.all_text_contents()[:1] == [f"news of {get_args(EventKind)[-1]}"])
     shown = [text for text in rows.all_text_contents() if text.startswith("news")]
-    assert shown == [f"news of {kind}" for kind in reversed(EVENT_KINDS)]
+    assert shown == [f"news of {kind}" for kind in reversed(get_args(EventKind))]
 
 
 def test_a_training_run_shows_numbers_and_takes_requests(visitor, stand):

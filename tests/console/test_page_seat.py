@@ -33,7 +33,7 @@ def test_a_taken_seat_is_refused_and_a_released_one_is_given(visitor, visit, sta
     assert other.seat() == "other"
 
     visitor.page.click("#seat-button")
-    other.wait(lambda: other.seat() == "nobody")
+    other.wait(lambda: other.seat() == "none")
     other.page.click("#seat-button")
     other.wait(lambda: other.seat() == "you")
     visitor.wait(lambda: visitor.seat() == "other")
@@ -41,14 +41,14 @@ def test_a_taken_seat_is_refused_and_a_released_one_is_given(visitor, visit, sta
     other.wait(lambda: visitor.driver() == "other" and other.driver() == "you")
     assert visitor.page.inner_text("#driver-name").lower() == "another operator"
     other.page.click("#seat-button")
-    visitor.wait(lambda: visitor.seat() == "nobody" and visitor.driver() == "policy")
+    visitor.wait(lambda: visitor.seat() == "none" and visitor.driver() == "policy")
 
 
 def test_the_seat_is_not_taken_a_second_time_without_being_asked(visitor, stand):
     visitor.page.click("#seat-button")
-    visitor.wait(lambda: visitor.seat() == "nobody")
+    visitor.wait(lambda: visitor.seat() == "none")
     visitor.page.wait_for_timeout(300)
-    assert visitor.seat() == "nobody"
+    assert visitor.seat() == "none"
 
 
 def test_the_driver_is_told_in_words(visitor, stand):
@@ -80,14 +80,14 @@ def test_a_duplicated_tab_is_another_page(visitor, stand):
 
 def test_closing_the_page_ends_the_intervention(visitor, visit, stand):
     visitor.page.click("#seat-button")
-    visitor.wait(lambda: visitor.seat() == "nobody")
+    visitor.wait(lambda: visitor.seat() == "none")
     other = visit()
     other.wait(lambda: other.seat() == "you")
     other.page.keyboard.press("Space")
     other.page.keyboard.down("w")
     other.wait(lambda: stand.operator and stand.held() == {"FORWARD"})
     other.page.goto("about:blank")
-    visitor.wait(lambda: not stand.operator and visitor.seat() == "nobody")
+    visitor.wait(lambda: not stand.operator and visitor.seat() == "none")
 
 
 @pytest.fixture

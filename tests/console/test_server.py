@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from gym_hil.console import Console, protocol, seat, server
+from gym_hil.console import Console, messages, server
+from gym_hil.console.channel import ControlLock
 from tests.console.page import Loop, Page, wait_until
 
 OpenPage = Callable[..., Page]
@@ -34,7 +35,7 @@ def status_without_a_cookie(console: Console, path: str, **headers: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/?token=wrong", "/?token=", "/static/index.html", "/channel/1/scene.json", "/link"]
+    "path", ["/", "/?token=wrong", "/?token=", "/static/index.html", "/channel/1/scene.json", "/connect"]
 )
 def test_nothing_is_given_without_the_token(console: Console, base: gym.Env, path: str) -> None:
     console.channel_for(base)
@@ -45,7 +46,7 @@ def test_nothing_is_given_without_the_token(console: Console, base: gym.Env, pat
 def test_token_is_exchanged_for_a_cookie_and_leaves_the_address(console: Console, open_page: OpenPage) -> None:
     page = open_page()
     status, _, headers = page.get(f"/?token={console.token}")
-    assert (status, headers["Location"]) == (303, "/")
+    assert (status, headers["Location"]) == (303, "./")
     assert "HttpOnly" in headers["Set-Cookie"]
     assert "SameSite=Strict" in headers["Set-Cookie"]
     assert page.get("/")[0] == 200
@@ -87,13 +88,13 @@ def test_websocket_of_a_foreign_page_is_refused_and_told_nothing(
 
 
 def test_websocket_without_an_origin_is_refused(open_page: OpenPage) -> None:
-    assert open_page().get("/link?page=aaaaaaaaaaaaaaaaaaaaaaaa")[0] == 403
+    assert open_page().get("/connect?page=aaaaaaaaaaaaaaaaaaaaaaaa")[0] == 403
 
 
 @pytest.mark.parametrize("name", ["", "short", "x" * 65, "with/slash-and-more-text"])
 def test_page_without_a_proper_name_is_refused(open_page: OpenPage, name: str) -> None:
     page = open_page()
-    assert page.get(f"/link?page={name}", Origin=page.base)[0] == 400
+    assert page.get(f"/connect?page={name}", Origin=page.base)[0] == 400
 
 
 @pytest.mark.parametrize("path", ["/static/../server.py", "/static/%2e%2e/server.py", "/static/..%2fserver.py"])
@@ -122,10 +123,10 @@ def test_page_that_talks_nonsense_is_put_out(driven: gym.Env, open_page: OpenPag
 
 def test_message_that_is_too_long_is_not_taken(open_page: OpenPage, driven: gym.Env, console: Console) -> None:
     page = open_page().connect().watch(1)
-    page.say_text(json.dumps({"type": "take", "filling": "x" * protocol.MESSAGE_LIMIT}))
+    page.say_text(json.dumps({"type": "take", "filling": "x" * messages.MESSAGE_LIMIT}))
     page.wait(lambda: page.closed_with is not None)
     assert page.closed_with == 1009
-    assert console.channels[0].seat.holder(time.monotonic()) is None
+    assert console.channels[0].lock.holder(time.monotonic()) is None
 
 
 def test_page_that_says_too_much_is_put_out(open_page: OpenPage, driven: gym.Env, console: Console) -> None:
@@ -133,7 +134,7 @@ def test_page_that_says_too_much_is_put_out(open_page: OpenPage, driven: gym.Env
 
     async def flood() -> None:
         for _ in range(2000):
-            await page._socket.send_str('{"type": "ack", "sequence": 0}')
+            await page._socket.send_str('{"type": "ack", "channel": 1, "sequence": 0}')
 
     with contextlib.suppress(ConnectionError, aiohttp.ClientError):
         page._loop.run(flood())
@@ -175,7 +176,7 @@ def test_at_most_two_frames_are_under_way_and_the_newest_wins(driven: gym.Env, o
     page.wait(lambda: len(page.frames) == 2)
     page.sync()
     assert len(page.frames) == 2
-    page.say(type="ack", sequence=page.frames[0]["sequence"])
+    page.say(type="ack", channel=1, sequence=page.frames[0]["sequence"])
     page.wait(lambda: len(page.frames) == 3)
     assert page.frames[2]["status"]["step"] == 20
 
@@ -195,12 +196,12 @@ def test_seat_is_taken_refused_and_handed_over(driven: gym.Env, open_page: OpenP
     first, second = open_page().connect().watch(1).take(), open_page().connect().watch(1)
     second.say(type="take")
     second.wait_for("refused")
-    assert second.latest("seat")["holder"] == "other"
+    assert second.latest("lock")["holder"] == "other"
     second.tap("INTERVENE")
     second.sync()
     assert not driven.step(STAY)[4]["is_intervention"]
     first.say(type="release")
-    second.wait(lambda: second.latest("seat")["holder"] == "nobody")
+    second.wait(lambda: second.latest("lock")["holder"] == "none")
     second.take()
     second.tap("INTERVENE")
     second.sync()
@@ -213,12 +214,12 @@ def test_seat_is_taken_refused_and_handed_over(driven: gym.Env, open_page: OpenP
 def test_seat_of_a_silent_page_can_be_taken_after_a_while(
     driven: gym.Env, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driven.get_wrapper_attr("channel"), "seat", seat.Seat(silence=1.5))
+    monkeypatch.setattr(driven.get_wrapper_attr("channel"), "lock", ControlLock(timeout=1.5))
     gone, waiting = open_page().connect().watch(1).take(), open_page().connect().watch(1)
     gone.kill()
     waiting.say(type="take")
     waiting.wait_for("refused")
-    waiting.wait(lambda: waiting.latest("seat")["holder"] == "nobody")
+    waiting.wait(lambda: waiting.latest("lock")["holder"] == "none")
     waiting.take()
 
 
@@ -229,7 +230,7 @@ def test_page_that_comes_back_keeps_its_seat(driven: gym.Env, open_page: OpenPag
     assert driven.step(STAY)[4]["is_intervention"]
     page.kill()
     again = open_page(page.name).connect().watch(1)
-    assert again.latest("seat")["holder"] == "you"
+    assert again.latest("lock")["holder"] == "you"
     again.input()
     again.sync()
     assert not driven.step(STAY)[4]["is_intervention"]
@@ -240,7 +241,7 @@ def test_same_page_opened_twice_has_one_connection(driven: gym.Env, open_page: O
     again = open_page(page.name).connect().watch(1)
     page.wait(lambda: page.closed_with is not None)
     assert page.closed_with == 4001
-    assert again.latest("seat")["holder"] == "you"
+    assert again.latest("lock")["holder"] == "you"
 
 
 def test_nobody_can_drive_what_has_no_device(console: Console, base: gym.Env, open_page: OpenPage) -> None:
@@ -251,7 +252,7 @@ def test_nobody_can_drive_what_has_no_device(console: Console, base: gym.Env, op
     assert page.latest("controls")["intervention"] is None
     page.say(type="take")
     page.wait_for("refused")
-    assert page.latest("seat")["holder"] == "nobody"
+    assert page.latest("lock")["holder"] == "none"
 
 
 def test_pages_hear_of_environments_that_come_and_go(console: Console, base: gym.Env, open_page: OpenPage) -> None:
@@ -276,7 +277,7 @@ def test_each_channel_has_a_seat_of_its_own(console: Console, open_page: OpenPag
     assert [env.step(STAY)[4]["is_intervention"] for env in envs] == [False, True]
     pages[1].watch(1)
     pages[1].sync()
-    assert console.channels[1].seat.holder(time.monotonic()) is None
+    assert console.channels[1].lock.holder(time.monotonic()) is None
     for env in envs:
         env.close()
 
@@ -288,8 +289,8 @@ def test_requests_of_a_training_run_reach_it_once(driven: gym.Env, open_page: Op
     assert page.latest("controls")["requests"] == ["save", "stop"]
     channel.publish_metrics({"loss": 0.25})
     assert page.wait_for("metrics")["values"] == {"loss": 0.25}
-    page.say(type="ask", name="save")
-    other.say(type="ask", name="stop")
+    page.say(type="request", name="save")
+    other.say(type="request", name="stop")
     other.wait_for("refused")
     page.sync()
     assert channel.take_requests() == ["save"]
@@ -305,7 +306,7 @@ def test_training_run_can_be_paused_and_stopped_where_nobody_drives(
     page.say(type="pause", on=True)
     page.sync()
     assert channel.paused
-    page.say(type="ask", name="stop")
+    page.say(type="request", name="stop")
     page.say(type="pause", on=False)
     page.sync()
     assert (channel.take_requests(), channel.paused) == (["stop"], False)
@@ -314,15 +315,15 @@ def test_training_run_can_be_paused_and_stopped_where_nobody_drives(
 def test_page_that_takes_nothing_is_put_out(
     driven: gym.Env, console: Console, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gym_hil.console.link.MESSAGES_KEPT", 20)
+    monkeypatch.setattr("gym_hil.console.connection.MESSAGES_KEPT", 20)
     page = open_page().connect().watch(1)
-    [link] = console._server._links.values()
+    [link] = console._connections.values()
 
     def flood() -> None:
         for _ in range(100):
-            link.tell({"type": "metrics", "channel": 1, "values": {}})
+            link.send(messages.Metrics(1, {}))
 
-    console._loop.call_soon_threadsafe(flood)  # in the server's own loop, so that it cannot send in between
+    console._web.loop.call_soon_threadsafe(flood)  # in the server's own loop, so that it cannot send in between
     page.wait(lambda: page.closed_with is not None)
     assert page.closed_with == 1008
 

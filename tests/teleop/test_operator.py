@@ -13,7 +13,7 @@ import pytest
 
 from gym_hil.cli.arguments import add_operator_arguments, operator_options
 from gym_hil.console import close_console
-from gym_hil.console import console as console_module
+from gym_hil.console import server as console_module
 from gym_hil.errors import ConfigurationError, DeviceError, UnknownDeviceError
 from gym_hil.teleop.operator import OperatorOptions, find_device, introduce, neutral_action
 from tests.teleop.conftest import plug, sdl  # noqa: F401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import gymnasium as gym
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 import gym_hil
-from gym_hil.console import Console
+from gym_hil.console import Console, messages
+from gym_hil.console.messages import ServerMessage
 from gym_hil.teleop import Event
 from gym_hil.teleop.sequence import SequenceDevice
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
@@ -24,8 +26,8 @@ class Told:
 
     def __init__(self, env: gym.Env) -> None:
         self.channel = env.get_wrapper_attr("channel")
-        self.messages: list[dict[str, Any]] = []
-        self.channel._tell = lambda channel, message: self.messages.append(message) if message else None
+        self.messages: list[ServerMessage] = []
+        self.channel._send = lambda channel, message: self.messages.append(message) if message else None
 
     @property
     def status(self) -> dict[str, Any]:
@@ -33,11 +35,11 @@ class Told:
 
     @property
     def events(self) -> list[str]:
-        return [message["kind"] for message in self.messages if message["type"] == "event"]
+        return [message.kind for message in self.messages if isinstance(message, messages.Event)]
 
     @property
     def episodes(self) -> list[dict[str, Any]]:
-        return self.channel.history()["episodes"]
+        return [asdict(episode) for episode in self.channel.history().episodes]
 
 
 def make(rows: list[Any] = (), **options: Any) -> tuple[gym.Env, Told]:  # type: ignore[assignment]
@@ -74,7 +76,7 @@ def test_success_is_an_event_and_an_episode() -> None:
     [episode] = told.episodes
     assert episode["success"]
     assert episode["steps"] == episode["interventions"] == told.status["step"]
-    assert episode["return"] == 1.0
+    assert episode["episode_return"] == 1.0
     env.close()
 
 

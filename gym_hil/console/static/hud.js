@@ -30,8 +30,8 @@ export function whoDrives(status, seat) {
   if (status?.driver !== "operator") {
     return status?.driver ?? "none";
   }
-  const holder = seat?.holder ?? "nobody";
-  return holder === "nobody" ? "operator" : holder;
+  const holder = seat?.holder ?? "none";
+  return holder === "none" ? "operator" : holder;
 }
 
 /**
@@ -63,12 +63,12 @@ export function showDriver(driver, controls, seated, key) {
  */
 export function showSeat(seat, drivable) {
   const button = html("seat-button");
-  const holder = drivable ? (seat?.holder ?? "none") : "none";
+  const holder = drivable ? (seat?.holder ?? "none") : "view-only";
   const texts = {
     you: "You have the controls",
-    nobody: "The controls are free",
-    other: "Somebody else has the controls",
-    none: "View only",
+    none: "The controls are free",
+    other: "Another page has the controls",
+    "view-only": "View only",
   };
   const wait = holder === "other" && seat && seat.free_in !== null ? `, free in ${Math.ceil(seat.free_in)} s` : "";
   const others = (seat?.pages ?? 1) - 1;
@@ -77,7 +77,7 @@ export function showSeat(seat, drivable) {
   setText(html("pages"), others > 0 ? `${others} other page${others > 1 ? "s" : ""} open` : "");
   setText(button, holder === "you" ? "Release" : "Take the controls");
   button.hidden = !seat || !drivable;
-  button.classList.toggle("primary", holder === "nobody");
+  button.classList.toggle("primary", holder === "none");
   button.setAttribute("aria-disabled", String(holder === "other"));
 }
 
@@ -92,7 +92,7 @@ export function showStatus(status) {
   html("progress").setAttribute("aria-valuenow", String(step));
   html("progress").setAttribute("aria-valuemax", String(most ?? step));
   setText(html("reward"), number(status.reward));
-  setText(html("return"), number(status.return));
+  setText(html("return"), number(status.episode_return));
   setText(html("gripper"), gripper === null ? "–" : `${Math.round(100 * gripper)}%`);
   setMeter("gripper-meter", gripper ?? 0);
   setText(html("tool"), tcp === null ? "–" : `${(100 * tcp[2]).toFixed(1)} cm`);

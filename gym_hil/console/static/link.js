@@ -50,7 +50,7 @@ export class Link {
   }
 
   connect() {
-    const url = new URL("link", document.baseURI);
+    const url = new URL("connect", document.baseURI);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     url.search = new URLSearchParams({ page: this.#page }).toString();
     this.#handlers.onState("connecting", 0);
@@ -82,7 +82,7 @@ export class Link {
     } else {
       const frame = readFrame(data);
       this.#handlers.onFrame(frame);
-      this.send({ type: "ack", sequence: frame.sequence });
+      this.send({ type: "ack", channel: frame.channel, sequence: frame.sequence });
     }
   }
 

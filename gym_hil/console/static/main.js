@@ -145,7 +145,7 @@ class Page {
         this.#showControls();
         this.#showSeat();
         break;
-      case "seat":
+      case "lock":
         this.#sit(message);
         break;
       case "episodes":
@@ -201,7 +201,7 @@ class Page {
       sessionStorage.setItem(STAGE_KEY, String(channel.id));
       element("channels", HTMLSelectElement).value = String(channel.id);
       document.title = `${channel.title} – gym_hil console`;
-      this.link.send({ type: "watch", channel: channel.id });
+      this.link.send({ type: "watch", channel: channel.id, images: this.view === null });
       this.#load(channel).catch((error) => hud.toast(`The scene cannot be shown: ${error.message}`));
     }
   }
@@ -239,7 +239,7 @@ class Page {
     this.#showSeat();
     if (this.#mayTakeSeat && this.#mayDrive) {
       this.#mayTakeSeat = false;
-      if (seat.holder === "nobody") {
+      if (seat.holder === "none") {
         this.link.send({ type: "take" });
       }
     }
@@ -316,7 +316,7 @@ class Page {
       ...requests.map((name) => {
         const button = make("button", name.replaceAll("_", " "), "button");
         button.type = "button";
-        button.addEventListener("click", () => this.link.send({ type: "ask", name }));
+        button.addEventListener("click", () => this.link.send({ type: "request", name }));
         return button;
       }),
     );

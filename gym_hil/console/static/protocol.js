@@ -1,16 +1,16 @@
-// What the server says, as types, and how a frame is read. The words are in gym_hil/console/protocol.py.
+// What the server says, as types, and how a frame is read. The words are in gym_hil/console/messages.py.
 
 /**
  * @typedef {{id: number, title: string, drivable: boolean}} ChannelInfo
  * @typedef {{title: string, rows: [string, string][]}} LegendPart
  * @typedef {{channel: number, intervention: "toggle" | "hold" | "auto" | null, keys: Record<string, string>,
  *   pad: Record<string, string>, buttons: Record<string, string>, legend: LegendPart[], requests: string[]}} Controls
- * @typedef {{channel: number, holder: "you" | "other" | "nobody", free_in: number | null, pages: number}} Seat
- * @typedef {{number: number, steps: number, interventions: number, success: boolean, return: number,
+ * @typedef {{channel: number, holder: "you" | "other" | "none", free_in: number | null, pages: number}} Seat
+ * @typedef {{number: number, steps: number, interventions: number, success: boolean, episode_return: number,
  *   discarded: boolean}} Episode
  * @typedef {{channel: number, time: number, kind: string, text: string}} ChannelEvent
  * @typedef {{episode: number | null, step: number | null, max_steps: number | null, seconds_left: number | null,
- *   reward: number | null, return: number | null, driver: "policy" | "operator" | null, success: boolean | null,
+ *   reward: number | null, episode_return: number | null, driver: "policy" | "operator" | null, success: boolean | null,
  *   gripper: number | null, tcp: number[] | null, target: number[] | null, paused: boolean | null}} Status
  * @typedef {{channel: number, sequence: number, published: number, inputTime: number, poses: Float32Array,
  *   status: Status, images: (Uint8Array<ArrayBuffer> | null)[]}} Frame
@@ -24,7 +24,7 @@
  *   cameras: SceneCamera[], workspace: number[][] | null}} SceneDescription
  */
 
-export const VERSION = 1;
+export const VERSION = 2;
 export const POSE = 7; // numbers for a body: x, y, z, then a quaternion, w first
 const FRAME = 1;
 const HEADER = 32; // bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 import ssl
 import sys
@@ -18,7 +19,7 @@ from gym_hil.errors import ConfigurationError, DeviceError, MissingExtraError
 def test_only_this_machine_can_reach_it() -> None:
     made = Console()
     assert made.url.startswith(f"http://127.0.0.1:{made.port}/?token=")
-    assert made._socket.getsockname()[0] == "127.0.0.1"
+    assert made._web._socket.getsockname()[0] == "127.0.0.1"
     made.close()
 
 
@@ -34,7 +35,7 @@ def test_tokens_are_long_and_new_each_time() -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7"])
 def test_other_machines_are_let_in_only_on_purpose_and_encrypted(host: str, options: dict[str, bool]) -> None:
     with pytest.raises(ConfigurationError, match="--allow-remote --tls"):
-        Console(host, **options)
+        Console(host=host, **options)
 
 
 def test_other_machines_are_never_let_in_without_tls() -> None:
@@ -66,7 +67,7 @@ def test_remote_console_speaks_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     files = tls.user_certificate(tmp_path)
     monkeypatch.setattr(tls, "user_certificate", lambda: files)
     made = Console(allow_remote=True, tls=True)
-    assert made.host == "0.0.0.0"
+    assert made.options.host == "0.0.0.0"
     assert made.url.startswith("https://127.0.0.1:")
     assert "https://" in made.announcement()
     trusting = ssl.create_default_context(cafile=str(files[0]))
@@ -87,5 +88,7 @@ def test_certificate_that_is_none_is_said(tmp_path: Path) -> None:
 
 def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    for module in ("server", "web_server"):
+        monkeypatch.delitem(sys.modules, f"gym_hil.console.{module}")
     with pytest.raises(MissingExtraError, match=r"simplejpeg.*gym-hil\[web\]"):
-        Console()
+        importlib.import_module("gym_hil.console.server")

@@ -12,10 +12,11 @@ import pytest
 pytest.importorskip("av", reason="needs the extra `data`")
 pytest.importorskip("pyarrow", reason="needs the extra `data`")
 
-from gym_hil.cli.region_page import RegionPage
+from gym_hil.cli.crop_page import CropPage
 from gym_hil.datasets.images import Region
 from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.transform import crop_dataset
+from gym_hil.display import ConsoleOptions
 from tests.console.browser import DESK, PHONE, Tab
 
 FRONT, WRIST = "observation.images.front", "observation.images.wrist"
@@ -84,8 +85,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> EpisodeDataset:
 @pytest.fixture(scope="module")
 def module_page(browser: Any, dataset: EpisodeDataset) -> Iterator[Chooser]:
     """One page for all tests that do not end it."""
-    asking = RegionPage(dataset, port=0)
-    made = Chooser(browser.new_context(**DESK), asking.url)
+    asking = CropPage(dataset, ConsoleOptions(port=0))
+    made = Chooser(browser.new_context(**DESK), asking.web.url)
     yield made
     made.context.close()
     asking.close()
@@ -102,19 +103,19 @@ def page(module_page: Chooser) -> Iterator[Chooser]:
 
 
 @pytest.fixture
-def asking(dataset: EpisodeDataset) -> Iterator[RegionPage]:
-    made = RegionPage(dataset, port=0)
+def asking(dataset: EpisodeDataset) -> Iterator[CropPage]:
+    made = CropPage(dataset, ConsoleOptions(port=0))
     yield made
     made.close()
 
 
 @pytest.fixture
-def open_page(browser: Any, asking: RegionPage) -> Iterator[Callable[..., Chooser]]:
+def open_page(browser: Any, asking: CropPage) -> Iterator[Callable[..., Chooser]]:
     """Opens the page; at the end it may not have complained, nor asked anybody else for anything."""
     pages: list[Chooser] = []
 
     def open_page(**options: Any) -> Chooser:
-        pages.append(Chooser(browser.new_context(**{**DESK, **options}), asking.url))
+        pages.append(Chooser(browser.new_context(**{**DESK, **options}), asking.web.url))
         return pages[-1]
 
     yield open_page
@@ -123,10 +124,10 @@ def open_page(browser: Any, asking: RegionPage) -> Iterator[Callable[..., Choose
     for page in pages:
         page.context.close()
     assert problems == []
-    assert hosts <= {f"127.0.0.1:{asking.port}"}
+    assert hosts <= {f"127.0.0.1:{asking.web.port}"}
 
 
-def test_regions_are_drawn_with_the_mouse_and_confirmed(open_page: Any, asking: RegionPage) -> None:
+def test_regions_are_drawn_with_the_mouse_and_confirmed(open_page: Any, asking: CropPage) -> None:
     page = open_page()
     assert page.text("confirm") == "Leave all as they are"
     page.drag("front", (4, 10), (30, 40))
@@ -138,9 +139,9 @@ def test_regions_are_drawn_with_the_mouse_and_confirmed(open_page: Any, asking: 
     page.wait(lambda: "You can close this page" in page.page.locator("#notice").inner_text())
 
 
-def test_the_token_leaves_the_address_and_the_cookie_is_out_of_reach(open_page: Any, asking: RegionPage) -> None:
+def test_the_token_leaves_the_address_and_the_cookie_is_out_of_reach(open_page: Any, asking: CropPage) -> None:
     page = open_page()
-    assert page.page.url == f"http://127.0.0.1:{asking.port}/"
+    assert page.page.url == f"http://127.0.0.1:{asking.web.port}/"
     assert page.page.evaluate("document.cookie") == ""
 
 
@@ -182,7 +183,7 @@ def test_a_click_beside_a_rectangle_leaves_it(page: Chooser) -> None:
     assert page.numbers("front") == ["4", "10", "16", "20"]
 
 
-def test_a_finger_draws_moves_and_resizes(open_page: Any, asking: RegionPage) -> None:
+def test_a_finger_draws_moves_and_resizes(open_page: Any, asking: CropPage) -> None:
     page = open_page(**PHONE)
     page.swipe("front", (6, 8), (26, 32))
     assert page.numbers("front") == ["6", "8", "20", "24"]
@@ -195,7 +196,7 @@ def test_a_finger_draws_moves_and_resizes(open_page: Any, asking: RegionPage) ->
     assert asking.wait() == {FRONT: Region(8, 12, 23, 32)}
 
 
-def test_numbers_are_typed_and_the_rectangle_follows(open_page: Any, asking: RegionPage) -> None:
+def test_numbers_are_typed_and_the_rectangle_follows(open_page: Any, asking: CropPage) -> None:
     page = open_page()
     page.page.locator("#camera-wrist input").first.focus()
     for number in ("12", "0", "24", "48"):
@@ -211,7 +212,7 @@ def test_numbers_are_typed_and_the_rectangle_follows(open_page: Any, asking: Reg
     assert asking.wait() == {WRIST: Region(12, 0, 24, 48)}
 
 
-def test_a_camera_is_left_as_it_is_after_all(open_page: Any, asking: RegionPage) -> None:
+def test_a_camera_is_left_as_it_is_after_all(open_page: Any, asking: CropPage) -> None:
     page = open_page()
     page.drag("front", (4, 10), (30, 40))
     page.drag("wrist", (4, 10), (30, 40))
@@ -242,7 +243,7 @@ def test_the_server_refuses_what_is_no_part_of_the_image_and_the_page_says_so(
     page.refused()
 
 
-def test_what_was_refused_is_mended_and_confirmed(open_page: Any, asking: RegionPage) -> None:
+def test_what_was_refused_is_mended_and_confirmed(open_page: Any, asking: CropPage) -> None:
     page = open_page()
     page.type("front", "0", "0", "99", "8")
     page.confirm()
@@ -265,7 +266,7 @@ def test_other_episodes_are_looked_at_while_the_regions_stay(page: Chooser) -> N
     assert page.numbers("front") == ["4", "10", "26", "30"]
 
 
-def test_the_page_says_when_the_command_is_gone(open_page: Any, asking: RegionPage) -> None:
+def test_the_page_says_when_the_command_is_gone(open_page: Any, asking: CropPage) -> None:
     page = open_page()
     asking.close()
     page.confirm()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gym_hil
-from gym_hil.console.scene import Scene, body_poses, pack_scene
+from gym_hil.console.scene_stream import PackedScene, body_poses, pack_scene
 
 
 @pytest.fixture(scope="module")
@@ -16,15 +16,15 @@ def model() -> mujoco.MjModel:
 
 
 @pytest.fixture(scope="module")
-def scene(model: mujoco.MjModel) -> Scene:
+def scene(model: mujoco.MjModel) -> PackedScene:
     return pack_scene(model, title="boxes", dt=0.1, workspace=[[0, 0, 0], [1, 1, 1]])
 
 
-def array(scene: Scene, offset: int, dtype: str, count: int) -> np.ndarray:
+def array(scene: PackedScene, offset: int, dtype: str, count: int) -> np.ndarray:
     return np.frombuffer(scene.meshes, dtype, count, offset)
 
 
-def test_visible_geoms_are_there_and_hidden_ones_are_not(model: mujoco.MjModel, scene: Scene) -> None:
+def test_visible_geoms_are_there_and_hidden_ones_are_not(model: mujoco.MjModel, scene: PackedScene) -> None:
     visible = [k for k in range(model.ngeom) if model.geom_group[k] <= 2 and model.geom_rgba[k, 3] > 0]
     geoms = scene.description["geoms"]
     assert len(geoms) == len(visible)
@@ -46,7 +46,7 @@ def test_colour_is_the_geoms_own_or_else_its_materials() -> None:
     assert colours == [[1, 0, 0, 1], [0, 0, 1, 1], [0.5, 0.5, 0.5, 1]]
 
 
-def test_mesh_has_the_same_triangles(model: mujoco.MjModel, scene: Scene) -> None:
+def test_mesh_has_the_same_triangles(model: mujoco.MjModel, scene: PackedScene) -> None:
     for name, mesh in scene.description["meshes"].items():
         position = array(scene, mesh["position"], "<u2", 4 * mesh["vertices"]).reshape(-1, 4)[:, :3]
         points = np.array(mesh["low"]) + position / 65535 * np.array(mesh["extent"])
@@ -60,13 +60,13 @@ def test_mesh_has_the_same_triangles(model: mujoco.MjModel, scene: Scene) -> Non
         np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=0.02)
 
 
-def test_description_is_json_and_offsets_are_aligned(scene: Scene) -> None:
+def test_description_is_json_and_offsets_are_aligned(scene: PackedScene) -> None:
     assert json.loads(json.dumps(scene.description, allow_nan=False)) == scene.description
     for mesh in scene.description["meshes"].values():
         assert mesh["position"] % 4 == mesh["normal"] % 4 == mesh["index"] % 4 == 0
 
 
-def test_cameras_stand_where_the_images_are_taken(model: mujoco.MjModel, scene: Scene) -> None:
+def test_cameras_stand_where_the_images_are_taken(model: mujoco.MjModel, scene: PackedScene) -> None:
     wrist = scene.description["cameras"][1]
     assert wrist["name"] == "wrist"
     assert wrist["body"] == model.cam("wrist").bodyid[0]

@@ -22,7 +22,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Scene:
+class PackedScene:
     """A model as the page gets it.
 
     Attributes:
@@ -50,12 +50,12 @@ class _Blob:
         return offset
 
 
-def pack_scene(model: mujoco.MjModel, *, title: str, dt: float, workspace: ArrayLike | None = None) -> Scene:
+def pack_scene(model: mujoco.MjModel, *, title: str, dt: float, workspace: ArrayLike | None = None) -> PackedScene:
     """Describe a model for the page.
 
     Args:
         model: the model. Height fields and signed distance fields are left out.
-        title: for people.
+        title: for humans.
         dt: s, one control step.
         workspace: (2, 3) m, its lower and upper corner.
     """
@@ -90,7 +90,7 @@ def pack_scene(model: mujoco.MjModel, *, title: str, dt: float, workspace: Array
         "cameras": [_camera(model, number) for number in range(model.ncam)],
         "workspace": None if workspace is None else np.asarray(workspace, dtype=float).tolist(),
     }
-    return Scene(description, bytes(blob.data))
+    return PackedScene(description, bytes(blob.data))
 
 
 def body_poses(positions: NDArray[np.float64], orientations: NDArray[np.float64]) -> bytes:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from gym_hil.console import Console
-from gym_hil.console.device import CODES, WebDevice
-from gym_hil.console.protocol import Input
+from gym_hil.console.messages import Input
+from gym_hil.console.web_device import CODES, WebDevice
 from gym_hil.teleop import Button, Event
 from gym_hil.teleop.input_state import EVENTS, SILENCE_TIMEOUT
 from gym_hil.teleop.keyboard_keys import KEYS
@@ -23,7 +23,7 @@ STAY = np.array([0, 0, 0, 1], np.float32)
 
 
 def news(**fields: object) -> Input:
-    return Input(**{"time": 0.0, "motion": (0.0,) * 6, "held": (), "changes": (), "target": None, **fields})  # type: ignore[arg-type]
+    return Input(**{"time": 0.0, "motion": (0.0,) * 6, "held": [], "changes": [], "target": None, **fields})  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -37,23 +37,23 @@ def device(console: Console, clock: Clock) -> WebDevice:
 
 
 def test_press_and_release_in_one_message_counts_once(device: WebDevice) -> None:
-    device.hear(news(changes=((True, Button.SUCCESS), (False, Button.SUCCESS))))
+    device.receive(news(changes=(("press", Button.SUCCESS), ("release", Button.SUCCESS))))
     assert device.poll().events == (Event.SUCCESS,)
     assert device.poll().events == ()
 
 
 def test_held_button_is_one_press_and_acts_until_it_is_up(device: WebDevice) -> None:
-    device.hear(news(changes=((True, Button.CLOSE),), held=(Button.CLOSE,)))
-    device.hear(news(held=(Button.CLOSE,)))
+    device.receive(news(changes=(("press", Button.CLOSE),), held=(Button.CLOSE,)))
+    device.receive(news(held=(Button.CLOSE,)))
     assert [device.poll().gripper for _ in range(2)] == [1, 1]
-    device.hear(news(changes=((False, Button.CLOSE),)))
+    device.receive(news(changes=(("release", Button.CLOSE),)))
     assert device.poll().gripper == 0
 
 
 def test_button_that_was_let_go_and_pressed_again_counts_twice(device: WebDevice) -> None:
-    device.hear(news(changes=((True, Button.RERECORD),), held=(Button.RERECORD,)))
-    again = ((False, Button.RERECORD), (True, Button.RERECORD))
-    device.hear(news(changes=again, held=(Button.RERECORD,)))
+    device.receive(news(changes=(("press", Button.RERECORD),), held=(Button.RERECORD,)))
+    again = (("release", Button.RERECORD), ("press", Button.RERECORD))
+    device.receive(news(changes=again, held=(Button.RERECORD,)))
     assert device.poll().events == (Event.RERECORD, Event.RERECORD)
 
 
@@ -68,9 +68,9 @@ def test_random_presses_are_delivered_exactly_once_and_in_order(device: WebDevic
         for button in chance.choices(list(EVENTS), k=chance.randrange(6)):
             pressed = button not in down
             (down.add if pressed else down.remove)(button)
-            changes.append((pressed, button))
+            changes.append(("press" if pressed else "release", button))
             wanted += [EVENTS[button]] * pressed
-        device.hear(news(changes=tuple(changes), held=tuple(down)))
+        device.receive(news(changes=tuple(changes), held=tuple(down)))
         clock.now += 1 / 60
         if chance.random() < 0.3:
             heard += device.poll().events
@@ -82,7 +82,9 @@ def test_random_presses_are_delivered_exactly_once_and_in_order(device: WebDevic
 def test_silence_ends_the_intervention_and_all_motion(console: Console, clock: Clock, mode: str) -> None:
     device = WebDevice(console=console, clock=clock, intervention=mode)
     held = (Button.INTERVENE, Button.FORWARD)
-    device.hear(news(held=held, changes=((True, Button.INTERVENE), (True, Button.FORWARD)), motion=(0, 1, 0, 0, 0, 0)))
+    device.receive(
+        news(held=held, changes=(("press", Button.INTERVENE), ("press", Button.FORWARD)), motion=(0, 1, 0, 0, 0, 0))
+    )
     command = device.poll()
     assert command.engaged
     assert command.motion[:2].tolist() == [1, 1]
@@ -90,13 +92,13 @@ def test_silence_ends_the_intervention_and_all_motion(console: Console, clock: C
     command = device.poll()
     assert not command.engaged
     assert not command.motion.any()
-    device.hear(news(held=held))  # still holding the keys when the connection is back, which is no new press
+    device.receive(news(held=held))  # still holding the keys when the connection is back, which is no new press
     assert device.poll().engaged == (mode != "toggle")
 
 
 def test_losing_the_page_needs_no_timeout(device: WebDevice) -> None:
-    device.hear(news(held=(Button.FORWARD,), changes=((True, Button.INTERVENE),), target=(1, 1, 1)))
-    device.lose()
+    device.receive(news(held=(Button.FORWARD,), changes=(("press", Button.INTERVENE),), target=(1, 1, 1)))
+    device.release()
     command = device.poll()
     assert not command.engaged
     assert not command.motion.any()
@@ -107,16 +109,16 @@ def test_dragged_target_is_reached_without_overshoot(console: Console, clock: Cl
     env.reset(seed=0)
     device = env.get_wrapper_attr("device")
     goal = (0.42, 0.11, 0.21)
-    device.hear(news(changes=((True, Button.INTERVENE), (False, Button.INTERVENE)), target=goal))
+    device.receive(news(changes=(("press", Button.INTERVENE), ("release", Button.INTERVENE)), target=goal))
     base = env.unwrapped
     distances = []
     for _ in range(20):
-        device.hear(news(target=goal))
+        device.receive(news(target=goal))
         assert env.step(STAY)[4]["is_intervention"]
         distances.append(np.linalg.norm(base.tcp_target - goal))
     assert distances == sorted(distances, reverse=True)
     assert distances[-1] < 1e-6
-    device.hear(news())
+    device.receive(news())
     before = base.tcp_target
     env.step(STAY)
     np.testing.assert_array_equal(base.tcp_target, before)
@@ -147,7 +149,7 @@ def test_page_that_is_gone_drives_no_longer(driven: gym.Env, open_page: OpenPage
     page.sync()
     assert driven.step(STAY)[4]["is_intervention"]
     getattr(page, how)()
-    witness.wait(lambda: witness.latest("seat")["pages"] == 1)
+    witness.wait(lambda: witness.latest("lock")["pages"] == 1)
     before = driven.unwrapped.tcp_target
     info = driven.step(STAY)[4]
     assert not info["is_intervention"]

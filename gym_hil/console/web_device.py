@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.console.console import Console, get_console
-from gym_hil.console.protocol import Input
+from gym_hil.console.messages import Controls, Input, LegendPart
 from gym_hil.display import ConsoleOptions, TlsOption
 from gym_hil.teleop import Button, InputDevice
 from gym_hil.teleop.gamepad import STICK_LEGEND
 from gym_hil.teleop.gamepad_mapping import BINDINGS as PAD_BINDINGS
 from gym_hil.teleop.keyboard_keys import KEYS, LABELS
+
+if TYPE_CHECKING:
+    from gym_hil.console.channel import Channel
+    from gym_hil.console.server import Console
 
 # Name of a key -> `KeyboardEvent.code`, by the UI Events specification of the W3C. Letters are added below.
 CODES = {
@@ -33,15 +36,15 @@ CODES = {
     "esc": "Escape",
     **{key: f"Key{key.upper()}" for key in KEYS if len(key) == 1},
 }
-# Our word for a gamepad's button -> its index in the standard layout of the Gamepad API of the W3C.
+# Name of a gamepad's button -> its index in the standard layout of the Gamepad API of the W3C.
 PAD_INDICES = {"a": 0, "b": 1, "x": 2, "y": 3, "lb": 4, "rb": 5, "lt": 6, "rt": 7}
 
 
 class WebDevice(InputDevice):
     """The console's page: keyboard, gamepad, touch and a target to drag, from any browser that has the link.
 
-    The operator on the page that has the seat drives. When the page is closed or hidden, or its connection is lost,
-    nothing is held any longer and the intervention ends.
+    The operator on the page that holds the control lock drives. When the page is closed or hidden, or its connection is
+    lost, all motion stops; a page that is back within 2 s drives on, else the intervention ends.
 
     Args:
         env: the environment that is driven; without one the page shows nothing, but its input counts.
@@ -76,6 +79,8 @@ class WebDevice(InputDevice):
         clock: Callable[[], float] = time.monotonic,
     ):
         super().__init__(intervention=intervention, clock=clock)
+        from gym_hil.console.server import get_console
+
         if console is None:
             console = ConsoleOptions(host, port, allow_remote, tls, public_url)
         self.console = get_console(console) if isinstance(console, ConsoleOptions) else console
@@ -85,33 +90,36 @@ class WebDevice(InputDevice):
         self._target: NDArray[np.float64] | None = None
         self._sticks = np.zeros(6)
         self._time = 0.0
-        self._channel = None if env is None else self.console.channel_for(env.unwrapped)
+        self._channel: Channel | None = None if env is None else self.console.channel_for(env.unwrapped)
         if self._channel is not None:
             self._channel.device = self
 
     @classmethod
     def for_env(cls, env: Any, **options: Any) -> WebDevice:
-        """See `Device.for_env`."""
         return cls(env=env, **options)
 
-    def hear(self, news: Input) -> None:
+    def receive(self, message: Input) -> None:
         """Take in what the operator at the page does; called from the server's thread."""
-        for pressed, button in news.changes:
-            (self.inputs.press if pressed else self.inputs.release)(button)
-        self.inputs.set_held(news.held)
-        self._sticks = np.array(news.motion)
-        self._target = None if news.target is None else np.array(news.target)
+        for change, button in message.changes:
+            (self.inputs.press if change == "press" else self.inputs.release)(button)
+        self.inputs.set_held(message.held)
+        self._sticks = np.array(message.motion)
+        self._target = None if message.target is None else np.array(message.target)
         if self._target is None:  # otherwise the next poll works it out, and must not find it undone
             self.inputs.set_motion(self._sticks)
-        self._time = news.time
+        self._time = message.time
 
-    def lose(self) -> None:
-        """Nobody is there any more; called from the server's thread."""
+    def disconnect(self) -> None:
+        """The page has lost its connection; called from the server's thread."""
+        self._target = None
+        self.inputs.silence()
+
+    def release(self) -> None:
+        """The operator has given the control lock back; called from the server's thread."""
         self._target = None
         self.inputs.silence()
 
     def read(self) -> None:
-        """See `InputDevice.read`."""
         self.applied = self._time
         target, position = self._target, getattr(getattr(self._env, "unwrapped", None), "tcp_target", None)
         if target is None or position is None:
@@ -122,47 +130,51 @@ class WebDevice(InputDevice):
         self.inputs.set_motion(motion, heard=False)
 
     def set_intervention(self, mode: str) -> None:
-        """See `Device.set_intervention`."""
         super().set_intervention(mode)
         self._mode = mode
         if self._channel is not None:
-            self._channel.tell_controls()
+            self._channel.send_controls()
 
     def close(self) -> None:
-        """Take no more input. The console goes on for others."""
-        self.lose()
+        """Take no more input. The console stays open for others."""
+        self.release()
         if self._channel is not None and self._channel.device is self:
             self._channel.device = None
 
     @property
     def legend(self) -> Sequence[tuple[str, str]]:
-        """See `Device.legend`."""
-        return [(f"{title}: {control}", action) for title, rows in self._legends() for control, action in rows]
+        return [(f"{part.title}: {control}", action) for part in self._legends() for control, action in part.rows]
 
     def describe(self) -> str:
-        """Where the page is, and the legend."""
         return f"{self.console.announcement()}\n{super().describe()}"
 
-    def controls(self) -> dict[str, Any]:
-        """What the page has to know: which key and button is what; see `gym_hil.console.protocol`."""
-        return {
-            "intervention": self._mode,
-            "keys": {CODES[key]: button.name for key, button in KEYS.items()},
-            "pad": {str(PAD_INDICES[word]): button.name for word, button in PAD_BINDINGS.items()},
-            "buttons": {button.name: self._words(button) for button in Button},
-            "legend": [{"title": title, "rows": [list(row) for row in rows]} for title, rows in self._legends()],
-        }
+    def controls(self, channel: int, requests: Sequence[str]) -> Controls:
+        """Which key and which button does what, for the page.
 
-    def _legends(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        Args:
+            channel: number of the device's channel.
+            requests: buttons offered by a training run.
+        """
+        return Controls(
+            channel=channel,
+            intervention=self._mode,  # type: ignore[arg-type]  # checked by InputState
+            keys={CODES[key]: button.name for key, button in KEYS.items()},
+            pad={str(PAD_INDICES[name]): button.name for name, button in PAD_BINDINGS.items()},
+            buttons={button.name: self._words(button) for button in Button},
+            legend=self._legends(),
+            requests=list(requests),
+        )
+
+    def _legends(self) -> list[LegendPart]:
         keys: dict[Button, list[str]] = {}
         for key, button in KEYS.items():
             if key in LABELS:
                 keys.setdefault(button, []).append(LABELS[key])
+        pad = [(name.upper(), self._words(button)) for name, button in PAD_BINDINGS.items()]
         return [
-            ("Keyboard", [(" or ".join(labels), self._words(button)) for button, labels in keys.items()]),
-            (
-                "Gamepad",
-                [*STICK_LEGEND, *((word.upper(), self._words(button)) for word, button in PAD_BINDINGS.items())],
+            LegendPart("Keyboard", [(" or ".join(labels), self._words(button)) for button, labels in keys.items()]),
+            LegendPart("Gamepad", [*STICK_LEGEND, *pad]),
+            LegendPart(
+                "Mouse or finger", [("drag the target", "move the tool there"), ("drag elsewhere", "look around")]
             ),
-            ("Mouse or finger", [("drag the target", "move the tool there"), ("drag elsewhere", "look around")]),
         ]

@@ -1,6 +1,6 @@
-"""A page can say as much as it may, and no more."""
+"""A page can send as much as it may, and no more."""
 
-from gym_hil.console.rate_limit import RateLimit
+from gym_hil.console.connection import RateLimit
 
 
 def test_burst_then_as_much_as_refills() -> None:

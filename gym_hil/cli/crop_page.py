@@ -1,0 +1,168 @@
+"""The page of `gym-hil crop`, on which an operator draws a rectangle on each camera's image. Needs the extra `web`.
+
+- `GET /cameras`: `{"dataset": name, "episodes": count, "cameras": [{"key", "name", "height", "width"}]}`
+- `GET /image/EPISODE/CAMERA`: the episode's first image of a camera, by its place in that list, as JPEG
+- `POST /regions`: `{key: [top, left, height, width]}` in whole pixels, without the cameras that are left as they are.
+  Answered by 200 when the regions are accepted, else by 422 and `{"camera": key or null, "text": what is wrong}`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+
+from gym_hil.console.web_server import WebServer  # first: its error names the extra
+from gym_hil.datasets.features import IMAGES
+from gym_hil.datasets.images import Region
+from gym_hil.datasets.reader import EpisodeDataset
+from gym_hil.display import ConsoleOptions
+from gym_hil.errors import ConfigurationError, DeviceError, GymHilError
+
+# isort: split
+import simplejpeg
+from aiohttp import web
+
+QUALITY = 95  # of JPEG; pixels are looked at one by one
+CHECK_INTERVAL = 0.2  # s; on Windows Ctrl-C is noticed only between two waits
+
+
+def choose_regions(dataset: EpisodeDataset, options: ConsoleOptions) -> dict[str, Region]:
+    """Ask for the region of each camera: print the page's link and wait for the operator to confirm.
+
+    Args:
+        dataset: with one episode or more, whose first images are shown.
+        options: where to listen and who can connect.
+
+    Returns:
+        Feature -> region, of the cameras that are not left as they are.
+
+    Raises:
+        ConfigurationError: other machines may not connect with these options.
+        DatasetError: the first images cannot be read.
+        DeviceError: the address cannot be listened at.
+    """
+    page = CropPage(dataset, options)
+    try:
+        print(page.web.announcement(), file=sys.stderr, flush=True)
+        return page.wait()
+    finally:
+        page.close()
+
+
+class CropPage:
+    """The page and its server.
+
+    Args:
+        dataset: with one episode or more, whose first images are shown.
+        options: where to listen and who can connect.
+
+    Attributes:
+        web: serves the page.
+
+    Raises:
+        ConfigurationError: other machines may not connect with these options.
+        DatasetError: the first images cannot be read.
+        DeviceError: the address cannot be listened at.
+    """
+
+    def __init__(self, dataset: EpisodeDataset, options: ConsoleOptions):
+        self._dataset = dataset
+        # Read here, so that an error is raised where the command was given.
+        self._shapes = {key: dataset[0].image(key, 0).shape[:2] for key in dataset.video_keys}
+        self._regions: dict[str, Region] = {}
+        self._confirmed = threading.Event()
+        self.web = WebServer(
+            "Choose the regions",
+            "crop.html",
+            options,
+            routes=[
+                web.get("/cameras", self._cameras),
+                web.get("/image/{episode:[0-9]{1,9}}/{camera:[0-9]{1,3}}", self._image),
+                web.post("/regions", self._confirm),
+            ],
+            own_page_only={"/regions"},
+        )
+
+    def wait(self) -> dict[str, Region]:
+        """The regions, once the operator has confirmed them.
+
+        Raises:
+            DeviceError: the server has ended before.
+        """
+        while not self._confirmed.wait(CHECK_INTERVAL):
+            if not self.web.running:
+                raise DeviceError("The page's server has ended before the regions were confirmed. Try again.")
+        return self._regions
+
+    def close(self) -> None:
+        """Stop the server, once the answers under way are sent."""
+        self.web.close()
+
+    async def _cameras(self, request: web.Request) -> web.StreamResponse:
+        cameras = [
+            {"key": key, "name": key.removeprefix(IMAGES), "height": height, "width": width}
+            for key, (height, width) in self._shapes.items()
+        ]
+        return web.json_response(
+            {"dataset": self._dataset.path.name, "episodes": len(self._dataset), "cameras": cameras}
+        )
+
+    async def _image(self, request: web.Request) -> web.StreamResponse:
+        episode, camera = int(request.match_info["episode"]), int(request.match_info["camera"])
+        if episode >= len(self._dataset) or camera >= len(self._shapes):
+            raise web.HTTPNotFound(text="There is no such image.")
+        try:
+            # In the loop: one operator looks at one image at a time, and the dataset is for one thread at a time.
+            image = self._dataset[episode].image(list(self._shapes)[camera], 0)
+        except GymHilError as error:
+            raise web.HTTPUnprocessableEntity(text=str(error)) from error
+        body = simplejpeg.encode_jpeg(np.ascontiguousarray(image), QUALITY, colorspace="RGB", colorsubsampling="444")
+        return web.Response(body=body, content_type="image/jpeg")
+
+    async def _confirm(self, request: web.Request) -> web.StreamResponse:
+        try:
+            regions = self._parse(await request.text())
+        except InvalidRegionError as error:
+            return web.json_response({"camera": error.camera, "text": str(error)}, status=422)
+        self._regions = regions
+        self._confirmed.set()
+        return web.json_response({"cameras": len(regions)})
+
+    def _parse(self, text: str) -> dict[str, Region]:
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError):
+            values = None
+        if not isinstance(values, dict):
+            raise InvalidRegionError(None, "The page sent no regions; reload it.")
+        return {key: self._region(key, numbers) for key, numbers in values.items()}
+
+    def _region(self, key: str, numbers: Any) -> Region:
+        if key not in self._shapes:
+            raise InvalidRegionError(None, f"There is no camera {key!r}; reload the page.")
+        # bool is a kind of int in Python.
+        if not isinstance(numbers, list) or len(numbers) != 4 or any(type(number) is not int for number in numbers):
+            raise InvalidRegionError(key, "Top, left, height and width have to be whole numbers, all four or none.")
+        region = Region(*numbers)
+        try:
+            region.check_inside(key.removeprefix(IMAGES), *self._shapes[key])
+        except ConfigurationError as error:
+            raise InvalidRegionError(key, str(error)) from error
+        return region
+
+
+class InvalidRegionError(ConfigurationError):
+    """What the page sent is no region of a camera's image.
+
+    Args:
+        camera: feature, or None if it is not about one.
+        text: what is wrong with it.
+    """
+
+    def __init__(self, camera: str | None, text: str):
+        super().__init__(text)
+        self.camera = camera

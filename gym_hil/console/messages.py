@@ -1,0 +1,400 @@
+"""Every message between the console and its page, as dataclasses; the page's types are generated from them.
+
+Addresses, all but the first only with the cookie that the first one sets:
+
+- `GET /?token=...` exchanges the token for a cookie and redirects to the page.
+- `GET /` and `GET /static/...`: the page.
+- `GET /channel/<number>/scene.json` and `.../meshes.bin`: what does not move; see `scene_stream.pack_scene`.
+- `GET /connect?page=<id>`: the WebSocket. `<id>` is 16 to 64 characters of the page's own choice, by which it is
+  recognised after its connection was lost; a second connection with the same id replaces the first.
+
+A channel is one environment on the console. A page watches one channel at a time. One page at a time holds the control
+lock of a channel, and only its input counts.
+
+Messages are JSON objects: the fields of a dataclass, and `type`, its name in lower case. Frames are binary, little
+endian: `FRAME_HEADER`, 7 float32 for each body of the scene (x, y, z in m, then a quaternion, w first), the `Status` as
+JSON, and for each camera of the scene the length of its image as uint32 and a JPEG; length 0 where a camera has no
+image, and none of these where no camera has one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, TypeAlias
+
+from gym_hil.errors import DeviceError
+from gym_hil.teleop import Button
+
+VERSION = 2
+MESSAGE_LIMIT = 8192  # bytes from the page
+PAGE_ID_LENGTH = (16, 64)
+NUMBER_LIMIT = 1e15  # absolute value of a number from the page
+
+Vec3: TypeAlias = tuple[float, float, float]
+Vec6: TypeAlias = tuple[float, float, float, float, float, float]
+ButtonChange: TypeAlias = tuple[Literal["press", "release"], Button]
+EventKind: TypeAlias = Literal[
+    "success", "failure", "rerecord", "timeout", "quit", "takeover", "handback", "control", "pause", "training"
+]
+
+# From the page.
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Show a channel to this page.
+
+    Attributes:
+        channel: its number.
+        images: whether the page needs images of the scene, because it cannot draw the scene itself.
+    """
+
+    channel: int
+    images: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Give this page the control lock of the channel it watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give the control lock back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What the operator does; 60 times a second and at each change, from the page that holds the control lock.
+
+    Attributes:
+        time: ms on the page's clock.
+        motion: of sticks, as fractions of full speed: x forward, y left, z up, then a rotation vector.
+        held: buttons that are down.
+        changes: presses and releases since the last message, in order.
+        target: m, where the tool should go; None if it is not being dragged.
+    """
+
+    time: float
+    motion: Vec6
+    held: list[Button]
+    changes: list[ButtonChange]
+    target: Vec3 | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Hold the environment before its next step, or let it continue; from the page that holds the control lock."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Press one of the buttons in `Controls.requests`; from the page that holds the control lock."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """A frame was shown. Without it no more than two frames are sent."""
+
+    channel: int
+    sequence: int
+
+
+# To the page.
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelInfo:
+    """A channel in a list of channels.
+
+    Attributes:
+        id: its number.
+        title: for humans.
+        drivable: whether an operator can drive or request something there.
+    """
+
+    id: int
+    title: str
+    drivable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message of a connection."""
+
+    version: int
+    channels: list[ChannelInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """An environment was opened or closed; these are open now."""
+
+    channels: list[ChannelInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class LegendPart:
+    """The part of the legend for one kind of input: rows of what is touched and what it does."""
+
+    title: str
+    rows: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """Which key and which button does what on a channel.
+
+    Attributes:
+        channel: its number.
+        intervention: when the operator drives; None where the page cannot drive.
+        keys: `KeyboardEvent.code` -> button.
+        pad: index of a button in the standard layout of the Gamepad API -> button.
+        buttons: button -> what it does.
+        legend: the same for humans.
+        requests: buttons offered by a training run.
+    """
+
+    channel: int
+    intervention: Literal["toggle", "hold", "auto"] | None = None
+    keys: dict[str, str] = field(default_factory=dict)
+    pad: dict[str, str] = field(default_factory=dict)
+    buttons: dict[str, str] = field(default_factory=dict)
+    legend: list[LegendPart] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Who holds the control lock of a channel.
+
+    Attributes:
+        channel: its number.
+        holder: this page, another one, or none.
+        free_in: s until a holder that sends nothing loses the lock; None while it sends.
+        pages: how many pages watch the channel.
+    """
+
+    channel: int
+    holder: Literal["you", "other", "none"]
+    free_in: float | None
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A finished episode.
+
+    Attributes:
+        number: from 1.
+        steps: made in it.
+        interventions: steps of the operator among them.
+        success: whether it succeeded.
+        episode_return: sum of its rewards.
+        discarded: whether the operator wants it recorded again.
+    """
+
+    number: int
+    steps: int
+    interventions: int
+    success: bool
+    episode_return: float
+    discarded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Episodes:
+    """Finished episodes: all that are kept if `first`, else the newest."""
+
+    channel: int
+    first: bool
+    episodes: list[Episode]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened on a channel; `time` is s since 1970."""
+
+    channel: int
+    time: float
+    kind: EventKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Numbers of a training run."""
+
+    channel: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why something that the page asked for was not done."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The part of a frame that is in words and numbers. None where a value does not apply.
+
+    Attributes:
+        episode: number of the episode, from 1.
+        step: steps made in it.
+        max_steps: steps after which it is truncated.
+        seconds_left: time until then.
+        reward: of the last step.
+        episode_return: rewards of the episode added up.
+        driver: who made the last step.
+        success: whether the task is done.
+        gripper: how far the fingers are closed, 0 to 1.
+        tcp: m, the point between the finger tips.
+        target: m, where the controller pulls it to.
+        paused: whether the environment waits for the operator.
+    """
+
+    episode: int | None = None
+    step: int | None = None
+    max_steps: int | None = None
+    seconds_left: float | None = None
+    reward: float | None = None
+    episode_return: float | None = None
+    driver: Literal["policy", "operator"] | None = None
+    success: bool | None = None
+    gripper: float | None = None
+    tcp: Vec3 | None = None
+    target: Vec3 | None = None
+    paused: bool | None = None
+
+
+PageMessage: TypeAlias = Watch | Take | Release | Input | Pause | Request | Ack
+ServerMessage: TypeAlias = Hello | Channels | Controls | Lock | Episodes | Event | Metrics | Refused
+PAGE_MESSAGES: dict[str, type[PageMessage]] = {cls.__name__.lower(): cls for cls in typing.get_args(PageMessage)}
+_HINTS = {cls: typing.get_type_hints(cls) for cls in PAGE_MESSAGES.values()}
+
+# Kind (1), images, bytes of status, channel, bodies, sequence, unused, time of publishing (s since 1970), time of the
+# newest input that was applied (ms on the clock of the page that sent it; 0 for none).
+FRAME_HEADER = struct.Struct("<BBHHHIIdd")
+FRAME = 1
+
+
+def encode(message: ServerMessage) -> str:
+    """A message as JSON."""
+    return json.dumps({"type": type(message).__name__.lower(), **asdict(message)}, allow_nan=False)
+
+
+def decode(text: str) -> PageMessage:
+    """Read a message of the page.
+
+    Raises:
+        DeviceError: it is not JSON, its type is unknown, or a field is missing or has a value that makes no sense.
+    """
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DeviceError(f"The page sent a message that is not JSON: {error}.") from None
+    kind = values.get("type") if isinstance(values, dict) else None
+    cls = PAGE_MESSAGES.get(kind) if isinstance(kind, str) else None
+    if cls is None:
+        raise DeviceError(f"The page sent a message of an unknown type {kind!r}.")
+    known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
+    try:
+        return cls(**{name: _read(name, value, _HINTS[cls][name]) for name, value in known.items()})
+    except TypeError as error:
+        raise DeviceError(f"The page sent a message without all of its fields: {error}.") from None
+
+
+def pack_frame(
+    *,
+    channel: int,
+    sequence: int,
+    published: float,
+    input_time: float,
+    poses: bytes,
+    status: Status,
+    images: Sequence[bytes],
+) -> bytes:
+    """Pack a frame; see the module."""
+    text = json.dumps(asdict(status), separators=(",", ":"), allow_nan=False).encode()
+    header = FRAME_HEADER.pack(
+        FRAME, len(images), len(text), channel, len(poses) // 28, sequence, 0, published, input_time
+    )
+    return b"".join([header, poses, text, *(part for jpeg in images for part in (struct.pack("<I", len(jpeg)), jpeg))])
+
+
+def _read(name: str, value: Any, hint: Any) -> Any:
+    """A value from JSON as what a dataclass declares."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return None if value is None else _read(name, value, arguments[0])
+    if origin is Literal and isinstance(value, str) and value in arguments:
+        return value
+    if origin is list and isinstance(value, list):
+        return [_read(name, entry, arguments[0]) for entry in value]
+    if origin is tuple and isinstance(value, list) and len(value) == len(arguments):
+        return tuple(_read(name, entry, argument) for entry, argument in zip(value, arguments, strict=True))
+    if hint is Button and isinstance(value, str) and value in Button.__members__:
+        return Button[value]
+    if hint is float and _is_number(value):
+        return float(value)
+    if hint in (int, bool, str) and type(value) is hint and (hint is not int or abs(value) < NUMBER_LIMIT):
+        return value
+    raise DeviceError(f"{name} is {value!r}; expected {_typescript(hint)}.")
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < NUMBER_LIMIT and math.isfinite(value)
+
+
+def typescript() -> str:
+    """The messages as TypeScript declarations, which `static/messages.d.ts` holds for the page."""
+    blocks = ["// Generated by web/make_types.py from gym_hil/console/messages.py. Do not edit."]
+    blocks += [f"export const VERSION: {VERSION};", f"export type Button = {_typescript(Button)};"]
+    messages = (*typing.get_args(PageMessage), *typing.get_args(ServerMessage))
+    for cls in (ChannelInfo, LegendPart, Episode, Status, *messages):
+        own = {"type": f'"{cls.__name__.lower()}"'} if cls in messages else {}
+        hints = {name: _typescript(hint) for name, hint in typing.get_type_hints(cls).items()}
+        summary = typing.cast(str, cls.__doc__).partition("\n")[0]
+        lines = "".join(f"\n  {name}: {text};" for name, text in {**own, **hints}.items())
+        blocks.append(f"/** {summary} */\nexport interface {cls.__name__} {{{lines}\n}}")
+    for name, union in {"PageMessage": PageMessage, "ServerMessage": ServerMessage}.items():
+        blocks.append(f"export type {name} = {_typescript(union)};")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _typescript(hint: Any) -> str:
+    """A declared type in TypeScript."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Button:
+        return " | ".join(f'"{name}"' for name in Button.__members__)
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(map(_typescript, arguments))
+    if origin is Literal:
+        return " | ".join(f'"{value}"' for value in arguments)
+    if origin is list:
+        return f"{_named(arguments[0])}[]"
+    if origin is tuple:
+        return f"[{', '.join(map(_named, arguments))}]"
+    if origin is dict:
+        return f"Record<{_named(arguments[0])}, {_named(arguments[1])}>"
+    return {int: "number", float: "number", bool: "boolean", str: "string", type(None): "null"}.get(hint) or _named(
+        hint
+    )
+
+
+def _named(hint: Any) -> str:
+    if hint is Button:
+        return "Button"
+    return hint.__name__ if hasattr(hint, "__dataclass_fields__") else _typescript(hint)

@@ -1,0 +1,200 @@
+"""The page of `gym-hil crop`: who gets in, what the page gets, what it may send, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("aiohttp", reason="needs the extra `web`")
+pytest.importorskip("simplejpeg", reason="needs the extra `web`")
+
+import simplejpeg
+
+from gym_hil.cli.crop_page import CropPage, choose_regions
+from gym_hil.datasets.images import Region
+from gym_hil.datasets.reader import EpisodeDataset
+from gym_hil.display import ConsoleOptions
+from gym_hil.errors import ConfigurationError, DatasetError, DeviceError
+from tests.console.page import Loop, Page
+
+FRONT, WRIST = "observation.images.front", "observation.images.wrist"
+ANY_PORT = ConsoleOptions(port=0)
+
+
+@pytest.fixture
+def open_page() -> Iterator[Callable[[CropPage], Page]]:
+    loop = Loop()
+    pages: list[Page] = []
+
+    def open_page(crop_page: CropPage) -> Page:
+        pages.append(Page(loop, crop_page.web))
+        return pages[-1]
+
+    yield open_page
+    for page in pages:
+        page.close()
+    loop.close()
+
+
+@pytest.fixture
+def crop_page(lerobot_pick: Path) -> Iterator[CropPage]:
+    """With images of 48 by 48."""
+    made = CropPage(EpisodeDataset(lerobot_pick), ANY_PORT)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(crop_page: CropPage, open_page: Callable[[CropPage], Page]) -> Page:
+    return open_page(crop_page)
+
+
+def confirmed(crop_page: CropPage) -> bool:
+    return crop_page._confirmed.is_set()
+
+
+def test_nothing_is_given_or_accepted_without_the_token(
+    crop_page: CropPage, open_page: Callable[[CropPage], Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crop_page.web, "token", "a-token-that-is-wrong")
+    stranger = open_page(crop_page)
+    for path in ["/", "/?token=wrong", "/cameras", "/image/0/0", "/static/crop.js"]:
+        assert stranger.get(path)[0] == 403
+    assert stranger.post("/regions", "{}")[0] == 403
+    assert not confirmed(crop_page)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"}, {"Origin": None}]
+)
+def test_foreign_pages_send_nothing_even_with_the_cookie(
+    page: Page, crop_page: CropPage, headers: dict[str, str | None]
+) -> None:
+    assert page.post("/regions", "{}", **headers)[0] == 403
+    assert not confirmed(crop_page)
+
+
+def test_page_learns_which_cameras_there_are(page: Page) -> None:
+    assert json.loads(page.get("/cameras")[1]) == {
+        "dataset": "lerobot_pick",
+        "episodes": 2,
+        "cameras": [
+            {"key": FRONT, "name": "front", "height": 48, "width": 48},
+            {"key": WRIST, "name": "wrist", "height": 48, "width": 48},
+        ],
+    }
+
+
+def test_images_are_the_first_ones_of_each_episode(page: Page, lerobot_pick: Path) -> None:
+    dataset = EpisodeDataset(lerobot_pick)
+    for episode in (0, 1):
+        for camera, key in enumerate((FRONT, WRIST)):
+            status, body, _ = page.get(f"/image/{episode}/{camera}")
+            assert status == 200
+            difference = simplejpeg.decode_jpeg(body).astype(float) - dataset[episode].image(key, 0)
+            assert abs(difference).mean() < 2
+
+
+@pytest.mark.parametrize("path", ["/image/2/0", "/image/0/2", "/image/-1/0", "/image/0", "/image/0/front"])
+def test_there_are_no_other_images(page: Page, path: str) -> None:
+    assert page.get(path)[0] == 404
+
+
+def test_regions_are_accepted_without_the_cameras_left_as_they_are(page: Page, crop_page: CropPage) -> None:
+    status, body = page.post("/regions", json.dumps({WRIST: [0, 8, 48, 40]}))
+    assert (status, json.loads(body)) == (200, {"cameras": 1})
+    assert crop_page.wait() == {WRIST: Region(0, 8, 48, 40)}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ([0, 0, 49, 48], "is not inside the images of front, which are 48 high and 48 wide"),
+        ([-1, 0, 8, 8], "is not inside"),
+        ([0, 0, 0, 8], "is empty"),
+        ([0, 0, 8, -8], "is empty"),
+        ([10**30, 0, 8, 8], "is not inside"),
+        ([0, 0, 8], "whole numbers"),
+        ([0, 0, 8, 7.5], "whole numbers"),
+        ([0, 0, True, True], "whole numbers"),
+        ([0, 0, None, 8], "whole numbers"),
+        ("0,0,8,8", "whole numbers"),
+        (None, "whole numbers"),
+    ],
+)
+def test_invalid_region_is_refused_with_its_camera(page: Page, crop_page: CropPage, numbers: object, text: str) -> None:
+    status, body = page.post("/regions", json.dumps({WRIST: [0, 0, 8, 8], FRONT: numbers}))
+    answer = json.loads(body)
+    assert (status, answer["camera"]) == (422, FRONT)
+    assert text in answer["text"]
+    assert not confirmed(crop_page)
+
+
+@pytest.mark.parametrize("body", ["", "no json", "[]", "7", '{"top": [0, 0, 8, 8]}', "[" * 4000])
+def test_nonsense_is_refused(page: Page, crop_page: CropPage, body: str) -> None:
+    status, answer = page.post("/regions", body)
+    assert (status, json.loads(answer)["camera"]) == (422, None)
+    assert not confirmed(crop_page)
+
+
+def test_long_message_is_refused(page: Page, crop_page: CropPage) -> None:
+    assert page.post("/regions", " " * 10_000)[0] == 413
+    assert not confirmed(crop_page)
+
+
+def test_unreadable_image_of_a_later_episode_is_reported(own_copy: Path, open_page: Callable[[CropPage], Page]) -> None:
+    crop_page = CropPage(EpisodeDataset(own_copy), ANY_PORT)
+    for video in own_copy.glob("videos/*/*/file-001.mp4"):
+        video.write_bytes(b"no video")
+    status, body, _ = open_page(crop_page).get("/image/1/0")
+    crop_page.close()
+    assert status == 422
+    assert b"file-001.mp4" in body
+
+
+def test_unreadable_first_image_is_reported_before_the_page_opens(own_copy: Path) -> None:
+    for video in own_copy.glob("videos/*/*/*.mp4"):
+        video.write_bytes(b"no video")
+    with pytest.raises(DatasetError, match=r"\.mp4"):
+        CropPage(EpisodeDataset(own_copy), ANY_PORT)
+
+
+@pytest.mark.parametrize("ending", [{FRONT: Region(0, 0, 8, 8)}, KeyboardInterrupt()], ids=["confirmed", "Ctrl-C"])
+def test_link_is_printed_and_the_port_is_free_at_the_end(
+    lerobot_pick: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, ending: object
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def wait(page: CropPage) -> object:
+        if isinstance(ending, BaseException):
+            raise ending
+        return ending
+
+    monkeypatch.setattr(CropPage, "wait", wait)
+    with contextlib.suppress(KeyboardInterrupt):
+        assert choose_regions(EpisodeDataset(lerobot_pick), ConsoleOptions(port=port)) == ending
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"Choose the regions: http://127.0.0.1:{port}/?token=")
+    assert f"ssh -N -L {port}:127.0.0.1:{port}" in printed.err
+    assert printed.out == ""
+    CropPage(EpisodeDataset(lerobot_pick), ConsoleOptions(port=port)).close()
+
+
+def test_waiting_ends_with_the_server(lerobot_pick: Path) -> None:
+    page = CropPage(EpisodeDataset(lerobot_pick), ANY_PORT)
+    threading.Thread(target=page.close).start()
+    with pytest.raises(DeviceError, match="before the regions were confirmed"):
+        page.wait()
+
+
+def test_other_machines_connect_only_on_purpose_and_encrypted(lerobot_pick: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--allow-remote --tls"):
+        CropPage(EpisodeDataset(lerobot_pick), ConsoleOptions(host="0.0.0.0"))
