@@ -25,8 +25,8 @@ SEEDS = (0, 1, 2, 3, 4)
 RESULTS = Path(__file__).with_name("learning.md")
 KINDS = ("state", "pixels", "boxes")  # with which the names of conditions begin; each has an image of its own
 _DONE = "done.json"
-_HELP_ALWAYS = ["--scripted.attention-least", "1"]
-_NO_HELP_LATER, _NO_HELP = ["--scripted.attention", "0"], ["--operator", "none", "--demos", "0"]
+_HELP_ALWAYS = ["--operator.min-help-fraction", "1"]
+_NO_HELP_LATER, _NO_HELP = ["--operator.help-probability", "0"], ["--operator", "none", "--demos", "0"]
 
 
 class Condition(NamedTuple):

@@ -134,8 +134,10 @@ def speed(folder: Path, rounds: int = ROUNDS, measured: int = MEASURED) -> list[
     """Steps a second with one actor and with two, over so many steps, in turns."""
     results = []
     for number, placement, actors in itertools.product(range(rounds), PLACEMENTS, (1, 2)):
-        words = ["--actors", str(actors), "--no-actors-wait", "--chunk", str(CHUNK), "--threads", "1", "--demos", "2"]
-        words += ["--evaluate-every", "1000000", "--full-episodes", "1", "--steps", str(10 * measured + 2 * WARM_UP)]
+        words = ["--actors", str(actors), "--ray.no-wait", "--rollout-steps", str(CHUNK)]
+        words += ["--threads", "1", "--demos", "2"]
+        words += ["--evaluation.every", "1000000", "--evaluation.episodes", "1"]
+        words += ["--steps", str(10 * measured + 2 * WARM_UP)]
         with running(folder / f"speed_{number}_{PLACEMENTS.index(placement)}_{actors}", *words) as run:
             run.until(WARM_UP)
             if placement == CORE_EACH:

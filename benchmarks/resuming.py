@@ -34,10 +34,12 @@ EPISODES, QUICK_EPISODES, EVALUATION_SEED = 20, 2, 50_000
 SEED = 0  # of the moments
 PATIENCE = 300.0  # s until a process has begun, whatever else the machine does
 CHILDREN_SECONDS = 20.0  # until the children of a process that was killed have noticed
-WORDS = ("--no-tensorboard", "--threads", "1", "--evaluate-every", "100")
+WORDS = ("--no-tensorboard", "--threads", "1", "--evaluation.every", "100")
 QUICK_WORDS = (
-    *("--steps", "1000", "--demos", "3", "--quick-episodes", "2", "--full-episodes", "2", "--sac.width", "16"),
-    *("--updates-per-step", "1", "--batch", "16", "--capacity", "3000", "--mixed-precision", "off"),
+    *("--steps", "1000", "--demos", "3", "--evaluation.quick-episodes", "2", "--evaluation.episodes", "2"),
+    *("--agent.width", "16"),
+    *("--agent.utd-ratio", "1", "--agent.batch-size", "16"),
+    *("--agent.buffer-capacity", "3000", "--mixed-precision", "off"),
 )
 COMMAND = "import sys; from hil_trainer.cli import main\nif __name__ == '__main__': sys.exit(main())"
 

@@ -10,10 +10,17 @@ from typing import Annotated, Any, get_type_hints
 
 import tyro
 
-from hil_trainer.config import CONFIG_FILE, LOCAL, TrainConfig, defaults, read_config
+from hil_trainer.config import CONFIG_FILE, LOCAL, EnvConfig, RayConfig, TrainConfig, defaults, read_config
 
+# Groups whose flags have no prefix, see `TrainConfig`.
+_NO_PREFIX = {"env"}
 # What is said as --name or --no-name. Everything else has a value.
-_FLAGS = {name for name, kind in get_type_hints(TrainConfig).items() if kind is bool}
+_FLAGS = {
+    prefix + name
+    for prefix, group in (("", TrainConfig), ("", EnvConfig), ("ray.", RayConfig))
+    for name, kind in get_type_hints(group).items()
+    if kind is bool
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ def parse(words: Sequence[str]) -> TrainArguments:
     """Understand the words of `hil-trainer train`.
 
     Args:
-        words: such as `["--out", "outputs/pick", "--task", "PandaPickCube-v1", "--sac.discount", "0.98"]`.
+        words: such as `["--out", "outputs/pick", "--task", "PandaPickCube-v1", "--agent.discount", "0.98"]`.
 
     Raises:
         ConfigurationError: a file or a value cannot work.
@@ -52,7 +59,7 @@ def parse(words: Sequence[str]) -> TrainArguments:
     if (file := _value_of(words, "--config")) is not None:
         files.append(Path(file))
     words = [*itertools.chain.from_iterable(as_arguments(read_config(path)) for path in files), *_with_address(words)]
-    start = defaults(_value_of(words, "--task") or TrainConfig.task, _value_of(words, "--obs") or TrainConfig.obs)
+    start = defaults(_value_of(words, "--task") or EnvConfig.task, _value_of(words, "--obs") or EnvConfig.obs)
     return tyro.cli(
         TrainArguments,
         args=words,
@@ -73,7 +80,7 @@ def as_arguments(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
     for name, value in settings.items():
         option = f"--{prefix}{name.replace('_', '-')}"
         if isinstance(value, Mapping):
-            words += as_arguments(value, f"{prefix}{name.replace('_', '-')}.")
+            words += as_arguments(value, "" if name in _NO_PREFIX else f"{prefix}{name.replace('_', '-')}.")
         elif isinstance(value, bool) and prefix + name in _FLAGS:
             words.append(option if value else _negated(option))
         else:

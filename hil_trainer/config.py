@@ -1,4 +1,4 @@
-"""Everything that can be set about a run: typed, with defaults that learn."""
+"""All settings of a training run: typed, in groups, with defaults that learn."""
 
 from __future__ import annotations
 
@@ -7,169 +7,252 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import tyro
 
 from gym_hil.errors import ConfigurationError
 from gym_hil.teleop.operator import OperatorOptions
-from hil_trainer.agents.sac import SACConfig
 
 CONFIG_FILE = "config.json"
-NOBODY, SCRIPTED = "none", "scripted"
-LOCAL = "local"  # Ray, started on this machine
+NO_OPERATOR, SCRIPTED = "none", "scripted"
+LOCAL = "local"  # a Ray that is started on this machine
 
 
 @dataclass(frozen=True)
-class ScriptedOperatorConfig:
-    """How the scripted operator helps: where the policy gets no further, in many episodes at first and in few later.
+class EnvConfig:
+    """The task, and what is observed of it.
 
     Attributes:
-        reaction_delay: steps between seeing and acting.
-        motion_noise: tremor of the hand, as a fraction of full speed.
-        patience: steps without progress after which the operator takes over, until the task is done.
-        attention: the chance that the operator watches the first episode; who does not watch does not help.
-        attention_least: the chance that remains later on.
-        attention_episodes: over how many episodes it would fall from 1 to 0.
-    """
-
-    reaction_delay: int = 3
-    motion_noise: float = 0.1
-    patience: int = 10
-    attention: float = 1.0
-    attention_least: float = 0.05
-    attention_episodes: int = 60
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        _require(self, "more than 0", ("attention_episodes", "patience"), lambda value: value > 0)
-        _require(self, "0 or more", ("reaction_delay", "motion_noise"), lambda value: value >= 0)
-        _require(self, "a chance in [0, 1]", ("attention", "attention_least"), lambda value: 0 <= value <= 1)
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """What to train, with whom, and how.
-
-    Attributes:
-        task: such as PandaPickCube-v1; without version the newest.
-        obs: "state": numbers only. "pixels": two views and what the robot knows of itself.
-        operator: who may take over: a device, several with commas, auto or none; docs/devices.md lists the devices.
-        demos: a recorded dataset's folder, or how many episodes the operator shows first.
-        seed: of everything that is drawn.
-        steps: the most that are trained; demonstrations and evaluations do not count.
-        target: success rate in an evaluation at which training is done.
-        privileged: with pixels, whether the critics may see what only the simulation knows. The policy never does.
-        reward: "sparse": 1 on success. "dense": also for what is nearly done.
-        reward_classifier: a trained classifier that says what success is, instead of the simulation.
-        image_size: pixels a side of the views that the policy sees.
-        encoder: with pixels, a trained encoder of the views that stays as it is: imagenet, a file *.pt2 of
-            torch.export.save, or package.module:function that returns a torch.nn.Module. If not given, one is learned.
-        encoder_size: pixels a side of the views that this encoder sees.
-        intervention: when a human operator drives: toggle, hold or auto; the device's own if not given.
-        real_time: hold the environment to real time. By itself where a human drives.
+        task: name of the task, such as PandaPickCube-v1; without a version the newest.
+        obs: "state": vectors only. "pixels": two camera images and proprioception.
+        privileged: with pixels, let the critics see simulation state that the policy does not see.
+        reward: "sparse": 1 on success, else 0. "dense": also for progress towards success.
+        reward_classifier: folder of a trained reward classifier that replaces the simulation's success.
+        image_size: height and width of the images that the policy sees, in pixels.
+        encoder: with pixels, a pretrained image encoder that stays frozen: imagenet, or package.module:function that
+            returns a torch.nn.Module. If not given, an encoder is learned.
+        encoder_size: height and width of the images that the frozen encoder sees, in pixels.
+        real_time: step the environment in real time; if not given, only with a human operator.
         console: show the training on the web console.
-        updates_per_step: of the critics, for each step of the environment.
-        batch: transitions of an update, half of them an operator's.
-        capacity: transitions that are kept, of what happened and of what an operator did each.
-        chunk: steps between two deliveries to the learner. Actions come from weights at most two deliveries old.
-        evaluate_every: steps between evaluations.
-        quick_episodes: of an evaluation to see how it goes.
-        full_episodes: of one that decides; it follows a quick one that comes near the target.
-        evaluation_seed: of the first episode of evaluations; the others count on from there.
-        checkpoint_seconds: between two checkpoints.
-        device: to learn on: auto, cpu, cuda, cuda:1, ...
-        mixed_precision: compute in bfloat16 where that is quicker: auto, on or off.
-        compile: compile the update with torch.compile. It takes a minute to begin with.
-        threads: of the learner on a CPU; if not given, one for each core but two, which are for acting and evaluating,
-            and at most four.
-        tensorboard: write events for TensorBoard.
-        wandb: project of Weights & Biases to report to.
-        ray: with the learner and actors on Ray. "local", or nothing more, starts it on this machine; "auto" or
-            host:port is one that runs.
-        actors: on Ray. With a human operator, this machine is one more.
-        helped_actors: of the actors on Ray, those that the scripted operator helps; all if it is the operator.
-        actors_wait: on Ray, while the learner is behind. Otherwise it leaves out updates, and steps come as fast as
-            they go.
-        sac: how SAC learns.
-        scripted: how the scripted operator helps.
     """
 
     task: str = "PandaPickCube-v1"
     obs: Literal["state", "pixels"] = "state"
-    operator: str = SCRIPTED
-    demos: str = "20"
-    seed: int = 0
-    steps: int = 20_000
-    target: float = 0.99
     privileged: bool = True
     reward: Literal["sparse", "dense"] = "sparse"
     reward_classifier: Path | None = None
     image_size: int = 64
     encoder: str | None = None
     encoder_size: int = 128
-    intervention: Literal["toggle", "hold", "auto"] | None = None
     real_time: bool | None = None
     console: bool = False
-    updates_per_step: int = 4
-    batch: int = 256
-    capacity: int = 100_000
-    chunk: int = 10
-    evaluate_every: int = 250
-    quick_episodes: int = 20
-    full_episodes: int = 100
-    evaluation_seed: int = 10_000
-    checkpoint_seconds: float = 60.0
-    device: str = "auto"
-    mixed_precision: Literal["auto", "on", "off"] = "auto"
-    compile: bool = False
-    threads: int | None = None
-    tensorboard: bool = True
-    wandb: str | None = None
-    ray: str | None = None
-    actors: int = 2
-    helped_actors: int | None = None
-    actors_wait: bool = True
-    sac: SACConfig = field(default_factory=SACConfig)
-    scripted: ScriptedOperatorConfig = field(default_factory=ScriptedOperatorConfig)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        counts = ("steps", "image_size", "encoder_size", "updates_per_step", "batch", "capacity", "chunk", "actors")
-        _require(self, "more than 0", counts, lambda value: value > 0)
-        times = ("evaluate_every", "quick_episodes", "full_episodes", "checkpoint_seconds")
-        _require(self, "more than 0", times, lambda value: value > 0)
+        _require(self, "more than 0", ("image_size", "encoder_size"), lambda value: value > 0)
         _require(self, "a multiple of 4", ("image_size",), lambda value: value % 4 == 0)
-        _require(self, "a success rate in (0, 1]", ("target",), lambda value: 0 < value <= 1)
-        _require(self, "0 or more", ("seed", "evaluation_seed"), lambda value: value >= 0)
         if self.encoder is not None and self.obs != "pixels":
             raise ConfigurationError(
                 f"encoder is {self.encoder}, but obs is {self.obs}; an encoder is for images: --obs pixels."
             )
-        sac = self.sac
-        sizes = ("critics", "target_critics", "width", "n_step", "learning_rate", "temperature")
-        _require(sac, "more than 0", sizes, lambda value: value > 0)
-        _require(sac, "a number in (0, 1]", ("discount", "target_rate"), lambda value: 0 < value <= 1)
-        _require(sac, "0 or more", ("imitation", "auxiliary", "shift", "attention_heads"), lambda value: value >= 0)
-        _require(sac, f"at most critics, {sac.critics}", ("target_critics",), lambda value: value <= sac.critics)
-        if self.threads is not None:
-            _require(self, "more than 0", ("threads",), lambda value: value > 0)
+
+
+@dataclass(frozen=True)
+class OperatorConfig:
+    """The operator who can take over, and how the scripted operator helps.
+
+    Attributes:
+        device: who can take over: a device, several with commas, auto, scripted or none; docs/devices.md lists the
+            devices.
+        intervention: when a human operator drives: toggle, hold or auto; if not given, the device's own mode.
+        reaction_delay: steps between what the scripted operator sees and its action.
+        motion_noise: tremor of the scripted operator's hand, as a fraction of full speed.
+        patience: steps without progress after which the scripted operator takes over, until the task is done.
+        help_probability: probability that the scripted operator helps in the first episode.
+        min_help_fraction: fraction of help_probability that remains in late episodes.
+        help_decay_episodes: number of episodes over which the probability would fall to zero.
+    """
+
+    device: Annotated[str, tyro.conf.arg(aliases=("--operator",))] = SCRIPTED
+    intervention: Literal["toggle", "hold", "auto"] | None = None
+    reaction_delay: int = 3
+    motion_noise: float = 0.1
+    patience: int = 10
+    help_probability: float = 1.0
+    min_help_fraction: float = 0.05
+    help_decay_episodes: int = 60
+
+    def __post_init__(self) -> None:
+        _require(self, "more than 0", ("help_decay_episodes", "patience"), lambda value: value > 0)
+        _require(self, "0 or more", ("reaction_delay", "motion_noise"), lambda value: value >= 0)
+        fractions = ("help_probability", "min_help_fraction")
+        _require(self, "a number in [0, 1]", fractions, lambda value: 0 <= value <= 1)
+
+
+@dataclass(frozen=True)
+class SACConfig:
+    """Settings of soft actor-critic and its replay buffers.
+
+    Attributes:
+        utd_ratio: critic updates for each environment step (update-to-data ratio).
+        batch_size: transitions in a batch, half of them from the demonstration buffer.
+        buffer_capacity: size of each replay buffer, in transitions.
+        critics: number of critics in the ensemble.
+        target_critics: size of the random subset of critics whose minimum is the target.
+        width: units of each hidden layer.
+        discount: discount factor of one step.
+        n_step: steps over which rewards are summed before the target critics' value is added.
+        tau: step size of the polyak update of the target critics.
+        learning_rate: of the critics, of the temperature, and of the policy unless policy_learning_rate is given.
+        policy_learning_rate: of the policy and of the encoder that it trains.
+        temperature: initial entropy temperature; it is learned.
+        target_entropy: target entropy of the policy, in nats for each action dimension.
+        gripper: "continuous": an action dimension like the others. "discrete": open, stay or close, chosen by a critic
+            of its own that learns from the gripper penalty (HIL-SERL's grasp critic).
+        imitation: weight of the imitation loss, the squared distance to an operator's actions.
+        auxiliary: weight of the auxiliary loss, the prediction of simulation state from images.
+        shift: maximum random shift of images, in pixels.
+        attention_heads: heads of the policy's attention over objects in the state vector; 0 for no attention.
+    """
+
+    utd_ratio: int = 4
+    batch_size: int = 256
+    buffer_capacity: int = 100_000
+    critics: int = 4
+    target_critics: int = 2
+    width: int = 128
+    discount: float = 0.97
+    n_step: int = 1
+    tau: float = 0.005
+    learning_rate: float = 3e-4
+    policy_learning_rate: float | None = None
+    temperature: float = 0.01
+    target_entropy: float = -0.5
+    gripper: Literal["continuous", "discrete"] = "continuous"
+    imitation: float = 0.0
+    auxiliary: float = 1.0
+    shift: int = 2
+    attention_heads: int = 0
+
+    def __post_init__(self) -> None:
+        counts = ("utd_ratio", "batch_size", "buffer_capacity", "critics", "target_critics", "width", "n_step")
+        _require(self, "more than 0", (*counts, "learning_rate", "temperature"), lambda value: value > 0)
+        _require(self, "a number in (0, 1]", ("discount", "tau"), lambda value: 0 < value <= 1)
+        _require(self, "0 or more", ("imitation", "auxiliary", "shift", "attention_heads"), lambda value: value >= 0)
+        _require(self, f"at most critics, {self.critics}", ("target_critics",), lambda value: value <= self.critics)
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """When the policy is evaluated, and when it is good enough.
+
+    Attributes:
+        every: environment steps between two evaluations.
+        quick_episodes: episodes of an evaluation that only shows progress.
+        episodes: episodes of a full evaluation; it follows a quick one that comes near the target.
+        seed: seed of the first evaluation episode; the others count up from it.
+        target: success rate of a full evaluation at which the training ends.
+    """
+
+    every: int = 250
+    quick_episodes: int = 20
+    episodes: int = 100
+    seed: int = 10_000
+    target: Annotated[float, tyro.conf.arg(aliases=("--target",))] = 0.99
+
+    def __post_init__(self) -> None:
+        _require(self, "more than 0", ("every", "quick_episodes", "episodes"), lambda value: value > 0)
+        _require(self, "0 or more", ("seed",), lambda value: value >= 0)
+        _require(self, "a success rate in (0, 1]", ("target",), lambda value: 0 < value <= 1)
+
+
+@dataclass(frozen=True)
+class RayConfig:
+    """Several actors and one learner on Ray.
+
+    Attributes:
+        address: "local", or --ray alone, starts Ray on this machine; "auto" or host:port is a Ray that runs already. If
+            not given, Ray is not used.
+        actors: number of actors. With a human operator, the process that was started is one more.
+        helped_actors: how many of the actors the scripted operator helps; all of them if it is the operator.
+        wait: actors wait while the learner is behind. If not, updates are skipped.
+    """
+
+    address: Annotated[str | None, tyro.conf.arg(aliases=("--ray",))] = None
+    actors: Annotated[int, tyro.conf.arg(aliases=("--actors",))] = 2
+    helped_actors: int | None = None
+    wait: bool = True
+
+    def __post_init__(self) -> None:
+        _require(self, "more than 0", ("actors",), lambda value: value > 0)
         if self.helped_actors is not None:
             fits = f"at most actors, {self.actors}"
             _require(self, fits, ("helped_actors",), lambda value: 0 <= value <= self.actors)
-            if self.helped_actors and self.operator != SCRIPTED:
-                raise ConfigurationError(
-                    f"helped_actors is {self.helped_actors}, but the operator is {self.operator}; only the scripted "
-                    "operator can be in several places."
-                )
-        if self.operator != NOBODY:
-            OperatorOptions(device=self.operator).check()
-        if self.demo_episodes and self.operator == NOBODY:
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of a training run.
+
+    Attributes:
+        demos: number of episodes that the operator demonstrates first, or the folder of a recorded dataset.
+        steps: maximum number of environment steps; demonstrations and evaluations do not count.
+        seed: seed of all random numbers.
+        rollout_steps: environment steps between two messages to the learner. The policy's weights are at most two
+            messages old.
+        device: device of the learner: auto, cpu, cuda, cuda:1, ...
+        mixed_precision: compute hidden layers in bfloat16: on, off, or auto for where that is faster.
+        compile: compile the update with torch.compile; takes about a minute at the start.
+        threads: threads of the learner on a CPU; if not given, one for each core but two, and at most four.
+        checkpoint_seconds: seconds between two checkpoints.
+        tensorboard: write event files for TensorBoard.
+        wandb: name of the Weights & Biases project to log to.
+        env: the task.
+        operator: the operator.
+        agent: the learning algorithm.
+        evaluation: the evaluations.
+        ray: several actors.
+    """
+
+    demos: str = "20"
+    steps: int = 20_000
+    seed: int = 0
+    rollout_steps: int = 10
+    device: str = "auto"
+    mixed_precision: Literal["auto", "on", "off"] = "auto"
+    compile: bool = False
+    threads: int | None = None
+    checkpoint_seconds: float = 60.0
+    tensorboard: bool = True
+    wandb: str | None = None
+    env: tyro.conf.OmitArgPrefixes[EnvConfig] = field(default_factory=EnvConfig)
+    operator: OperatorConfig = field(default_factory=OperatorConfig)
+    agent: SACConfig = field(default_factory=SACConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    ray: RayConfig = field(default_factory=RayConfig)
+
+    def __post_init__(self) -> None:
+        _require(self, "more than 0", ("steps", "rollout_steps", "checkpoint_seconds"), lambda value: value > 0)
+        _require(self, "0 or more", ("seed",), lambda value: value >= 0)
+        if self.threads is not None:
+            _require(self, "more than 0", ("threads",), lambda value: value > 0)
+        operator = self.operator.device
+        if self.ray.helped_actors and operator != SCRIPTED:
             raise ConfigurationError(
-                f"demos is {self.demos}, but with operator {NOBODY} nobody can show them; give demos 0, or a dataset."
+                f"helped_actors is {self.ray.helped_actors}, but the operator is {operator}; only the scripted "
+                "operator can help several actors."
+            )
+        if operator != NO_OPERATOR:
+            OperatorOptions(device=operator).check()
+        if self.demo_episodes and operator == NO_OPERATOR:
+            raise ConfigurationError(
+                f"demos is {self.demos}, but without an operator there are no demonstrations; give --demos 0, or a "
+                "dataset."
             )
 
     @property
     def demo_episodes(self) -> int:
-        """How many episodes the operator shows first; 0 if they come from a dataset."""
+        """How many episodes the operator demonstrates first; 0 if demonstrations come from a dataset."""
         return int(self.demos) if self.demos.isdigit() else 0
 
     @property
@@ -189,14 +272,15 @@ def defaults(task: str, obs: str) -> TrainConfig:
     """The settings that suit a task.
 
     Args:
-        task: see `TrainConfig`.
-        obs: see `TrainConfig`.
+        task: see `EnvConfig`.
+        obs: see `EnvConfig`.
     """
-    config = TrainConfig(task=task)
+    config = TrainConfig(env=EnvConfig(task=task))
     if "arrangeboxes" in task.lower():
-        # A reward that follows some 260 steps later says little; what an operator does says much.
-        sac = dataclasses.replace(
-            config.sac,
+        # A reward that comes some 260 steps later teaches little; an operator's actions teach much.
+        agent = dataclasses.replace(
+            config.agent,
+            utd_ratio=2,
             width=256,
             discount=0.99,
             n_step=3,
@@ -204,29 +288,38 @@ def defaults(task: str, obs: str) -> TrainConfig:
             policy_learning_rate=1e-3,
             attention_heads=2,
         )
-        scripted = dataclasses.replace(config.scripted, attention_episodes=200)
-        config = dataclasses.replace(
-            config, demos="60", steps=100_000, sac=sac, scripted=scripted, updates_per_step=2, evaluate_every=2_000
-        )
-    if obs == "pixels":
-        sac = dataclasses.replace(config.sac, width=256, policy_learning_rate=5e-4, target_rate=0.01)
         config = dataclasses.replace(
             config,
-            obs="pixels",
-            sac=sac,
-            updates_per_step=2,
-            batch=128,
-            capacity=20_000,
-            evaluate_every=500,
-            target=0.95,
+            demos="60",
+            steps=100_000,
+            agent=agent,
+            operator=OperatorConfig(help_decay_episodes=200),
+            evaluation=EvaluationConfig(every=2_000),
+        )
+    if obs == "pixels":
+        agent = dataclasses.replace(
+            config.agent,
+            utd_ratio=2,
+            batch_size=128,
+            buffer_capacity=20_000,
+            width=256,
+            policy_learning_rate=5e-4,
+            tau=0.01,
+        )
+        config = dataclasses.replace(
+            config,
+            env=EnvConfig(task=task, obs="pixels"),
+            agent=agent,
+            evaluation=EvaluationConfig(every=500, target=0.95),
         )
     return config
 
 
 def to_dict(config: TrainConfig) -> dict[str, Any]:
-    """A configuration as JSON has it."""
+    """A configuration as JSON values, nested by group."""
     plain = dataclasses.asdict(config)
-    plain["reward_classifier"] = None if config.reward_classifier is None else str(config.reward_classifier)
+    classifier = config.env.reward_classifier
+    plain["env"]["reward_classifier"] = None if classifier is None else str(classifier)
     return plain
 
 
@@ -234,10 +327,10 @@ def read_config(path: Path) -> dict[str, Any]:
     """Read a file of settings.
 
     Args:
-        path: a JSON file; fields that are not named keep their defaults.
+        path: a JSON file; settings that are not in it keep their defaults.
 
     Raises:
-        ConfigurationError: the file cannot be read or is no JSON object.
+        ConfigurationError: the file cannot be read or is not a JSON object.
     """
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))

@@ -131,7 +131,10 @@ class Training:
         )
         opened.callback(self._log.close)
         self.actor = Actor(
-            self.env, discount=config.sac.discount, n_step=config.sac.n_step, seed=np.random.SeedSequence(config.seed)
+            self.env,
+            discount=config.agent.discount,
+            n_step=config.agent.n_step,
+            seed=np.random.SeedSequence(config.seed),
         )
         self._recorded = None
         if config.demo_dataset is not None and not self._step:
@@ -140,8 +143,8 @@ class Training:
                 self.env.layout,
                 action_low=self.env.action_low,
                 action_high=self.env.action_high,
-                discount=config.sac.discount,
-                n_step=config.sac.n_step,
+                discount=config.agent.discount,
+                n_step=config.agent.n_step,
                 encoder=self.env.encoder,
             )
         setup = LearnerSetup(config, self.env.layout, self.env.actions)
@@ -166,7 +169,7 @@ class Training:
         self._others: RayActors | None = None
         self._staleness = 0  # of others' weights
         self.learner: LearnerHandle
-        if config.ray is None:
+        if config.ray.address is None:
             self.learner = LearnerProcess(setup, keep_pace=self._in_real_time, checkpoint=checkpoint, steps=self._step)
             opened.callback(self.learner.close)
         else:
@@ -278,7 +281,7 @@ class Training:
         if self._learned.deliveries > self._acts_since:
             load_weights(self.policy, self._learned.weights)
             self._acts_since = self._learned.deliveries
-        rollout = self.actor.run(self.policy, min(config.chunk, config.steps - self._step))
+        rollout = self.actor.run(self.policy, min(config.rollout_steps, config.steps - self._step))
         self._step += rollout.steps
         self._operator_steps += rollout.operator_steps
         self._deliver(rollout)

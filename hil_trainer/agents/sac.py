@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,50 +17,11 @@ from torch import Tensor, nn
 from hil_trainer.agents.encoders import prepare, random_shift
 from hil_trainer.agents.networks import CriticEnsemble, Features, sample
 from hil_trainer.agents.policy import Policy, PolicyShape
+from hil_trainer.config import SACConfig
 from hil_trainer.data.observations import ObservationLayout, feature_map
 from hil_trainer.data.replay_buffer import Batch
 
 _AT_ONCE = 128  # observations with images: more do not fit a processor's cache, and take longer
-
-
-@dataclass(frozen=True)
-class SACConfig:
-    """How SAC learns.
-
-    Attributes:
-        critics: members of the ensemble.
-        target_critics: of how many, drawn anew for each step of the environment, a target takes the least.
-        width: of the hidden layers.
-        discount: of a reward one step later.
-        n_step: over how many steps rewards are added up before a critic is asked for the rest.
-        target_rate: by which the target critics follow the critics with each update of these.
-        learning_rate: of the critics, of the temperature, and of the policy unless `policy_learning_rate` is given.
-        policy_learning_rate: of the policy and of the encoder that it trains.
-        temperature: to begin with; it is learned.
-        target_entropy: of actions, in nats per number of an action.
-        gripper: "continuous": a number of the action like the others. "discrete": chosen among open, stay and close by
-            a critic of its own, which counts the gripper's penalty (HIL-SERL's grasp critic).
-        imitation: weight of the squared distance between the policy's and an operator's actions, in batches.
-        auxiliary: weight of predicting, from images, what only the simulation knows.
-        shift: pixels by which images are moved at random.
-        attention_heads: how many things, of those obs as numbers, the policy can look at more closely; 0 is none.
-    """
-
-    critics: int = 4
-    target_critics: int = 2
-    width: int = 128
-    discount: float = 0.97
-    n_step: int = 1
-    target_rate: float = 0.005
-    learning_rate: float = 3e-4
-    policy_learning_rate: float | None = None
-    temperature: float = 0.01
-    target_entropy: float = -0.5
-    gripper: Literal["continuous", "discrete"] = "continuous"
-    imitation: float = 0.0
-    auxiliary: float = 1.0
-    shift: int = 2
-    attention_heads: int = 0
 
 
 def policy_shape(layout: ObservationLayout, actions: int, config: SACConfig) -> PolicyShape:
@@ -284,7 +244,7 @@ class SAC:
 
     def _follow(self, target: nn.Module, network: nn.Module) -> None:
         with torch.no_grad():
-            torch._foreach_lerp_(list(target.parameters()), list(network.parameters()), self.config.target_rate)
+            torch._foreach_lerp_(list(target.parameters()), list(network.parameters()), self.config.tau)
 
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
         config, policy = self.config, self.policy

@@ -37,7 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     loaded = load_policy(arguments.policy)
     provenance, layout = loaded.description["provenance"], loaded.policy.shape.layout
     config = defaults(arguments.task or provenance["task"], provenance["obs"])
-    config = dataclasses.replace(config, image_size=layout.image_size or config.image_size)
+    config = dataclasses.replace(
+        config, env=dataclasses.replace(config.env, image_size=layout.image_size or config.env.image_size)
+    )
     env = evaluation_env(config, encoder=loaded.encoder)
     try:
         _check(loaded, env)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from hil_trainer.agents.policy import Policy
-from hil_trainer.config import NOBODY
+from hil_trainer.config import NO_OPERATOR
 from hil_trainer.errors import LearnerError
 from hil_trainer.learner.learner import LearnerSetup
 from hil_trainer.learner.link import Link, act
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", help="name of the training, the last part of its --out; needed if there are several")
     parser.add_argument(
         "--operator",
-        default=NOBODY,
+        default=NO_OPERATOR,
         help="who may take over here, as for train; nobody, if not given",
     )
     parser.add_argument("--intervention", choices=("toggle", "hold", "auto"), help="when a human operator drives")
@@ -44,11 +44,12 @@ def run(arguments: argparse.Namespace) -> int:
         setup: LearnerSetup = cluster.ray.get(host.describe.remote())
         config = dataclasses.replace(
             setup.config,
-            operator=arguments.operator,
-            intervention=arguments.intervention,
-            helped_actors=None,
             demos="0",
-            console=False,
+            env=dataclasses.replace(setup.config.env, console=False),
+            operator=dataclasses.replace(
+                setup.config.operator, device=arguments.operator, intervention=arguments.intervention
+            ),
+            ray=dataclasses.replace(setup.config.ray, helped_actors=None),
         )
         torch.set_num_threads(1)
         env = RolloutEnv(config)
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         cluster.close()
         raise
     try:
-        actor = Actor(env, discount=config.sac.discount, n_step=config.sac.n_step, seed=np.random.SeedSequence())
+        actor = Actor(env, discount=config.agent.discount, n_step=config.agent.n_step, seed=np.random.SeedSequence())
         policy = Policy(setup.shape).eval()
         name = f"{platform.node()}-{os.getpid()}"
         if env.introduction:
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{name} acts in this training; Ctrl-C leaves it", flush=True)
         while True:
             try:
-                lost = _act(cluster, host, name, actor, policy, config.chunk)
+                lost = _act(cluster, host, name, actor, policy, config.rollout_steps)
             except KeyboardInterrupt:
                 lost = False
             if not lost:

@@ -38,7 +38,7 @@ def run_words(words: Sequence[str]) -> int:
         print(f"go on with: hil-trainer train --resume --out {arguments.out}")
         return 0
     if outcome.reached is None:
-        print(f"the target of {arguments.settings.target:.0%} was not reached in {outcome.steps:,} steps")
+        print(f"the target of {arguments.settings.evaluation.target:.0%} was not reached in {outcome.steps:,} steps")
     print(_held_out(arguments.settings, arguments.out))
     print(f"policy, curves and video in {arguments.out}")
     return 0
@@ -49,8 +49,8 @@ def _held_out(config: TrainConfig, directory: Path) -> str:
     env = evaluation_env(config)
     try:
         loaded = load_policy(directory)
-        seed = config.evaluation_seed + HELD_OUT
-        evaluation = evaluate(env, Greedy(loaded.policy), episodes=config.full_episodes, seed=seed, filmed=FILMED)
+        seed = config.evaluation.seed + HELD_OUT
+        evaluation = evaluate(env, Greedy(loaded.policy), episodes=config.evaluation.episodes, seed=seed, filmed=FILMED)
         fps = round(1 / env.control_dt)
     finally:
         env.close()

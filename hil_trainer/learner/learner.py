@@ -40,7 +40,7 @@ class LearnerSetup(NamedTuple):
     @property
     def shape(self) -> PolicyShape:
         """Of the policy that is learned."""
-        return policy_shape(self.layout, self.actions, self.config.sac)
+        return policy_shape(self.layout, self.actions, self.config.agent)
 
 
 class Learner:
@@ -64,10 +64,10 @@ class Learner:
         if device.type == "cpu":
             torch.set_num_threads(find_threads(config))
         mixed = is_mixed(config.mixed_precision, device)
-        self.sac = SAC(layout, actions, config.sac, device=device, mixed_precision=mixed)
+        self.sac = SAC(layout, actions, config.agent, device=device, mixed_precision=mixed)
         self._update = torch.compile(self.sac.update) if config.compile else self.sac.update
         self.online, self.shown = (
-            ReplayBuffer(layout, actions, config.capacity, device=device, seed=2 * config.seed + number)
+            ReplayBuffer(layout, actions, config.agent.buffer_capacity, device=device, seed=2 * config.seed + number)
             for number in range(2)
         )
         self.updates = 0
@@ -89,9 +89,9 @@ class Learner:
         """
         if not len(self.online) and not len(self.shown):
             return
-        updates = self.config.updates_per_step
+        updates = self.config.agent.utd_ratio
         for _ in range(steps):
-            self._latest = self._update(self._batch(updates * self.config.batch), updates=updates)
+            self._latest = self._update(self._batch(updates * self.config.agent.batch_size), updates=updates)
             before, self.updates = self.updates, self.updates + updates
             if before // _CHECK_EVERY != self.updates // _CHECK_EVERY:
                 self.numbers()
@@ -202,7 +202,7 @@ def find_threads(config: TrainConfig) -> int:
         return config.threads
     # In a container, or on a shared server, not all cores are for this process.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    actors = config.actors if config.ray == LOCAL else 1
+    actors = config.ray.actors if config.ray.address == LOCAL else 1
     return max(1, min(_MOST_THREADS, cores - actors - 1))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from hil_trainer.agents.policy import Policy
-from hil_trainer.config import NOBODY, SCRIPTED
+from hil_trainer.config import NO_OPERATOR, SCRIPTED
 from hil_trainer.errors import ActorError
 from hil_trainer.learner.learner import LearnerSetup
 from hil_trainer.learner.link import Link, act
@@ -43,15 +43,15 @@ class ActorHost:
         import ray
 
         torch.set_num_threads(1)
-        config = dataclasses.replace(self._setup.config, console=False)
+        config = dataclasses.replace(self._setup.config, env=dataclasses.replace(self._setup.config.env, console=False))
         env_seed, policy_seed = np.random.SeedSequence(config.seed, spawn_key=self._key).spawn(2)
         torch.manual_seed(int(policy_seed.generate_state(1)[0]))
-        env = RolloutEnv(config, operator=SCRIPTED if self._helped else NOBODY)
+        env = RolloutEnv(config, operator=SCRIPTED if self._helped else NO_OPERATOR)
         link = Link(self._name, exchange_with(ray, self._host), waits=not env.in_real_time)
         try:
             env.layout.require_encoding_of(self._setup.layout)
-            actor = Actor(env, discount=config.sac.discount, n_step=config.sac.n_step, seed=env_seed)
-            return act(actor, Policy(self._setup.shape).eval(), link, config.chunk)
+            actor = Actor(env, discount=config.agent.discount, n_step=config.agent.n_step, seed=env_seed)
+            return act(actor, Policy(self._setup.shape).eval(), link, config.rollout_steps)
         finally:
             link.close()
             env.close()
@@ -76,9 +76,9 @@ class RayActors:
 
     def __init__(self, setup: LearnerSetup, directory: Path, *, resume: bool, step: int):
         config = setup.config
-        assert config.ray is not None
+        assert config.ray.address is not None
         self._setup, self._step = setup, step
-        self._cluster = Cluster(config.ray)
+        self._cluster = Cluster(config.ray.address)
         try:
             self.learner = RayLearner(self._cluster, setup, directory, resume=resume)
         except BaseException:
@@ -87,17 +87,17 @@ class RayActors:
         # Where the cluster says how many cores it has, actors take one each, or their share.
         cores = self._cluster.ray.cluster_resources().get("CPU", 0.0)
         self._host = self._cluster.ray.remote(ActorHost).options(
-            num_cpus=round(min(1.0, cores / (config.actors + 1)), 2),
+            num_cpus=round(min(1.0, cores / (config.ray.actors + 1)), 2),
             scheduling_strategy="DEFAULT" if self._cluster.is_local else "SPREAD",
         )
-        helped = config.actors if config.helped_actors is None else config.helped_actors
-        self._helped = helped if config.operator == SCRIPTED else 0
+        helped = config.ray.actors if config.ray.helped_actors is None else config.ray.helped_actors
+        self._helped = helped if config.operator.device == SCRIPTED else 0
         self._dismissed = False
-        self._lives = [0] * config.actors
-        self._failures = [0] * config.actors
-        self._actors: list[Any] = [None] * config.actors
-        self._runs: list[Any] = [None] * config.actors
-        for number in range(config.actors):
+        self._lives = [0] * config.ray.actors
+        self._failures = [0] * config.ray.actors
+        self._actors: list[Any] = [None] * config.ray.actors
+        self._runs: list[Any] = [None] * config.ray.actors
+        for number in range(config.ray.actors):
             self._start(number)
 
     @property

@@ -75,7 +75,7 @@ class RayLearner:
             "num_cpus": 0,
             "num_gpus": 1 if config.device != "cpu" and cluster.gpus() else 0,
             "max_restarts": -1,
-            "max_concurrency": config.actors + _THREADS,
+            "max_concurrency": config.ray.actors + _THREADS,
             **cluster.here(),
         }
         try:

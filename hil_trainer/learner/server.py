@@ -155,7 +155,7 @@ class LearnerServer:
             self._learned, self._episodes = state["step"], state["actor"]["episodes"]
         self._received = self._learned
         self._left_out = 0
-        self._behind = setup.config.chunk * max(setup.config.actors, 1)
+        self._behind = setup.config.rollout_steps * max(setup.config.ray.actors, 1)
         self._changed = threading.Condition()
         self._inbox: list[Callable[[], None]] = []
         self._accepted: dict[str, int] = {}
@@ -278,7 +278,7 @@ class LearnerServer:
             self._received += steps
             self._episodes += len(rollout.episodes)
         config = self.setup.config
-        if not (delivery.waits and config.actors_wait):
+        if not (delivery.waits and config.ray.wait):
             self._left_out = max(self._left_out, self._received - self._learned - max(DEBT, self._behind))
         self._report(Report(delivery.actor, steps, rollout.operator_steps if steps else 0, rollout.episodes))
 
@@ -304,7 +304,7 @@ class LearnerServer:
         config = self.setup.config
         if self._is_over():
             return False
-        in_step = self._owed <= self._behind or not config.actors_wait
+        in_step = self._owed <= self._behind or not config.ray.wait
         return self._begun and in_step and self._received < config.steps
 
     def _work(self) -> None:

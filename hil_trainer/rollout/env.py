@@ -14,7 +14,7 @@ from gym_hil.registration import env_id, find_task
 from gym_hil.rendering import Renderer, make_renderer
 from gym_hil.teleop.operator import OperatorOptions, introduce, seconds_paused
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
-from hil_trainer.config import NOBODY, SCRIPTED, TrainConfig
+from hil_trainer.config import NO_OPERATOR, SCRIPTED, TrainConfig
 from hil_trainer.data.observations import Encoding, Observation, ObservationLayout, Part, encoded
 from hil_trainer.rollout.scheduled_operator import ScheduledOperator
 
@@ -75,33 +75,33 @@ class RolloutEnv:
     """
 
     def __init__(self, config: TrainConfig, *, operator: str | None = None, encoder: FrozenEncoder | None = None):
-        operator = config.operator if operator is None else operator
+        operator = config.operator.device if operator is None else operator
         self.encoder = encoder or _encoder(config)
-        name, version = find_task(config.task)
-        options: dict[str, Any] = {"reward_type": config.reward}
-        if config.obs == "pixels":
-            size = config.image_size if self.encoder is None else self.encoder.size
+        name, version = find_task(config.env.task)
+        options: dict[str, Any] = {"reward_type": config.env.reward}
+        if config.env.obs == "pixels":
+            size = config.env.image_size if self.encoder is None else self.encoder.size
             options |= {"image_obs": True, "render_spec": gym_hil.GymRenderingSpec(height=size, width=size)}
         self.scripted_operator: ScheduledOperator | None = None
         if operator == SCRIPTED:
-            self.scripted_operator = ScheduledOperator(config.scripted)
+            self.scripted_operator = ScheduledOperator(config.operator)
             options |= {"device": self.scripted_operator}
-        elif operator != NOBODY:
-            options |= OperatorOptions(device=operator, intervention=config.intervention).env_kwargs()
+        elif operator != NO_OPERATOR:
+            options |= OperatorOptions(device=operator, intervention=config.operator.intervention).env_kwargs()
         self.env: gym.Env[Any, Any] = gym.make(env_id(name, version=version), **options)
         if self.scripted_operator is not None:
             self.scripted_operator.attach(self.env)
-        self._has_classifier = config.reward_classifier is not None
-        if config.reward_classifier is not None:
+        self._has_classifier = config.env.reward_classifier is not None
+        if config.env.reward_classifier is not None:
             from hil_trainer.reward_classifier.wrapper import RewardClassifierWrapper
 
-            self.env = RewardClassifierWrapper(self.env, config.reward_classifier)
-        if config.console and not self.env.has_wrapper_attr("channel"):
+            self.env = RewardClassifierWrapper(self.env, config.env.reward_classifier)
+        if config.env.console and not self.env.has_wrapper_attr("channel"):
             from gym_hil.console import get_console
 
             get_console()
             self.env = ConsoleWrapper(self.env)
-        device = None if operator == NOBODY else self.env.get_wrapper_attr("device")
+        device = None if operator == NO_OPERATOR else self.env.get_wrapper_attr("device")
         self.is_human = device is not None and device.human
         self.introduction = introduce(self.env) if self.is_human else ""
         space = self.env.action_space
@@ -110,7 +110,7 @@ class RolloutEnv:
         self.actions = space.shape[0]
         self.action_low, self.action_high = space.low, space.high
         self.layout = _layout(self.env, config, self.encoder)
-        real_time = self.is_human if config.real_time is None else config.real_time
+        real_time = self.is_human if config.env.real_time is None else config.env.real_time
         self._pacer = Pacer(self.control_dt) if real_time else None
         self._paused = 0.0
         self._film: Renderer | None = None
@@ -194,11 +194,11 @@ class RolloutEnv:
 
 
 def _encoder(config: TrainConfig) -> FrozenEncoder | None:
-    if config.encoder is None:
+    if config.env.encoder is None:
         return None
     from hil_trainer.agents.frozen_encoder import load_encoder
 
-    return load_encoder(config.encoder, config.encoder_size)
+    return load_encoder(config.env.encoder, config.env.encoder_size)
 
 
 def _layout(env: gym.Env[Any, Any], config: TrainConfig, encoder: FrozenEncoder | None) -> ObservationLayout:
@@ -207,14 +207,16 @@ def _layout(env: gym.Env[Any, Any], config: TrainConfig, encoder: FrozenEncoder 
     numbers: tuple[Part, ...] = tuple(
         (name, int(np.prod(space.shape or ()))) for name, space in spaces.items() if name != "pixels"
     )
-    if config.obs == "state":
+    if config.env.obs == "state":
         return ObservationLayout(numbers)
     pixels = spaces["pixels"]
     assert isinstance(pixels, gym.spaces.Dict)
     cameras = tuple(pixels)
-    privileged = tuple((name, np.size(_hidden(env.unwrapped, name))) for name in _HIDDEN) if config.privileged else ()
+    privileged = (
+        tuple((name, np.size(_hidden(env.unwrapped, name))) for name in _HIDDEN) if config.env.privileged else ()
+    )
     if encoder is None:
-        return ObservationLayout(numbers, privileged, cameras, config.image_size)
+        return ObservationLayout(numbers, privileged, cameras, config.env.image_size)
     numbers += tuple((encoded(camera), encoder.numbers) for camera in cameras)
     encoding = Encoding(cameras, encoder.size, encoder.source, encoder.sha256)
     return ObservationLayout(numbers, privileged, encoding=encoding)

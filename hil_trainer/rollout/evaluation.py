@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from hil_trainer.agents.policy import Policy, PolicyShape
-from hil_trainer.config import NOBODY, TrainConfig
+from hil_trainer.config import NO_OPERATOR, TrainConfig
 from hil_trainer.data.observations import Observation
 from hil_trainer.errors import LearnerError
 from hil_trainer.learner.child import deaf, obey_parent
@@ -79,8 +79,9 @@ def evaluation_env(config: TrainConfig, *, encoder: FrozenEncoder | None = None)
         config: of the run.
         encoder: see `RolloutEnv`.
     """
-    config = dataclasses.replace(config, reward_classifier=None, real_time=False, console=False)
-    return RolloutEnv(config, operator=NOBODY, encoder=encoder)
+    env = dataclasses.replace(config.env, reward_classifier=None, real_time=False, console=False)
+    config = dataclasses.replace(config, env=env)
+    return RolloutEnv(config, operator=NO_OPERATOR, encoder=encoder)
 
 
 def evaluate(env: RolloutEnv, policy: Chooser, *, episodes: int, seed: int, filmed: int = 0) -> Evaluation:

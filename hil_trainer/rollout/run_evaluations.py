@@ -142,18 +142,22 @@ class RunEvaluations:
 
     def _after(self, step: int) -> int:
         """When the next evaluation is due: at steps that do not depend on when a run was resumed."""
-        every = self._config.evaluate_every
+        every = self._config.evaluation.every
         return (step // every + 1) * every
 
     def _start(self, purpose: str, candidate: Candidate) -> _Running:
         config = self._config
-        episodes = config.quick_episodes if purpose == "quick" else config.full_episodes
-        result = self._evaluator.start(candidate.weights, episodes=episodes, seed=config.evaluation_seed)
+        episodes = config.evaluation.quick_episodes if purpose == "quick" else config.evaluation.episodes
+        result = self._evaluator.start(candidate.weights, episodes=episodes, seed=config.evaluation.seed)
         return _Running(purpose, candidate, result)
 
     def _take(self, running: _Running) -> bool:
         """Note a result. Returns whether it was of few episodes and so good that many should be run."""
-        evaluation, candidate, target = self._evaluator.result(running.result), running.candidate, self._config.target
+        evaluation, candidate, target = (
+            self._evaluator.result(running.result),
+            running.candidate,
+            self._config.evaluation.target,
+        )
         seconds = self._tell(
             "evaluation",
             candidate.step,
@@ -184,8 +188,8 @@ class RunEvaluations:
             action_high=self._env.action_high,
             encoder=self._env.encoder,
             provenance={
-                "task": self._config.task,
-                "obs": self._config.obs,
+                "task": self._config.env.task,
+                "obs": self._config.env.obs,
                 "critics_saw_simulation_state": bool(self._env.layout.privileged),
                 "seed": self._config.seed,
                 "step": candidate.step,

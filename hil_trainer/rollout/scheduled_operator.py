@@ -9,13 +9,13 @@ import numpy as np
 
 from gym_hil.teleop import Device, TeleopCommand
 from gym_hil.teleop.scripted.operator import ScriptedOperator
-from hil_trainer.config import ScriptedOperatorConfig
+from hil_trainer.config import OperatorConfig
 
 
 class ScheduledOperator(Device):
     """Watches some episodes, and takes over where the policy gets no further, until the task is done.
 
-    The chance of being watched falls with each episode; see `ScriptedOperatorConfig`. Give the device to `gym.make`,
+    The chance of being watched falls with each episode; see `OperatorConfig`. Give the device to `gym.make`,
     then the environment to `attach`.
 
     Args:
@@ -28,7 +28,7 @@ class ScheduledOperator(Device):
 
     human = False
 
-    def __init__(self, config: ScriptedOperatorConfig):
+    def __init__(self, config: OperatorConfig):
         self.config = config
         self.episodes = 0
         self.demonstrates = False
@@ -47,7 +47,7 @@ class ScheduledOperator(Device):
     def chance(self) -> float:
         """Of watching the next episode."""
         config = self.config
-        return config.attention * max(config.attention_least, 1 - self.episodes / config.attention_episodes)
+        return config.help_probability * max(config.min_help_fraction, 1 - self.episodes / config.help_decay_episodes)
 
     def poll(self) -> TeleopCommand:
         """See `Device.poll`."""

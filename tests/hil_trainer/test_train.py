@@ -23,8 +23,10 @@ from hil_trainer.train import Training
 
 PATIENCE = 120  # s
 WORDS = {
-    "--steps": 120, "--demos": 2, "--evaluate-every": 60, "--quick-episodes": 1, "--full-episodes": 1, "--threads": 1,
-    "--updates-per-step": 1, "--batch": 16, "--sac.width": 16, "--capacity": 2000, "--mixed-precision": "off",
+    "--steps": 120, "--demos": 2, "--threads": 1,
+    "--evaluation.every": 60, "--evaluation.quick-episodes": 1, "--evaluation.episodes": 1,
+    "--agent.utd-ratio": 1, "--agent.batch-size": 16,
+    "--agent.width": 16, "--agent.buffer-capacity": 2000, "--mixed-precision": "off",
 }  # fmt: skip
 
 
@@ -71,7 +73,7 @@ def test_a_run_leaves_everything_behind(finished):
     assert there >= wanted | {"report/curves.png", "report/evaluation.mp4"}
     assert [path.name for path in checkpoints(finished)] == ["step_00000120", "step_00000180"]
     config = json.loads((finished / "config.json").read_text())
-    assert (config["steps"], config["sac"]["width"]) == (180, 16)
+    assert (config["steps"], config["agent"]["width"]) == (180, 16)
     assert not multiprocessing.active_children()
 
 
@@ -150,9 +152,9 @@ def test_a_run_that_is_not_there_cannot_be_resumed(small, tmp_path):
 
 
 def test_the_same_seed_trains_the_same_whenever_evaluations_end(small, tmp_path, monkeypatch):
-    one = Training(small(steps=60, evaluate_every=20), tmp_path / "one")
+    one = Training(small(steps=60, every=20), tmp_path / "one")
     one.run()
-    other = Training(small(steps=60, evaluate_every=20), tmp_path / "other")
+    other = Training(small(steps=60, every=20), tmp_path / "other")
     other._evaluations.advance = lambda newest: None
     other._evaluate_last = lambda: None
     other.run()
@@ -200,7 +202,7 @@ class Run:
 @pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise on Windows")
 def test_a_run_that_is_killed_goes_on_and_ctrl_c_saves_it(tmp_path):
     out = tmp_path / "run"
-    endless = words(out, steps=100_000, evaluate_every=50, checkpoint_seconds=0.2)
+    endless = [*words(out, steps=100_000, checkpoint_seconds=0.2), "--evaluation.every", "50"]
     steps = lambda: max((row["step"] for row in read_metrics(out)), default=0)  # noqa: E731
 
     killed = Run(endless, tmp_path / "killed.log")

@@ -88,7 +88,7 @@ def rows(directory, kind):
 
 
 def test_a_run_ends_once_many_episodes_reach_the_target(small, start, tmp_path):
-    config = small(steps=500, evaluate_every=20, quick_episodes=20, full_episodes=100, evaluation_seed=7)
+    config = small(steps=500, every=20, quick_episodes=20, episodes=100, evaluation_seed=7)
     outcome = start(config, tmp_path, rates=[0.5, 1.0, 0.97, 1.0, 0.99]).run()
     found = [(row["purpose"], row["step"], row["successes"]) for row in rows(tmp_path, "evaluation")]
     assert [(purpose, successes) for purpose, _, successes in found] == [
@@ -101,20 +101,20 @@ def test_a_run_ends_once_many_episodes_reach_the_target(small, start, tmp_path):
 
 
 def test_the_best_policy_is_exported_with_where_it_comes_from(small, start, tmp_path):
-    config = small(steps=100, evaluate_every=20, quick_episodes=10, full_episodes=20)
+    config = small(steps=100, every=20, quick_episodes=10, episodes=20)
     start(config, tmp_path, rates=[0.2, 0.7, 0.1, 0.4]).run()
     loaded = load_policy(tmp_path)
     provenance = loaded.description["provenance"]
     best = next(row for row in rows(tmp_path, "evaluation") if row["successes"] == 7)
     assert provenance["step"] == best["step"]
     assert provenance["operator_steps"] == best["operator_steps"]
-    assert provenance["evaluation"] == {"episodes": 10, "successes": 7, "seed": config.evaluation_seed}
+    assert provenance["evaluation"] == {"episodes": 10, "successes": 7, "seed": config.evaluation.seed}
     assert (provenance["task"], provenance["obs"]) == ("PandaPickCube-v1", "state")
     assert not provenance["critics_saw_simulation_state"]
 
 
 def test_a_policy_that_was_exported_after_the_last_checkpoint_is_kept(small, start, tmp_path):
-    config = small(steps=60, evaluate_every=20, quick_episodes=10, full_episodes=20)
+    config = small(steps=60, every=20, quick_episodes=10, episodes=20)
     killed = start(config, tmp_path, rates=[0.8])
     save = killed._save
     killed._save = lambda: None if killed._step else save()
@@ -170,14 +170,14 @@ def test_weights_and_biases_gets_the_settings_of_a_new_run(small, start, tmp_pat
 
 
 def test_a_run_without_target_is_evaluated_at_its_end(small, start, tmp_path):
-    outcome = start(small(steps=30, full_episodes=50), tmp_path, rates=[0.5]).run()
+    outcome = start(small(steps=30, episodes=50), tmp_path, rates=[0.5]).run()
     assert outcome.reached is None
     (last,) = rows(tmp_path, "evaluation")
     assert (last["step"], last["purpose"], last["episodes"]) == (30, "full", 50)
 
 
 def test_demonstrations_go_on_where_the_operator_stopped(small, start, tmp_path):
-    config = small(steps=20, demos="3", attention=0.0)
+    config = small(steps=20, demos="3", help_probability=0.0)
     run = start(config, tmp_path)
     # As if the third had been the last straw.
     demonstrate, shown = run.actor.demonstrate, []
@@ -199,7 +199,7 @@ def test_demonstrations_go_on_where_the_operator_stopped(small, start, tmp_path)
 def test_recorded_demonstrations_are_each_taken_once(small, start, tmp_path, monkeypatch):
     record = ["record", "--repo-id", "me/demo", "--root", str(tmp_path / "data"), "--device", "scripted", "--no-images"]
     assert gym_hil_main([*record, "--task", "PandaPickCube-v1", "--episodes", "3", "--seed", "0"]) == 0
-    config = small(steps=10, demos=str(tmp_path / "data"), attention=0.0)
+    config = small(steps=10, demos=str(tmp_path / "data"), help_probability=0.0)
     run = start(config, tmp_path / "run")
     deliver, delivered = run._deliver, []
 
@@ -269,7 +269,7 @@ def test_a_damaged_checkpoint_can_be_removed_to_use_the_one_before(small, start,
 
 
 def test_a_poor_evaluation_at_the_end_is_followed_by_the_last_one_only(small, start, tmp_path):
-    run = start(small(steps=30, evaluate_every=30, quick_episodes=10, full_episodes=50), tmp_path, rates=[0.5, 0.6])
+    run = start(small(steps=30, every=30, quick_episodes=10, episodes=50), tmp_path, rates=[0.5, 0.6])
     run.run()
     found = [(row["purpose"], row["successes"]) for row in rows(tmp_path, "evaluation")]
     assert found == [("quick", 5), ("full", 30)]

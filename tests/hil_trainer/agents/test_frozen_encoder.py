@@ -14,10 +14,10 @@ from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.frozen_encoder import load_encoder
 from hil_trainer.agents.policy import Policy, PolicyShape
 from hil_trainer.agents.policy_file import load_policy, save_policy
-from hil_trainer.agents.sac import SAC, SACConfig
+from hil_trainer.agents.sac import SAC
 from hil_trainer.checkpoints import checkpoints, read_learner_state
 from hil_trainer.cli import main
-from hil_trainer.config import NOBODY, TrainConfig
+from hil_trainer.config import NO_OPERATOR, EnvConfig, SACConfig, TrainConfig
 from hil_trainer.data.demonstrations import read_demonstrations
 from hil_trainer.data.replay_buffer import ReplayBuffer
 from hil_trainer.errors import CheckpointError
@@ -109,7 +109,7 @@ def test_anything_but_a_name_or_a_function_is_refused(source):
 
 def test_an_encoder_is_for_images(small):
     with pytest.raises(ConfigurationError, match="an encoder is for images: --obs pixels"):
-        TrainConfig(encoder="vision:network")
+        EnvConfig(encoder="vision:network")
     with pytest.raises(ConfigurationError, match="encoder_size is 0"):
         small(encoder_size=0)
 
@@ -120,7 +120,7 @@ def env(small):
 
     def make(**settings):
         config = small(obs="pixels", encoder_size=SIZE, demos="0", **settings)
-        made.append(RolloutEnv(config, operator=NOBODY))
+        made.append(RolloutEnv(config, operator=NO_OPERATOR))
         return made[-1]
 
     yield make
@@ -243,8 +243,8 @@ def test_a_run_sees_through_it_goes_on_and_leaves_a_policy_that_acts(tmp_path, c
     out = tmp_path / "run"
     words = {
         "--obs": "pixels", "--encoder": SOURCE, "--encoder-size": SIZE, "--steps": 20, "--demos": 1,
-        "--evaluate-every": 1000, "--full-episodes": 1, "--threads": 1, "--batch": 16, "--sac.width": 16,
-        "--capacity": 500, "--mixed-precision": "off",
+        "--evaluation.every": 1000, "--evaluation.episodes": 1, "--threads": 1,
+        "--agent.batch-size": 16, "--agent.width": 16, "--agent.buffer-capacity": 500, "--mixed-precision": "off",
     }  # fmt: skip
     flat = [str(word) for pair in words.items() for word in pair]
     assert main(["train", "--out", str(out), "--no-tensorboard", *flat]) == 0
@@ -259,7 +259,7 @@ def test_a_run_sees_through_it_goes_on_and_leaves_a_policy_that_acts(tmp_path, c
     assert main(["eval", str(out), "--episodes", "1", "--video", str(tmp_path / "film.mp4")]) == 0
     told = capsys.readouterr().out.splitlines()
     loaded = load_policy(out)
-    config = TrainConfig(obs="pixels", demos="0")
+    config = TrainConfig(env=EnvConfig(obs="pixels"), demos="0")
     one = evaluation_env(config, encoder=loaded.encoder)
     here = evaluate(one, Greedy(loaded.policy), episodes=1, seed=0)
     assert told[-1] == f"successes: {here.successes}/1"

@@ -14,7 +14,7 @@ from hil_trainer.agents.imagenet import encoder
 from hil_trainer.agents.policy import Policy, PolicyShape
 from hil_trainer.agents.policy_file import load_policy, save_policy
 from hil_trainer.cli import main
-from hil_trainer.config import NOBODY, TrainConfig
+from hil_trainer.config import NO_OPERATOR, EnvConfig, TrainConfig
 from hil_trainer.rollout.env import RolloutEnv
 
 
@@ -25,7 +25,9 @@ def imagenet():
 
 @pytest.fixture
 def env(imagenet):
-    env = RolloutEnv(TrainConfig(obs="pixels", encoder="imagenet", demos="0"), operator=NOBODY, encoder=imagenet)
+    env = RolloutEnv(
+        TrainConfig(env=EnvConfig(obs="pixels", encoder="imagenet"), demos="0"), operator=NO_OPERATOR, encoder=imagenet
+    )
     yield env
     env.close()
 

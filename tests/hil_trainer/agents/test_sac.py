@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from hil_trainer.agents.sac import SAC, SACConfig
+from hil_trainer.agents.sac import SAC
+from hil_trainer.config import SACConfig
 from tests.hil_trainer.made_up import (
     ACTIONS,
     ASYMMETRIC,
@@ -23,7 +24,7 @@ from tests.hil_trainer.made_up import (
 ALL = pytest.mark.parametrize("layout", [STATE, HIDDEN, PIXELS, ASYMMETRIC], ids=["state", "hidden", "pixels", "both"])
 GRIPPERS = pytest.mark.parametrize("gripper", ["continuous", "discrete"])
 # So slow that nothing moves: what an update computes can be looked at.
-STILL = {"learning_rate": 1e-30, "target_rate": 1e-30}
+STILL = {"learning_rate": 1e-30, "tau": 1e-30}
 CRITICS_ALONE = {"policy_learning_rate": 0.0}
 
 
@@ -60,7 +61,7 @@ def test_critics_look_beyond_time_outs_but_not_beyond_terminations():
         *acted(16, obs=last, following=for_ever, reward=1.0, discount=0.0),
         *acted(16, obs=for_ever, following=for_ever, reward=1.0, discount=0.5),
     ]
-    sac, together = learner(target_rate=0.1, learning_rate=3e-3, **CRITICS_ALONE), batch(steps)
+    sac, together = learner(tau=0.1, learning_rate=3e-3, **CRITICS_ALONE), batch(steps)
     for _ in range(250):
         sac.update(together)
     with torch.no_grad():
@@ -99,7 +100,7 @@ def test_several_updates_are_as_many_steps_of_the_critics_and_one_of_the_policy(
 
 @pytest.mark.parametrize("mixed_precision", [False, True])
 def test_each_update_sees_what_the_one_before_has_learned(mixed_precision):
-    sac = learner(mixed_precision=mixed_precision, learning_rate=1e-2, target_rate=1e-30)
+    sac = learner(mixed_precision=mixed_precision, learning_rate=1e-2, tau=1e-30)
     same_rows = batch([one for one in transitions(4) for _ in range(6)])
     torch.manual_seed(0)
     together = float(copy.deepcopy(sac).update(same_rows, updates=6)["critic_loss"])
@@ -109,7 +110,7 @@ def test_each_update_sees_what_the_one_before_has_learned(mixed_precision):
 
 @GRIPPERS
 def test_target_networks_follow_slowly(gripper):
-    sac = learner(gripper=gripper, target_rate=0.25, learning_rate=1e-2)
+    sac = learner(gripper=gripper, tau=0.25, learning_rate=1e-2)
     pairs = [(sac.critic_target, sac.critic)]
     if gripper == "discrete":
         pairs.append((sac.gripper_target, sac.policy.gripper))

@@ -5,7 +5,7 @@ import pytest
 
 from gym_hil.cli import main
 from gym_hil.datasets import EpisodeDataset
-from hil_trainer.config import NOBODY
+from hil_trainer.config import NO_OPERATOR
 from hil_trainer.data.demonstrations import read_demonstrations
 from hil_trainer.data.observations import ObservationLayout
 from hil_trainer.errors import DemonstrationsError
@@ -35,7 +35,7 @@ def env(small):
     made = []
 
     def make(**settings):
-        made.append(RolloutEnv(small(demos="0", **settings), operator=NOBODY))
+        made.append(RolloutEnv(small(demos="0", **settings), operator=NO_OPERATOR))
         return made[-1]
 
     yield make

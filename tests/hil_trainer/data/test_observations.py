@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from gym_hil.errors import ConfigurationError
-from hil_trainer.config import NOBODY, defaults
+from hil_trainer.config import NO_OPERATOR, defaults
 from hil_trainer.data.observations import ObservationLayout, feature_map, resize, things_of
 from hil_trainer.rollout.env import RolloutEnv
 from tests.hil_trainer.made_up import ASYMMETRIC, HIDDEN, PIXELS, STATE
@@ -17,7 +17,7 @@ from tests.hil_trainer.made_up import ASYMMETRIC, HIDDEN, PIXELS, STATE
 
 @pytest.mark.parametrize("task", ["PandaPickCube-v1", "PandaArrangeBoxes-v1"])
 def test_features_are_what_they_are_said_to_be(task):
-    env = RolloutEnv(dataclasses.replace(defaults(task, "state"), demos="0"), operator=NOBODY)
+    env = RolloutEnv(dataclasses.replace(defaults(task, "state"), demos="0"), operator=NO_OPERATOR)
     obs = env.reset(3)
     for _ in range(5):
         obs = env.step(np.array([0.5, -0.5, 0.2, -1.0], np.float32)).obs

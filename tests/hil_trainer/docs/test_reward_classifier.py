@@ -60,4 +60,4 @@ def test_training_by_the_classifier_is_a_command_of_the_trainer(tmp_path):
 
     (words,) = [shlex.split(found) for found in re.findall(r"`hil-trainer train (.*?)`", PAGE)]
     settings = parse([*words, "--out", str(tmp_path)]).settings
-    assert (settings.obs, settings.reward_classifier) == ("pixels", Path("outputs/classifier"))
+    assert (settings.env.obs, settings.env.reward_classifier) == ("pixels", Path("outputs/classifier"))

@@ -59,7 +59,7 @@ def test_without_a_operator_batches_are_what_happened(learner):
 
 
 def test_each_step_is_worth_some_updates_of_the_critics_and_one_of_the_policy(learner, monkeypatch):
-    one = learner(updates_per_step=4, batch=8)
+    one = learner(utd_ratio=4, batch_size=8)
     one.learn(3)
     assert one.updates == 0
     one.take(rollout(8))

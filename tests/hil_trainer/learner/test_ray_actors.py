@@ -108,26 +108,25 @@ def _title(process):
 @pytest.fixture(scope="module")
 def disturbed(tmp_path_factory):
     """A training in which everything happens, until Ctrl-C."""
-    from hil_trainer.agents.sac import SACConfig
-    from hil_trainer.config import ScriptedOperatorConfig, TrainConfig
+    from hil_trainer.config import OperatorConfig, SACConfig, TrainConfig
 
     folder = tmp_path_factory.mktemp("ray")
     config = TrainConfig(
         threads=1,
-        batch=16,
-        capacity=5000,
+        batch_size=16,
+        buffer_capacity=5000,
         tensorboard=False,
         demos="1",
-        updates_per_step=1,
-        evaluate_every=10**9,
-        full_episodes=1,
+        utd_ratio=1,
+        every=10**9,
+        episodes=1,
         checkpoint_seconds=2.0,
         steps=10**6,
         ray="local",
         actors=2,
         helped_actors=1,
         sac=SACConfig(width=16),
-        scripted=ScriptedOperatorConfig(attention_least=1.0),
+        scripted=OperatorConfig(min_help_fraction=1.0),
     )
     settings = folder / "settings.json"
     settings.write_text(json.dumps(to_dict(config)))

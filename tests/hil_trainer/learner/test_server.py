@@ -38,7 +38,7 @@ def start(small, tmp_path):
     started = []
 
     def make(*, resume=False, directory=tmp_path, **settings):
-        config = small(chunk=5, actors=2, **settings)
+        config = small(rollout_steps=5, actors=2, **settings)
         started.append(LearnerServer(LearnerSetup(config, STATE, ACTIONS), str(directory), resume=resume))
         return started[-1]
 
@@ -102,7 +102,7 @@ def test_weights_are_sent_to_who_does_not_have_them(start):
 
 
 def test_actors_that_wait_act_with_weights_of_bounded_staleness(start):
-    server = start(updates_per_step=2)
+    server = start(utd_ratio=2)
     server.begin()
 
     def act(name):
@@ -133,7 +133,7 @@ def test_staleness_is_told_as_the_steps_that_weights_had_not_learned_from(start)
 
 
 def test_a_learner_that_nobody_waits_for_leaves_out_what_it_owes(start):
-    server = start(updates_per_step=4, actors_wait=False)
+    server = start(utd_ratio=4, wait=False)
     server.begin()
     for number in range(20):
         assert server.exchange(delivery(number, rollout(50), waits=True)).go

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gym_hil.teleop import Device, Event, TeleopCommand
-from hil_trainer.config import NOBODY
+from hil_trainer.config import NO_OPERATOR
 from hil_trainer.reward_classifier import ClassifierShape, RewardClassifier, save_classifier
 from hil_trainer.rollout.actor import Actor
 from hil_trainer.rollout.env import RolloutEnv
@@ -47,7 +47,7 @@ def actor(small, monkeypatch):
         if device is not None:
             monkeypatch.setattr("hil_trainer.rollout.env.ScheduledOperator", lambda config: device)
             monkeypatch.setattr(device, "attach", lambda env: None, raising=False)
-        env = RolloutEnv(small(**settings), operator=None if settings or device is not None else NOBODY)
+        env = RolloutEnv(small(**settings), operator=None if settings or device is not None else NO_OPERATOR)
         made.append(env)
         return Actor(env, discount=0.9, n_step=n_step, seed=seed)
 
@@ -133,7 +133,7 @@ def test_an_operator_who_wants_to_stop_stops(actor):
 
 
 def test_a_demonstration_is_a_whole_episode_by_the_operator(actor):
-    one = actor(attention=0.0)
+    one = actor(help_probability=0.0)
     rollout = one.demonstrate(Still())
     (episode,) = rollout.episodes
     assert rollout.demonstration
@@ -157,17 +157,17 @@ def flat(rollout):
 
 
 def test_the_same_seed_makes_the_same_steps(actor):
-    one, same, other = (flat(actor(seed=seed, attention=1.0).run(Still(), 60)) for seed in (1, 1, 2))
+    one, same, other = (flat(actor(seed=seed, help_probability=1.0).run(Still(), 60)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert one.shape != other.shape or (one != other).any()
 
 
 def test_an_actor_that_is_read_back_goes_on_with_other_episodes(actor):
-    before = actor(seed=3, attention=1.0)
+    before = actor(seed=3, help_probability=1.0)
     first = flat(before.run(Still(), 200))
     assert before.episodes > 0
     state = json.loads(json.dumps(before.state_dict()))
-    after = actor(seed=99, attention=1.0)
+    after = actor(seed=99, help_probability=1.0)
     after.load_state_dict(state)
     assert after.episodes == after.env.scripted_operator.episodes == before.episodes
     before._end()
@@ -179,7 +179,7 @@ def test_an_actor_that_is_read_back_goes_on_with_other_episodes(actor):
 @pytest.mark.parametrize("lifted", [False, True])
 def test_it_is_kept_how_often_a_classifier_errs(actor, tmp_path, lifted):
     save_classifier(RewardClassifier(ClassifierShape(("front", "wrist"), 32, 18), threshold=1.0), tmp_path)
-    one = actor(operator=NOBODY, demos="0", obs="pixels", image_size=16, reward_classifier=tmp_path)
+    one = actor(operator=NO_OPERATOR, demos="0", obs="pixels", image_size=16, reward_classifier=tmp_path)
     one.env.env.unwrapped.is_success = lambda: lifted
     (episode,) = one.run(Still(), 150).episodes
     assert (episode.success, episode.length) == (False, 150)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hil_trainer.config import NOBODY
+from hil_trainer.config import NO_OPERATOR
 from hil_trainer.rollout.env import FILM_SIZE, RolloutEnv
 
 
@@ -11,7 +11,7 @@ from hil_trainer.rollout.env import FILM_SIZE, RolloutEnv
 def env(small):
     made = []
 
-    def make(operator=NOBODY, **settings):
+    def make(operator=NO_OPERATOR, **settings):
         made.append(RolloutEnv(small(**settings), operator=operator))
         return made[-1]
 

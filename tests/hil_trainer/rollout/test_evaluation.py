@@ -28,7 +28,7 @@ class Reaching:
 
 @pytest.fixture
 def env(small):
-    made = evaluation_env(small(operator="scripted", attention=1.0, patience=1, reaction_delay=0))
+    made = evaluation_env(small(operator="scripted", help_probability=1.0, patience=1, reaction_delay=0))
     yield made
     made.close()
 
@@ -61,7 +61,7 @@ def test_seeds_count_on(env):
 
 @pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise on Windows")
 def test_a_process_of_its_own_evaluates_alike_and_can_be_stopped_and_missed(small, env):
-    config = small(attention=0.0)
+    config = small(help_probability=0.0)
     setup = LearnerSetup(config, env.layout, env.actions)
     learner = Learner(setup)
     evaluator = Evaluator(config, learner.sac.policy.shape)

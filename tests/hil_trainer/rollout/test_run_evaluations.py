@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from hil_trainer.agents.policy import Policy, PolicyShape
 from hil_trainer.agents.policy_file import load_policy
-from hil_trainer.config import NOBODY
+from hil_trainer.config import NO_OPERATOR
 from hil_trainer.errors import CheckpointError
 from hil_trainer.logging.status import TrainingStatus
 from hil_trainer.rollout.env import RolloutEnv
@@ -22,8 +22,8 @@ class Run:
 
     def __init__(self, config, directory):
         self.config, self.directory = config, directory
-        self.env = RolloutEnv(config, operator=NOBODY)
-        self.policy = Policy(PolicyShape(self.env.layout, self.env.actions, config.sac.width))
+        self.env = RolloutEnv(config, operator=NO_OPERATOR)
+        self.policy = Policy(PolicyShape(self.env.layout, self.env.actions, config.agent.width))
         self.evaluator, self.said, self.rows = None, io.StringIO(), []
 
     def tell(self, kind, at, /, **values):
@@ -59,7 +59,7 @@ class Run:
 
 @pytest.fixture
 def run(small, tmp_path, monkeypatch):
-    config = small(demos="0", evaluate_every=20, quick_episodes=10, full_episodes=100, evaluation_seed=7)
+    config = small(demos="0", every=20, quick_episodes=10, episodes=100, evaluation_seed=7)
     run = Run(config, tmp_path)
     monkeypatch.setattr("hil_trainer.rollout.run_evaluations.Evaluator", lambda config, shape: run.evaluator)
     yield run

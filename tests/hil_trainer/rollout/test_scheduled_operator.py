@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hil_trainer.config import ScriptedOperatorConfig
+from hil_trainer.config import OperatorConfig
 from hil_trainer.rollout.env import RolloutEnv
 from hil_trainer.rollout.scheduled_operator import ScheduledOperator
 
@@ -16,7 +16,7 @@ def env(small):
     made = []
 
     def make(**operator):
-        made.append(RolloutEnv(small(**{"motion_noise": 0.0, "attention_least": 0.0, **operator})))
+        made.append(RolloutEnv(small(**{"motion_noise": 0.0, "min_help_fraction": 0.0, **operator})))
         return made[-1]
 
     yield make
@@ -38,14 +38,14 @@ def first_help(env, seed, steps=60):
 
 @pytest.mark.parametrize(("episodes", "chance"), [(0, 0.8), (30, 0.4), (54, 0.08), (60, 0.04), (1000, 0.04)])
 def test_the_chance_falls_with_each_episode_down_to_the_least(episodes, chance):
-    operator = ScheduledOperator(ScriptedOperatorConfig(attention=0.8, attention_least=0.05, attention_episodes=60))
+    operator = ScheduledOperator(OperatorConfig(help_probability=0.8, min_help_fraction=0.05, help_decay_episodes=60))
     operator.episodes = episodes
     assert operator.chance == pytest.approx(chance)
     assert operator.legend[0][1] == f"watches {chance:.0%} of the episodes, and helps"
 
 
 def test_as_many_episodes_are_watched_as_the_chance_says(env):
-    operator = env(attention=0.5, attention_episodes=1_000_000).operator
+    operator = env(help_probability=0.5, help_decay_episodes=1_000_000).scripted_operator
     watched = 0
     for seed in range(400):
         operator.seed(seed)
@@ -62,14 +62,14 @@ def test_help_comes_once_nothing_gets_on_and_has_been_seen_to(env, delay, patien
 
 
 def test_who_does_not_watch_does_not_help(env):
-    assert first_help(env(attention=0.0), seed=1) is None
+    assert first_help(env(help_probability=0.0), seed=1) is None
 
 
 def test_who_demonstrates_begins_at_once_whatever_the_chance(env):
-    one = env(attention=0.0, reaction_delay=3)
-    one.operator.demonstrates = True
+    one = env(help_probability=0.0, reaction_delay=3)
+    one.scripted_operator.demonstrates = True
     assert first_help(one, seed=1) == 3
-    one.operator.demonstrates = False
+    one.scripted_operator.demonstrates = False
     assert first_help(one, seed=1) is None
 
 
@@ -84,7 +84,7 @@ def test_the_same_seed_helps_the_same(env):
 
 
 def test_a_operator_without_an_environment_does_nothing():
-    operator = ScheduledOperator(ScriptedOperatorConfig())
+    operator = ScheduledOperator(OperatorConfig())
     operator.seed(0)
     operator.reset()
     assert not operator.poll().engaged
