@@ -73,8 +73,3 @@ def test_export_writes_a_file_that_mujoco_opens(tmp_path: Path, capsys: pytest.C
     model = mujoco.MjModel.from_xml_path(str(path))
     assert model.nu == 7
     assert model.joint("cube").type == mujoco.mjtJoint.mjJNT_FREE
-
-
-def test_doctor_reports(capsys: pytest.CaptureFixture) -> None:
-    assert main(["doctor"]) == 0
-    assert "mujoco" in capsys.readouterr().out

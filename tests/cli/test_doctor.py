@@ -1,62 +1,53 @@
+"""What the doctor finds."""
+
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from gym_hil.cli import doctor
-from gym_hil.cli.doctor import Check, checks, report
+from gym_hil.cli import doctor, main
+from gym_hil.cli.doctor import Check, Finding, all_checks, probe, report
 
 
 @pytest.fixture(scope="module")
 def found():
-    return {check.name: check for check in checks()}
+    return {check.name: (check, check.look()) for check in all_checks() if not check.name.startswith("device")}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "Python",
-        "mujoco",
-        "gymnasium",
-        "numba",
-        "numba cache",
-        "OpenGL by egl",
-        "OpenGL by osmesa",
-        "OpenGL by glfw",
-        "display",
-        "joysticks",
-        "HID access",
-        "extra web",
-        "extra data",
-        "extra pynput",
-    ],
-)
-def test_report_has_a_line_for_every_part(found, name):
-    assert name in found
-    assert name in report(list(found.values()))
+def test_every_extra_that_a_user_can_want_is_named(found):
+    extras = {name.removeprefix("extra ") for name in found if name.startswith("extra ")}
+    assert extras == {"web", "data", "train", "imagenet", "ray", "wandb", "pynput"}
 
 
 def test_what_is_missing_comes_with_advice(found):
-    assert all(check.advice for check in found.values() if not check.ok)
+    for check, finding in found.values():
+        assert finding.ok or finding.advice or check.advice
 
 
 def test_the_environment_works_here(found):
-    assert found["environment"].ok, found["environment"].found
+    assert found["environment"][1] == Finding(True, "makes, steps and draws")
 
 
 def test_advice_is_shown_only_where_something_is_missing():
-    text = report([Check("arm", True, "seven joints", "grow one"), Check("leg", False, "none", "walk on hands")])
-    assert text.splitlines() == [
+    findings = [Finding(True, "seven joints"), Finding(False, "none"), Finding(False, "lame", "rest")]
+    checks = [Check("arm", Finding, "grow one"), Check("leg", Finding, "walk on hands"), Check("toe", Finding)]
+    assert report(checks, findings).splitlines() == [
         "ok       arm  seven joints",
         "missing  leg  none",
         "              -> walk on hands",
+        "missing  toe  lame",
+        "              -> rest",
     ]
 
 
 @pytest.mark.parametrize(("core", "status"), [(False, 0), (True, 1)])
 def test_only_a_missing_core_part_is_a_failure(monkeypatch, capsys, core, status):
-    monkeypatch.setattr(doctor, "checks", lambda: [Check("leg", False, "none", "walk on hands", core=core)])
-    assert doctor.examine() == status
+    check = Check("leg", lambda: Finding(False, "none"), "walk on hands", core=core)
+    monkeypatch.setattr(doctor, "all_checks", lambda: [check])
+    assert main(["doctor"]) == status
     assert "walk on hands" in capsys.readouterr().out
 
 
@@ -65,46 +56,85 @@ def test_only_a_missing_core_part_is_a_failure(monkeypatch, capsys, core, status
     [
         ("import os; os.kill(os.getpid(), 11)", "the process was ended by signal 11"),
         ("raise ValueError('no such thing')", "ValueError: no such thing"),
-        ("import time; time.sleep(60)", "no answer within 0.2 s"),
+        ("raise SystemExit('no CUDA')", "no CUDA"),
+        ("import time; time.sleep(60)", "no answer within 0.5 s"),
     ],
 )
-def test_a_part_that_crashes_or_hangs_is_reported_and_nothing_else(monkeypatch, code, message):
-    monkeypatch.setattr(doctor, "_GL_PROBE", code)
-    if "sleep" in code:
-        monkeypatch.setattr(doctor._try, "__defaults__", (0.2,))
-    check = doctor._gl("egl")
-    assert not check.ok
-    assert check.found == message
+def test_a_part_that_crashes_or_hangs_is_reported_and_nothing_else(code, message):
+    assert probe(code, 0.5 if "sleep" in code else 30) == Finding(False, message)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="displays of Linux")
-def test_missing_display_is_told_from_a_present_one(monkeypatch):
+def test_a_missing_display_is_reported(monkeypatch):
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.delenv("DISPLAY", raising=False)
-    assert not doctor._display().ok
+    assert not doctor.find_display().ok
     monkeypatch.setenv("DISPLAY", ":7")
-    assert doctor._display().found == "DISPLAY=:7"
+    assert doctor.find_display() == Finding(True, "DISPLAY=:7")
 
 
-def test_cache_folder_that_cannot_be_written_is_reported(monkeypatch, tmp_path):
+def test_a_cache_folder_that_cannot_be_written_to_is_reported(monkeypatch, tmp_path):
     blocked = tmp_path / "file"
     blocked.touch()
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(blocked / "cache"))
-    check = doctor._numba_cache()
-    assert not check.ok
-    assert "NUMBA_CACHE_DIR" in check.advice
+    assert not doctor.find_numba_cache().ok
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
-    assert doctor._numba_cache() == Check("numba cache", True, f"{tmp_path / 'cache'} can be written")
+    assert doctor.find_numba_cache() == Finding(True, f"{tmp_path / 'cache'} can be written to")
 
 
-def test_lacking_extra_says_how_to_install_it():
-    assert doctor._extra("web", ["sys", "no_such_module"]) == Check(
-        "extra web", False, "lacks no_such_module", "pip install 'gym-hil[web]'"
+def test_a_user_without_home_directory_in_a_package_that_cannot_be_written_to(monkeypatch, tmp_path):
+    """A container's user without an entry in passwd."""
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    (tmp_path / "gym_hil").touch()
+    monkeypatch.setattr(doctor, "__file__", str(tmp_path / "gym_hil" / "cli" / "doctor.py"))
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert not doctor.find_numba_cache().ok
+
+
+SETPRIV = shutil.which("setpriv")
+
+
+@pytest.mark.skipif(SETPRIV is None or not hasattr(os, "getuid") or os.getuid() != 0, reason="root may become any user")
+def test_a_user_without_passwd_entry_and_home_gets_a_report(tmp_path):
+    environment = {key: value for key, value in os.environ.items() if key not in ("HOME", "USER", "LOGNAME")}
+    become = [
+        SETPRIV,
+        "--reuid=54321",
+        "--clear-groups",
+        "--inh-caps=+dac_read_search",
+        "--ambient-caps=+dac_read_search",
+    ]
+    code = (
+        "import sys; from gym_hil.cli import doctor, main\n"
+        "checks = doctor.all_checks()\n"
+        "doctor.all_checks = lambda: [check for check in checks if check.name in ('numba cache', 'HID access')]\n"
+        "sys.exit(main(['doctor']))"
     )
+    result = subprocess.run(
+        [*become, sys.executable, "-c", code],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "numba cache" in result.stdout
 
 
-def test_doctor_leaves_the_package_folder_as_it_was():
+def test_a_missing_package_of_an_extra_is_named(monkeypatch):
+    monkeypatch.setattr(doctor, "packages_of", lambda extra: ["numpy", "no-such-package"])
+    assert doctor.find_extra("web") == Finding(False, "lacks no-such-package")
+    assert not doctor.find_device(doctor.DEVICES["web"]).ok
+
+
+def test_packages_of_an_extra_are_those_of_the_metadata():
+    assert {"aiohttp", "cryptography", "simplejpeg"} <= set(doctor.packages_of("web"))
+    assert {"torch", "pyarrow"} <= set(doctor.packages_of("train"))
+
+
+def test_the_doctor_leaves_the_package_folder_as_it_was():
     package = Path(doctor.__file__).parents[1]
     before = {path for path in package.rglob("*") if "__pycache__" not in path.parts}
-    doctor._numba_cache()
+    doctor.find_numba_cache()
     assert {path for path in package.rglob("*") if "__pycache__" not in path.parts} == before

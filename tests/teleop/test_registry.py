@@ -115,8 +115,7 @@ def test_a_new_device_can_be_chosen_for_training(pedals: DeviceEntry) -> None:
 
 def test_a_new_device_is_checked_by_the_doctor(pedals: DeviceEntry) -> None:
     check = next(check for check in doctor.device_checks() if check.name == "device pedals")
-    assert check.ok
-    assert check.found == pedals.summary
+    assert check.look() == doctor.Finding(True, pedals.summary)
 
 
 def test_the_docs_list_every_device() -> None:
