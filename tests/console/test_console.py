@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
+import subprocess
 import sys
+import threading
 
+import gymnasium as gym
 import pytest
 
+import gym_hil
+from gym_hil.console import channel as channel_module
 from gym_hil.console import get_console
 from gym_hil.console import server as module
 from gym_hil.errors import ConfigurationError
@@ -53,3 +59,67 @@ def test_forked_process_makes_a_console_of_its_own() -> None:
     child.start()
     assert ports.get(timeout=30) != shared.port
     child.join()
+
+
+def test_environment_finalised_in_the_middle_of_opening_another_does_not_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the garbage collector does it, wherever something is allocated."""
+    shared = get_console()
+    pack_scene = channel_module.pack_scene
+
+    def pack_and_collect(*arguments: object, **options: object) -> object:
+        gc.collect()
+        return pack_scene(*arguments, **options)
+
+    monkeypatch.setattr(channel_module, "pack_scene", pack_and_collect)
+    env: gym.Env | None = gym_hil.PandaPickCubeGymEnv()
+    shared.channel_for(env)
+    env.itself = env  # only the garbage collector frees it  # type: ignore[union-attr]
+    del env
+    other = gym_hil.PandaPickCubeGymEnv()
+    opening = threading.Thread(target=shared.channel_for, args=[other], daemon=True)
+    opening.start()
+    opening.join(20)
+    assert not opening.is_alive()
+    assert [channel.shows(other) for channel in shared.channels] == [True]
+    other.close()
+
+
+ROUNDS = """
+import contextlib, gc, os, threading
+import gymnasium as gym, numpy as np, gym_hil
+
+def sockets():
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            yield os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
+
+def usage():
+    gc.collect()
+    with open("/proc/self/statm") as file:
+        megabytes = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return threading.active_count(), sum(sockets()), megabytes
+
+def rounds(count):
+    for _ in range(count):
+        env = gym.make("gym_hil/PandaPickCubeWeb-v1", reset_delay_seconds=0)
+        env.reset(seed=0)
+        for _ in range(5):
+            env.step(np.array([0, 0, 0, 1], np.float32))
+
+rounds(40)
+before = usage()
+rounds(20)
+print(*before, *usage())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_notebook_cell_that_is_run_again_without_close_runs_and_does_not_grow() -> None:
+    command = [sys.executable, "-W", "ignore", "-c", ROUNDS]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    threads, sockets, memory, threads_after, sockets_after, memory_after = map(float, result.stdout.split())
+    assert (threads_after, sockets_after) == (threads, sockets)
+    assert memory_after < memory + 30  # MB; one environment takes 3 or more

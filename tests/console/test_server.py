@@ -181,6 +181,39 @@ def test_at_most_two_frames_are_under_way_and_the_newest_wins(driven: gym.Env, o
     assert page.frames[2]["status"]["step"] == 20
 
 
+def test_acknowledgement_of_another_channels_frame_counts_for_nothing(
+    driven: gym.Env, console: Console, base: gym.Env, open_page: OpenPage
+) -> None:
+    console.channel_for(base).publish({})
+    page = open_page(acks=False).connect().watch(1)
+    page.wait(lambda: len(page.frames) == 1)
+    page.say(type="watch", channel=2)
+    page.wait(lambda: len(page.frames) == 2)
+    assert page.frames[0]["sequence"] == page.frames[1]["sequence"]
+    page.say(type="ack", channel=1, sequence=page.frames[0]["sequence"])
+    page.sync()
+    assert console.latencies == []
+    page.say(type="ack", channel=2, sequence=page.frames[1]["sequence"])
+    page.sync()
+    assert len(console.latencies) == 1
+
+
+def test_page_that_cannot_draw_the_scene_gets_images(driven: gym.Env, open_page: OpenPage) -> None:
+    page, other = open_page().connect(), open_page().connect().watch(1)
+    page.say(type="watch", channel=1, images=True)
+    page.wait(lambda: len(page.frames) == 1)
+    driven.step(STAY)
+    page.wait(lambda: len(page.frames) == 2)
+    for jpeg in page.frames[-1]["jpegs"]:
+        assert simplejpeg.decode_jpeg(jpeg).shape == (360, 480, 3)
+    assert len(page.frames[-1]["jpegs"]) == 2
+    page.close()
+    other.wait(lambda: other.latest("lock")["pages"] == 1)
+    driven.step(STAY)
+    other.wait(lambda: other.frames[-1]["status"]["step"] == 2)
+    assert other.frames[-1]["jpegs"] == []
+
+
 def test_images_come_as_jpeg(console: Console, open_page: OpenPage) -> None:
     env = gym.make("gym_hil/PandaPickCubeWeb-v1", image_obs=True, reset_delay_seconds=0)
     observation, _ = env.reset(seed=0)
