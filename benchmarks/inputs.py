@@ -25,8 +25,6 @@ DEVICES = (
     "gamepad",
     "gamepad_hid",
     "spacemouse",
-    "keyboard x11",
-    "keyboard window",
     "keyboard pynput",
     "keyboard terminal",
 )
@@ -85,17 +83,13 @@ def _absent() -> list[str]:
 
 def _lacking() -> dict[str, str]:
     """Devices that cannot be tried here, and why."""
-    lacking = {}
-    for name, module in (("x11", "Xlib"), ("window", "Xlib"), ("pynput", "pynput")):
-        if importlib.util.find_spec(module) is None:
-            lacking[f"keyboard {name}"] = f"no {module}"
-        elif shutil.which("Xvfb") is None:
-            lacking[f"keyboard {name}"] = "no Xvfb"
-    return lacking
+    if importlib.util.find_spec("pynput") is None:
+        return {"keyboard pynput": "no pynput"}
+    return {"keyboard pynput": "no Xvfb"} if shutil.which("Xvfb") is None else {}
 
 
 def _ask(what: str, name: str, number: int) -> Any:
-    command = [sys.executable, "-m", "tests.teleop.playing", what, name, str(number)]
+    command = [sys.executable, "-m", "tests.teleop.exercise", what, name, str(number)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
     if result.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{result.stderr}")

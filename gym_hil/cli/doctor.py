@@ -120,7 +120,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil doctor`; 1 if something is missing that nothing works without."""
     if arguments.gamepad:
-        from gym_hil.teleop.gamepad_watch import watch_gamepad
+        from gym_hil.cli.gamepad_watch import watch_gamepad
 
         watch_gamepad(controller_config_path=arguments.controller_config)
         return 0

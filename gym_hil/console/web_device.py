@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from gym_hil.console.messages import Controls, Input, LegendPart
 from gym_hil.display import ConsoleOptions, TlsOption
 from gym_hil.teleop import Button, InputDevice
-from gym_hil.teleop.gamepad import STICK_LEGEND
-from gym_hil.teleop.gamepad_mapping import BINDINGS as PAD_BINDINGS
-from gym_hil.teleop.keyboard_keys import KEYS, LABELS
+from gym_hil.teleop.gamepad import BINDINGS as PAD_BINDINGS
+from gym_hil.teleop.gamepad import pad_legend
+from gym_hil.teleop.keyboard import KEYS, key_legend
 
 if TYPE_CHECKING:
     from gym_hil.console.channel import Channel
@@ -112,12 +112,12 @@ class WebDevice(InputDevice):
     def disconnect(self) -> None:
         """The page has lost its connection; called from the server's thread."""
         self._target = None
-        self.inputs.silence()
+        self.inputs.disconnect()
 
     def release(self) -> None:
         """The operator has given the control lock back; called from the server's thread."""
         self._target = None
-        self.inputs.silence()
+        self.inputs.disconnect(end_intervention=True)
 
     def read(self) -> None:
         self.applied = self._time
@@ -127,7 +127,7 @@ class WebDevice(InputDevice):
         # Worked out at the moment of the step: a page that did it would not know how far the last one has come.
         motion = self._sticks.copy()
         motion[:3] += (target - position) / self._env.get_wrapper_attr("full_speed")
-        self.inputs.set_motion(motion, heard=False)
+        self.inputs.set_motion(motion, is_report=False)
 
     def set_intervention(self, mode: str) -> None:
         super().set_intervention(mode)
@@ -160,20 +160,15 @@ class WebDevice(InputDevice):
             intervention=self._mode,  # type: ignore[arg-type]  # checked by InputState
             keys={CODES[key]: button.name for key, button in KEYS.items()},
             pad={str(PAD_INDICES[name]): button.name for name, button in PAD_BINDINGS.items()},
-            buttons={button.name: self._words(button) for button in Button},
+            buttons={button.name: self.label(button) for button in Button},
             legend=self._legends(),
             requests=list(requests),
         )
 
     def _legends(self) -> list[LegendPart]:
-        keys: dict[Button, list[str]] = {}
-        for key, button in KEYS.items():
-            if key in LABELS:
-                keys.setdefault(button, []).append(LABELS[key])
-        pad = [(name.upper(), self._words(button)) for name, button in PAD_BINDINGS.items()]
         return [
-            LegendPart("Keyboard", [(" or ".join(labels), self._words(button)) for button, labels in keys.items()]),
-            LegendPart("Gamepad", [*STICK_LEGEND, *pad]),
+            LegendPart("Keyboard", key_legend(self.label)),
+            LegendPart("Gamepad", pad_legend(self.label, {})),
             LegendPart(
                 "Mouse or finger", [("drag the target", "move the tool there"), ("drag elsewhere", "look around")]
             ),

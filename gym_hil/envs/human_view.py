@@ -46,7 +46,7 @@ def open_human_view(env: Any) -> HumanView:
     """The view that works here.
 
     Args:
-        env: unwrapped, with `model`, `data` and `window_keys`.
+        env: unwrapped, with `model` and `data`.
 
     Returns:
         The viewer where a window can open. Otherwise the console if it is installed, or the viewer after all, which
@@ -57,4 +57,4 @@ def open_human_view(env: Any) -> HumanView:
             return ConsoleView(env)
         except GymHilError as error:
             warnings.warn(f"The console does not start: {error}", stacklevel=4)
-    return window.ViewerWindow(env.model, env.data, keys=env.window_keys)
+    return window.ViewerWindow(env.model, env.data)

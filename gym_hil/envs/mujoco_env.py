@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from gym_hil.envs.human_view import HumanView, open_human_view
 from gym_hil.errors import ConfigurationError, InvalidStateError, ResetNeededError
 from gym_hil.rendering import RENDERERS, Renderer, make_renderer
-from gym_hil.rendering.key_stream import KeyStream
-from gym_hil.rendering.window import unheard_keys
 
 Observation = dict[str, Any]
 
@@ -99,7 +97,6 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         self._state_size = mujoco.mj_stateSize(self.model, _STATE)
         self._drawer: Renderer | None = None
         self._view: HumanView | None = None
-        self.window_keys = KeyStream(unheard_keys)  # of a viewer window, whoever opens it
         self.shows_itself = True  # in human mode; a wrapper that shows more says False
         self._started = False
         if seed is not None:

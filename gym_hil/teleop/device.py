@@ -1,19 +1,24 @@
-"""What every input device promises: one question, `poll()`, and one answer, `TeleopCommand`."""
+"""The input device protocol: one question, `poll()`, and one answer, `TeleopCommand`."""
 
 from __future__ import annotations
 
+import copy
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Self
+
+from gym_hil.errors import DeviceError
 
 
 class Event(enum.Enum):
-    """What an operator can say about an episode."""
+    """What an operator can decide about an episode."""
 
     SUCCESS = "success"
     FAILURE = "failure"
@@ -21,40 +26,50 @@ class Event(enum.Enum):
     QUIT = "quit"
 
 
-def _still() -> NDArray[np.float64]:
-    return np.zeros(6)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class TeleopCommand:
-    """What an operator wants during one control step.
+    """Operator command for one control step.
 
     Attributes:
         motion: (6,) float64, translation and rotation rate as fractions of full speed, each in [-1, 1]. In the robot's
             base frame: x forward, y left, z up.
         gripper: -1 opens, 0 leaves, +1 closes.
         engaged: True while the operator is driving.
-        events: what was pressed since the previous poll, in order, each press once.
+        events: events since the previous poll, in order, each once.
     """
 
-    motion: NDArray[np.float64] = field(default_factory=_still)
+    motion: NDArray[np.float64] = field(default_factory=lambda: np.zeros(6))
     gripper: int = 0
     engaged: bool = False
     events: tuple[Event, ...] = ()
 
 
 class Device(ABC):
-    """Something an operator, real or scripted, drives the robot with.
+    """Something an operator, human or scripted, drives the robot with.
 
-    A device only ever answers about the present moment, so it never makes the environment wait.
+    `poll` returns at once: a device reports the present state and never makes the environment wait.
+
+    A device is pickled as its constructor arguments. When an environment is deep-copied, its device is copied with it
+    and serves the copy; hardware cannot be copied (`InputDevice`).
+
+    Attributes:
+        human: whether a human drives; False for devices that need no time to get ready.
+        on_page: whether the device is the console's page, so that the environment has to be shown there.
     """
 
-    human: bool = True  # False for devices that need no time to get ready
-    on_page: bool = False  # True for the console's page, which has to show what it drives
+    human: bool = True
+    on_page: bool = False
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        device = super().__new__(cls)
+        device._constructor = (args, kwargs)
+        return device
+
+    _constructor: tuple[tuple[Any, ...], dict[str, Any]]
 
     @classmethod
     def for_env(cls, env: Any, **options: Any) -> Device:
-        """Make the device for an environment; devices that have to see it override this.
+        """Make the device for an environment; devices that observe it override this.
 
         Args:
             env: the wrapped environment that the device will drive, or None.
@@ -64,33 +79,60 @@ class Device(ABC):
 
     @abstractmethod
     def poll(self) -> TeleopCommand:
-        """What the operator wants right now, and what was pressed since the last poll. Called once a control step."""
+        """The operator's command now, with the events since the last poll. Called once a control step."""
 
-    # What follows is for devices that need it; the others have nothing to do.
+    # What follows is optional.
 
     def reset(self) -> None:  # noqa: B027
-        """Forget pending events and end the intervention, but never let go of a held button. Called at each reset."""
+        """Forget pending presses and end the intervention; a button that is held stays held.
+
+        Called right before the first poll of an episode, so that nothing counts that was pressed before.
+        """
 
     def seed(self, seed: int) -> None:  # noqa: B027
-        """Start chance over, as `env.reset(seed=...)` does; for devices that draw random numbers."""
+        """Restart the random generator, as `env.reset(seed=...)` does."""
 
     def set_intervention(self, mode: str) -> None:  # noqa: B027
-        """Choose when the operator takes over: `toggle`, `hold` or `auto`; for devices with a button for it."""
+        """Choose the intervention mode: `toggle`, `hold` or `auto`."""
 
     def close(self) -> None:  # noqa: B027
-        """Give back what the device holds. Closing twice does no harm."""
+        """Release the hardware. Closing twice does no harm."""
 
     @property
     def legend(self) -> Sequence[tuple[str, str]]:
-        """What to touch, and what it does, in the order to be shown."""
+        """Controls and what each of them does, in the order to be shown."""
         return ()
 
     def describe(self) -> str:
-        """The legend as text, a line for each entry."""
+        """The legend as text, one line for each control."""
         width = max((len(control) for control, _ in self.legend), default=0)
         return "\n".join(f"{control:<{width}}  {action}" for control, action in self.legend)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Device:
-        # Gymnasium copies constructor arguments into `env.spec`; a second handle to the same thing in an operator's
-        # hands is all that a copy can mean.
-        return self
+        if not is_copying_env(memo):
+            return self
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        vars(copied).update(copy.deepcopy(vars(self), memo))
+        return copied
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        args, kwargs = self._constructor
+        if any(isinstance(value, gym.Env) for value in (*args, *kwargs.values())):
+            raise DeviceError(
+                f"A {type(self).__name__} made for one environment cannot be pickled; give gym.make its name as "
+                "device=, and the environment that is unpickled makes its own."
+            )
+        return _make, (type(self), args, kwargs)
+
+
+def is_copying_env(memo: dict[int, Any]) -> bool:
+    """Whether `copy.deepcopy` copies an environment, and not the constructor arguments in an `EnvSpec`.
+
+    Gymnasium copies an `EnvSpec` for each wrapper; there, the same device is meant.
+    """
+    return any(isinstance(copied, gym.Env) for copied in list(memo.values()))
+
+
+def _make(cls: type[Device], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Device:
+    return cls(*args, **kwargs)

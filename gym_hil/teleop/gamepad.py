@@ -1,44 +1,210 @@
-"""A gamepad that SDL can read: any that is plugged in, whenever it is."""
+"""Game controllers that SDL can read, plugged in at any time."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import math
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
-from gym_hil.errors import ConfigurationError
-from gym_hil.teleop.controller_config import FALLBACK, load_controller_config, load_controller_configs
-from gym_hil.teleop.gamepad_mapping import BINDINGS, PadMapping, mapping_from_config, mapping_from_sdl
-from gym_hil.teleop.gamepad_pad import Pad
-from gym_hil.teleop.gamepad_sdl import JOYSTICKS, News
-from gym_hil.teleop.input_state import InputDevice
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_hil.teleop.controller_config import FALLBACK, ControllerConfig, load_controller_config, load_controller_configs
+from gym_hil.teleop.gamepad_sdl import JOYSTICKS, JoystickEvents
+from gym_hil.teleop.input_state import DEADZONE, Button, InputDevice, InputState, apply_deadzone, check_deadzone
 
 logger = logging.getLogger(__name__)
 
-DEADZONE = 0.1  # of a stick's range
 HELP = "See docs/devices.md#gamepad."
+STICKS = ("left_x", "left_y", "right_y")  # right_x is not used
+BINDINGS: dict[str, Button] = {
+    "rb": Button.INTERVENE,
+    "lt": Button.CLOSE,
+    "rt": Button.OPEN,
+    "y": Button.SUCCESS,
+    "a": Button.FAILURE,
+    "x": Button.RERECORD,
+}
 STICK_LEGEND = (("left stick", "move forward, back, left, right"), ("right stick, up and down", "move up, down"))
 # What is printed on the buttons of a PlayStation controller.
 PLAYSTATION_NAMES = ("PS3", "PS4", "PS5", "Sony", "DualSense", "DualShock")
-PLAYSTATION_WORDS = {"lt": "L2", "rt": "R2", "rb": "R1", "y": "triangle", "a": "cross", "x": "square"}
+PLAYSTATION_LABELS = {"lt": "L2", "rt": "R2", "rb": "R1", "y": "triangle", "a": "cross", "x": "square"}
+# Names of the controller configuration -> SDL's.
+SDL_NAMES = {
+    "left_x": "leftx",
+    "left_y": "lefty",
+    "right_x": "rightx",
+    "right_y": "righty",
+    "lt": "lefttrigger",
+    "rt": "righttrigger",
+    "lb": "leftshoulder",
+    "rb": "rightshoulder",
+    **{name: name for name in ("a", "b", "x", "y", "back", "start")},
+}
+# SDL reports triggers at -1, or at 0 until they are first touched; both count as released.
+TRIGGER_PRESSED, TRIGGER_RELEASED = 0.1, -0.1
+_SDL_SOURCE = re.compile(r"(?P<half>[+-]?)a(?P<axis>\d+)(?P<flip>~?)|b(?P<button>\d+)|h(?P<hat>\d+)\.(?P<way>\d+)")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A part of a joystick that SDL reports.
+
+    Attributes:
+        kind: what it is.
+        index: its number.
+        sign: of an axis, -1.0 if it is inverted.
+        half: of an axis, True if only its positive half (after the sign) counts.
+        way: of a hat, the direction: 1 up, 2 right, 4 down, 8 left.
+    """
+
+    kind: Literal["axis", "button", "hat"]
+    index: int
+    sign: float = 1.0
+    half: bool = False
+    way: int = 0
+
+    def is_down(self, value: Any, was_down: bool) -> bool:
+        """Whether it counts as pressed.
+
+        Args:
+            value: True or False for a button, [-1, 1] for an axis, (x, y) for a hat.
+            was_down: whether it did before; an axis has a hysteresis.
+        """
+        if self.kind == "button":
+            return bool(value)
+        if self.kind == "hat":
+            x, y = value
+            return bool(self.way & ((y > 0) * 1 | (x > 0) * 2 | (y < 0) * 4 | (x < 0) * 8))
+        level = self.sign * value
+        if self.half:
+            level = 2 * max(level, 0.0) - 1
+        return level > (TRIGGER_RELEASED if was_down else TRIGGER_PRESSED)
+
+
+class Pad:
+    """One controller that is plugged in.
+
+    Args:
+        joystick: pygame's, open.
+        sources: name of the controller configuration -> where it is; what the joystick does not have is left out.
+        origin: where the mapping is from, for messages.
+        rank: 0 if the configuration file has the controller's name, 1 if SDL knows the controller, else 2.
+        config: the mapping as an entry of a configuration file, as far as it can be expressed there.
+
+    Attributes:
+        missing: what the joystick does not have, for messages.
+        can_drive: whether it has every stick and the intervention button.
+    """
+
+    def __init__(self, joystick: Any, sources: Mapping[str, Source], origin: str, rank: int, config: Mapping[str, Any]):
+        self._joystick = joystick
+        self.instance: int = joystick.get_instance_id()
+        self.name: str = joystick.get_name()
+        self.origin, self.rank, self.config = origin, rank, config
+        counts = {"axis": joystick.get_numaxes(), "button": joystick.get_numbuttons(), "hat": joystick.get_numhats()}
+        self.sources = {name: source for name, source in sources.items() if source.index < counts[source.kind]}
+        self._buttons = {BINDINGS[name]: source for name, source in self.sources.items() if name in BINDINGS}
+        self.missing = [name for name in sources if name in STICKS and name not in self.sources]
+        self.missing += [BINDINGS[name].value for name in sources if name in BINDINGS and name not in self.sources]
+        self.can_drive = Button.INTERVENE in self._buttons and all(stick in self.sources for stick in STICKS)
+        # A button that is down while the controller is plugged in is no press.
+        self._down = {button: source.is_down(self._value(source), False) for button, source in self._buttons.items()}
+        self._doubted: set[Button] = set()
+
+    def handle(self, events: JoystickEvents, inputs: InputState) -> None:
+        """Report to `inputs` what has changed since the previous events."""
+        presses = [button for event in events.presses for button in self._at("button", event)]
+        releases = Counter(button for event in events.releases for button in self._at("button", event))
+        reported = {*presses, *releases}
+        for button in presses:
+            if self._down[button]:  # it was released first
+                releases[button] -= 1
+            self._set(button, False, inputs)
+            self._set(button, True, inputs)
+        for button in [button for button, left in releases.items() if left > 0]:
+            self._set(button, False, inputs)
+        for kind, event, value in events.movements:
+            for button in self._at(kind, event):
+                self._set(button, self._buttons[button].is_down(value, self._down[button]), inputs)
+                reported.add(button)
+        self._correct(reported, inputs)
+
+    def motion(self, deadzone: float) -> NDArray[np.float64]:
+        """The sticks as a motion.
+
+        Returns:
+            (6,): x forward, y left, z up, each in [-1, 1], and no rotation.
+        """
+        motion = np.zeros(6)
+        for component, stick, sign in ((0, "left_y", 1.0), (1, "left_x", -1.0), (2, "right_y", 1.0)):
+            source = self.sources.get(stick)
+            if source is not None:
+                motion[component] = sign * apply_deadzone(self._level(source), deadzone) + 0.0
+        return motion
+
+    def raw(self) -> tuple[list[float], list[int], list[tuple[int, int]]]:
+        """What SDL reports now: all axes, the numbers of the buttons that are down, all hats."""
+        joystick = self._joystick
+        axes = [joystick.get_axis(index) for index in range(joystick.get_numaxes())]
+        down = [index for index in range(joystick.get_numbuttons()) if joystick.get_button(index)]
+        return axes, down, [joystick.get_hat(index) for index in range(joystick.get_numhats())]
+
+    def _at(self, kind: str, event: tuple[int, int]) -> list[Button]:
+        instance, index = event
+        if instance != self.instance:
+            return []
+        return [button for button, source in self._buttons.items() if (source.kind, source.index) == (kind, index)]
+
+    def _correct(self, reported: set[Button], inputs: InputState) -> None:
+        """Correct what differs from the events twice in a row: other code in this process has taken an event."""
+        doubted = set()
+        for button, source in self._buttons.items():
+            down = source.is_down(self._value(source), self._down[button])
+            if button in reported or down == self._down[button]:
+                continue
+            if button in self._doubted:
+                self._set(button, down, inputs)
+            else:
+                doubted.add(button)
+        self._doubted = doubted
+
+    def _set(self, button: Button, down: bool, inputs: InputState) -> None:
+        if down != self._down[button]:
+            self._down[button] = down
+            (inputs.press if down else inputs.release)(button)
+
+    def _value(self, source: Source) -> Any:
+        return getattr(self._joystick, f"get_{source.kind}")(source.index)
+
+    def _level(self, source: Source) -> float:
+        value = self._value(source)
+        if source.kind != "axis":
+            return float(source.is_down(value, False))
+        # SDL's range is -32768 to 32767.
+        return source.sign * max(min(value * 32768 / 32767, 1.0), -1.0)
 
 
 class Gamepad(InputDevice):
-    """The first gamepad that is plugged in.
+    """The best gamepad that is plugged in.
 
-    It need not be there from the start, and may go and come back. One that `controller_config.json` knows by name is
-    preferred to one that only SDL knows, and that to any other joystick; the last is used with the entry `default`.
-    A press counts even if it is over before the next poll: a thread reads the gamepad all the time.
+    It need not be there from the start, and may go and come back. A controller that `controller_config.json` has by
+    name is preferred to one that only SDL knows, and that to any other joystick, which is used with the entry
+    `default`. One without an intervention button or sticks, such as a touch screen, is used for want of a better one
+    and replaced when that is plugged in. A thread reads the controller, so that a press between two polls counts.
 
     Args:
-        controller_config_path: a mapping file of one's own instead of the bundled `controller_config.json`.
+        controller_config_path: a mapping file of your own instead of the bundled `controller_config.json`.
         deadzone: the part of a stick's range that counts as 0; the rest is stretched to the full range.
         intervention: `toggle`, `hold` or `auto`.
-        clock: s, never goes back.
+        clock: s, monotonic.
 
     Raises:
         ControllerConfigError: the file is missing or has a wrong entry.
@@ -54,23 +220,21 @@ class Gamepad(InputDevice):
         intervention: str = "toggle",
         clock: Callable[[], float] = time.monotonic,
     ):
-        # A pad tells nothing while nothing changes, and SDL tells when it is gone: silence means nothing.
+        # A gamepad reports nothing while nothing changes, and SDL reports when it is gone: no timeout.
         super().__init__(intervention=intervention, silence_timeout=math.inf, clock=clock)
-        if not 0 <= deadzone < 1:
-            raise ConfigurationError(f"deadzone is {deadzone!r}; expected 0 or more and less than 1.")
-        self._deadzone = deadzone
+        self._deadzone = check_deadzone(deadzone)
         self._configs = load_controller_configs(controller_config_path)
         self._config_path = controller_config_path
         self._pad: Pad | None = None
-        self._count = 0  # joysticks at the last look
-        self._missed = False  # whether its absence was told
+        self._count = 0  # joysticks at the previous events
+        self._warned = False  # that there is no gamepad
         self._closed = False
         JOYSTICKS.add(self)
         JOYSTICKS.read()
         if self._pad is None:
-            self._missed = True
+            self._warned = True
             logger.warning(
-                "No gamepad is connected; it is used as soon as it is plugged in. Nobody intervenes until then. %s",
+                "No gamepad is connected; it is used as soon as it is plugged in. Until then nobody intervenes. %s",
                 HELP,
             )
 
@@ -85,102 +249,187 @@ class Gamepad(InputDevice):
         """The gamepad in use."""
         return self._pad
 
-    @property
-    def busy(self) -> bool:
-        """Whether a gamepad is in use."""
-        return self._pad is not None
-
     def read(self) -> None:
-        """See `InputDevice.read`."""
         if self._closed:
             return
         JOYSTICKS.read()
         pad = self._pad
         if pad is not None:
-            self.inputs.set_motion(pad.sticks(self._deadzone))
+            self.inputs.set_motion(pad.motion(self._deadzone))
 
     def close(self) -> None:
-        """Let go of the gamepad."""
         if not self._closed:
             self._closed = True
             JOYSTICKS.discard(self)
-            self.lose()
+            self._pad = None
+            self.inputs.disconnect(end_intervention=True)
 
-    def hear(self, news: News) -> None:
-        """Take in what SDL tells; called from the thread that reads, or during a poll."""
+    def on_events(self, events: JoystickEvents) -> None:
+        """Take in what SDL reports; called from the thread that reads, or during a poll."""
         pad = self._pad
-        if pad is not None and self._is_gone(pad, news):
-            self.lose()
-            self._missed = True
-            logger.warning("The gamepad %s is gone: everything is let go of. Waiting for it, or another.", pad.name)
+        if pad is not None and self._is_gone(pad, events):
+            self.on_disconnect()
+            self._warned = True
+            logger.warning(
+                "The gamepad %s is gone: all its buttons count as released. Waiting for a gamepad.", pad.name
+            )
         elif pad is not None:
-            pad.hear(news)
-        if self._pad is None and news.count:
-            self._connect(news.count)
-        self._count = news.count
+            pad.handle(events, self.inputs)
+        if events.count and (self._pad is None or (events.added and not self._pad.can_drive)):
+            self._connect(events.count)
+        self._count = events.count
 
-    def lose(self) -> None:
-        """Let go of everything."""
+    def on_disconnect(self) -> None:
+        """Release everything: the gamepad is gone, or SDL was shut down."""
         self._pad = None
-        self.inputs.silence()
+        self.inputs.disconnect()
 
     @property
     def legend(self) -> Sequence[tuple[str, str]]:
-        """See `Device.legend`. The names are those on the gamepad in use."""
-        name = self.connected or ""
-        words = PLAYSTATION_WORDS if any(part in name for part in PLAYSTATION_NAMES) else {}
-        buttons = [(words.get(word, word.upper()), self._words(button)) for word, button in BINDINGS.items()]
-        return [*STICK_LEGEND, *buttons]
+        """Names are those on the gamepad in use."""
+        is_playstation = any(part in (self.connected or "") for part in PLAYSTATION_NAMES)
+        return pad_legend(self.label, PLAYSTATION_LABELS if is_playstation else {})
 
-    def _is_gone(self, pad: Pad, news: News) -> bool:
-        """Whether it was unplugged, also if nobody said so because other code took the news out of pygame's queue."""
-        if news.removed is not None and (pad.instance in news.removed or news.count >= self._count):
-            return pad.instance in news.removed
-        return pad.instance not in [joystick.get_instance_id() for _, joystick in _joysticks(news.count)]
+    def _is_gone(self, pad: Pad, events: JoystickEvents) -> bool:
+        """Whether it was unplugged, also if other code took the event out of pygame's queue."""
+        if events.removed is not None and (pad.instance in events.removed or events.count >= self._count):
+            return pad.instance in events.removed
+        return pad.instance not in [joystick.get_instance_id() for _, joystick in _joysticks(events.count)]
 
     def _connect(self, count: int) -> None:
-        """Use the joystick that is known best."""
-        found = [(*self._mapping(index, joystick), joystick) for index, joystick in _joysticks(count)]
-        if not found:
+        """Use the best joystick, and keep the present one if there is no better."""
+        best, before = best_pad(count, self._configs, self._config_path), self._pad
+        if best is None or (before is not None and _order(best) >= _order(before)):
             return
-        _, mapping, joystick = min(found, key=lambda entry: entry[0])
-        self._pad = pad = Pad(joystick, mapping, self.inputs.press, self.inputs.release)
-        level = logging.WARNING if self._missed else logging.INFO  # whoever read of its absence wants to know
-        logger.log(level, "Gamepad %s is used, with the mapping of %s.", pad.name, pad.mapping.origin)
-        if pad.lacks:
-            logger.warning("The gamepad %s has nothing for: %s. %s", pad.name, ", ".join(pad.lacks), HELP)
+        self._pad = best
+        if before is not None:
+            self.inputs.set_held(())
+            logger.warning("The gamepad %s is used instead of %s, which cannot drive.", best.name, before.name)
+        level = logging.WARNING if self._warned else logging.INFO  # as loud as the message that there is none
+        logger.log(level, "Gamepad %s is used, with the mapping of %s.", best.name, best.origin)
+        if best.missing:
+            logger.warning("The gamepad %s has no controls for: %s. %s", best.name, ", ".join(best.missing), HELP)
 
-    def _mapping(self, index: int, joystick: Any) -> tuple[int, PadMapping]:
-        """The mapping of a joystick, and how well it is known: 0 by our file, 1 by SDL, 2 by nobody."""
+
+def pad_legend(label: Callable[[Button], str], names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Sticks and buttons of a game controller and what they do.
+
+    Args:
+        label: the text of a button.
+        names: what is printed on the controller's buttons, where it is not the name of an Xbox controller.
+    """
+    return [*STICK_LEGEND, *((names.get(name, name.upper()), label(button)) for name, button in BINDINGS.items())]
+
+
+def gamepad_attached() -> bool:
+    """Whether a joystick is attached that can drive.
+
+    Raises:
+        DeviceError: SDL does not start.
+    """
+    with JOYSTICKS.running() as count:
+        best = best_pad(count, load_controller_configs())
+    return best is not None and best.can_drive
+
+
+def best_pad(
+    count: int, configs: Mapping[str, ControllerConfig], config_path: str | PathLike[str] | None = None
+) -> Pad | None:
+    """The joystick that can drive and whose mapping is known best; None if none can be opened.
+
+    Args:
+        count: how many joysticks there are.
+        configs: mappings by name.
+        config_path: where these are from, for messages; None for the bundled file.
+    """
+    pads = []
+    for index, joystick in _joysticks(count):
         name = joystick.get_name()
-        if name in self._configs and name != FALLBACK:
-            origin = f"[{name!r}] in {self._config_path or 'the bundled file'}"
-            return 0, mapping_from_config(self._configs[name], origin)
-        database = sdl_database_entry(index)
-        if database:
-            return 1, mapping_from_sdl(database)
-        config = self._configs.get(FALLBACK) or load_controller_config(FALLBACK)
-        return 2, mapping_from_config(config, f"[{FALLBACK!r}], because its name is not known")
+        if name in configs and name != FALLBACK:
+            origin = f"[{name!r}] in {config_path or 'the bundled file'}"
+            pads.append(Pad(joystick, sources_of(configs[name]), origin, 0, configs[name]))
+        elif database := sdl_database_entry(index):
+            sources = sources_in_database(database)
+            pads.append(Pad(joystick, sources, "SDL's database of game controllers", 1, config_of(sources)))
+        else:
+            config = configs.get(FALLBACK) or load_controller_config(FALLBACK)
+            origin = f"[{FALLBACK!r}], because its name is not known"
+            pads.append(Pad(joystick, sources_of(config), origin, 2, config))
+    return min(pads, key=_order, default=None)
+
+
+def sources_of(config: ControllerConfig) -> dict[str, Source]:
+    """Where the sticks and buttons are by an entry of `controller_config.json`."""
+    inverted = config["axis_inversion"]
+    axes = {
+        name: Source("axis", index, -1.0 if inverted.get(name, False) else 1.0)
+        for name, index in config["axes"].items()
+    }
+    return _in_order({**axes, **{name: Source("button", index) for name, index in config["buttons"].items()}})
+
+
+def sources_in_database(database: Mapping[str, str]) -> dict[str, Source]:
+    """Where the sticks and buttons are by SDL's database of game controllers.
+
+    Args:
+        database: SDL's names of controls, and where they are: `{"a": "b0", "lefttrigger": "+a2", ...}`.
+    """
+    found = {}
+    for name, sdl_name in SDL_NAMES.items():
+        match = _SDL_SOURCE.fullmatch(database.get(sdl_name, ""))
+        if match is None:
+            continue
+        if match["button"]:
+            found[name] = Source("button", int(match["button"]))
+        elif match["hat"]:
+            found[name] = Source("hat", int(match["hat"]), way=int(match["way"]))
+        else:
+            sign = -1.0 if (match["half"] == "-") != bool(match["flip"]) else 1.0
+            # SDL counts down as positive.
+            sign = -sign if name.endswith("_y") else sign
+            found[name] = Source("axis", int(match["axis"]), sign, half=bool(match["half"]))
+    return _in_order(found)
+
+
+def config_of(sources: Mapping[str, Source]) -> dict[str, dict[str, Any]]:
+    """The entry of a configuration file with these sources; hats cannot be expressed there."""
+    axes = {name: source.index for name, source in sources.items() if source.kind == "axis"}
+    buttons = {name: source.index for name, source in sources.items() if source.kind == "button"}
+    inversion = {name: sources[name].sign < 0 for name in axes if name not in ("lt", "rt")}
+    return {"axes": axes, "buttons": buttons, "axis_inversion": inversion}
 
 
 def sdl_database_entry(index: int) -> dict[str, str]:
-    """What SDL knows of a joystick: its words for sticks and buttons, and where they are.
+    """SDL's names of a joystick's controls, and where they are; empty if SDL does not know the joystick.
+
+    pygame and pygame-ce document SDL's database under this name with an underscore only, and it may change; without it
+    a controller needs an entry in the configuration file.
 
     Args:
         index: the joystick's number, from 0.
-
-    Returns:
-        The entry; empty if SDL does not know the joystick.
     """
-    from pygame._sdl2 import controller
-
-    if not controller.is_controller(index):
-        return {}
-    opened = controller.Controller(index)
     try:
-        return dict(opened.get_mapping())
-    finally:
-        opened.quit()
+        from pygame._sdl2 import controller
+
+        if not controller.get_init():
+            controller.init()
+        if not controller.is_controller(index):
+            return {}
+        opened = controller.Controller(index)
+        try:
+            return dict(opened.get_mapping())
+        finally:
+            opened.quit()
+    except (ImportError, AttributeError, RuntimeError):  # pygame's errors are RuntimeErrors
+        return {}
+
+
+def _order(pad: Pad) -> tuple[bool, int]:
+    return not pad.can_drive, pad.rank
+
+
+def _in_order(sources: dict[str, Source]) -> dict[str, Source]:
+    return {name: sources[name] for name in (*STICKS, *BINDINGS, *SDL_NAMES) if name in sources}
 
 
 def _joysticks(count: int) -> list[tuple[int, Any]]:

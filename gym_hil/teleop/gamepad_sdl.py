@@ -1,74 +1,75 @@
-"""SDL's joysticks, read often enough that nothing is lost, and shared by everybody in this process who wants them."""
+"""SDL's joystick events, read often enough that none is lost, and shared by all gamepads of this process."""
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gym_hil.errors import DeviceError
 
-# The Linux kernel keeps 64 changes of a controller, which two moving sticks fill in 13 ms; what comes then is lost.
-BUSY_PERIOD = 0.008  # s between readings while somebody uses a controller
-IDLE_PERIOD = 0.05  # s between looks for a new one
-# What SDL looks for in the environment when it starts.
+# The Linux kernel keeps 64 changes of a controller, which two moving sticks fill in 13 ms; later ones are lost.
+ACTIVE_PERIOD = 0.008  # s between reads while a controller is connected
+IDLE_PERIOD = 0.05  # s between looks for one
+# What SDL reads from the environment when it starts.
 SDL_SETTINGS = {
-    "SDL_VIDEODRIVER": "dummy",  # pygame hands out events only with a display; ours needs none
+    "SDL_VIDEODRIVER": "dummy",  # pygame delivers events only with a display; ours needs none
     "SDL_JOYSTICK_ALLOW_BACKGROUND_EVENTS": "1",
     "SDL_NO_SIGNAL_HANDLERS": "1",  # else SIGTERM no longer ends the process
-    "SDL_JOYSTICK_THREAD": "1",  # Windows tells of new controllers without a message loop of ours
+    "SDL_JOYSTICK_THREAD": "1",  # Windows reports new controllers without a message loop of ours
     "PYGAME_HIDE_SUPPORT_PROMPT": "1",
 }
 
 
 @dataclass(frozen=True)
-class News:
-    """What came from the joysticks since the last reading.
+class JoystickEvents:
+    """What the joysticks reported since the previous read.
 
-    SDL keeps the order among presses, among releases and among movements, not between these.
+    pygame keeps the order among presses, among releases and among movements, not between these.
 
     Attributes:
         presses: instance and button.
         releases: instance and button.
-        axes: instance, axis and value in [-1, 1].
-        hats: instance, hat, and its x and y, each -1, 0 or 1.
-        removed: instances that were unplugged; None if some were, but not which.
+        movements: "axis" or "hat", instance and index, and the value: [-1, 1] or (x, y), each -1, 0 or 1.
+        added: whether a joystick was plugged in.
+        removed: instances that were unplugged; None if some were, but it is not known which.
         count: how many joysticks there are now.
     """
 
     presses: list[tuple[int, int]]
     releases: list[tuple[int, int]]
-    axes: list[tuple[int, int, float]]
-    hats: list[tuple[int, int, tuple[int, int]]]
+    movements: list[tuple[str, tuple[int, int], Any]]
+    added: bool
     removed: list[int] | None
     count: int
 
 
 class Listener(Protocol):
-    """Somebody who wants to hear of joysticks."""
+    """What receives joystick events."""
 
     @property
-    def busy(self) -> bool:
-        """Whether a joystick is in use."""
+    def connected(self) -> str | None:
+        """The name of the joystick in use; None while there is none."""
         ...
 
-    def hear(self, news: News) -> None:
-        """Take in what came; called under the lock, from any thread."""
+    def on_events(self, events: JoystickEvents) -> None:
+        """Take in events; called under the lock, from any thread."""
 
-    def lose(self) -> None:
-        """Let go of everything: SDL was shut down."""
+    def on_disconnect(self) -> None:
+        """Release everything: SDL was shut down."""
 
 
 class Joysticks:
-    """Reads SDL's joystick events in a thread of its own and hands them to all listeners.
+    """Reads SDL's joystick events in a thread of its own and passes them to all listeners.
 
-    Only joystick events are taken out of pygame's queue, so a program with a window keeps its own.
+    Only joystick events are taken out of pygame's queue, so a program with a window keeps its own. When other code
+    shuts pygame down, it is started again.
     """
 
     def __init__(self) -> None:
@@ -76,10 +77,10 @@ class Joysticks:
         self._listeners: weakref.WeakSet[Any] = weakref.WeakSet()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
-        self._owned: list[Any] = []  # pygame's parts that were started here, to be shut down again
+        self._owned: list[Any] = []  # pygame's modules that were started here, to be shut down again
 
     def add(self, listener: Listener) -> None:
-        """Start to tell a listener.
+        """Begin to pass events to a listener.
 
         Raises:
             DeviceError: SDL does not start.
@@ -96,7 +97,7 @@ class Joysticks:
                 atexit.register(self._end)  # before pygame's own, because it is registered later
 
     def discard(self, listener: Listener) -> None:
-        """Stop to tell a listener; without any, SDL is shut down if it was started here."""
+        """Pass no more events to a listener; without any, SDL is shut down if it was started here."""
         with self._lock:
             self._listeners.discard(listener)
             if self._listeners:
@@ -104,29 +105,49 @@ class Joysticks:
         self._end()
 
     def read(self) -> None:
-        """Hand out what has come by now."""
+        """Pass on what has been reported by now."""
+        import pygame
+
         with self._lock:
             try:
-                news = self._news()
+                events = self._events()
                 for listener in list(self._listeners):
-                    listener.hear(news)
-            except _sdl_error():
+                    listener.on_events(events)
+            except pygame.error:
                 for listener in list(self._listeners):
-                    listener.lose()
-                self._restart()
+                    listener.on_disconnect()
+                # Other code has shut pygame down.
+                try:
+                    self._start_sdl()
+                except DeviceError:
+                    time.sleep(IDLE_PERIOD)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[int]:
+        """Keep SDL running for a moment, and count the joysticks."""
+        listener = _NoListener()
+        self.add(listener)
+        try:
+            import pygame
+
+            self.read()
+            with self._lock:
+                yield pygame.joystick.get_count()
+        finally:
+            self.discard(listener)
 
     def _run(self, stop: threading.Event) -> None:
-        busy = False
-        while not stop.wait(BUSY_PERIOD if busy else IDLE_PERIOD):
+        active = False
+        while not stop.wait(ACTIVE_PERIOD if active else IDLE_PERIOD):
             with self._lock:
                 if stop.is_set():
                     return
-                if not self._listeners:  # all were garbage collected
+                if not self._listeners:  # all were garbage-collected
                     self._thread = None
                     self._shut_down()
                     return
                 self.read()
-                busy = any(listener.busy for listener in self._listeners)
+                active = any(listener.connected is not None for listener in self._listeners)
 
     def _end(self) -> None:
         with self._lock:
@@ -139,76 +160,66 @@ class Joysticks:
             if self._thread is None:
                 self._shut_down()
 
-    def _news(self) -> News:
-        pygame, controller = _pygame()
-        self._update(pygame, controller)
+    def _events(self) -> JoystickEvents:
+        import pygame
+
+        # pygame can only pump all events, and those of real windows belong to the thread that polls.
+        if threading.current_thread() is not self._thread or pygame.display.get_driver() == "dummy":
+            pygame.event.pump()
 
         def take(kind: int) -> list[Any]:
             return pygame.event.get(kind, pump=False)
 
+        added = bool(take(pygame.JOYDEVICEADDED))
         try:
             removed = [event.instance_id for event in take(pygame.JOYDEVICEREMOVED)]
         except SystemError:
-            # pygame fails to tell of one that it has never opened, and loses the others: pygame's issue 3634.
+            # pygame fails on one that it has never opened, and loses the others: pygame's issue 3634.
             removed = None
-        return News(
-            [(event.instance_id, event.button) for event in take(pygame.JOYBUTTONDOWN)],
-            [(event.instance_id, event.button) for event in take(pygame.JOYBUTTONUP)],
-            [(event.instance_id, event.axis, event.value) for event in take(pygame.JOYAXISMOTION)],
-            [(event.instance_id, event.hat, event.value) for event in take(pygame.JOYHATMOTION)],
-            removed,
-            pygame.joystick.get_count(),
+        axes = [("axis", (event.instance_id, event.axis), event.value) for event in take(pygame.JOYAXISMOTION)]
+        hats = [("hat", (event.instance_id, event.hat), event.value) for event in take(pygame.JOYHATMOTION)]
+        return JoystickEvents(
+            presses=[(event.instance_id, event.button) for event in take(pygame.JOYBUTTONDOWN)],
+            releases=[(event.instance_id, event.button) for event in take(pygame.JOYBUTTONUP)],
+            movements=[*axes, *hats],
+            added=added,
+            removed=removed,
+            count=pygame.joystick.get_count(),
         )
-
-    def _update(self, pygame: Any, controller: Any) -> None:
-        """Have SDL look at the joysticks."""
-        if hasattr(controller, "update"):
-            controller.update()
-        # pygame-ce can only pump all events, and those of real windows belong to the thread that polls.
-        elif threading.current_thread() is not self._thread or pygame.display.get_driver() == "dummy":
-            pygame.event.pump()
 
     def _start_sdl(self) -> None:
         with _sdl_settings():
-            pygame, controller = _pygame()
+            import pygame
+
             try:
-                for part in (pygame.display, pygame.joystick, controller):
-                    if not part.get_init():
-                        part.init()
-                        if part not in self._owned:
-                            self._owned.append(part)
+                for module in (pygame.display, pygame.joystick):
+                    if not module.get_init():
+                        module.init()
+                        if module not in self._owned:
+                            self._owned.append(module)
             except pygame.error as error:
                 self._shut_down()
                 raise DeviceError(f"SDL cannot read game controllers here: {error}.") from error
 
-    def _restart(self) -> None:
-        """Somebody else has shut pygame down; that must not end the reading."""
-        try:
-            self._start_sdl()
-        except DeviceError:
-            time.sleep(IDLE_PERIOD)
-
     def _shut_down(self) -> None:
         owned, self._owned = self._owned, []
-        for part in reversed(owned):
-            part.quit()
+        for module in reversed(owned):
+            module.quit()
 
 
-def _pygame() -> tuple[Any, Any]:
-    """Pygame and its game controllers, imported when somebody first wants a gamepad."""
-    import pygame
-    from pygame._sdl2 import controller
+class _NoListener:
+    connected = None
 
-    return pygame, controller
+    def on_events(self, events: JoystickEvents) -> None:
+        pass
 
-
-def _sdl_error() -> type[Exception]:
-    return _pygame()[0].error
+    def on_disconnect(self) -> None:
+        pass
 
 
-@contextmanager
+@contextlib.contextmanager
 def _sdl_settings() -> Iterator[None]:
-    """Settings that are not made already, only while SDL starts: processes started later are not concerned."""
+    """Settings that are not made already, only while SDL starts: processes started later do not inherit them."""
     added = [key for key in SDL_SETTINGS if key not in os.environ]
     os.environ.update({key: SDL_SETTINGS[key] for key in added})
     try:

@@ -11,8 +11,8 @@ from gym_hil.teleop.device import Device, TeleopCommand
 class DeviceGroup(Device):
     """Devices that share one robot.
 
-    Whoever is engaged first drives until letting go; then the next one that is engaged, in the order given. The events
-    of all are delivered, whoever drives.
+    The first device that is engaged drives until it lets go; then the next one that is engaged, in the order given. The
+    events of all devices are delivered, whichever drives.
 
     Args:
         devices: one or more.
@@ -30,7 +30,6 @@ class DeviceGroup(Device):
         self._driver: int | None = None
 
     def poll(self) -> TeleopCommand:
-        """See `Device.poll`."""
         commands = [device.poll() for device in self.devices]
         if self._driver is None or not commands[self._driver].engaged:
             self._driver = next((k for k, command in enumerate(commands) if command.engaged), None)
@@ -41,26 +40,21 @@ class DeviceGroup(Device):
         return TeleopCommand(driving.motion, driving.gripper, True, events)
 
     def reset(self) -> None:
-        """See `Device.reset`."""
         for device in self.devices:
             device.reset()
 
     def seed(self, seed: int) -> None:
-        """See `Device.seed`."""
         for device in self.devices:
             device.seed(seed)
 
     def set_intervention(self, mode: str) -> None:
-        """See `Device.set_intervention`."""
         for device in self.devices:
             device.set_intervention(mode)
 
     def close(self) -> None:
-        """See `Device.close`."""
         for device in self.devices:
             device.close()
 
     @property
     def legend(self) -> Sequence[tuple[str, str]]:
-        """See `Device.legend`."""
         return [entry for device in self.devices for entry in device.legend]

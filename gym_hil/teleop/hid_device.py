@@ -11,25 +11,26 @@ import threading
 import time
 import weakref
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from gym_hil.errors import ConfigurationError, DeviceError
-from gym_hil.teleop.input_state import InputDevice
+from gym_hil.errors import DeviceError
+from gym_hil.teleop.hid_reports import Controls, Layout, read_controls
+from gym_hil.teleop.input_state import DEADZONE, InputDevice, apply_deadzone, check_deadzone
 
 logger = logging.getLogger(__name__)
 
-DEADZONE = 0.1  # of an axis' range
 # The Linux kernel keeps 64 reports and drops what comes then; the fastest of our devices fills that in 80 ms.
-READ_PERIOD = 0.02  # s between readings in the background
-LOOK_PERIOD = 1.0  # s between looks for a device that is not there
-MOST_REPORTS = 1024  # taken in one reading, whatever a broken device sends
+READ_PERIOD = 0.02  # s between reads in the background
+SEARCH_PERIOD = 1.0  # s between looks for a device that is not there
+MAX_REPORTS = 1024  # taken in one read, whatever a broken device sends
 REPORT_SIZE = 128  # bytes, more than any of our devices sends at once
+UNKNOWN_REPORTS = 50  # without a known one among them, after which there is a warning
 HELP = "See docs/devices.md#hid-devices."
 
 
 def load_hidapi() -> Any:
-    """The module of the distribution `hidapi`, imported when somebody first wants such a device.
+    """The module of the distribution `hidapi`, imported at the first use.
 
     Raises:
         DeviceError: it is not installed, or cannot be loaded.
@@ -51,15 +52,15 @@ def load_hidapi() -> Any:
 
 
 class HidDevice(InputDevice):
-    """A device in an operator's hands that sends HID reports.
+    """A device that sends HID reports.
 
-    It may be missing, and come and go at any time. A background thread takes its reports in, so that presses are not
-    lost while a step takes long; it is looked for only when it is made and in `poll`.
+    It may be missing, and come and go at any time. A background thread reads its reports, so that presses are not lost
+    while a step takes long; the device is searched for in the constructor and in `poll` only.
 
     Args:
         intervention: `toggle`, `hold` or `auto`.
         deadzone: the part of an axis' range that counts as 0; the rest is stretched to the full range.
-        clock: s, never goes back.
+        clock: s, monotonic.
 
     Raises:
         ConfigurationError: the dead zone is not in [0, 1).
@@ -76,22 +77,24 @@ class HidDevice(InputDevice):
         deadzone: float = DEADZONE,
         clock: Callable[[], float] = time.monotonic,
     ):
-        if not 0 <= deadzone < 1:
-            raise ConfigurationError(f"deadzone is {deadzone!r}; expected 0 or more and less than 1.")
-        # hidapi tells when a device is gone, so a slow loop is no reason to let go.
+        # hidapi says when a device is gone, so a slow loop is no disconnect.
         super().__init__(intervention=intervention, silence_timeout=math.inf, clock=clock)
-        self._deadzone, self._clock = deadzone, clock
+        self._deadzone, self._clock = check_deadzone(deadzone), clock
         self._hid = load_hidapi()
         self._lock = threading.RLock()
         self._handle: Any = None
         self._product = self.noun
-        self._heard = -math.inf  # s, when the last report was taken in
-        self._look_at = -math.inf  # s, when to look for a device again
-        self._told = ""  # the trouble that was told last
-        self._refused = True  # whether a device could not be opened at the last look, or this is the first
+        self._layouts: Sequence[Layout] = ()
+        self._axes: dict[str, float] = {}  # as last reported, without their dead zones
+        self._controls: Controls | None = None  # of the last report that was understood
+        self._unknown_reports = 0
+        self._last_report = -math.inf  # s
+        self._next_search = -math.inf  # s
+        self._warning = ""  # the kind of problem that was logged last
+        self._was_refused = True  # whether the last search found a device that may not be opened, or was none
         self._closed = False
         self._stop_reading: Callable[[], object] | None = None
-        self._look()
+        self._search()
 
     @property
     def connected(self) -> str | None:
@@ -99,71 +102,80 @@ class HidDevice(InputDevice):
         return self._product if self._handle is not None else None
 
     @abstractmethod
-    def wants(self, entry: Mapping[str, Any]) -> bool:
-        """Whether an entry of hidapi's `enumerate` is such a device."""
-
-    @abstractmethod
-    def opened(self, vendor: int, product: int) -> None:
-        """Start anew with a device that was just opened."""
-
-    @abstractmethod
-    def take(self, report: bytes) -> None:
-        """Report to the latch what a HID report says; reports that nobody knows are left alone."""
-
-    def wait(self, seconds: float) -> None:
-        """Called when a reading brought nothing, with the time since the last report, in s."""
-
-    def read(self) -> None:
-        """See `InputDevice.read`."""
-        if self._closed:
-            return
-        if not self._drain() and self._clock() >= self._look_at:
-            self._look()
-
-    def level(self, value: float) -> float:
-        """An axis' value without the dead zone.
+    def layouts_of(self, entry: Mapping[str, Any]) -> Sequence[Layout] | None:
+        """The reports of a device; None if it is none of ours.
 
         Args:
-            value: in [-1, 1].
+            entry: of hidapi's `enumerate`.
         """
-        # 0.0 is added so that there is no negative zero.
-        return math.copysign(max(abs(value) - self._deadzone, 0.0) / (1.0 - self._deadzone), value) + 0.0
+
+    @abstractmethod
+    def on_controls(self, controls: Controls, axes: Mapping[str, float]) -> None:
+        """Report to `self.inputs`.
+
+        Args:
+            controls: of one report.
+            axes: all axes as last reported, without their dead zones.
+        """
+
+    def on_connect(self, vendor: int) -> None:
+        """Called when a device was opened."""
+
+    def on_idle(self, seconds: float, axes: dict[str, float]) -> None:
+        """Called when a read brought nothing, with the time since the last report, in s."""
+
+    def read(self) -> None:
+        if not self._closed and not self._drain() and self._clock() >= self._next_search:
+            self._search()
 
     def close(self) -> None:
-        """See `Device.close`."""
         self._closed = True
         with self._lock:
             self._disconnect()
+            self.inputs.disconnect(end_intervention=True)
 
     def _drain(self) -> bool:
         """Take in all reports that wait; False if there is no device any more. Called from any thread."""
         with self._lock:
-            for count in range(MOST_REPORTS):
+            for count in range(MAX_REPORTS):
                 if self._handle is None:
                     return False
                 try:
                     report = self._handle.read(REPORT_SIZE)
                 except (OSError, ValueError):
                     self._disconnect()
-                    self._look_at = self._clock() + LOOK_PERIOD
-                    self._told = "missing"
+                    self._next_search = self._clock() + SEARCH_PERIOD
+                    self._warning = "missing"
                     logger.warning(
-                        "The %s is gone: everything is let go of. Waiting for it to come back.", self._product
+                        "The %s is gone: all its buttons count as released. Waiting for it to come back.", self._product
                     )
                     return False
                 if not report:
                     if not count:
-                        self.wait(self._clock() - self._heard)
+                        self.on_idle(self._clock() - self._last_report, self._axes)
                     break
-                self._heard = self._clock()
-                self.take(bytes(report))
+                self._last_report = self._clock()
+                self._take(bytes(report))
             return True
 
-    def _look(self) -> None:
+    def _take(self, report: bytes) -> None:
+        before = None if self._controls is None else self._controls.down
+        controls = read_controls(self._layouts, report, before or frozenset())
+        if controls is None:
+            self._unknown_reports += 1
+            if self._unknown_reports == UNKNOWN_REPORTS and self._controls is None:
+                what = f"(number {report[0]:#x}, {len(report)} bytes)"
+                logger.warning("The %s sends reports that are not known %s. %s", self.connected, what, HELP)
+            return
+        self._controls = controls
+        self._axes.update({name: apply_deadzone(value, self._deadzone) for name, value in controls.axes.items()})
+        self.on_controls(controls, self._axes)
+
+    def _search(self) -> None:
         """Use the first device that there is and that can be opened."""
-        self._look_at = self._clock() + LOOK_PERIOD
+        self._next_search = self._clock() + SEARCH_PERIOD
         refused = None
-        for entry in self._candidates():
+        for entry, layouts in self._candidates():
             handle = self._hid.device()
             try:
                 handle.open_path(entry["path"])
@@ -171,36 +183,40 @@ class HidDevice(InputDevice):
             except (OSError, ValueError):
                 refused = refused or entry
                 continue
-            self._connect(handle, entry)
+            self._connect(handle, entry, layouts)
             return
         if refused is None:
-            self._tell("missing", f"There is no {self.noun}; it is used as soon as it is plugged in. {HELP}")
-        elif self._refused:
+            self._warn("missing", f"There is no {self.noun}; it is used as soon as it is plugged in. {HELP}")
+        elif self._was_refused:
             # The permissions of a device that was plugged in right now may come a moment later.
-            self._tell("refused", _refusal(refused, refused.get("product_string") or self.noun))
-        self._refused = refused is not None
+            self._warn("refused", _refusal(refused, refused.get("product_string") or self.noun))
+        self._was_refused = refused is not None
 
-    def _connect(self, handle: Any, entry: Mapping[str, Any]) -> None:
+    def _connect(self, handle: Any, entry: Mapping[str, Any], layouts: Sequence[Layout]) -> None:
         with self._lock:
-            self._handle, self._heard = handle, self._clock()
+            self._handle, self._last_report = handle, self._clock()
             self._product = entry.get("product_string") or self.noun
-            self.opened(entry["vendor_id"], entry["product_id"])
-        level = logging.WARNING if self._told else logging.INFO  # whoever read of its absence wants to know
+            self._layouts, self._axes, self._controls, self._unknown_reports = layouts, {}, None, 0
+            self.on_connect(entry["vendor_id"])
+        level = logging.WARNING if self._warning else logging.INFO  # as loud as the message that there is none
         logger.log(level, "%s is used.", self._product)
-        self._told = ""
-        stop = threading.Event()
-        self._stop_reading = weakref.finalize(self, stop.set)  # at exit too, before hidapi itself is shut down
+        self._warning = ""
+        # A list, because a finaliser must take no lock, and `threading.Event.set` does. At exit it runs before hidapi
+        # itself is shut down.
+        stopped: list[bool] = []
+        self._stop_reading = weakref.finalize(self, stopped.append, True)
         threading.Thread(
-            target=_keep_reading, args=(weakref.ref(self), stop), name=f"gym_hil {self.noun}", daemon=True
+            target=_keep_reading, args=(weakref.ref(self), stopped), name=f"gym_hil {self.noun}", daemon=True
         ).start()
 
-    def _candidates(self) -> list[Mapping[str, Any]]:
+    def _candidates(self) -> list[tuple[Mapping[str, Any], Sequence[Layout]]]:
         try:
             entries = [entry for vendor in self.vendors for entry in self._hid.enumerate(vendor, 0)]
         except OSError:
             return []
-        # One entry for each use of an interface; several may stand for the same path.
-        return list({entry["path"]: entry for entry in entries if self.wants(entry)}.values())
+        # hidapi has one entry for each use of an interface; several may have the same path.
+        ours = {entry["path"]: (entry, layouts) for entry in entries if (layouts := self.layouts_of(entry)) is not None}
+        return list(ours.values())
 
     def _disconnect(self) -> None:
         if self._stop_reading is not None:
@@ -208,18 +224,19 @@ class HidDevice(InputDevice):
         handle, self._handle = self._handle, None
         if handle is not None:
             handle.close()
-        self.inputs.silence()
+        self.inputs.disconnect()
 
-    def _tell(self, trouble: str, message: str) -> None:
-        if trouble != self._told:
-            self._told = trouble
+    def _warn(self, problem: str, message: str) -> None:
+        if problem != self._warning:
+            self._warning = problem
             logger.warning(message)
 
 
-def _keep_reading(reference: weakref.ref[HidDevice], stop: threading.Event) -> None:
-    while not stop.wait(READ_PERIOD):
+def _keep_reading(reference: weakref.ref[HidDevice], stopped: list[bool]) -> None:
+    while not stopped:
+        time.sleep(READ_PERIOD)
         device = reference()
-        if device is None or not device._drain():
+        if stopped or device is None or not device._drain():
             return
         del device
 
@@ -234,11 +251,11 @@ def _refusal(entry: Mapping[str, Any], product: str) -> str:
 
 
 def udev_advice(vendor: int, product: int | None = None) -> str:
-    """How a user gets to open HID devices on Linux.
+    """How a user gets access to HID devices on Linux.
 
     Args:
-        vendor: USB number of their maker.
-        product: of the device; None for all by that maker.
+        vendor: USB vendor number.
+        product: of the device; None for all devices of the vendor.
     """
     number = "*" if product is None else f"{product:04X}"
     return (

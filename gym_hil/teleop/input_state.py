@@ -1,4 +1,4 @@
-"""What survives between two control steps: presses are kept until they are polled; silence lets go of everything."""
+"""Input state: which buttons are down, and what was pressed since the last poll."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import enum
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gym_hil.errors import DeviceError
-from gym_hil.teleop.device import Device, Event, TeleopCommand
+from gym_hil.errors import ConfigurationError, DeviceError
+from gym_hil.teleop.device import Device, Event, TeleopCommand, is_copying_env
 from gym_hil.teleop.modes import make_mode
 
-SILENCE_TIMEOUT = 0.25  # s without a word from a device, after which nobody is there
+SILENCE_TIMEOUT = 0.25  # s without a report, after which a device counts as disconnected
+RESUME_WITHIN = 2.0  # s after the last report; an operator who is back by then goes on driving
+DEADZONE = 0.1  # of an axis' range
 
 
 class Button(enum.Enum):
-    """Everything that can be pressed; the value is what a legend says about it."""
+    """Everything that can be pressed; the value is its text in a legend."""
 
     INTERVENE = "take over / hand back"
     FORWARD = "move forward"
@@ -67,22 +69,46 @@ EVENTS: dict[Button, Event] = {
 GRIPPER: dict[Button, int] = {Button.CLOSE: 1, Button.OPEN: -1}
 
 
+def apply_deadzone(value: float, deadzone: float) -> float:
+    """An axis without its dead zone; the rest is stretched to the full range.
+
+    Args:
+        value: in [-1, 1].
+        deadzone: in [0, 1).
+    """
+    # 0.0 is added so that there is no negative zero.
+    return math.copysign(max(abs(value) - deadzone, 0.0) / (1.0 - deadzone), value) + 0.0
+
+
+def check_deadzone(deadzone: float) -> float:
+    """The same number.
+
+    Raises:
+        ConfigurationError: it is not in [0, 1).
+    """
+    if not 0 <= deadzone < 1:
+        raise ConfigurationError(f"deadzone is {deadzone!r}; expected 0 or more and less than 1.")
+    return deadzone
+
+
 class InputState:
-    """Collects what a device reports, from any thread and at any time, into one command for each poll.
+    """Collects the reports of a device, from any thread and at any time, into one command for each poll.
 
     A press counts once, even if the button is up again before the poll: an event is delivered once, the intervention
-    button switches once, a direction or gripper button acts for one poll. A held button stays held without further
-    news as long as the device is alive: every report is a sign of life, and so is `heartbeat`. After
-    `silence_timeout` without one the motion is zero, the gripper is left alone, the intervention is over and every
-    button counts as released; events that were pressed before are still delivered.
+    button switches once, a direction or gripper button acts for one poll. A held button needs no further reports as
+    long as the device is connected; every report and `heartbeat` says that it is.
+
+    After `silence_timeout` without a report, or after `disconnect`, the motion is zero, the gripper is left alone and
+    every button counts as released. The operator still drives, without moving, until `RESUME_WITHIN`: if reports come
+    back by then the intervention goes on, otherwise it ends. Events that were pressed before are delivered either way.
 
     Args:
         intervention: `toggle`, `hold` or `auto`.
         silence_timeout: s.
-        clock: s, never goes back; tests bring their own.
+        clock: s, monotonic.
 
     Raises:
-        ConfigurationError: no mode of intervention has that name.
+        ConfigurationError: no intervention mode has that name.
     """
 
     def __init__(
@@ -94,39 +120,52 @@ class InputState:
     ):
         self._lock = threading.Lock()
         self._clock, self._timeout = clock, silence_timeout
-        self._intervention = make_mode(intervention)
-        self._heard = -math.inf
+        self._mode = make_mode(intervention)
+        self._engaged = False
+        self._last_report = -math.inf  # s
+        self._silent_since: float | None = None  # s, while disconnected
         self._motion = np.zeros(6)
-        self._count = 0
-        # Buttons that are down, and buttons pressed since the last poll, each with the number of its last press.
-        self._held: dict[Button, int] = {}
-        self._tapped: dict[Button, int] = {}
-        self._presses = 0  # of the intervention button since the last poll
-        self._events: list[Event] = []
+        self._held: dict[Button, set[Hashable]] = {}  # button that is down -> what holds it down, such as keys
+        self._pressed: set[Button] = set()  # direction and gripper buttons pressed since the last poll
+        self._intervene_presses = 0  # since the last poll
+        self._events: list[Event] = []  # since the last poll
         # Buttons that were down when the device went silent: still down when it comes back is no new press.
-        self._stale: set[Button] = set()
+        self._down_before_silence: set[Button] = set()
+        self._order: dict[Button, int] = {}  # number of each button's last press
+        self._press_count = 0
 
     @property
     def intervention_legend(self) -> str:
         """What the intervention button does."""
-        return self._intervention.legend
+        return self._mode.legend
+
+    @property
+    def held(self) -> frozenset[Button]:
+        """Buttons that are down."""
+        with self._lock:
+            return frozenset(self._held)
+
+    @property
+    def press_count(self) -> int:
+        """Number of presses so far."""
+        return self._press_count
 
     def set_intervention(self, mode: str) -> None:
-        """Change the mode of intervention; whoever is driving lets go.
+        """Change the intervention mode, which ends an intervention.
 
         Raises:
             ConfigurationError: no mode has that name.
         """
-        intervention = make_mode(mode)
+        made = make_mode(mode)
         with self._lock:
-            self._intervention = intervention
+            self._mode, self._engaged = made, False
 
-    def set_motion(self, motion: ArrayLike, *, heard: bool = True) -> None:
-        """Report where sticks and axes stand; holds until the next report.
+    def set_motion(self, motion: ArrayLike, *, is_report: bool = True) -> None:
+        """Report the position of sticks and axes; it holds until the next report.
 
         Args:
             motion: (6,) fractions of full speed; clipped to [-1, 1]. Direction buttons are added to it.
-            heard: whether this is a sign of life, and not something worked out from an earlier one.
+            is_report: False if it is computed from an earlier report, and so does not show that the device is there.
 
         Raises:
             DeviceError: the shape is wrong or a value is not finite; the motion stays as it was.
@@ -135,139 +174,164 @@ class InputState:
         if values.shape != (6,) or not np.isfinite(values).all():
             raise DeviceError(f"motion is {motion!r}; expected 6 finite numbers: x, y, z and a rotation vector.")
         with self._lock:
-            if heard:
-                self._hear()
+            if is_report:
+                self._report()
             self._motion = np.minimum(np.maximum(values, -1.0), 1.0)
 
-    def press(self, button: Button) -> None:
-        """Report that a button went down; one that is down already is a key repeating itself and does not count."""
-        with self._lock:
-            self._hear()
-            self._stale.discard(button)
-            self._press(button)
+    def press(self, button: Button, source: Hashable = None) -> None:
+        """Report that a button went down.
 
-    def release(self, button: Button) -> None:
-        """Report that a button came up."""
+        Args:
+            button: it is down while any of its sources is.
+            source: what holds it down, such as one of several keys; one that is down already repeats itself.
+        """
         with self._lock:
-            self._hear()
-            self._stale.discard(button)
-            self._held.pop(button, None)
+            self._report()
+            self._down_before_silence.discard(button)
+            self._press(button, source)
+
+    def release(self, button: Button, source: Hashable = None) -> None:
+        """Report that a source of a button came up."""
+        with self._lock:
+            self._report()
+            self._down_before_silence.discard(button)
+            sources = self._held.get(button, set())
+            sources.discard(source)
+            if not sources:
+                self._held.pop(button, None)
 
     def tap(self, button: Button) -> None:
         """Report a press and release at once."""
         with self._lock:
-            self._hear()
-            self._note(button)
+            self._report()
+            self._count(button)
 
     def set_held(self, buttons: Iterable[Button]) -> None:
-        """Report all buttons that are down, for devices that tell states instead of changes.
+        """Report all buttons that are down, for devices that report states instead of changes.
 
         Args:
-            buttons: in any order; that of buttons that went down together is the order of their events.
+            buttons: buttons that went down together give their events in this order.
         """
         down = dict.fromkeys(buttons)
         with self._lock:
-            self._hear()
+            self._report()
             for button in [button for button in self._held if button not in down]:
                 del self._held[button]
-            self._stale.intersection_update(down)
             for button in down:
-                if button in self._stale:
-                    self._held.setdefault(button, 0)
+                if button in self._down_before_silence:
+                    self._held.setdefault(button, {None})
                 else:
-                    self._press(button)
-            self._stale.clear()
+                    self._press(button, None)
+            self._down_before_silence.clear()
 
     def heartbeat(self) -> None:
-        """Report that the device is alive and nothing has changed."""
+        """Report that the device is there and nothing has changed."""
         with self._lock:
-            self._hear()
+            self._report()
 
-    def silence(self) -> None:
-        """Report that the device is gone (unplugged, focus lost), without waiting for the timeout."""
+    def disconnect(self, *, end_intervention: bool = False) -> None:
+        """Report that the device is gone (unplugged, focus lost), without waiting for the timeout.
+
+        Args:
+            end_intervention: also end the intervention, because the operator has left.
+        """
         with self._lock:
-            self._heard = -math.inf
-            self._let_go()
+            self._fall_silent(self._clock())
+            if end_intervention:
+                self._end_intervention()
 
     def reset(self) -> None:
-        """Drop what is pending and end the intervention; held buttons and the motion stay."""
+        """Drop what was pressed since the last poll and end the intervention; held buttons and the motion stay."""
         with self._lock:
-            self._forget()
+            self._drop_presses()
             self._events.clear()
-            self._intervention.end()
+            self._end_intervention()
 
     def poll(self) -> TeleopCommand:
-        """Deliver what has come together since the last poll."""
+        """The command of this control step."""
         with self._lock:
             now = self._clock()
             events = tuple(self._events)
             self._events.clear()
-            if now - self._heard > self._timeout:
-                self._let_go()
-                return TeleopCommand(events=events)
-            active = {**self._held, **self._tapped}
+            self._check_silence(now)
+            if self._silent_since is not None:
+                return TeleopCommand(engaged=self._engaged, events=events)
+            active = self._pressed.union(self._held)
             motion = self._motion.copy()
-            for button in active:
-                if button in DIRECTIONS:
-                    axis, sign = DIRECTIONS[button]
-                    motion[axis] += sign
+            for button in active & DIRECTIONS.keys():
+                axis, sign = DIRECTIONS[button]
+                motion[axis] += sign
             motion = np.minimum(np.maximum(motion, -1.0), 1.0)
-            gripper = GRIPPER[max(active.keys() & GRIPPER, key=active.__getitem__)] if active.keys() & GRIPPER else 0
-            engaged = self._intervention.update(
-                presses=self._presses,
+            newest = max(active & GRIPPER.keys(), key=self._order.__getitem__, default=None)
+            gripper = 0 if newest is None else GRIPPER[newest]
+            self._engaged = self._mode.update(
+                presses=self._intervene_presses,
                 held=Button.INTERVENE in self._held,
                 moving=gripper != 0 or bool(motion.any()),
                 now=now,
             )
-            self._forget()
-            return TeleopCommand(motion, gripper, engaged, events)
+            self._drop_presses()
+            return TeleopCommand(motion, gripper, self._engaged, events)
 
-    def _hear(self) -> None:
+    def _report(self) -> None:
         now = self._clock()
-        if now - self._heard > self._timeout:
-            # Whatever stood before the silence must not come back to life with the first word after it.
-            self._let_go()
-        self._heard = now
+        self._check_silence(now)
+        self._silent_since, self._last_report = None, now
 
-    def _press(self, button: Button) -> None:
+    def _check_silence(self, now: float) -> None:
+        if now - self._last_report > self._timeout:
+            self._fall_silent(self._last_report)
+        if self._silent_since is not None and now - self._silent_since > RESUME_WITHIN:
+            self._end_intervention()
+
+    def _fall_silent(self, since: float) -> None:
+        if self._silent_since is None:
+            self._silent_since = since
+            self._down_before_silence.update(self._held)
+            self._held.clear()
+            self._drop_presses()
+            self._motion = np.zeros(6)
+
+    def _press(self, button: Button, source: Hashable) -> None:
         if button not in self._held:
-            self._note(button)
-            self._held[button] = self._count
+            self._count(button)
+        self._held.setdefault(button, set()).add(source)
 
-    def _note(self, button: Button) -> None:
-        self._count += 1
+    def _count(self, button: Button) -> None:
+        self._press_count += 1
+        self._order[button] = self._press_count
         if button in EVENTS:
             self._events.append(EVENTS[button])
         elif button is Button.INTERVENE:
-            self._presses += 1
+            self._intervene_presses += 1
         else:
-            self._tapped[button] = self._count
+            self._pressed.add(button)
 
-    def _forget(self) -> None:
-        self._tapped.clear()
-        self._presses = 0
+    def _drop_presses(self) -> None:
+        self._pressed.clear()
+        self._intervene_presses = 0
 
-    def _let_go(self) -> None:
-        self._stale.update(self._held)
-        self._held.clear()
-        self._forget()
-        self._motion = np.zeros(6)
-        self._intervention.end()
+    def _end_intervention(self) -> None:
+        self._mode.end()
+        self._engaged = False
 
 
 class InputDevice(Device):
-    """A device in an operator's hands: it reports into `self.inputs`, and this class answers the polls.
+    """A human's device: it reports to `self.inputs`, and this class answers the polls.
 
     A subclass fills `bindings`, from which the legend is made, and either overrides `read` or reports from a thread of
     its own.
 
     Args:
         intervention: `toggle`, `hold` or `auto`.
-        silence_timeout: s without a report or heartbeat, after which nobody is there.
-        clock: s, never goes back.
+        silence_timeout: s without a report or heartbeat, after which the device counts as disconnected.
+        clock: s, monotonic.
+
+    Attributes:
+        inputs: the input state.
+        bindings: control -> the button it is, or text for sticks and axes.
     """
 
-    # What an operator touches -> the button it is, or words for sticks and axes.
     bindings: ClassVar[Mapping[str, Button | str]] = {}
 
     def __init__(
@@ -280,27 +344,33 @@ class InputDevice(Device):
         self.inputs = InputState(intervention, silence_timeout=silence_timeout, clock=clock)
 
     def read(self) -> None:
-        """Report news to the latch; called before each poll."""
+        """Report to `self.inputs` what is new; called before each poll."""
 
     def poll(self) -> TeleopCommand:
-        """See `Device.poll`."""
         self.read()
         return self.inputs.poll()
 
     def reset(self) -> None:
-        """See `Device.reset`."""
+        self.read()  # so that what was pressed before is known, and can be dropped
         self.inputs.reset()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Device:
+        if not is_copying_env(memo):
+            return self
+        raise DeviceError(
+            f"A {type(self).__name__} cannot be copied with its environment: the operator has only one. "
+            "Copy an environment without device=, or use get_state() and set_state() of env.unwrapped."
+        )
+
     def set_intervention(self, mode: str) -> None:
-        """See `Device.set_intervention`."""
         self.inputs.set_intervention(mode)
 
     @property
     def legend(self) -> Sequence[tuple[str, str]]:
-        """See `Device.legend`."""
-        return [(control, self._words(meaning)) for control, meaning in self.bindings.items()]
+        return [(control, self.label(meaning)) for control, meaning in self.bindings.items()]
 
-    def _words(self, meaning: Button | str) -> str:
+    def label(self, meaning: Button | str) -> str:
+        """The legend's text for a button, which for the intervention button depends on the mode."""
         if meaning is Button.INTERVENE:
             return self.inputs.intervention_legend
         return meaning.value if isinstance(meaning, Button) else meaning

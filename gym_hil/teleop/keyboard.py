@@ -1,169 +1,221 @@
-"""The keyboard, heard in whatever way works here."""
+"""The keyboard, read by pynput or from a terminal."""
 
 from __future__ import annotations
 
+import importlib
 import logging
 import math
 import os
 import sys
 import time
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import ClassVar
 
 from gym_hil.errors import ConfigurationError, DeviceError, MissingExtraError
-from gym_hil.teleop.input_state import Button, InputDevice
-from gym_hil.teleop.keyboard_keys import KEYS, LABELS, Keys, KeySource
-from gym_hil.teleop.keyboard_pynput import PynputKeys
-from gym_hil.teleop.keyboard_terminal import TerminalKeys
-from gym_hil.teleop.keyboard_window import KeyWindow, WindowKeys
-from gym_hil.teleop.keyboard_x11 import X11Keys
+from gym_hil.teleop.input_state import Button, InputDevice, InputState
 
 logger = logging.getLogger(__name__)
 
-BACKENDS: dict[str, Callable[[Keys], KeySource]] = {"x11": X11Keys, "pynput": PynputKeys, "terminal": TerminalKeys}
-WINDOW = "window"
-EVERYWHERE = ("x11", "pynput")  # hear what is typed into any window
+# Name of a key -> what it does, in the order of the legend. Letters are for keyboards and terminals without the others.
+KEYS: dict[str, Button] = {
+    "space": Button.INTERVENE,
+    "up": Button.FORWARD,
+    "w": Button.FORWARD,
+    "down": Button.BACK,
+    "s": Button.BACK,
+    "left": Button.LEFT,
+    "a": Button.LEFT,
+    "right": Button.RIGHT,
+    "d": Button.RIGHT,
+    "shift_r": Button.UP,
+    "e": Button.UP,
+    "shift_l": Button.DOWN,
+    "q": Button.DOWN,
+    "ctrl_l": Button.CLOSE,
+    "f": Button.CLOSE,
+    "ctrl_r": Button.OPEN,
+    "g": Button.OPEN,
+    "enter": Button.SUCCESS,
+    "keypad_enter": Button.SUCCESS,
+    "esc": Button.FAILURE,
+    "r": Button.RERECORD,
+}
+MODIFIERS = frozenset({"shift_l", "shift_r", "ctrl_l", "ctrl_r"})
+# Name of a key -> what is printed on it.
+LABELS: dict[str, str] = {
+    **{key: key.upper() for key in KEYS if len(key) == 1},
+    "space": "Space",
+    "up": "Up",
+    "down": "Down",
+    "left": "Left",
+    "right": "Right",
+    "shift_r": "right Shift",
+    "shift_l": "left Shift",
+    "ctrl_l": "left Ctrl",
+    "ctrl_r": "right Ctrl",
+    "enter": "Enter",
+    "esc": "Esc",
+}
+
+BACKENDS = {
+    "pynput": "gym_hil.teleop.keyboard_pynput:PynputBackend",
+    "terminal": "gym_hil.teleop.keyboard_terminal:TerminalBackend",
+}
 AUTO = "auto"
 HELP = "See docs/devices.md#keyboard."
+
+
+class KeyBackend(ABC):
+    """A way to read the keyboard; reports to an input state from a thread of its own.
+
+    Args:
+        inputs: gets the presses and releases.
+
+    Raises:
+        DeviceError: it does not work here.
+        MissingExtraError: a package is missing.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]  # where the keys are typed, for messages
+    missing_keys: ClassVar[frozenset[str]] = frozenset()  # keys that it cannot report
+
+    def __init__(self, inputs: InputState):
+        self.inputs = inputs
+
+    @abstractmethod
+    def is_alive(self) -> bool:
+        """Whether keys are being reported."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop reading, and leave everything as it was before.
+
+        May run as a finaliser, in any thread, so it takes no lock that is held while objects are allocated.
+        """
+
+    def press(self, key: str) -> None:
+        """Report that a key is down; keys without a meaning are ignored."""
+        if key in KEYS:
+            self.inputs.press(KEYS[key], key)
+
+    def release(self, key: str) -> None:
+        """Report that a key is up."""
+        if key in KEYS:
+            self.inputs.release(KEYS[key], key)
 
 
 class Keyboard(InputDevice):
     """A keyboard.
 
-    Arrows and letters move, Shift and Ctrl move up and down and the gripper; `describe()` tells all of it. When keys
-    are no longer heard, all of them count as released.
+    Arrows and letters move, Shift and Ctrl move up and down and the gripper; `describe()` lists all keys.
 
     Args:
-        backend: `x11` and `pynput` hear keys in every window, `window` those typed into the environment's viewer,
-            `terminal` those typed into the terminal that the program was started from. `auto` takes the first of these
-            that works: `x11` where there is an X server, `pynput` on macOS and Windows, then `window` and `terminal`
-            together. In a Wayland session, where an X server does not hear every window, `x11` comes last.
-        window: whose keys to hear: `env.unwrapped.window_keys`. An environment that makes its keyboard by name gives
-            its own.
+        backend: `pynput` reads the keys typed into any window, `terminal` those typed into the terminal that the
+            program was started from. `auto` takes the first that works: `pynput` where there is a display, then
+            `terminal`; in a Wayland session, where pynput sees the keys of some windows only, the other way round.
+            Where neither works, `auto` warns once and nobody intervenes.
         intervention: `toggle`, `hold` or `auto`.
-        clock: s, never goes back.
+        clock: s, monotonic.
 
     Raises:
-        ConfigurationError: no back end has that name, or `window` is missing.
-        MissingExtraError: a back end was asked for that needs a package which is not installed.
-        DeviceError: keys cannot be heard here.
+        ConfigurationError: no back end has that name.
+        MissingExtraError: the back end that was asked for needs a package which is not installed.
+        DeviceError: the back end that was asked for does not work here.
     """
 
     def __init__(
         self,
         *,
         backend: str = AUTO,
-        window: KeyWindow | None = None,
         intervention: str = "toggle",
         clock: Callable[[], float] = time.monotonic,
     ):
-        # A key that is held may say nothing for long; `KeySource.alive` tells whether anybody listens.
+        # A held key may not report for long; `KeyBackend.is_alive` says whether keys are still read.
         super().__init__(intervention=intervention, silence_timeout=math.inf, clock=clock)
-        if backend not in (AUTO, WINDOW, *BACKENDS):
-            names = ", ".join(map(repr, (AUTO, "x11", "pynput", WINDOW, "terminal")))
+        if backend not in (AUTO, *BACKENDS):
+            names = ", ".join(map(repr, (AUTO, *BACKENDS)))
             raise ConfigurationError(f"backend is {backend!r}; expected one of {names}.")
-        if backend == WINDOW and window is None:
-            raise ConfigurationError(
-                "The back end 'window' needs a window: give the environment device='keyboard', or the keyboard "
-                f"window=env.unwrapped.window_keys. {HELP}"
-            )
-        keys = Keys(self.inputs)
-        self._sources = _that_work(keys, window) if backend == AUTO else {backend: _make(backend, keys, window)}
-        self._heard = True
-        closings = [source.close for source in self._sources.values()]
-        if window is not None and window.problem is None and any(name in EVERYWHERE for name in self._sources):
-            # A key typed into the viewer drives already, and must not switch its image about as well.
-            closings.append(WindowKeys(None, window).close)
-        # Also when the program ends or forgets this device, so that no terminal is left without its echo.
-        self._closing = weakref.finalize(self, _close, closings)
-        logger.info("Keys are heard from %s.", self._title)
-
-    @classmethod
-    def for_env(cls, env: Any, **options: Any) -> Keyboard:
-        """See `Device.for_env`."""
-        return cls(**{"window": getattr(getattr(env, "unwrapped", None), "window_keys", None), **options})
+        self._backend = _first_that_works(self.inputs) if backend == AUTO else _open(backend, self.inputs)
+        self._was_alive = True
+        # Also when the program ends or drops this device, so that no terminal is left without its echo.
+        self._close = weakref.finalize(self, self._backend.close) if self._backend is not None else None
 
     @property
-    def backend(self) -> str:
-        """How keys are heard: `x11`, `pynput`, `window`, `terminal` or `window+terminal`."""
-        return "+".join(self._sources)
+    def backend(self) -> str | None:
+        """How keys are read: `pynput` or `terminal`; None where neither works."""
+        return None if self._backend is None else self._backend.name
 
     def read(self) -> None:
-        """See `InputDevice.read`."""
-        if not self._closing.alive:
+        if self._close is None or not self._close.alive or self._backend is None:
             return
-        listening = [source.alive() for source in self._sources.values()]  # each, for that may let go of keys
-        heard = any(listening)
-        if not heard:
-            self.inputs.silence()
-        if heard != self._heard:
-            self._heard = heard
+        alive = self._backend.is_alive()
+        if not alive:
+            self.inputs.disconnect()
+        if alive != self._was_alive:
+            self._was_alive = alive
             logger.warning(
-                "Keys are heard again from %s."
-                if heard
-                else "Keys are no longer heard from %s: all count as released.",
-                self._title,
+                "Keys are read again from %s." if alive else "Keys are no longer read from %s: all count as released.",
+                self._backend.title,
             )
 
     def close(self) -> None:
-        """Stop to listen."""
-        self._closing()
-        self.inputs.silence()
+        if self._close is not None:
+            self._close()
+        self.inputs.disconnect(end_intervention=True)
 
     @property
     def legend(self) -> Sequence[tuple[str, str]]:
-        """See `Device.legend`. Keys that cannot be heard are left out."""
-        unheard = frozenset.intersection(*(source.unheard for source in self._sources.values()))
-        labels: dict[Button, list[str]] = {}
-        for key, button in KEYS.items():
-            if key in LABELS and key not in unheard:
-                labels.setdefault(button, []).append(LABELS[key])
-        return [(" or ".join(keys), self._words(button)) for button, keys in labels.items()]
+        """Keys that the back end cannot report are left out."""
+        missing = frozenset() if self._backend is None else self._backend.missing_keys
+        return key_legend(self.label, missing)
 
     def describe(self) -> str:
-        """How keys are heard, and the legend."""
-        return f"keys from {self._title}:\n{super().describe()}"
-
-    @property
-    def _title(self) -> str:
-        return " or ".join(source.title for source in self._sources.values())
+        """Where the keys are typed, and the legend."""
+        title = "nowhere: no keyboard can be read here" if self._backend is None else self._backend.title
+        return f"keys from {title}\n{super().describe()}"
 
 
-def _make(name: str, keys: Keys, window: KeyWindow | None) -> KeySource:
-    return WindowKeys(keys, window) if name == WINDOW and window is not None else BACKENDS[name](keys)
+def key_legend(label: Callable[[Button], str], missing: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
+    """The keys of each button and what they do.
 
-
-def _close(closings: Sequence[Callable[[], None]]) -> None:
-    for close in closings:
-        close()
-
-
-def _that_work(keys: Keys, window: KeyWindow | None) -> dict[str, KeySource]:
-    """The ways of the first group in which one works.
-
-    A key is typed into one window only, so the ways of a group never hear the same one; those that hear keys in every
-    window are groups of their own.
+    Args:
+        label: the text of a button.
+        missing: names of keys to leave out.
     """
-    focused = ["terminal"] if window is None else [WINDOW, "terminal"]
-    groups = [focused]
-    if sys.platform in ("darwin", "win32"):
-        groups = [["pynput"], focused]
-    elif os.environ.get("DISPLAY"):
-        groups = [focused, ["x11"]] if os.environ.get("WAYLAND_DISPLAY") else [["x11"], focused]
-    problems = []
-    for group in groups:
-        sources = {}
-        for name in group:
-            try:
-                sources[name] = _make(name, keys, window)
-            except (DeviceError, MissingExtraError) as error:
-                problems.append(str(error).rstrip("."))
-        if sources:
-            return sources
-    if groups == [focused] and window is None:
-        problems.append("DISPLAY is not set, so there is no X server")
-    raise DeviceError(
-        f"No keyboard can be heard here: {'; '.join(problems)}. Start the program from a terminal, or where there is a "
-        f"display with pip install 'gym-hil[pynput]', or use another device. {HELP}"
+    keys: dict[Button, list[str]] = {}
+    for key, button in KEYS.items():
+        if key in LABELS and key not in missing:
+            keys.setdefault(button, []).append(LABELS[key])
+    return [(" or ".join(names), label(button)) for button, names in keys.items()]
+
+
+def _open(name: str, inputs: InputState) -> KeyBackend:
+    module, class_name = BACKENDS[name].split(":")
+    backend: KeyBackend = getattr(importlib.import_module(module), class_name)(inputs)
+    logger.info("Keys are read from %s.", backend.title)
+    return backend
+
+
+def _first_that_works(inputs: InputState) -> KeyBackend | None:
+    names = ["pynput", "terminal"]
+    if sys.platform not in ("darwin", "win32"):
+        if not os.environ.get("DISPLAY"):
+            names = ["terminal"]
+        elif os.environ.get("WAYLAND_DISPLAY"):
+            names = ["terminal", "pynput"]
+    problems = [] if "pynput" in names else ["there is no X server, as DISPLAY is not set"]
+    for name in names:
+        try:
+            return _open(name, inputs)
+        except (DeviceError, MissingExtraError) as error:
+            problems.append(str(error).rstrip("."))
+    logger.warning(
+        "No keyboard can be read here: %s. Nobody intervenes. Start the program from a terminal, or where there is a "
+        "display with pip install 'gym-hil[pynput]', or use the device web. %s",
+        "; ".join(problems),
+        HELP,
     )
+    return None

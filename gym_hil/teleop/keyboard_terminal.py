@@ -1,13 +1,12 @@
 """Keys typed into the terminal that the program was started from, also over ssh.
 
-A terminal tells of characters, not of keys: a held key is the same character again and again. So a key counts as down
-from its first character until none has come for a while, which leaves a short gap before a held key starts to repeat.
+A terminal reports characters, not keys: a held key is one character, a pause of 0.25 to 0.66 s, then the same character
+about 30 times a second. So a key counts as down from its first character until none has come for a while.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import re
 import select
@@ -20,14 +19,17 @@ from types import FrameType
 from typing import Any
 
 from gym_hil.errors import DeviceError
-from gym_hil.teleop.keyboard_keys import MODIFIERS, Keys, KeySource
+from gym_hil.teleop.input_state import DIRECTIONS, GRIPPER, InputState
+from gym_hil.teleop.keyboard import KEYS, MODIFIERS, KeyBackend
 
-RELEASE_AFTER = 0.2  # s without its character, after which a key is up; a slow line may delay one
-REPEATS_WITHIN = 0.12  # s; the same character so soon is the key repeating itself, later it is a new press
+RELEASE_AFTER = 0.2  # s without its character, after which a key that moves is up; a slow line may delay one
+# The same for keys of which every press counts. It is longer than the pause before a held key repeats itself, which
+# cannot be told from a second press: X servers and consoles have 0.25 to 0.66 s.
+COUNTED_RELEASE_AFTER = 0.7
 ESCAPE_WAIT = 0.05  # s in which the rest of a sequence follows its Esc
 TICK = 0.02  # s
 BACKGROUND_TICK = 0.2  # s between looks for whether the program is in the foreground again
-SIGNALS = ("SIGTERM", "SIGHUP")  # end the process without a chance to tidy up
+SIGNALS = ("SIGTERM", "SIGHUP")  # end the process without running `finally`
 
 CHARACTERS = {
     " ": "space",
@@ -42,13 +44,13 @@ _UNFINISHED = re.compile(r"\x1b(?:\[[0-9;:?]*|O)?")
 
 
 def keys_in(text: str) -> tuple[list[str], str]:
-    """Names of the keys in what came from a terminal.
+    """Names of the keys that a terminal's characters stand for.
 
     Args:
-        text: as it was read.
+        text: characters in the order they were read.
 
     Returns:
-        The keys that mean something, and a rest that may be the beginning of a sequence.
+        The keys that have a meaning, and a rest that may be the beginning of an escape sequence.
     """
     keys, start = [], 0
     while start < len(text) and not _UNFINISHED.fullmatch(text, start):
@@ -62,16 +64,62 @@ def keys_in(text: str) -> tuple[list[str], str]:
     return keys, text[start:]
 
 
-class TypedKeys:
-    """Makes presses and releases of characters that come while a key is down.
+class TerminalBackend(KeyBackend):
+    """Reads keys from the terminal at standard input, which shows no characters meanwhile. Ctrl-C works as ever.
 
     Args:
-        keys: is told.
+        inputs: gets the presses and releases.
+
+    Raises:
+        DeviceError: standard input is no terminal, or the program runs in the background.
     """
 
-    def __init__(self, keys: Keys):
-        self._keys = keys
-        self._last: dict[str, float] = {}  # key -> s, when its character last came
+    name = "terminal"
+    title = "this terminal"
+    missing_keys = MODIFIERS
+
+    def __init__(self, inputs: InputState):
+        super().__init__(inputs)
+        try:
+            import termios
+        except ImportError as error:
+            raise DeviceError("Terminals of this operating system do not report single keys.") from error
+        try:
+            self._input = sys.stdin.fileno()
+            self._before = termios.tcgetattr(self._input)
+        except (OSError, ValueError, AttributeError, termios.error) as error:
+            raise DeviceError("Standard input is not a terminal; over ssh, use ssh -t.") from error
+        if not _in_foreground(self._input):
+            raise DeviceError("The program runs in the background, where it may not read from its terminal.")
+        self._termios = termios
+        self._process = os.getpid()
+        self._last: dict[str, float] = {}  # key that is down -> s, when its character last came
+        self._wake, self._waker = os.pipe()
+        self._handlers: dict[int, Callable[[int, FrameType | None], None]] = {}
+        self._is_open = True
+        self._restore_on_signals()
+        self._set_unbuffered()
+        self._thread = threading.Thread(target=self._run, name="gym_hil keyboard", daemon=True)
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()  # it ends when the terminal is closed
+
+    def close(self) -> None:
+        if not self._is_open or os.getpid() != self._process:
+            return
+        self._is_open = False
+        os.write(self._waker, b"x")
+        if threading.current_thread() is not self._thread:  # it is when the thread itself runs the finaliser
+            self._thread.join()
+            os.close(self._wake)
+            os.close(self._waker)
+        self._restore()
+        for number, handler in self._handlers.items():
+            # From another thread, or where the program has set a handler of its own, it stays and does no harm.
+            if signal.getsignal(number) == handler:
+                with contextlib.suppress(ValueError):
+                    signal.signal(number, signal.SIG_DFL)
 
     def type(self, key: str, now: float) -> None:
         """Take in a character.
@@ -80,84 +128,31 @@ class TypedKeys:
             key: the name of its key.
             now: s.
         """
-        if now - self._last.get(key, -math.inf) > REPEATS_WITHIN:
-            self._keys.release(key)
-        self._keys.press(key)
         self._last[key] = now
+        self.press(key)
 
-    def let_go(self, now: float, after: float = RELEASE_AFTER) -> None:
+    def release_idle(self, now: float) -> None:
         """Release the keys whose characters have not come for a while.
 
         Args:
             now: s.
-            after: s.
         """
-        for key in [key for key, last in self._last.items() if now - last >= after]:
-            del self._last[key]
-            self._keys.release(key)
+        for key, last in list(self._last.items()):
+            moves = KEYS[key] in DIRECTIONS or KEYS[key] in GRIPPER
+            if now - last >= (RELEASE_AFTER if moves else COUNTED_RELEASE_AFTER):
+                self._release(key)
 
-
-class TerminalKeys(KeySource):
-    """Reads keys from the terminal at standard input, which shows no characters meanwhile. Ctrl-C works as ever.
-
-    Args:
-        keys: is told what is pressed.
-
-    Raises:
-        DeviceError: standard input is no terminal, or the program runs in the background.
-    """
-
-    title = "this terminal"
-    unheard = MODIFIERS
-
-    def __init__(self, keys: Keys):
-        try:
-            import termios
-        except ImportError as error:
-            raise DeviceError("Terminals of this operating system cannot tell of single keys.") from error
-        try:
-            self._input = sys.stdin.fileno()
-            self._before = termios.tcgetattr(self._input)
-        except (OSError, ValueError, AttributeError, termios.error) as error:
-            raise DeviceError("Standard input is not a terminal; over ssh, use ssh -t.") from error
-        if not _in_foreground(self._input):
-            raise DeviceError("The program runs in the background, where it may not read from its terminal.")
-        self._keys, self._termios = keys, termios
-        self._process = os.getpid()
-        self._typed = TypedKeys(keys)
-        self._wake, self._waker = os.pipe()
-        self._handlers: dict[int, Callable[[int, FrameType | None], None]] = {}
-        self._open = True
-        self._restore_on_signals()
-        self._listen_to_keys()
-        self._thread = threading.Thread(target=self._run, name="gym_hil keyboard", daemon=True)
-        self._thread.start()
-
-    def alive(self) -> bool:
-        """See `KeySource.alive`. It ends when the terminal is closed."""
-        return self._thread.is_alive()
-
-    def close(self) -> None:
-        """See `KeySource.close`."""
-        if not self._open or os.getpid() != self._process:
-            return
-        self._open = False
-        os.write(self._waker, b"x")
-        self._thread.join()
-        os.close(self._wake)
-        os.close(self._waker)
-        self._restore()
-        for number, handler in self._handlers.items():
-            # From another thread, or if somebody has put in one of theirs, it stays as it is and does no harm.
-            if signal.getsignal(number) == handler:
-                with contextlib.suppress(ValueError):
-                    signal.signal(number, signal.SIG_DFL)
+    def _release(self, key: str) -> None:
+        del self._last[key]
+        self.release(key)
 
     def _run(self) -> None:
         try:
             self._read_until_closed()
         finally:
-            self._keys.release_all()
+            if self._is_open:
+                for key in list(self._last):
+                    self._release(key)
 
     def _read_until_closed(self) -> None:
         rest, rest_since = "", 0.0
@@ -168,11 +163,12 @@ class TerminalKeys(KeySource):
                 return
             if not _in_foreground(self._input):
                 # To read would stop the whole program.
-                self._typed.let_go(now, after=0.0)
+                for key in list(self._last):
+                    self._release(key)
                 if select.select([self._wake], [], [], BACKGROUND_TICK)[0]:
                     return
                 continue
-            self._listen_to_keys()
+            self._set_unbuffered()
             if self._input in ready:
                 try:
                     read = os.read(self._input, 4096)
@@ -183,17 +179,19 @@ class TerminalKeys(KeySource):
                 keys, rest = keys_in(rest + read.decode("utf-8", errors="replace"))
                 rest_since = now
                 for key in keys:
-                    self._typed.type(key, now)
+                    self.type(key, now)
             elif rest and now - rest_since > ESCAPE_WAIT:
                 if rest == "\x1b":
-                    self._typed.type("esc", now)
+                    self.type("esc", now)
                 rest = ""
-            self._typed.let_go(now)
+            self.release_idle(now)
 
-    def _listen_to_keys(self) -> None:
-        """Have the terminal hand over each character at once; after Ctrl-Z and fg it has forgotten that."""
+    def _set_unbuffered(self) -> None:
+        """Have the terminal deliver each character at once, without echo; Ctrl-Z and fg undo that."""
         termios = self._termios
-        with contextlib.suppress(termios.error):  # the next reading finds that it is gone
+        if not self._is_open:
+            return
+        with contextlib.suppress(termios.error):  # the next read finds that it is gone
             settings: list[Any] = termios.tcgetattr(self._input)
             if not settings[3] & (termios.ICANON | termios.ECHO):
                 return
@@ -226,5 +224,5 @@ class TerminalKeys(KeySource):
 def _in_foreground(terminal: int) -> bool:
     try:
         return os.tcgetpgrp(terminal) == os.getpgrp()
-    except OSError:  # not the terminal that controls this program, so anybody may read it
+    except OSError:  # not the terminal that controls this program, so everyone may read it
         return True

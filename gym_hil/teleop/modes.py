@@ -1,4 +1,4 @@
-"""When an operator takes over and lets go: the three modes of intervention."""
+"""When an operator takes over and lets go: the three intervention modes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from gym_hil.errors import ConfigurationError
 
-LET_GO_AFTER = 0.5  # s without input, in mode `auto`
+RELEASE_DELAY = 0.5  # s without input after which `auto` lets go
 
 
 class InterventionMode(ABC):
@@ -23,19 +23,18 @@ class InterventionMode(ABC):
             presses: how often the button was pressed since the last poll.
             held: whether it is down.
             moving: whether there is any motion or gripper input.
-            now: s, of a clock that never goes back.
+            now: s, monotonic.
 
         Returns:
             True while the operator drives.
         """
 
-    @abstractmethod
-    def end(self) -> None:
-        """Let go, because the episode is over or the device has gone silent."""
+    def end(self) -> None:  # noqa: B027
+        """End the intervention, because the episode is over or the device has been silent for too long."""
 
 
 class Toggle(InterventionMode):
-    """A press takes over, the next one hands back."""
+    """One press takes over, the next one hands back."""
 
     legend = "take over / hand back"
 
@@ -43,47 +42,39 @@ class Toggle(InterventionMode):
         self._engaged = False
 
     def update(self, *, presses: int, held: bool, moving: bool, now: float) -> bool:
-        """See `InterventionMode.update`."""
         self._engaged ^= presses % 2 == 1
         return self._engaged
 
     def end(self) -> None:
-        """See `InterventionMode.end`."""
         self._engaged = False
 
 
 class Hold(InterventionMode):
-    """The operator drives while the button is down. A press too short to be seen down counts for one poll."""
+    """The operator drives while the button is down. A press and release between two polls counts for one poll."""
 
     legend = "drive while held"
 
     def update(self, *, presses: int, held: bool, moving: bool, now: float) -> bool:
-        """See `InterventionMode.update`."""
         return held or presses > 0
-
-    def end(self) -> None:
-        """Nothing to do: a button that is still held still counts."""
 
 
 class Auto(InterventionMode):
-    """Any motion or gripper input takes over, and half a second without any lets go. The button does nothing."""
+    """Any motion or gripper input takes over, and `RELEASE_DELAY` without any hands back. The button does nothing."""
 
     legend = "not needed: any motion takes over"
 
     def __init__(self) -> None:
-        self._last: float | None = None  # s, when there was input while engaged
+        self._last_input: float | None = None  # s; None while the policy drives
 
     def update(self, *, presses: int, held: bool, moving: bool, now: float) -> bool:
-        """See `InterventionMode.update`."""
         if moving:
-            self._last = now
-        elif self._last is not None and now - self._last >= LET_GO_AFTER:
-            self._last = None
-        return self._last is not None
+            self._last_input = now
+        elif self._last_input is not None and now - self._last_input >= RELEASE_DELAY:
+            self._last_input = None
+        return self._last_input is not None
 
     def end(self) -> None:
-        """See `InterventionMode.end`."""
-        self._last = None
+        self._last_input = None
 
 
 MODES: dict[str, type[InterventionMode]] = {"toggle": Toggle, "hold": Hold, "auto": Auto}

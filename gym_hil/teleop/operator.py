@@ -149,7 +149,9 @@ def find_device() -> str:
     Raises:
         DeviceError: there is none of these.
     """
-    if _gamepads():
+    from gym_hil.teleop.gamepad import gamepad_attached
+
+    if gamepad_attached():
         return "gamepad"
     if display.missing_display() is None:
         return "keyboard"
@@ -202,25 +204,3 @@ def seconds_paused(env: gym.Env[Any, Any]) -> float:
 def _class_of(entry: str | Device) -> Any:
     """What knows whether a device is on the page and whether it is for a human: the device itself, or its class."""
     return find_device_class(entry) if isinstance(entry, str) else entry
-
-
-def _gamepads() -> int:
-    """How many joysticks are attached."""
-    from gym_hil.teleop.gamepad_sdl import JOYSTICKS
-
-    class Counter:
-        count, busy = 0, False
-
-        def hear(self, news: Any) -> None:
-            self.count = news.count
-
-        def lose(self) -> None:
-            self.count = 0
-
-    counter = Counter()
-    JOYSTICKS.add(counter)
-    try:
-        JOYSTICKS.read()
-    finally:
-        JOYSTICKS.discard(counter)
-    return counter.count

@@ -1,4 +1,4 @@
-"""The SpaceMouse: a cap that is pushed, lifted, tilted and twisted, and the arm that follows it.
+"""The SpaceMouse: a cap that is pushed, lifted, tilted and twisted, and the gripper that follows it.
 
 Sources: the report descriptors of a SpaceNavigator and a SpaceMouse Wireless as published by the project
 AndunHH/spacemouse, which also measured the times between reports; the device lists of spacenavd, MeshLib and
@@ -8,97 +8,61 @@ PySpaceMouse, the last also for the keys of big models; HID Usage Tables, 4.2, f
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-
-from gym_hil.teleop.hid_device import DEADZONE, HidDevice
-from gym_hil.teleop.input_state import SILENCE_TIMEOUT, Button
+from gym_hil.teleop.hid_device import HidDevice
+from gym_hil.teleop.hid_reports import ANY_LENGTH, Axis, Bit, Controls, Layout
+from gym_hil.teleop.input_state import DEADZONE, SILENCE_TIMEOUT, Button
 
 LOGITECH, CONNEXION = 0x046D, 0x256F  # 3Dconnexion belonged to Logitech when the first models were made
 MULTI_AXIS_CONTROLLER = (0x01, 0x08)  # usage page and usage of every SpaceMouse, and of nothing else
 FULL_SCALE = 350.0  # counts at the end of the cap's travel
+AXES = ("x", "y", "z", "turn_x", "turn_y", "turn_z")  # in the robot's base frame
 
-# Vendor and product -> model.
-MODELS: dict[tuple[int, int], str] = {
-    (LOGITECH, 0xC603): "SpaceMouse Plus XT",
-    (LOGITECH, 0xC605): "CADman",
-    (LOGITECH, 0xC606): "SpaceMouse Classic",
-    (LOGITECH, 0xC621): "Spaceball 5000",
-    (LOGITECH, 0xC623): "SpaceTraveler",
-    (LOGITECH, 0xC625): "SpacePilot",
-    (LOGITECH, 0xC626): "SpaceNavigator",
-    (LOGITECH, 0xC627): "SpaceExplorer",
-    (LOGITECH, 0xC628): "SpaceNavigator for Notebooks",
-    (LOGITECH, 0xC629): "SpacePilot Pro",
-    (LOGITECH, 0xC62B): "SpaceMouse Pro",
-    (LOGITECH, 0xC640): "NuLOOQ",
-    (CONNEXION, 0xC62E): "SpaceMouse Wireless (cabled)",
-    (CONNEXION, 0xC62F): "SpaceMouse Wireless receiver",
-    (CONNEXION, 0xC631): "SpaceMouse Pro Wireless (cabled)",
-    (CONNEXION, 0xC632): "SpaceMouse Pro Wireless receiver",
-    (CONNEXION, 0xC633): "SpaceMouse Enterprise",
-    (CONNEXION, 0xC635): "SpaceMouse Compact",
-    (CONNEXION, 0xC638): "SpaceMouse Pro Wireless Bluetooth Edition (cabled)",
-    (CONNEXION, 0xC63A): "SpaceMouse Wireless Bluetooth Edition",
-    (CONNEXION, 0xC641): "SpaceMouse USB",
-    (CONNEXION, 0xC652): "3Dconnexion Universal Receiver",
-    (CONNEXION, 0xC658): "SpaceMouse Wireless",
+# Vendor and product of the models that some systems report without a usage.
+MODELS = {
+    *((LOGITECH, product) for product in (0xC603, 0xC605, 0xC606, 0xC621, 0xC623, 0xC625, 0xC626, 0xC627, 0xC628)),
+    *((LOGITECH, product) for product in (0xC629, 0xC62B, 0xC640)),
+    *((CONNEXION, product) for product in (0xC62E, 0xC62F, 0xC631, 0xC632, 0xC633, 0xC635, 0xC638, 0xC63A, 0xC641)),
+    *((CONNEXION, product) for product in (0xC652, 0xC658)),
 }
 # Models with many keys have the ones called 1 and 2 at other bits than the two keys of the small models.
 MANY_KEYS = {0xC62B, 0xC631, 0xC632, 0xC633, 0xC638, 0xC652}
-LEFT, RIGHT = 1 << 0, 1 << 1
-KEY_1, KEY_2 = 1 << 12, 1 << 13
-
-TRANSLATION, ROTATION, KEYS = 1, 2, 3  # report numbers
 
 
-class SpaceMouseDecoder:
-    """What the reports of a SpaceMouse say.
+def _axes(names: Sequence[str], first: int) -> dict[str, Axis]:
+    """Three axes of 2 bytes each; the cap counts right, towards the operator and down."""
+    places = (first + 2, first, first + 4)
+    return {name: Axis(byte, 0, -FULL_SCALE, 16, signed=True) for name, byte in zip(names, places, strict=True)}
 
-    Older models send translation and rotation in two reports, newer ones all six axes in the first.
 
-    Attributes:
-        motion: (6,) float64, translation and rotation vector in the robot's base frame, each in [-1, 1].
-        keys: a bit for each key that is down.
-    """
-
-    def __init__(self) -> None:
-        self.motion = np.zeros(6)
-        self.keys = 0
-
-    def take(self, report: bytes) -> int | None:
-        """Take in a report, the number of the report first.
-
-        Returns:
-            The report's number, or None if it says nothing about axes or keys.
-        """
-        if len(report) >= 7 and report[0] in (TRANSLATION, ROTATION):
-            if report[0] == ROTATION:
-                self.motion[3:] = _in_base_frame(report[1:7])
-            else:
-                self.motion[:3] = _in_base_frame(report[1:7])
-                if len(report) >= 13:
-                    self.motion[3:] = _in_base_frame(report[7:13])
-            return report[0]
-        if len(report) >= 2 and report[0] == KEYS:
-            self.keys = int.from_bytes(report[1:5], "little")
-            return KEYS
-        return None
+# Older models send translation and rotation in two reports, newer ones all six axes in the first.
+_TRANSLATION, _ROTATION = _axes(AXES[:3], 1), _axes(AXES[3:], 1)
+_MOTION = (
+    Layout(1, (13, ANY_LENGTH), {**_TRANSLATION, **_axes(AXES[3:], 7)}),
+    Layout(1, (7, 12), _TRANSLATION),
+    Layout(2, (7, ANY_LENGTH), _ROTATION),
+)
+_KEYS = {"left": Bit(1, 0x01), "right": Bit(1, 0x02)}
+FEW_KEYS_LAYOUTS = (*_MOTION, Layout(3, (2, ANY_LENGTH), buttons=_KEYS))
+MANY_KEYS_LAYOUTS = (
+    *_MOTION,
+    Layout(3, (2, ANY_LENGTH), buttons={**_KEYS, "key 1": Bit(2, 0x10), "key 2": Bit(2, 0x20)}),
+)
 
 
 class SpaceMouse(HidDevice):
     """A SpaceMouse by 3Dconnexion.
 
-    The operator sits behind the robot: pushing the cap away from oneself moves forward. Success, failure and re-record
-    come from a second device, as in `device=["spacemouse", "keyboard"]`.
+    The operator sits behind the robot: pushing the cap away moves forward. Success, failure and re-record come from a
+    second device, as in `device=["spacemouse", "keyboard"]`.
 
     Args:
         intervention: `auto`: touching the cap takes over. With `toggle` and `hold` both buttons together are the
             intervention button.
         deadzone: the part of an axis' range that counts as 0; the rest is stretched to the full range.
-        clock: s, never goes back.
+        clock: s, monotonic.
 
     Raises:
         ConfigurationError: the dead zone is not in [0, 1).
@@ -114,6 +78,7 @@ class SpaceMouse(HidDevice):
         "right button": Button.OPEN,
         "both buttons": Button.INTERVENE,
     }
+    _both = False
 
     def __init__(
         self,
@@ -124,53 +89,32 @@ class SpaceMouse(HidDevice):
     ):
         super().__init__(intervention=intervention, deadzone=deadzone, clock=clock)
 
-    def wants(self, entry: Mapping[str, Any]) -> bool:
-        """See `HidDevice.wants`."""
-        usage = (entry.get("usage_page", 0), entry.get("usage", 0))
-        # Some systems do not tell the usage; then only a known model is sure to be no ordinary mouse.
-        return usage == MULTI_AXIS_CONTROLLER or (
-            usage == (0, 0) and (entry["vendor_id"], entry["product_id"]) in MODELS
-        )
+    def layouts_of(self, entry: Mapping[str, Any]) -> Sequence[Layout] | None:
+        usage, model = (entry.get("usage_page", 0), entry.get("usage", 0)), (entry["vendor_id"], entry["product_id"])
+        # Without a usage only a known model is sure to be no ordinary mouse.
+        if usage != MULTI_AXIS_CONTROLLER and (usage != (0, 0) or model not in MODELS):
+            return None
+        return MANY_KEYS_LAYOUTS if entry["product_id"] in MANY_KEYS else FEW_KEYS_LAYOUTS
 
-    def opened(self, vendor: int, product: int) -> None:
-        """See `HidDevice.opened`."""
-        many = product in MANY_KEYS
-        self._close_keys, self._open_keys = (LEFT | KEY_1, RIGHT | KEY_2) if many else (LEFT, RIGHT)
-        self._decoder = SpaceMouseDecoder()
+    def on_connect(self, vendor: int) -> None:
         self._both = False
 
-    def take(self, report: bytes) -> None:
-        """See `HidDevice.take`."""
-        number = self._decoder.take(report)
-        if number == KEYS:
-            self.inputs.set_held(self._held(self._decoder.keys))
-        elif number is not None:
-            self.inputs.set_motion([self.level(value) for value in self._decoder.motion.tolist()])
+    def on_controls(self, controls: Controls, axes: Mapping[str, float]) -> None:
+        if controls.down is None:
+            self.inputs.set_motion([axes.get(name, 0.0) for name in AXES])
+        else:
+            self.inputs.set_held(self._held(controls.down))
 
-    def wait(self, seconds: float) -> None:
-        """See `HidDevice.wait`."""
+    def on_idle(self, seconds: float, axes: dict[str, float]) -> None:
         # A deflected cap reports every 8 to 16 ms. If it stops, the last report was lost or the radio is out of reach.
-        if seconds > SILENCE_TIMEOUT and self._decoder.motion.any():
-            self._decoder.motion[:] = 0
-            self.inputs.set_motion(self._decoder.motion)
+        if seconds > SILENCE_TIMEOUT and any(axes.values()):
+            axes.clear()
+            self.inputs.set_motion([0.0] * 6)
 
-    def _held(self, keys: int) -> set[Button]:
-        close, open_ = bool(keys & self._close_keys), bool(keys & self._open_keys)
+    def _held(self, keys: frozenset[str]) -> set[Button]:
+        close, open_ = bool(keys & {"left", "key 1"}), bool(keys & {"right", "key 2"})
         # Two keys never come up at once: after both were down, the second one to come up means nothing.
         self._both = (close and open_) or (self._both and (close or open_))
         if self._both:
             return {Button.INTERVENE} if close and open_ else set()
         return ({Button.CLOSE} if close else set()) | ({Button.OPEN} if open_ else set())
-
-
-def _in_base_frame(axes: bytes) -> Any:
-    """Three axes as the robot counts them.
-
-    Args:
-        axes: three signed numbers of 2 bytes: right, towards the operator, down.
-
-    Returns:
-        (3,) forward, left, up, each in [-1, 1].
-    """
-    right, back, down = np.frombuffer(axes, "<i2").astype(np.float64)
-    return np.clip(np.array([-back, -right, -down]) / FULL_SCALE, -1.0, 1.0)

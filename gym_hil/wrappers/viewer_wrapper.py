@@ -15,10 +15,10 @@ class PassiveViewerWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
     The window opens at the first reset. Without a display there is one warning and no window; a window that the
     operator closes stays closed. Either way the environment goes on. An environment made with `render_mode="human"` has
-    a window of its own, so this one opens none. A keyboard that drives hears the keys typed into the window.
+    a window of its own, so this one opens none.
 
     Args:
-        env: an environment with `model` and `data`, and with `window_keys` if keys are to be heard.
+        env: an environment with `model` and `data`.
         show_left_ui: whether the viewer's left panel is open.
         show_right_ui: whether the right one is.
     """
@@ -32,7 +32,6 @@ class PassiveViewerWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             self._window = ViewerWindow(
                 base.model,
                 base.data,
-                keys=getattr(base, "window_keys", None),
                 show_left_ui=show_left_ui,
                 show_right_ui=show_right_ui,
             )

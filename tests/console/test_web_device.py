@@ -13,8 +13,8 @@ from gym_hil.console import Console
 from gym_hil.console.messages import Input
 from gym_hil.console.web_device import CODES, WebDevice
 from gym_hil.teleop import Button, Event
-from gym_hil.teleop.input_state import EVENTS, SILENCE_TIMEOUT
-from gym_hil.teleop.keyboard_keys import KEYS
+from gym_hil.teleop.input_state import EVENTS
+from gym_hil.teleop.keyboard import KEYS
 from tests.console.page import Page
 from tests.teleop.clock import Clock
 
@@ -79,21 +79,20 @@ def test_random_presses_are_delivered_exactly_once_and_in_order(device: WebDevic
 
 
 @pytest.mark.parametrize("mode", ["toggle", "hold", "auto"])
-def test_silence_ends_the_intervention_and_all_motion(console: Console, clock: Clock, mode: str) -> None:
-    device = WebDevice(console=console, clock=clock, intervention=mode)
-    held = (Button.INTERVENE, Button.FORWARD)
-    device.receive(
-        news(held=held, changes=(("press", Button.INTERVENE), ("press", Button.FORWARD)), motion=(0, 1, 0, 0, 0, 0))
-    )
+@pytest.mark.parametrize("seconds", [1.0, 3.0])
+def test_silence_stops_motion_at_once_and_the_intervention_after_two_seconds(
+    device: WebDevice, clock: Clock, mode: str, seconds: float
+) -> None:
+    device.set_intervention(mode)
+    held = (Button.FORWARD, Button.INTERVENE)
+    device.receive(news(held=held, changes=(("press", Button.INTERVENE),), motion=(0, 1, 0, 0, 0, 0)))
+    assert device.poll().engaged
+    clock.now += seconds
     command = device.poll()
-    assert command.engaged
-    assert command.motion[:2].tolist() == [1, 1]
-    clock.now += SILENCE_TIMEOUT + 0.01
-    command = device.poll()
-    assert not command.engaged
+    assert command.engaged == (seconds < 2)
     assert not command.motion.any()
     device.receive(news(held=held))  # still holding the keys when the connection is back, which is no new press
-    assert device.poll().engaged == (mode != "toggle")
+    assert device.poll().engaged == (mode != "toggle" or seconds < 2)
 
 
 def test_losing_the_page_needs_no_timeout(device: WebDevice) -> None:
@@ -152,7 +151,7 @@ def test_page_that_is_gone_drives_no_longer(driven: gym.Env, open_page: OpenPage
     witness.wait(lambda: witness.latest("lock")["pages"] == 1)
     before = driven.unwrapped.tcp_target
     info = driven.step(STAY)[4]
-    assert not info["is_intervention"]
+    assert info["is_intervention"]  # it may come back: the robot holds still for 2 s
     np.testing.assert_array_equal(driven.unwrapped.tcp_target, before)
 
 

@@ -16,12 +16,12 @@ from tests.teleop.virtual_pad import VirtualPad
 class NoListener:
     """Keeps SDL running for virtual joysticks that are there before a gamepad is made."""
 
-    busy = False
+    connected = None
 
-    def hear(self, news: Any) -> None:
+    def on_events(self, events: Any) -> None:
         pass
 
-    def lose(self) -> None:
+    def on_disconnect(self) -> None:
         pass
 
 

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 import gym_hil  # noqa: F401
 from gym_hil.teleop import Button, Event
-from gym_hil.teleop.gamepad_hid import STRANGE_REPORTS, GamepadHid
-from gym_hil.teleop.gamepad_mapping import BINDINGS
-from gym_hil.teleop.hid_reports import CONTROLLERS, read_controls
-from gym_hil.teleop.input_state import EVENTS
+from gym_hil.teleop.gamepad import BINDINGS
+from gym_hil.teleop.gamepad_hid import CONTROLLERS, GamepadHid
+from gym_hil.teleop.hid_device import UNKNOWN_REPORTS
+from gym_hil.teleop.hid_reports import read_controls
+from gym_hil.teleop.input_state import EVENTS, RESUME_WITHIN
 from tests.teleop.clock import Clock
 from tests.teleop.fake_hid import FakeHid
 
@@ -204,7 +205,9 @@ def test_plugging_in_and_out_fifty_times_works_each_time(bus, clock, pad, caplog
         assert command.events == (Event.SUCCESS,)
         bus.unplug(unit)
         command = gamepad.poll()
-        assert (command.engaged, command.motion.any(), command.events) == (False, False, ())
+        assert (command.engaged, command.motion.any(), command.events) == (True, False, ())
+        clock.now += RESUME_WITHIN + 0.1
+        assert not gamepad.poll().engaged
     assert sum("is gone" in record.message for record in caplog.records) == 50
     gamepad.close()
 
@@ -214,8 +217,9 @@ def test_silence_of_a_controller_that_reports_all_the_time_lets_go(gamepad, unit
     assert gamepad.poll().engaged
     clock.now += 0.3
     streams = read_controls(CONTROLLERS[pad.model], pad.rest).streams
-    command = gamepad.poll()
-    assert command.engaged == command.motion.any() == (not streams)
+    assert gamepad.poll().motion.any() == (not streams)
+    clock.now += RESUME_WITHIN + 0.1
+    assert gamepad.poll().engaged == (not streams)
 
 
 @pytest.mark.parametrize("pad", [PADS["DualShock 4, USB"]])
@@ -246,7 +250,7 @@ def test_legend_uses_the_words_on_the_controller(gamepad):
 def test_controller_that_speaks_unknown_reports_is_told_once(bus, clock, caplog):
     unit = bus.plug(*F310, "Logitech Dual Action")
     gamepad = GamepadHid(clock=clock)
-    unit.send(*["01 80 7f 80 7f 08 00 00 ff"] * 3 * STRANGE_REPORTS)
+    unit.send(*["01 80 7f 80 7f 08 00 00 ff"] * 3 * UNKNOWN_REPORTS)
     assert not gamepad.poll().motion.any()
     assert [record.message.split(".")[0] for record in caplog.records] == [
         "The Logitech Dual Action sends reports that are not known (number 0x1, 9 bytes)"
@@ -258,12 +262,12 @@ def test_controller_that_speaks_unknown_reports_is_told_once(bus, clock, caplog)
 @given(
     st.sampled_from(list(CONTROLLERS.values())), st.binary(max_size=90), st.sampled_from(["", "01", "11", "30", "31"])
 )
-def test_no_bytes_break_the_reading(model, data, number):
-    for layout in model.layouts:  # also at the shortest length of each kind
+def test_no_bytes_break_the_reading(layouts, data, number):
+    for layout in layouts:  # also at the shortest length of each kind
         for report in (bytes.fromhex(number) + data, (bytes.fromhex(number) + data * 90)[: layout.lengths[0]]):
-            controls = read_controls(model, report)
+            controls = read_controls(layouts, report)
             if controls is not None:
-                assert max(map(abs, controls.sticks.values())) <= 1
+                assert max(map(abs, controls.axes.values())) <= 1
                 assert controls.down <= set(BINDINGS)
 
 

@@ -5,6 +5,8 @@ import pytest
 
 from gym_hil.errors import ConfigurationError
 from gym_hil.teleop import Button, DeviceGroup, Event, InputDevice
+from gym_hil.teleop.input_state import RESUME_WITHIN
+from tests.teleop.clock import Clock
 
 
 @pytest.fixture
@@ -34,13 +36,28 @@ def test_first_engaged_wins_until_it_lets_go(pads: list[InputDevice]) -> None:
     assert driver(group) == 0
 
 
-def test_driver_that_goes_silent_hands_over(pads: list[InputDevice]) -> None:
+def test_driver_that_is_gone_for_good_hands_over() -> None:
+    clock = Clock()
+    pads = [InputDevice(clock=clock, silence_timeout=10) for _ in range(2)]
     group = DeviceGroup(pads)
-    for pad in pads[:2]:
+    for number, pad in enumerate(pads, start=1):
+        pad.inputs.set_motion([number / 10] * 6)
         pad.inputs.tap(Button.INTERVENE)
     assert driver(group) == 1
-    pads[0].inputs.silence()
+    pads[0].inputs.disconnect()
+    assert group.poll().engaged
+    clock.now += RESUME_WITHIN + 0.1
     assert driver(group) == 2
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_group_is_on_the_page_if_one_of_its_devices_is(pads: list[InputDevice], nested: bool) -> None:
+    class Page(InputDevice):
+        on_page = True
+
+    page = DeviceGroup([Page()]) if nested else Page()
+    assert DeviceGroup([pads[0], page]).on_page
+    assert not DeviceGroup(pads).on_page
 
 
 def test_events_of_all_are_delivered_whoever_drives(pads: list[InputDevice]) -> None:

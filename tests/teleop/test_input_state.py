@@ -1,17 +1,22 @@
-"""What is pressed between two polls counts once; a device that goes silent lets go of everything."""
+"""What is pressed between two polls counts once; silence stops motion at once and the intervention after a while."""
+
+from __future__ import annotations
 
 import math
 import threading
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gym_hil.errors import ConfigurationError, DeviceError
 from gym_hil.teleop import Button, Event, InputDevice, InputState
-from gym_hil.teleop.input_state import DIRECTIONS, EVENTS, SILENCE_TIMEOUT
+from gym_hil.teleop.input_state import DIRECTIONS, EVENTS, RESUME_WITHIN, SILENCE_TIMEOUT, apply_deadzone
 from tests.teleop.clock import Clock
 
 STICK = [0.5, -0.25, 0, 0, 0, 1]
+MODES = ["toggle", "hold", "auto"]
 
 
 @pytest.fixture
@@ -20,271 +25,336 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def latch(clock: Clock) -> InputState:
+def inputs(clock: Clock) -> InputState:
     return InputState(clock=clock)
 
 
 @pytest.mark.parametrize("button", EVENTS)
-def test_event_pressed_and_released_between_two_polls_is_delivered_once(latch: InputState, button: Button) -> None:
-    latch.press(button)
-    latch.release(button)
-    assert latch.poll().events == (EVENTS[button],)
-    assert latch.poll().events == ()
+def test_event_pressed_and_released_between_two_polls_is_delivered_once(inputs: InputState, button: Button) -> None:
+    inputs.press(button)
+    inputs.release(button)
+    assert [inputs.poll().events for _ in range(2)] == [(EVENTS[button],), ()]
 
 
-def test_held_event_button_is_delivered_once(latch: InputState) -> None:
-    latch.press(Button.SUCCESS)
-    assert [latch.poll().events for _ in range(3)] == [(Event.SUCCESS,), (), ()]
-
-
-def test_events_come_in_the_order_of_pressing(latch: InputState) -> None:
-    for button in (Button.RERECORD, Button.QUIT, Button.RERECORD, Button.FAILURE):
-        latch.tap(button)
-    assert latch.poll().events == (Event.RERECORD, Event.QUIT, Event.RERECORD, Event.FAILURE)
-
-
-def test_key_that_repeats_itself_is_one_press(latch: InputState) -> None:
+def test_held_or_repeating_event_button_is_delivered_once(inputs: InputState) -> None:
     for _ in range(5):
-        latch.press(Button.SUCCESS)
-    assert latch.poll().events == (Event.SUCCESS,)
+        inputs.press(Button.SUCCESS)
+    assert [inputs.poll().events for _ in range(3)] == [(Event.SUCCESS,), (), ()]
+
+
+def test_events_come_in_the_order_of_pressing(inputs: InputState) -> None:
+    for button in (Button.RERECORD, Button.QUIT, Button.RERECORD, Button.FAILURE):
+        inputs.tap(button)
+    assert inputs.poll().events == (Event.RERECORD, Event.QUIT, Event.RERECORD, Event.FAILURE)
+
+
+def test_button_is_down_while_any_of_its_sources_is(inputs: InputState) -> None:
+    inputs.press(Button.FORWARD, "w")
+    inputs.press(Button.FORWARD, "up")
+    inputs.release(Button.FORWARD, "w")
+    assert [inputs.poll().motion[0] for _ in range(2)] == [1, 1]
+    inputs.release(Button.FORWARD, "up")
+    assert inputs.poll().motion[0] == 0
+    assert inputs.press_count == 1
 
 
 @pytest.mark.parametrize(("button", "direction"), [(Button.OPEN, -1), (Button.CLOSE, 1)])
-def test_gripper_press_shorter_than_a_step_acts_for_one_poll(latch: InputState, button: Button, direction: int) -> None:
-    latch.tap(button)
-    assert [latch.poll().gripper for _ in range(2)] == [direction, 0]
+def test_gripper_press_shorter_than_a_step_acts_for_one_poll(
+    inputs: InputState, button: Button, direction: int
+) -> None:
+    inputs.tap(button)
+    assert [inputs.poll().gripper for _ in range(2)] == [direction, 0]
 
 
-def test_held_gripper_button_acts_until_released(latch: InputState) -> None:
-    latch.press(Button.CLOSE)
-    assert [latch.poll().gripper for _ in range(3)] == [1, 1, 1]
-    latch.release(Button.CLOSE)
-    assert latch.poll().gripper == 0
+def test_held_gripper_button_acts_until_released(inputs: InputState) -> None:
+    inputs.press(Button.CLOSE)
+    assert [inputs.poll().gripper for _ in range(3)] == [1, 1, 1]
+    inputs.release(Button.CLOSE)
+    assert inputs.poll().gripper == 0
 
 
-def test_gripper_button_pressed_last_wins_and_the_held_one_comes_back(latch: InputState) -> None:
-    latch.press(Button.CLOSE)
-    latch.poll()
-    latch.tap(Button.OPEN)
-    assert [latch.poll().gripper for _ in range(2)] == [-1, 1]
+def test_newest_gripper_press_wins_until_it_is_released(inputs: InputState) -> None:
+    inputs.press(Button.CLOSE)
+    inputs.poll()
+    inputs.tap(Button.OPEN)
+    assert [inputs.poll().gripper for _ in range(2)] == [-1, 1]
 
 
 @pytest.mark.parametrize("button", DIRECTIONS)
-def test_tapped_direction_moves_for_one_poll(latch: InputState, button: Button) -> None:
+def test_tapped_direction_moves_for_one_poll(inputs: InputState, button: Button) -> None:
     axis, sign = DIRECTIONS[button]
-    expected = np.zeros(6)
-    expected[axis] = sign
-    latch.tap(button)
-    np.testing.assert_array_equal(latch.poll().motion, expected)
-    assert not latch.poll().motion.any()
+    inputs.tap(button)
+    np.testing.assert_array_equal(inputs.poll().motion, sign * np.eye(6)[axis])
+    assert not inputs.poll().motion.any()
 
 
-def test_opposite_directions_cancel(latch: InputState) -> None:
-    latch.press(Button.LEFT)
-    latch.press(Button.RIGHT)
-    assert not latch.poll().motion.any()
-
-
-def test_motion_is_the_latest_and_stays_within_full_speed(latch: InputState) -> None:
-    latch.set_motion([0.1] * 6)
-    latch.set_motion([0.9, -7, 0, 0, 0, 0])
-    latch.press(Button.FORWARD)
-    np.testing.assert_array_equal(latch.poll().motion, [1, -1, 0, 0, 0, 0])
+def test_motion_is_the_latest_with_directions_added_and_clipped(inputs: InputState) -> None:
+    inputs.set_motion([0.1] * 6)
+    inputs.set_motion([0.9, -7, 0, 0, 0, 0])
+    for button in (Button.FORWARD, Button.UP, Button.DOWN):
+        inputs.press(button)
+    np.testing.assert_array_equal(inputs.poll().motion, [1, -1, 0, 0, 0, 0])
 
 
 @pytest.mark.parametrize("motion", [[0.0] * 5, [math.nan] * 6, [math.inf, 0, 0, 0, 0, 0]])
-def test_motion_that_is_no_motion_is_refused_and_changes_nothing(latch: InputState, motion: list[float]) -> None:
-    latch.set_motion(STICK)
+def test_invalid_motion_is_refused_and_changes_nothing(inputs: InputState, motion: list[float]) -> None:
+    inputs.set_motion(STICK)
     with pytest.raises(DeviceError, match="6 finite numbers"):
-        latch.set_motion(motion)
-    np.testing.assert_array_equal(latch.poll().motion, STICK)
+        inputs.set_motion(motion)
+    inputs.poll().motion[:] = 9  # the command is the caller's own
+    np.testing.assert_array_equal(inputs.poll().motion, STICK)
 
 
-def test_command_is_the_callers_own(latch: InputState) -> None:
-    latch.set_motion(STICK)
-    latch.poll().motion[:] = 9
-    np.testing.assert_array_equal(latch.poll().motion, STICK)
+def test_toggle_switches_with_each_press_however_short(inputs: InputState) -> None:
+    inputs.tap(Button.INTERVENE)
+    assert [inputs.poll().engaged for _ in range(2)] == [True, True]
+    inputs.tap(Button.INTERVENE)
+    assert not inputs.poll().engaged
 
 
-def test_toggle_switches_with_each_press_however_short(latch: InputState) -> None:
-    latch.tap(Button.INTERVENE)
-    assert latch.poll().engaged
-    assert latch.poll().engaged
-    latch.tap(Button.INTERVENE)
-    assert not latch.poll().engaged
-
-
-def test_hold_engages_while_held_and_at_least_for_one_poll(clock: Clock) -> None:
-    latch = InputState("hold", clock=clock)
-    latch.press(Button.INTERVENE)
-    assert [latch.poll().engaged for _ in range(3)] == [True] * 3
-    latch.release(Button.INTERVENE)
-    assert not latch.poll().engaged
-    latch.tap(Button.INTERVENE)
-    assert [latch.poll().engaged for _ in range(2)] == [True, False]
+def test_hold_engages_while_held_and_for_at_least_one_poll(clock: Clock) -> None:
+    inputs = InputState("hold", clock=clock)
+    inputs.press(Button.INTERVENE)
+    assert [inputs.poll().engaged for _ in range(3)] == [True] * 3
+    inputs.release(Button.INTERVENE)
+    assert not inputs.poll().engaged
+    inputs.tap(Button.INTERVENE)
+    assert [inputs.poll().engaged for _ in range(2)] == [True, False]
 
 
 @pytest.mark.parametrize("button", [Button.UP, Button.CLOSE])
 def test_auto_engages_on_any_motion_or_gripper_input(clock: Clock, button: Button) -> None:
-    latch = InputState("auto", clock=clock)
-    latch.tap(button)
+    inputs = InputState("auto", clock=clock)
+    inputs.tap(button)
     engaged = []
     for _ in range(7):
-        engaged.append(latch.poll().engaged)
+        engaged.append(inputs.poll().engaged)
         clock.now += 0.125
-        latch.heartbeat()
+        inputs.heartbeat()
     assert engaged == [True] * 4 + [False] * 3
 
 
-@pytest.mark.parametrize("mode", ["toggle", "hold", "auto"])
-def test_silence_stops_motion_gripper_and_intervention(clock: Clock, mode: str) -> None:
-    latch = InputState(mode, clock=clock)
-    latch.set_motion(STICK)
-    latch.press(Button.CLOSE)
-    latch.press(Button.INTERVENE)
-    assert latch.poll().engaged
-    clock.now += SILENCE_TIMEOUT + 0.01
-    command = latch.poll()
-    assert not command.motion.any()
-    assert (command.gripper, command.engaged) == (0, False)
+def drive(inputs: InputState) -> None:
+    """Take over in any mode, with a stick and a button."""
+    inputs.set_motion(STICK)
+    inputs.set_held([Button.CLOSE, Button.INTERVENE])
+    assert inputs.poll().engaged
 
 
-def test_held_button_stays_held_as_long_as_the_device_is_alive(clock: Clock) -> None:
-    latch = InputState("hold", clock=clock)
-    latch.press(Button.INTERVENE)
-    latch.set_motion(STICK)
+def outcome(inputs: InputState) -> tuple[bool, int, bool]:
+    command = inputs.poll()
+    return bool(command.motion.any()), command.gripper, command.engaged
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("says_so", [True, False], ids=["disconnect", "timeout"])
+def test_silence_stops_at_once_and_ends_the_intervention_after_a_while(clock: Clock, mode: str, says_so: bool) -> None:
+    inputs = InputState(mode, clock=clock)
+    drive(inputs)
+    if says_so:
+        inputs.disconnect()
+    else:
+        clock.now += SILENCE_TIMEOUT + 0.01
+    assert outcome(inputs) == (False, 0, True)
+    clock.now += RESUME_WITHIN - SILENCE_TIMEOUT - 0.02
+    assert outcome(inputs) == (False, 0, True)
+    clock.now += SILENCE_TIMEOUT + 0.04
+    assert outcome(inputs) == (False, 0, False)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_intervention_goes_on_when_the_device_comes_back_in_time(clock: Clock, mode: str) -> None:
+    inputs = InputState(mode, clock=clock)
+    drive(inputs)
+    for _ in range(3):
+        inputs.disconnect()
+        clock.now += 0.9 * RESUME_WITHIN
+        assert outcome(inputs) == (False, 0, True)
+        inputs.set_motion(STICK)
+        inputs.set_held([Button.CLOSE, Button.INTERVENE])
+        assert outcome(inputs) == (True, 1, True)
+
+
+@pytest.mark.parametrize("polled", [True, False])
+def test_device_that_comes_back_too_late_does_not_drive(clock: Clock, inputs: InputState, polled: bool) -> None:
+    drive(inputs)
+    clock.now += RESUME_WITHIN + 0.01
+    if polled:
+        assert outcome(inputs) == (False, 0, False)
+    inputs.heartbeat()
+    assert outcome(inputs) == (False, 0, False)
+
+
+def test_held_button_stays_held_as_long_as_the_device_is_connected(clock: Clock) -> None:
+    inputs = InputState("hold", clock=clock)
+    inputs.press(Button.INTERVENE)
+    inputs.set_motion(STICK)
     for _ in range(100):
         clock.now += 0.9 * SILENCE_TIMEOUT
-        latch.heartbeat()
-        command = latch.poll()
+        inputs.heartbeat()
+        command = inputs.poll()
         assert command.engaged
         np.testing.assert_array_equal(command.motion, STICK)
 
 
-def test_first_word_after_silence_brings_nothing_back(clock: Clock, latch: InputState) -> None:
-    latch.set_motion(STICK)
-    latch.press(Button.CLOSE)
-    latch.tap(Button.INTERVENE)
+def test_first_report_after_silence_restores_neither_motion_nor_buttons(clock: Clock, inputs: InputState) -> None:
+    drive(inputs)
     clock.now += 1
-    latch.heartbeat()
-    command = latch.poll()
-    assert not command.motion.any()
-    assert (command.gripper, command.engaged) == (0, False)
+    inputs.heartbeat()
+    assert outcome(inputs) == (False, 0, True)
 
 
-def test_event_pressed_before_the_silence_is_still_delivered(clock: Clock, latch: InputState) -> None:
-    latch.tap(Button.FAILURE)
+def test_button_still_down_after_silence_is_no_new_press(clock: Clock, inputs: InputState) -> None:
+    down = [Button.INTERVENE, Button.SUCCESS, Button.CLOSE]
+    inputs.set_held(down)
+    inputs.poll()
+    clock.now += 1
+    inputs.set_held(down)
+    command = inputs.poll()
+    assert (command.engaged, command.events, command.gripper) == (True, (), 1)
+    inputs.set_held([])
+    inputs.set_held(down)
+    command = inputs.poll()
+    assert (command.engaged, command.events) == (False, (Event.SUCCESS,))
+
+
+def test_button_pressed_again_after_silence_counts(clock: Clock, inputs: InputState) -> None:
+    inputs.press(Button.SUCCESS)
+    inputs.poll()
+    clock.now += 1
+    inputs.press(Button.SUCCESS)
+    assert inputs.poll().events == (Event.SUCCESS,)
+
+
+def test_event_pressed_before_the_silence_is_still_delivered(clock: Clock, inputs: InputState) -> None:
+    inputs.tap(Button.FAILURE)
     clock.now += 10
-    assert latch.poll().events == (Event.FAILURE,)
+    assert inputs.poll().events == (Event.FAILURE,)
 
 
-def test_device_that_says_it_is_gone_is_silent_at_once(latch: InputState) -> None:
-    latch.set_motion(STICK)
-    latch.tap(Button.INTERVENE)
-    latch.silence()
-    command = latch.poll()
-    assert not command.motion.any()
-    assert not command.engaged
+def test_device_that_never_reported_does_not_drive(inputs: InputState) -> None:
+    assert outcome(inputs) == (False, 0, False)
 
 
-def test_device_that_never_spoke_is_silent(latch: InputState) -> None:
-    assert not latch.poll().engaged
-
-
-def test_reset_clears_what_is_pending_and_ends_the_intervention(latch: InputState) -> None:
-    latch.tap(Button.INTERVENE)
-    latch.poll()
-    latch.tap(Button.SUCCESS)
-    latch.tap(Button.CLOSE)
-    latch.tap(Button.UP)
-    latch.reset()
-    command = latch.poll()
+def test_reset_drops_presses_and_ends_the_intervention(inputs: InputState) -> None:
+    inputs.tap(Button.INTERVENE)
+    inputs.poll()
+    for button in (Button.SUCCESS, Button.CLOSE, Button.UP, Button.INTERVENE):
+        inputs.tap(button)
+    inputs.reset()
+    command = inputs.poll()
     assert command.events == ()
-    assert (command.gripper, command.engaged) == (0, False)
-    assert not command.motion.any()
+    assert (bool(command.motion.any()), command.gripper, command.engaged) == (False, 0, False)
 
 
-def test_reset_drops_a_pending_press_of_the_toggle(latch: InputState) -> None:
-    latch.tap(Button.INTERVENE)
-    latch.reset()
-    assert not latch.poll().engaged
-
-
-def test_reset_does_not_let_go_of_held_buttons(clock: Clock) -> None:
-    latch = InputState("hold", clock=clock)
-    latch.press(Button.INTERVENE)
-    latch.press(Button.CLOSE)
-    latch.press(Button.UP)
-    latch.press(Button.SUCCESS)
-    latch.reset()
-    command = latch.poll()
+def test_reset_leaves_held_buttons_held(clock: Clock) -> None:
+    inputs = InputState("hold", clock=clock)
+    for button in (Button.INTERVENE, Button.CLOSE, Button.UP, Button.SUCCESS):
+        inputs.press(button)
+    inputs.reset()
+    command = inputs.poll()
     assert (command.engaged, command.gripper, command.motion[2]) == (True, 1, 1)
     assert command.events == ()
 
 
-def test_states_are_as_good_as_changes(latch: InputState) -> None:
-    latch.set_held([Button.CLOSE, Button.SUCCESS])
-    latch.set_held([Button.CLOSE, Button.SUCCESS])
-    latch.set_held([])
-    command = latch.poll()
+def test_states_are_as_good_as_changes(inputs: InputState) -> None:
+    inputs.set_held([Button.CLOSE, Button.SUCCESS])
+    inputs.set_held([Button.CLOSE, Button.SUCCESS])
+    assert inputs.held == {Button.CLOSE, Button.SUCCESS}
+    inputs.set_held([])
+    command = inputs.poll()
     assert (command.gripper, command.events) == (1, (Event.SUCCESS,))
-    assert latch.poll().gripper == 0
+    assert inputs.poll().gripper == 0
 
 
-def test_button_still_down_after_silence_is_no_new_press(clock: Clock, latch: InputState) -> None:
-    down = [Button.INTERVENE, Button.SUCCESS, Button.CLOSE]
-    latch.set_held(down)
-    latch.poll()
-    clock.now += 1
-    assert not latch.poll().engaged
-    latch.set_held(down)
-    command = latch.poll()
-    assert (command.engaged, command.events, command.gripper) == (False, (), 1)
-    latch.set_held([])
-    latch.set_held(down)
-    command = latch.poll()
-    assert (command.engaged, command.events) == (True, (Event.SUCCESS,))
-
-
-def test_button_pressed_anew_after_silence_counts(clock: Clock, latch: InputState) -> None:
-    latch.press(Button.SUCCESS)
-    latch.poll()
-    clock.now += 1
-    latch.press(Button.SUCCESS)
-    assert latch.poll().events == (Event.SUCCESS,)
-
-
-def test_unknown_mode_is_refused_and_keeps_the_old_one(latch: InputState) -> None:
-    with pytest.raises(ConfigurationError, match="'sometimes'"):
-        InputState("sometimes")
+def test_unknown_mode_is_refused_and_keeps_the_old_one(inputs: InputState) -> None:
     with pytest.raises(ConfigurationError, match="'toggle', 'hold', 'auto'"):
-        latch.set_intervention("sometimes")
-    latch.tap(Button.INTERVENE)
-    assert latch.poll().engaged
-
-
-def test_changing_the_mode_lets_go(latch: InputState) -> None:
-    latch.tap(Button.INTERVENE)
-    assert latch.poll().engaged
-    latch.set_intervention("hold")
-    assert not latch.poll().engaged
+        inputs.set_intervention("sometimes")
+    inputs.tap(Button.INTERVENE)
+    assert inputs.poll().engaged
+    inputs.set_intervention("hold")
+    assert not inputs.poll().engaged
 
 
 def test_presses_from_many_threads_are_all_delivered_once() -> None:
-    latch = InputState(clock=lambda: 0.0)
+    inputs = InputState(clock=lambda: 0.0)
     delivered = []
 
     def press() -> None:
         for _ in range(500):
-            latch.tap(Button.SUCCESS)
+            inputs.tap(Button.SUCCESS)
 
     threads = [threading.Thread(target=press) for _ in range(4)]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        delivered.extend(latch.poll().events)
-    delivered.extend(latch.poll().events)
+        delivered.extend(inputs.poll().events)
+    delivered.extend(inputs.poll().events)
     assert len(delivered) == 2000
+
+
+REPORTS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["press", "release", "tap"]), st.sampled_from(list(Button))),
+        st.tuples(st.just("wait"), st.floats(0, 0.6)),
+        st.tuples(st.sampled_from(["poll", "heartbeat"]), st.none()),
+        st.tuples(st.just("set_motion"), st.lists(st.floats(-2, 2), min_size=6, max_size=6)),
+    ),
+    max_size=60,
+)
+
+
+@given(REPORTS)
+def test_any_reports_deliver_every_press_once_and_silence_always_stops(reports: list) -> None:
+    clock = Clock()
+    inputs = InputState(clock=clock)
+    pressed: list[Event] = []
+    delivered: list[Event] = []
+    down: set[Button] = set()
+    last_report = -math.inf
+    for what, value in [*reports, ("poll", None)]:
+        if what == "wait":
+            clock.now += value
+            continue
+        is_silent = clock.now - last_report > SILENCE_TIMEOUT
+        if what == "poll":
+            command = inputs.poll()
+            delivered.extend(command.events)
+            assert np.abs(command.motion).max() <= 1
+            if is_silent:
+                assert (bool(command.motion.any()), command.gripper) == (False, 0)
+            if clock.now - last_report > RESUME_WITHIN:
+                assert not command.engaged
+            continue
+        if is_silent:
+            down.clear()
+        last_report = clock.now
+        if what == "tap" or (what == "press" and value not in down):
+            pressed += [EVENTS[value]] if value in EVENTS else []
+        if what == "press":
+            down.add(value)
+        elif what == "release":
+            down.discard(value)
+        getattr(inputs, what)(*() if value is None else (value,))
+    assert delivered == pressed
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.sampled_from([Button.CLOSE, Button.OPEN, Button.UP]))
+def test_button_tapped_between_polls_acts_for_exactly_one_poll(taps: list[int], button: Button) -> None:
+    inputs = InputState(clock=Clock())
+    for count in taps:
+        for _ in range(count):
+            inputs.tap(button)
+        command = inputs.poll()
+        assert (command.gripper != 0 or command.motion.any()) == (count > 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.05, 0.0), (-0.1, 0.0), (0.55, 0.5), (-0.55, -0.5), (1.0, 1.0), (-1.0, -1.0)]
+)
+def test_deadzone_is_cut_out_and_the_rest_stretched(value: float, expected: float) -> None:
+    assert apply_deadzone(value, 0.1) == pytest.approx(expected)
+    assert math.copysign(1, apply_deadzone(-0.05, 0.1)) == 1  # no negative zero
 
 
 class Pad(InputDevice):
@@ -294,8 +364,11 @@ class Pad(InputDevice):
         self.inputs.tap(Button.SUCCESS)
 
 
-def test_device_reads_before_it_answers() -> None:
-    assert Pad(clock=Clock()).poll().events == (Event.SUCCESS,)
+def test_device_reads_before_it_answers_and_before_it_forgets() -> None:
+    pad = Pad(clock=Clock())
+    assert pad.poll().events == (Event.SUCCESS,)
+    pad.reset()
+    assert pad.inputs.poll().events == ()
 
 
 def test_legend_comes_from_the_bindings_and_the_mode() -> None:

@@ -15,8 +15,7 @@ import pytest
 
 from gym_hil.errors import DeviceError, MissingExtraError
 from gym_hil.teleop import Button
-from gym_hil.teleop.keyboard import Keyboard
-from gym_hil.teleop.keyboard_keys import KEYS
+from gym_hil.teleop.keyboard import KEYS, Keyboard
 from tests.teleop.x_server import Server
 
 SYMBOLS = {
@@ -57,6 +56,14 @@ for symbol in json.loads(sys.argv[2]):
     fingers.move(symbol, True)
     heard[symbol] = settle()
     fingers.move(symbol, False)
+heard["before"] = settle()
+count = keyboard.inputs.press_count
+fingers.move("space", True)  # until the X server repeats it: it waits 0.66 s, then repeats it 25 times a second
+time.sleep(1.2)
+held = keyboard.poll().engaged
+fingers.move("space", False)
+settle()
+heard["repeating"] = [held, keyboard.poll().engaged, keyboard.inputs.press_count - count]
 heard["nothing"] = settle()
 print(json.dumps(heard), flush=True)
 os._exit(0)
@@ -65,7 +72,6 @@ os._exit(0)
 
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
 def test_keys_do_what_they_mean() -> None:
-    pytest.importorskip("Xlib", reason="python-xlib is not installed")
     if not _installed("pynput"):
         pytest.skip("pynput is not installed")
     server = Server()
@@ -84,6 +90,7 @@ def test_keys_do_what_they_mean() -> None:
     assert result.returncode == 0, result.stderr
     heard = json.loads(result.stdout)
     still = [0, 0, 0]
+    assert heard["repeating"] == [True, False, 2]  # once, and Return once
     assert heard["nothing"] == [still, 0, False, ["success"]]
     assert heard["space"] == [still, 0, True, ["success"]]
     for pair, motion in {
@@ -144,7 +151,7 @@ def test_macos_without_permission_is_explained(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "pynput", module)
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(DeviceError, match="Input Monitoring"):
-        Keyboard()
+        Keyboard(backend="pynput")
 
 
 def _installed(name: str) -> bool:

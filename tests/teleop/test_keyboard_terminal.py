@@ -19,10 +19,8 @@ import pytest
 
 from gym_hil.errors import DeviceError
 from gym_hil.teleop import Event, InputState
-from gym_hil.teleop.keyboard import Keyboard
-from gym_hil.teleop.keyboard_keys import KEYS, MODIFIERS, Keys
-from gym_hil.teleop.keyboard_terminal import TypedKeys, keys_in
-from tests.teleop.clock import Clock
+from gym_hil.teleop.keyboard import KEYS, MODIFIERS, Keyboard
+from gym_hil.teleop.keyboard_terminal import TerminalBackend, keys_in
 from tests.teleop.waiting import PATIENCE, events_of, poll_until, wait_for
 
 
@@ -118,36 +116,48 @@ def test_beginning_of_a_sequence_is_kept_for_later(rest: str) -> None:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def backend(terminal: Terminal) -> Iterator[TerminalBackend]:
+    """One that only gets characters from the test."""
+    backend = TerminalBackend(InputState(silence_timeout=1000.0))
+    yield backend
+    backend.close()
 
 
-@pytest.fixture
-def latch(clock: Clock) -> InputState:
-    return InputState(clock=clock, silence_timeout=1000.0)
+def hold(backend: TerminalBackend, key: str, seconds: float, delay: float, start: float = 0.0) -> Iterator[float]:
+    """What a keyboard sends for a held key: a character, a pause of `delay`, then 30 characters a second."""
+    typed = start
+    for tick in range(round((seconds + 1.0) * 100)):
+        now = start + tick / 100
+        if now - start < seconds and now >= typed:
+            backend.type(key, now)
+            typed = now + (delay if typed == start else 1 / 30)
+        backend.release_idle(now)
+        yield now
 
 
-def test_held_key_is_held_while_its_characters_come(clock: Clock, latch: InputState) -> None:
-    typed = TypedKeys(Keys(latch))
-    for _ in range(30):
-        typed.type("w", clock.now)
-        clock.now += 0.03
-        typed.let_go(clock.now)
-        assert latch.poll().motion[0] == 1
-    clock.now += 0.2
-    typed.let_go(clock.now)
-    assert latch.poll().motion[0] == 0
+@pytest.mark.parametrize("delay", [0.25, 0.4, 0.5, 0.66])
+@pytest.mark.parametrize("seconds", [0.1, 0.51, 1.0, 3.0])
+@pytest.mark.parametrize("key", ["space", "enter", "esc", "r"])
+def test_held_key_counts_once(backend: TerminalBackend, key: str, seconds: float, delay: float) -> None:
+    for _ in hold(backend, key, seconds, delay):
+        pass
+    assert backend.inputs.press_count == 1
+    assert not backend.inputs.held
 
 
-def test_key_that_repeats_itself_is_one_press_and_typing_it_again_is_another(clock: Clock, latch: InputState) -> None:
-    typed = TypedKeys(Keys(latch))
-    for _ in range(20):
-        typed.type("enter", clock.now)
-        clock.now += 0.03
-        typed.let_go(clock.now)
-    clock.now += 0.13
-    typed.type("enter", clock.now)
-    assert latch.poll().events == (Event.SUCCESS, Event.SUCCESS)
+def test_key_that_is_typed_again_counts_again(backend: TerminalBackend) -> None:
+    for start in (0.0, 0.8):
+        for now in hold(backend, "enter", 0.05, 0.5, start):
+            if now > start + 0.75:
+                break
+    assert backend.inputs.press_count == 2
+    assert backend.inputs.poll().events == (Event.SUCCESS, Event.SUCCESS)
+
+
+def test_held_direction_moves_but_for_the_pause_before_it_repeats(backend: TerminalBackend) -> None:
+    moves = {round(now, 2): backend.inputs.poll().motion[0] for now in hold(backend, "w", 2.0, 0.5)}
+    assert all(moves[now] == 1 for now in moves if now < 0.2 or 0.5 <= now < 2.0)
+    assert all(moves[now] == 0 for now in moves if 0.21 < now < 0.49 or now > 2.25)
 
 
 @pytest.mark.parametrize(
@@ -183,8 +193,8 @@ def test_gripper_and_events_are_typed(keyboard: Keyboard, terminal: Terminal) ->
 
 
 def test_several_keys_between_two_polls_count_each(keyboard: Keyboard, terminal: Terminal) -> None:
-    terminal.type("r\r fr")
-    assert events_of(keyboard, 2) == (Event.RERECORD, Event.SUCCESS)
+    terminal.type("r\r f\x1b")
+    assert events_of(keyboard, 3) == (Event.RERECORD, Event.SUCCESS, Event.FAILURE)
 
 
 def test_automatic_choice_and_the_legend_say_that_it_is_the_terminal(keyboard: Keyboard) -> None:
@@ -193,7 +203,7 @@ def test_automatic_choice_and_the_legend_say_that_it_is_the_terminal(keyboard: K
     assert legend["E"] == "move up"
     assert legend["Up or W"] == "move forward"
     assert not [control for control in legend if "Shift" in control or "Ctrl" in control]
-    assert keyboard.describe().startswith("keys from this terminal:\n")
+    assert keyboard.describe().startswith("keys from this terminal\n")
 
 
 def test_terminal_is_restored(terminal: Terminal) -> None:
@@ -211,9 +221,12 @@ def test_terminal_that_hangs_up_lets_go_of_everything(
 ) -> None:
     terminal.type(" ")
     poll_until(keyboard, lambda command: command.engaged)
+    terminal.type("w")
+    poll_until(keyboard, lambda command: command.motion[0] == 1)
     terminal.hang_up()
+    poll_until(keyboard, lambda command: not command.motion.any())
+    wait_for(lambda: "no longer read" in caplog.text or bool(keyboard.poll().events))
     poll_until(keyboard, lambda command: not command.engaged)
-    assert "no longer heard" in caplog.text
 
 
 def test_mode_that_something_else_changed_is_set_again(keyboard: Keyboard, terminal: Terminal) -> None:
@@ -279,7 +292,7 @@ child = os.fork()
 if child == 0:
     os.setpgid(0, 0)
     try:
-        Keyboard()
+        Keyboard(backend="terminal")
     except DeviceError as error:
         os._exit(7 if "background" in str(error) else 1)
     os._exit(2)

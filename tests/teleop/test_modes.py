@@ -3,7 +3,7 @@
 import pytest
 
 from gym_hil.errors import ConfigurationError
-from gym_hil.teleop.modes import LET_GO_AFTER, MODES, InterventionMode, make_mode
+from gym_hil.teleop.modes import MODES, RELEASE_DELAY, InterventionMode, make_mode
 
 
 def update(
@@ -32,9 +32,9 @@ def test_motion_alone_engages_neither_toggle_nor_hold() -> None:
 def test_auto_lets_go_half_a_second_after_the_last_input() -> None:
     mode = make_mode("auto")
     assert update(mode, moving=True, now=1.0)
-    assert update(mode, now=1.0 + 0.98 * LET_GO_AFTER)
-    assert not update(mode, now=1.0 + LET_GO_AFTER)
-    assert not update(mode, now=1.0 + LET_GO_AFTER)
+    assert update(mode, now=1.0 + 0.98 * RELEASE_DELAY)
+    assert not update(mode, now=1.0 + RELEASE_DELAY)
+    assert not update(mode, now=1.0 + RELEASE_DELAY)
 
 
 def test_auto_needs_no_button() -> None:

@@ -104,10 +104,10 @@ def test_a_new_device_can_be_chosen_for_a_command(pedals: DeviceEntry, capsys: p
 
 def test_a_new_device_can_be_chosen_for_training(pedals: DeviceEntry) -> None:
     pytest.importorskip("torch", reason="needs the extra `train`")
-    from hil_trainer.config import TrainConfig
+    from hil_trainer.config import OperatorConfig, TrainConfig
     from hil_trainer.rollout.env import RolloutEnv
 
-    env = RolloutEnv(TrainConfig(operator="pedals", demos="0"))
+    env = RolloutEnv(TrainConfig(operator=OperatorConfig(device="pedals"), demos="0"))
     env.reset(seed=0)
     assert env.step(np.zeros(env.actions, np.float32)).is_intervention
     env.close()

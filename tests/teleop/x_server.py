@@ -7,23 +7,6 @@ import os
 import signal
 import subprocess
 
-# Symbol of a key -> axis and sign of the motion, or the gripper's way, as the legend promises.
-DIRECTIONS = {
-    "Up": (0, 1.0),
-    "w": (0, 1.0),
-    "Down": (0, -1.0),
-    "s": (0, -1.0),
-    "Left": (1, 1.0),
-    "a": (1, 1.0),
-    "Right": (1, -1.0),
-    "d": (1, -1.0),
-    "Shift_R": (2, 1.0),
-    "e": (2, 1.0),
-    "Shift_L": (2, -1.0),
-    "q": (2, -1.0),
-}
-GRIPPER = {"Control_L": 1, "f": 1, "Control_R": -1, "g": -1}
-
 
 class Fingers:
     """Presses keys of an X server."""
@@ -54,10 +37,11 @@ class Fingers:
 class Server:
     """An X server of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, auto_repeat: bool = True) -> None:
         reader, writer = os.pipe()
         # Without -noreset it starts over when the last client leaves, and hangs up on whoever comes meanwhile.
         command = ["Xvfb", "-noreset", "-displayfd", str(writer), "-screen", "0", "64x64x24", "-nolisten", "tcp"]
+        command += [] if auto_repeat else ["-r"]
         # Whoever waits for this program's output must not wait for a server that outlives it.
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(command, pass_fds=[writer], **quiet)

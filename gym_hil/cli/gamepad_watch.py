@@ -11,8 +11,7 @@ from typing import TextIO
 
 from gym_hil.errors import DeviceError
 from gym_hil.teleop.device import TeleopCommand
-from gym_hil.teleop.gamepad import Gamepad
-from gym_hil.teleop.gamepad_pad import Pad
+from gym_hil.teleop.gamepad import Gamepad, Pad
 
 PERIOD = 0.05  # s between looks
 
@@ -58,9 +57,9 @@ def watch_gamepad(
 
 def introduction(pad: Pad) -> str:
     """A gamepad's name, and its entry for a configuration file."""
-    sections = ",\n".join(f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in pad.mapping.entry.items())
+    sections = ",\n".join(f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in pad.config.items())
     return (
-        f"{pad.name}, with the mapping of {pad.mapping.origin}.\n"
+        f"{pad.name}, with the mapping of {pad.origin}.\n"
         "To change it, put this into a file for controller_config_path, and correct what is wrong:\n"
         f"{{\n  {json.dumps(pad.name)}: {{\n{sections}\n  }}\n}}\n"
         "Move its sticks and press its buttons; Ctrl-C ends."

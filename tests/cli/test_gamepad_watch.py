@@ -1,4 +1,6 @@
-"""What is shown of a gamepad."""
+"""What `gym-hil doctor --gamepad` shows of a gamepad."""
+
+# ruff: noqa: F401, F811 (fixtures of another folder)
 
 from __future__ import annotations
 
@@ -9,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from gym_hil.cli.gamepad_watch import introduction, meaning, values, watch_gamepad
 from gym_hil.errors import DeviceError
 from gym_hil.teleop.controller_config import load_controller_config
 from gym_hil.teleop.gamepad import Gamepad
-from gym_hil.teleop.gamepad_watch import introduction, meaning, values, watch_gamepad
+from tests.teleop.conftest import make, pad, plug, sdl
 from tests.teleop.virtual_pad import GAME_CONTROLLER, VirtualPad
 
 
@@ -45,10 +48,10 @@ def test_entry_can_be_used_as_it_is(
     path = tmp_path / "pads.json"
     path.write_text(entry_of(gamepad))
     assert gamepad.pad is not None
-    before = gamepad.pad.mapping
+    before = gamepad.pad.sources
     after = make(controller_config_path=path).pad
     assert after is not None
-    assert (after.mapping.sticks, after.mapping.buttons) == (before.sticks, before.buttons)
+    assert after.sources == before
     assert load_controller_config(name, path) == json.loads(path.read_text())[name]
 
 

@@ -1,8 +1,8 @@
-"""Random and timed movements of the hands of every device, and what came of them.
+"""Random and timed presses on the hardware of every device, and what came of them.
 
-python -m tests.teleop.playing presses NAME SEQUENCES     random presses and releases; prints a `Tally` as JSON
-python -m tests.teleop.playing reaction NAME TRIALS       from the hand to the action; prints delays in steps as JSON
-python -m tests.teleop.playing replug gamepad TIMES       prints what went wrong as JSON
+python -m tests.teleop.exercise presses NAME SEQUENCES     random presses and releases; prints a `Tally` as JSON
+python -m tests.teleop.exercise reaction NAME TRIALS       from the hand to the action; prints delays in steps as JSON
+python -m tests.teleop.exercise replug gamepad TIMES       prints what went wrong as JSON
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import numpy as np
 from gym_hil.pacing import Pacer
 from gym_hil.teleop import Button
 from gym_hil.teleop.input_state import DIRECTIONS, EVENTS, GRIPPER
-from gym_hil.teleop.keyboard_terminal import RELEASE_AFTER
-from tests.teleop.hands import DEVICES, GamepadHands, Hands
+from gym_hil.teleop.keyboard_terminal import COUNTED_RELEASE_AFTER
+from tests.teleop.hardware import DEVICES, GamepadHardware, Hardware
 from tests.teleop.waiting import poll_until, wait_for
 
 MOST_MOVES = 6  # of a hand within one control step
@@ -47,22 +47,22 @@ class Tally:
 
 
 class Player:
-    """Plays random sequences with one pair of hands, and knows what each must come to."""
+    """Plays random sequences on one device, and knows the command that each must lead to."""
 
-    def __init__(self, hands: Hands, seed: int):
-        self._hands, self._chance = hands, random.Random(seed)
+    def __init__(self, hardware: Hardware, seed: int):
+        self._hardware, self._chance = hardware, random.Random(seed)
         self._down: list[Button] = []
         self._engaged = False
-        self._noted: int = hands.device.inputs._count
+        self._noted: int = hardware.device.inputs.press_count
         self.tally = Tally(0, 0, [])
 
     def play(self) -> None:
         """One sequence within one control step."""
-        hands, latch = self._hands, self._hands.device.inputs
+        hardware, inputs = self._hardware, self._hardware.device.inputs
         presses: list[Button] = []
         active = list(self._down)  # what acts in this step: what was pressed in it or is still down, newest last
         for button, down in self._moves():
-            hands.move(button, down)
+            hardware.move(button, down)
             if down:
                 presses.append(button)
             if down or button not in presses:
@@ -70,7 +70,7 @@ class Player:
         heard = {*self._down}
 
         def all_heard() -> bool:
-            return latch._count >= self._noted + len(presses) and (not hands.releases or set(latch._held) == heard)
+            return inputs.press_count >= self._noted + len(presses) and (not hardware.releases or inputs.held == heard)
 
         # The command below must be the only poll, so what has come by now is looked up inside.
         with contextlib.suppress(AssertionError):
@@ -90,26 +90,26 @@ class Player:
             motion.tolist(),
             self._noted,
         )
-        command = hands.device.poll()
+        command = hardware.device.poll()
         events = [event.value for event in command.events]
-        got = (events, bool(command.engaged), command.gripper, command.motion.tolist(), latch._count)
+        got = (events, bool(command.engaged), command.gripper, command.motion.tolist(), inputs.press_count)
         if got != expected:
             self.tally.wrong.append(f"expected {expected}, got {got}")
-            self._noted, self._engaged = latch._count, bool(command.engaged)
-        if not hands.releases:
-            time.sleep(RELEASE_AFTER)
-            poll_until(hands.device, lambda command: not latch._held)
+            self._noted, self._engaged = inputs.press_count, bool(command.engaged)
+        if not hardware.releases:
+            time.sleep(COUNTED_RELEASE_AFTER)
+            poll_until(hardware.device, lambda command: not inputs.held)
         self.tally.sequences += 1
         self.tally.presses += len(presses)
 
     def _moves(self) -> Iterator[tuple[Button, bool]]:
-        hands, chance = self._hands, self._chance
-        if not hands.releases:
-            for button in chance.sample(list(hands.buttons), chance.randint(1, MOST_MOVES)):
+        hardware, chance = self._hardware, self._chance
+        if not hardware.releases:
+            for button in chance.sample(list(hardware.buttons), chance.randint(1, MOST_MOVES)):
                 yield button, True
             return
         for _ in range(chance.randint(1, MOST_MOVES)):
-            free = self._down if hands.one_at_a_time and self._down else hands.buttons
+            free = self._down if hardware.one_at_a_time and self._down else hardware.buttons
             button = chance.choice(list(free))
             if button in self._down:
                 self._down.remove(button)
@@ -131,8 +131,8 @@ def play(name: str, sequences: int, seed: int = 0) -> Tally:
     with contextlib.ExitStack() as stack:
         players = []
         for k in range(number):
-            hands = stack.enter_context(contextlib.closing(DEVICES[name]()))
-            players.append(Player(hands, seed + k))
+            hardware = stack.enter_context(contextlib.closing(DEVICES[name]()))
+            players.append(Player(hardware, seed + k))
 
         def play_share(k: int) -> None:
             for _ in range(len(range(k, sequences, number))):
@@ -164,38 +164,37 @@ def react(name: str, trials: int, seed: int = 0) -> list[tuple[float, int]]:
         control steps, and how many steps had begun by then, this one included.
     """
     chance, delays = random.Random(seed), []
-    with contextlib.closing(DEVICES[name]()) as hands:
-        env = hands.make_env()
+    with contextlib.closing(DEVICES[name]()) as hardware:
+        env = hardware.make_env()
         env.reset(seed=0)
         dt = env.unwrapped.control_dt
         stay = np.array([0, 0, 0, 1], np.float32)
-        hands.move(Button.INTERVENE, True)
-        hands.move(Button.INTERVENE, False)
+        hardware.move(Button.INTERVENE, True)
+        hardware.move(Button.INTERVENE, False)
         wait_for(lambda: env.step(stay)[4]["is_intervention"])
         pacer = Pacer(dt)
         pushed = False
-        for _ in range(trials * (2 if hands.releases else 1)):
-            if not hands.releases:
+        for _ in range(trials * (2 if hardware.releases else 1)):
+            if not hardware.releases:
                 pushed = False
                 while env.step(stay)[4]["action_intervention"][0] != 0:
                     pacer.wait()
             pushed = not pushed
             time.sleep(chance.random() * dt)
             moved = time.perf_counter()
-            hands.push(pushed)
+            hardware.push(pushed)
             begun, steps, carried = moved, 0, False
             while not carried:
                 pacer.wait()
                 begun, steps = time.perf_counter(), steps + 1
                 carried = env.step(stay)[4]["action_intervention"][0] == float(pushed)
             delays.append(((begun - moved) / dt, steps))
-        if hands.env is None:
-            env.close()
+        env.close()
     return delays
 
 
 def replug(times: int, seed: int = 0) -> list[str]:
-    """Pull a gamepad out and put it back in, at random moments of a loop in real time, with a stick and a button held.
+    """Pull a gamepad out and put it back in, at random moments of a loop in real time, with a stick held.
 
     Args:
         times: how often.
@@ -206,8 +205,8 @@ def replug(times: int, seed: int = 0) -> list[str]:
     """
     chance, wrong = random.Random(seed), []
     stay = np.array([0, 0, 0, 1], np.float32)
-    with contextlib.closing(GamepadHands()) as hands:
-        env = hands.make_env()
+    with contextlib.closing(GamepadHardware()) as hardware:
+        env = hardware.make_env()
         env.reset(seed=0)
         pacer = Pacer(env.unwrapped.control_dt)
 
@@ -216,18 +215,19 @@ def replug(times: int, seed: int = 0) -> list[str]:
             info = env.step(stay)[4]
             return info["is_intervention"], float(info["action_intervention"][0])
 
+        hardware.move(Button.INTERVENE, True)
+        hardware.move(Button.INTERVENE, False)
         for time_number in range(times):
-            hands.move(Button.INTERVENE, True)
-            hands.push(True)
+            hardware.push(True)
             if (got := step()) != (True, 1.0):
                 wrong.append(f"{time_number}: plugged in it gave {got}")
             time.sleep(chance.random() * pacer.dt / 2)
-            hands.unplug()
-            if (got := step()) != (False, 0.0):
+            hardware.unplug()
+            if (got := step()) != (True, 0.0):
                 wrong.append(f"{time_number}: unplugged it gave {got}")
             time.sleep(chance.random() * pacer.dt / 2)
-            hands.plug()
-            if (got := step()) != (False, 0.0):
+            hardware.plug()
+            if (got := step()) != (True, 0.0):
                 wrong.append(f"{time_number}: untouched it gave {got}")
         env.close()
     return wrong

@@ -1,4 +1,4 @@
-"""Hands for every device: they move true buttons, keys and sticks, or what is as near to these as a program gets."""
+"""The hardware of every device, real or as near to it as a program gets: buttons, keys and sticks that can be moved."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import pytest
 
 import gym_hil  # noqa: F401
 from gym_hil.teleop import Button, InputDevice
-from gym_hil.teleop.keyboard import Keyboard
-from gym_hil.teleop.keyboard_keys import KEYS
+from gym_hil.teleop.keyboard import KEYS, Keyboard
 from tests.teleop.waiting import wait_for
 
 PAD_BUTTONS = {
@@ -41,14 +40,13 @@ CHARACTERS = {"space": " ", "enter": "\r", "esc": "\x1b"}
 FIRST_KEYS = {button: key for key, button in reversed(KEYS.items())}
 
 
-class Hands(ABC):
-    """Move what a device has, one thing at a time."""
+class Hardware(ABC):
+    """The controls of a device."""
 
     device: InputDevice
     buttons: Sequence[Button]  # that the device has
     one_at_a_time = False  # whether two buttons together mean something else
     releases = True  # whether the device tells of releases
-    env: Any = None  # one that the device needs
 
     @abstractmethod
     def move(self, button: Button, down: bool) -> None:
@@ -60,13 +58,13 @@ class Hands(ABC):
 
     def make_env(self) -> Any:
         """An environment that the device drives."""
-        return self.env or gym.make("gym_hil/PandaPickCube-v0", device=self.device, max_episode_steps=100_000)
+        return gym.make("gym_hil/PandaPickCube-v0", device=self.device, max_episode_steps=100_000)
 
     def close(self) -> None:
         self.device.close()
 
 
-class GamepadHands(Hands):
+class GamepadHardware(Hardware):
     """A virtual joystick of the real SDL."""
 
     buttons = tuple(PAD_BUTTONS)
@@ -105,7 +103,7 @@ class GamepadHands(Hands):
         super().close()
 
 
-class HidHands(Hands):
+class HidHardware(Hardware):
     """Reports of a device on a bus that is not there."""
 
     def __init__(self, product: Sequence[Any]):
@@ -124,7 +122,7 @@ F310_BITS = {"x": (4, 0x10), "a": (4, 0x20), "y": (4, 0x80), "rb": (5, 0x02), "l
 F310_REST = "80 7f 80 7f 08 00 00 ff"
 
 
-class GamepadHidHands(HidHands):
+class GamepadHidHardware(HidHardware):
     """Reports of a Logitech F310."""
 
     buttons = tuple(PAD_BUTTONS)
@@ -148,7 +146,7 @@ class GamepadHidHands(HidHands):
         self.unit.send(bytes(self._report))
 
 
-class SpaceMouseHands(HidHands):
+class SpaceMouseHardware(HidHardware):
     """Reports of a SpaceMouse Compact; it has two buttons, and both together are a third."""
 
     buttons = (Button.CLOSE, Button.OPEN, Button.INTERVENE)
@@ -167,34 +165,29 @@ class SpaceMouseHands(HidHands):
         self.unit.send("01 0000 a2fe 0000" if down else "01 0000 0000 0000")  # 350 counts away from the operator
 
 
-class XHands(Hands):
+class PynputHardware(Hardware):
     """Keys of an X server without a screen."""
 
     buttons = tuple(FIRST_KEYS)
-    pause = 0.0  # s after each movement
 
-    def __init__(self, backend: str):
+    def __init__(self) -> None:
         from tests.teleop.x_server import Fingers, Server
 
-        self._server = Server()
+        self._server = Server(auto_repeat=False)
         os.environ["DISPLAY"] = self._server.display
         os.environ.pop("WAYLAND_DISPLAY", None)
         self._fingers = Fingers(self._server.display)
-        self.start(backend)
-
-    def start(self, backend: str) -> None:
-        self.device = Keyboard(backend=backend)
-        if backend == "pynput":  # says that it is ready a moment before it is
-            while not self.device.poll().events:
-                self._fingers.tap("r")
-                time.sleep(0.01)
-            time.sleep(0.2)
-            self.device.poll()
+        self.device = Keyboard(backend="pynput")
+        # pynput says that it is ready a moment before it is.
+        while not self.device.poll().events:
+            self._fingers.tap("r")
+            time.sleep(0.01)
+        time.sleep(0.2)
+        self.device.poll()
 
     def move(self, button: Button, down: bool) -> None:
         key = FIRST_KEYS[button]
         self._fingers.move(SYMBOLS.get(key, key), down)
-        time.sleep(self.pause)
 
     def close(self) -> None:
         super().close()
@@ -202,24 +195,7 @@ class XHands(Hands):
         self._server.stop()
 
 
-class WindowHands(XHands):
-    """Keys typed into a viewer window."""
-
-    pause = 0.002  # GLFW takes two presses within the same millisecond for one that came twice
-
-    def start(self, backend: str) -> None:
-        from tests.teleop.window_session import Scene
-
-        self._scene = Scene(backend, max_episode_steps=100_000)
-        self.env, self.device = self._scene.env, self._scene.keyboard
-
-    def close(self) -> None:
-        self._scene.close()
-        self._fingers.close()
-        self._server.stop()
-
-
-class TerminalHands(Hands):
+class TerminalHardware(Hardware):
     """Characters typed into a pseudo-terminal. It knows no releases, so a key is up when it has been still."""
 
     buttons = tuple(FIRST_KEYS)
@@ -248,12 +224,10 @@ class TerminalHands(Hands):
         os.close(self._slave)
 
 
-DEVICES: dict[str, Callable[[], Hands]] = {
-    "gamepad": GamepadHands,
-    "gamepad_hid": GamepadHidHands,
-    "spacemouse": SpaceMouseHands,
-    "keyboard x11": lambda: XHands("x11"),
-    "keyboard window": lambda: WindowHands("window"),
-    "keyboard pynput": lambda: XHands("pynput"),
-    "keyboard terminal": TerminalHands,
+DEVICES: dict[str, Callable[[], Hardware]] = {
+    "gamepad": GamepadHardware,
+    "gamepad_hid": GamepadHidHardware,
+    "spacemouse": SpaceMouseHardware,
+    "keyboard pynput": PynputHardware,
+    "keyboard terminal": TerminalHardware,
 }
