@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
-# Tests marked `slow` are for .ci/run, which empties this.
+# .ci/run empties this, to run the slow tests as well.
 PYTEST_ARGS ?= -m "not slow"
 BIN := $(VENV)/bin
 
@@ -16,13 +16,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .PHONY: help demo test check page format bench build clean
 
 help:
-	@echo "make demo    a simulated person takes over and lifts the cube; writes outputs/demo.mp4"
-	@echo "make test    run the tests"
-	@echo "make check   lint, formatting and types"
-	@echo "make page    check the web page's types, and that its libraries are what the script makes (needs npm)"
-	@echo "make format  mend what can be mended of these"
-	@echo "make bench   measure beside upstream; writes benchmarks/results/"
-	@echo "make build   wheel and sdist into dist/"
+	@echo "make demo    make a video of a scripted operator who takes over and lifts the cube: outputs/demo.mp4"
+	@echo "make test    run the tests, without the slow ones; with them: make test PYTEST_ARGS="
+	@echo "make check   check lint, formatting and types"
+	@echo "make page    check the web page's types, and that its libraries are what the script builds (needs npm)"
+	@echo "make format  fix lint and formatting where that can be done automatically"
+	@echo "make bench   compare with upstream gym-hil; writes benchmarks/results/"
+	@echo "make build   build wheel and sdist into dist/"
 
 demo: $(VENV)/.installed-core
 	$(BIN)/gym-hil demo

@@ -37,7 +37,7 @@ def test_core_needs_neither_torch_nor_a_keyboard_grabber(metadata):
         for requirement in map(Requirement, metadata.get_all("Requires-Dist"))
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
     }
-    assert core <= {"gymnasium", "mujoco", "numpy", "numba", "imageio", "hidapi", "pygame", "pygame-ce"}
+    assert core <= {"gymnasium", "mujoco", "numpy", "numba", "imageio", "rich", "hidapi", "pygame", "pygame-ce"}
 
 
 def test_oldest_versions_that_are_tested_are_the_oldest_that_are_allowed(metadata):
@@ -53,10 +53,17 @@ def test_oldest_versions_that_are_tested_are_the_oldest_that_are_allowed(metadat
         assert Version(exact.version) == Version(floors[pin.name])
 
 
-def test_trainer_is_tested_too():
-    pytest.importorskip("torch", reason="needs the extra `train`")
-
-
 def test_controller_configuration_exists_once():
     found = [path for path in ROOT.rglob("controller_config.json") if not IGNORED & set(path.relative_to(ROOT).parts)]
     assert found == [ROOT / "controller_config.json"]
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", ".ci/run", ".github/workflows/ci.yml", ".github/pull_request_template.md"]
+)
+def test_every_make_target_that_is_named_exists(page):
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:^|run: |`|\bwithout_gl )make ([a-z]+)", text, re.MULTILINE))
+    assert named
+    assert named <= targets
