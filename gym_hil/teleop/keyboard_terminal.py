@@ -7,6 +7,7 @@ about 30 times a second. So a key counts as down from its first character until 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import select
@@ -23,9 +24,10 @@ from gym_hil.teleop.input_state import DIRECTIONS, GRIPPER, InputState
 from gym_hil.teleop.keyboard import KEYS, MODIFIERS, KeyBackend
 
 RELEASE_AFTER = 0.2  # s without its character, after which a key that moves is up; a slow line may delay one
-# The same for keys of which every press counts. It is longer than the pause before a held key repeats itself, which
-# cannot be told from a second press: X servers and consoles have 0.25 to 0.66 s.
-COUNTED_RELEASE_AFTER = 0.7
+# The same for keys of which every press counts. It is longer than the pause before a held key repeats itself, which X
+# servers and consoles set to 0.25 to 0.66 s.
+COUNTED_RELEASE_AFTER = 0.75
+REPEAT_PERIOD = 0.12  # s; the same character so soon is the held key repeating itself
 ESCAPE_WAIT = 0.05  # s in which the rest of a sequence follows its Esc
 TICK = 0.02  # s
 BACKGROUND_TICK = 0.2  # s between looks for whether the program is in the foreground again
@@ -93,7 +95,8 @@ class TerminalBackend(KeyBackend):
             raise DeviceError("The program runs in the background, where it may not read from its terminal.")
         self._termios = termios
         self._process = os.getpid()
-        self._last: dict[str, float] = {}  # key that is down -> s, when its character last came
+        self._down: dict[str, float] = {}  # key -> s, when it was last known to be down
+        self._last: dict[str, float] = {}  # key -> s, when its character last came
         self._wake, self._waker = os.pipe()
         self._handlers: dict[int, Callable[[int, FrameType | None], None]] = {}
         self._is_open = True
@@ -128,8 +131,11 @@ class TerminalBackend(KeyBackend):
             key: the name of its key.
             now: s.
         """
-        self._last[key] = now
-        self.press(key)
+        before, self._last[key] = self._last.get(key, -math.inf), now
+        # A character 0.25 to 0.75 s after a press may be the first repetition of a held key: it counts for nothing.
+        if key not in self._down or not self._counts(key) or now - before <= REPEAT_PERIOD:
+            self._down[key] = now
+            self.press(key)
 
     def release_idle(self, now: float) -> None:
         """Release the keys whose characters have not come for a while.
@@ -137,21 +143,25 @@ class TerminalBackend(KeyBackend):
         Args:
             now: s.
         """
-        for key, last in list(self._last.items()):
-            moves = KEYS[key] in DIRECTIONS or KEYS[key] in GRIPPER
-            if now - last >= (RELEASE_AFTER if moves else COUNTED_RELEASE_AFTER):
+        for key, last in list(self._down.items()):
+            if now - last >= (COUNTED_RELEASE_AFTER if self._counts(key) else RELEASE_AFTER):
                 self._release(key)
 
     def _release(self, key: str) -> None:
-        del self._last[key]
+        del self._down[key]
         self.release(key)
+
+    @staticmethod
+    def _counts(key: str) -> bool:
+        """Whether each press of a key counts, and not how long it is down."""
+        return KEYS[key] not in DIRECTIONS and KEYS[key] not in GRIPPER
 
     def _run(self) -> None:
         try:
             self._read_until_closed()
         finally:
             if self._is_open:
-                for key in list(self._last):
+                for key in list(self._down):
                     self._release(key)
 
     def _read_until_closed(self) -> None:
@@ -163,7 +173,7 @@ class TerminalBackend(KeyBackend):
                 return
             if not _in_foreground(self._input):
                 # To read would stop the whole program.
-                for key in list(self._last):
+                for key in list(self._down):
                     self._release(key)
                 if select.select([self._wake], [], [], BACKGROUND_TICK)[0]:
                     return

@@ -266,7 +266,7 @@ def test_page_that_comes_back_keeps_its_seat(driven: gym.Env, open_page: OpenPag
     assert again.latest("lock")["holder"] == "you"
     again.input()
     again.sync()
-    assert not driven.step(STAY)[4]["is_intervention"]
+    assert driven.step(STAY)[4]["is_intervention"]
 
 
 def test_same_page_opened_twice_has_one_connection(driven: gym.Env, open_page: OpenPage) -> None:

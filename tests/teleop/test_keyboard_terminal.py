@@ -145,13 +145,13 @@ def test_held_key_counts_once(backend: TerminalBackend, key: str, seconds: float
     assert not backend.inputs.held
 
 
-def test_key_that_is_typed_again_counts_again(backend: TerminalBackend) -> None:
-    for start in (0.0, 0.8):
-        for now in hold(backend, "enter", 0.05, 0.5, start):
-            if now > start + 0.75:
-                break
-    assert backend.inputs.press_count == 2
-    assert backend.inputs.poll().events == (Event.SUCCESS, Event.SUCCESS)
+@pytest.mark.parametrize(("period", "counted"), [(0.9, 6), (0.5, 3)])
+def test_key_that_is_typed_again_and_again_counts_again(backend: TerminalBackend, period: float, counted: int) -> None:
+    for tick in range(600):
+        if tick % round(100 * period) == 0 and tick < 600 * period:
+            backend.type("enter", tick / 100)
+        backend.release_idle(tick / 100)
+    assert backend.inputs.press_count == counted
 
 
 def test_held_direction_moves_but_for_the_pause_before_it_repeats(backend: TerminalBackend) -> None:

@@ -94,22 +94,22 @@ def test_picks_a_dropped_cube_up_again() -> None:
 
 def test_takes_over_late_by_the_reaction_delay() -> None:
     env = with_operator(PandaPickCubeGymEnv(), reaction_delay=4)
-    who = [info["is_intervention"] for info in episode(env, 8)]
-    assert who == [False] * 4 + [True] * 4
+    engaged = [info["is_intervention"] for info in episode(env, 8)]
+    assert engaged == [False] * 4 + [True] * 4
 
 
 def test_takes_over_when_the_policy_makes_no_progress() -> None:
     env = with_operator(PandaPickCubeGymEnv(), takeover="no_progress", patience=7)
-    who = [info["is_intervention"] for info in episode(env, 150)]
-    assert who[:8] == [False] * 7 + [True]
-    assert all(who[7:])
+    engaged = [info["is_intervention"] for info in episode(env, 150)]
+    assert engaged[:8] == [False] * 7 + [True]
+    assert all(engaged[7:])
 
 
 def test_leaves_a_policy_alone_that_makes_progress() -> None:
     env = with_operator(PandaPickCubeGymEnv(), takeover="no_progress", patience=3)
     towards_the_cube = np.array([0, 0, -0.4, 1], np.float32)
-    who = [info["is_intervention"] for info in episode(env, 5, policy=lambda _: towards_the_cube)]
-    assert not any(who)
+    engaged = [info["is_intervention"] for info in episode(env, 5, policy=lambda _: towards_the_cube)]
+    assert not any(engaged)
 
 
 @pytest.mark.parametrize(("probability", "share"), [(0.0, 0.0), (1.0, 1.0)])
@@ -161,13 +161,13 @@ def test_knows_how_far_a_step_goes() -> None:
 
 
 class PushCube(PandaPickCubeGymEnv):
-    """A task that says itself what there is to do."""
+    """A task with goals of its own."""
 
-    def errands(self) -> list[tuple[np.ndarray, np.ndarray, bool]]:
+    def pick_place_goals(self) -> list[tuple[np.ndarray, np.ndarray, bool]]:
         return [(self.cube_position, np.array([0.4, -0.1, 0.02]), True)]
 
 
-def test_task_can_say_what_there_is_to_do() -> None:
+def test_task_can_give_its_own_goals() -> None:
     base = PushCube()
     infos = episode(with_operator(base), 60)
     assert np.abs(base.cube_position[:2] - (0.4, -0.1)).max() < 0.03
@@ -197,6 +197,6 @@ def test_option_that_cannot_work_is_refused_by_name(option: dict[str, Any]) -> N
         ScriptedOperator(PandaPickCubeGymEnv(), **option)
 
 
-def test_environment_it_cannot_see_into_is_refused() -> None:
+def test_environment_it_cannot_observe_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="tcp_position"):
         ScriptedOperator(object())
