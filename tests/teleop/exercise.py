@@ -2,6 +2,7 @@
 
 python -m tests.teleop.exercise presses NAME SEQUENCES     random presses and releases; prints a `Tally` as JSON
 python -m tests.teleop.exercise reaction NAME TRIALS       from the hand to the action; prints delays in steps as JSON
+python -m tests.teleop.exercise reset NAME BUTTONS        prints what was pressed before a reset and counted after it
 python -m tests.teleop.exercise replug gamepad TIMES       prints what went wrong as JSON
 """
 
@@ -233,9 +234,36 @@ def replug(times: int, seed: int = 0) -> list[str]:
     return wrong
 
 
+def press_before_reset(name: str, number: int, seed: int = 0) -> list[str]:
+    """Press and release buttons, reset the device as before the first step of an episode, and poll it.
+
+    Args:
+        name: one of `DEVICES`.
+        number: how many buttons.
+        seed: of the random choice.
+
+    Returns:
+        The buttons that count all the same.
+    """
+    chance, wrong = random.Random(seed), []
+    with contextlib.closing(DEVICES[name]()) as hardware:
+        inputs = hardware.device.inputs
+        for button in chance.sample(list(hardware.buttons), min(number, len(hardware.buttons))):
+            count = inputs.press_count
+            hardware.move(button, True)
+            hardware.move(button, False)
+            wait_for(lambda count=count: inputs.press_count > count)  # type: ignore[misc]
+            wait_for(lambda: not inputs.held)
+            hardware.device.reset()
+            command = hardware.device.poll()
+            if command.engaged or command.events or command.gripper or command.motion.any():
+                wrong.append(button.name)
+    return wrong
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["presses", "reaction", "replug"])
+    parser.add_argument("what", choices=["presses", "reaction", "reset", "replug"])
     parser.add_argument("name", choices=DEVICES)
     parser.add_argument("number", type=int)
     options = parser.parse_args()
@@ -244,6 +272,8 @@ def main() -> None:
         result: Any = asdict(play(options.name, options.number))
     elif options.what == "reaction":
         result = react(options.name, options.number)
+    elif options.what == "reset":
+        result = press_before_reset(options.name, options.number)
     else:
         result = replug(options.number)
     print(json.dumps(result), flush=True)

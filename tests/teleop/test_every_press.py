@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,27 +19,39 @@ from tests.teleop import exercise
 SEQUENCES = 40
 
 
-@pytest.mark.parametrize("name", exercise.DEVICES)
-def test_every_press_and_release_is_delivered_exactly_once(name: str) -> None:
+@pytest.fixture(params=exercise.DEVICES)
+def name(request: pytest.FixtureRequest) -> str:
     if sys.platform != "linux":
         pytest.skip("the virtual joystick, Xvfb and pseudo-terminals are Linux's")
-    if name == "keyboard pynput":
+    if request.param == "keyboard pynput":
         if not _installed("pynput"):
             pytest.skip("pynput is not installed")
         if shutil.which("Xvfb") is None:
             pytest.skip("Xvfb is not installed")
-    # A process for each: GLFW and pynput stay with the first X server that they have met.
+    return request.param
+
+
+def run(what: str, name: str, number: int) -> Any:
+    # A process for each: pynput stays with the first X server that it has met.
     result = subprocess.run(
-        [sys.executable, "-m", "tests.teleop.exercise", "presses", name, str(SEQUENCES)],
+        [sys.executable, "-m", "tests.teleop.exercise", what, name, str(number)],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert result.returncode == 0, result.stderr
-    tally = json.loads(result.stdout.splitlines()[-1])
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def test_every_press_and_release_is_delivered_exactly_once(name: str) -> None:
+    tally = run("presses", name, SEQUENCES)
     assert tally["wrong"] == []
     assert (tally["sequences"], tally["presses"] >= SEQUENCES) == (SEQUENCES, True)
+
+
+def test_what_was_pressed_before_the_reset_counts_for_nothing(name: str) -> None:
+    assert run("reset", name, 6) == []
 
 
 def test_pad_works_after_each_time_that_it_comes_back_while_the_robot_runs() -> None:

@@ -166,6 +166,28 @@ def test_pygame_shut_down_by_others_is_survived(pad: VirtualPad, gamepad: Gamepa
     assert not gamepad.poll().engaged  # it was engaged all the while
 
 
+def test_program_that_starts_and_stops_pygame_itself_goes_on() -> None:
+    code = """
+import threading, time
+import gymnasium as gym, pygame, gym_hil
+errors = []
+threading.excepthook = errors.append
+env = gym.make("gym_hil/PandaPickCube-v1", device="gamepad", reset_delay_seconds=0)
+for _ in range(3):
+    pygame.init()
+    env.reset(seed=0)
+    pygame.quit()
+    for _ in range(3):
+        env.step(env.action_space.sample())
+        time.sleep(0.1)
+assert not errors, errors
+assert "gym_hil gamepads" in [thread.name for thread in threading.enumerate()]
+env.close()
+"""
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+
+
 def test_closing_ends_the_thread_and_twice_does_no_harm(pad: VirtualPad, gamepad: Gamepad) -> None:
     gamepad.close()
     gamepad.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pty
 import select
@@ -213,6 +214,18 @@ def test_terminal_is_restored(terminal: Terminal) -> None:
     keyboard.close()
     keyboard.close()
     assert terminal.settings == before
+    assert terminal.echoes
+
+
+def test_keyboard_that_its_own_thread_collects_restores_the_terminal(terminal: Terminal) -> None:
+    keyboard: Any = Keyboard(backend="terminal")
+    backend = keyboard._backend
+    keyboard.cycle = keyboard
+    backend.press = lambda key: gc.collect()  # in the thread that reads
+    del keyboard
+    assert not terminal.echoes
+    terminal.type("w")
+    wait_for(lambda: not backend.is_alive())
     assert terminal.echoes
 
 

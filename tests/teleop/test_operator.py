@@ -14,7 +14,9 @@ import pytest
 from gym_hil.cli.arguments import add_operator_arguments, operator_options
 from gym_hil.console import close_console
 from gym_hil.console import server as console_module
+from gym_hil.display import ConsoleOptions
 from gym_hil.errors import ConfigurationError, DeviceError, UnknownDeviceError
+from gym_hil.teleop import DeviceGroup, InputDevice, make_device
 from gym_hil.teleop.operator import OperatorOptions, find_device, introduce, neutral_action
 from tests.teleop.conftest import plug, sdl  # noqa: F401
 
@@ -132,6 +134,45 @@ def test_the_operator_is_told_what_does_what_on_each_device(no_console: None) ->
     assert "drive while held" in text
     assert "Device: scripted\n" in text
     assert "gym-hil[web]" in text
+
+
+def test_hint_without_a_display_is_to_use_the_page_where_it_is_installed() -> None:
+    pytest.importorskip("aiohttp", reason="needs the extra `web`")
+    env = gym.make("gym_hil/PandaPickCube-v1", device=InputDevice())
+    assert "To see the robot in a browser, add the device web." in introduce(env)
+    assert "pip install" not in introduce(env)
+    env.close()
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_group_with_the_web_device_opens_the_console(console: Any, nested: bool) -> None:
+    web = make_device("web")
+    device = DeviceGroup([InputDevice(), DeviceGroup([web]) if nested else web])
+    env = gym.make("gym_hil/PandaPickCube-v1", device=device)
+    assert env.has_wrapper_attr("channel")
+    env.close()
+    device.close()
+
+
+def test_auto_and_several_names_work_in_gym_make(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gym_hil.teleop.operator.find_device", lambda: "scripted")
+    env = gym.make("gym_hil/PandaPickCube-v1", device="auto")
+    assert not env.get_wrapper_attr("device").human
+    env.close()
+    env = gym.make("gym_hil/PandaPickCube-v1", device="scripted,gamepad_hid")
+    assert isinstance(env.get_wrapper_attr("device"), DeviceGroup)
+    env.close()
+
+
+def test_no_operator_is_an_option_too() -> None:
+    options = OperatorOptions(device=None)
+    assert options.make_device(None) is None
+    assert options.env_kwargs()["device"] is None
+
+
+def test_console_options_reach_the_environment(console: Any) -> None:
+    wanted = ConsoleOptions(port=console.port)
+    assert OperatorOptions(device="web", console=wanted).env_kwargs()["console"] is wanted
 
 
 def test_the_name_of_the_gamepad_is_told(plug: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
