@@ -1,4 +1,4 @@
-"""The command `gym-hil`: see the environments at work, drive, record, and see what this machine can do."""
+"""Environments in which a policy and an operator share one robot: drive, record, export, and check this machine."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--gamepad", action="store_true", help="show what a gamepad sends, and print a mapping to copy, until Ctrl-C"
     )
     parser.add_argument(
-        "--controller-config", type=path_argument, metavar="FILE", help="your own mapping file, to try with --gamepad"
+        "--controller-config", type=path_argument, metavar="FILE", help="JSON file with your own mapping, for --gamepad"
     )
 
 

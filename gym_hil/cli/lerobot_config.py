@@ -28,7 +28,7 @@ GRIPPER_CLOSED = 255.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil lerobot-config`."""
     add = parser.add_argument
-    add("--task", required=True, help="task with the operator's control, such as PandaPickCubeWeb-v0; v0 by default")
+    add("--task", required=True, help="task and control, such as PandaPickCubeWeb-v0 (default version: v0)")
     add("--mode", required=True, choices=list(MODES), help="what LeRobot is to do with the file")
     add("--out", type=path_argument, metavar="FILE", help="file to write (default: print)")
     add("--repo-id", default="local/pick_cube", metavar="USER/NAME", help="name of the dataset (default: %(default)s)")
