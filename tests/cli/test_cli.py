@@ -40,6 +40,7 @@ def test_demo_leaves_a_video_in_which_both_have_acted(
     assert frames[0].shape[:2] == (480, 720)
 
 
+@pytest.mark.slow
 def test_demo_places_five_boxes(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     out = tmp_path / "boxes.mp4"
     assert main(["demo", "--task", "PandaArrangeBoxes", "--episodes", "1", "--out", str(out)]) == 0
