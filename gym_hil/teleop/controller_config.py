@@ -11,7 +11,7 @@ FILE_NAME = "controller_config.json"
 FALLBACK = "default"
 REQUIRED_AXES = ("left_x", "left_y", "right_x", "right_y")
 REQUIRED_BUTTONS = ("a", "b", "x", "y", "lb", "rb")
-HELP = "See docs/controllers.md#mapping."
+HELP = "See docs/devices.md#mapping."
 
 # SDL counts a stick pushed up as negative.
 DEFAULT_INVERSION = {"left_x": False, "left_y": True, "right_x": False, "right_y": True}

@@ -16,7 +16,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [pytest.param("README.md", marks=pytest.mark.slow), "docs/lerobot.md", "docs/reproducing.md"]
+PAGES = [
+    pytest.param("README.md", marks=pytest.mark.slow),
+    "docs/devices.md",
+    "docs/operating.md",
+    "docs/lerobot.md",
+    "docs/reproducing.md",
+]
 BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"\s+# .*$", re.MULTILINE)
 ELSEWHERE = re.compile(r"^(pip|make|sudo|python -m lerobot)\b")  # what installs, or belongs to other packages
