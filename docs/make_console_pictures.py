@@ -63,13 +63,13 @@ def main() -> None:
             page = context.new_page()
             page.goto(console.url)
             step(env, policy, page, 1)
-            page.wait_for_selector("[data-seat=you]")
+            page.wait_for_selector("[data-lock=you]")
             page.evaluate("setDrawing(false)")
             take_part(name, env, policy, page)
             page.evaluate("setDrawing(true)")
             page.wait_for_timeout(6000)
             keep(page.screenshot(), IMAGES / f"console-{name}.png")
-            page.click("#seat-button")
+            page.click("#lock-button")
             context.close()
         browser.close()
     env.close()
@@ -136,7 +136,7 @@ def play() -> list[dict[str, Any]]:
                 "steps": steps,
                 "interventions": interventions,
                 "success": success,
-                "return": float(success),
+                "episode_return": float(success),
                 "discarded": False,
             }
         )

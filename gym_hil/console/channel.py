@@ -154,7 +154,7 @@ class Channel:
         self.paused = self.closed = self.needs_images = False
         self._env = weakref.ref(env)
         self._positions, self._orientations = env.data.xpos, env.data.xquat
-        self._cameras = [camera["name"] for camera in self.scene.description["cameras"]]
+        self._cameras = [camera.name for camera in self.scene.description.cameras]
         self._send, self._on_close = send, on_close
         self._device: weakref.ref[PageDevice] | None = None
         self._renderer: Renderer | None = None

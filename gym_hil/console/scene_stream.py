@@ -9,6 +9,8 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gym_hil.console.messages import Geom, MeshInfo, SceneCamera, SceneDescription
+
 VISIBLE_GROUPS = (0, 1, 2)  # as MuJoCo's viewer shows at its start
 KINDS = {
     mujoco.mjtGeom.mjGEOM_PLANE: "plane",
@@ -26,14 +28,11 @@ class PackedScene:
     """A model as the page gets it.
 
     Attributes:
-        description: for JSON. `bodies`: names, in the order of poses in a frame. `geoms`: what hangs at them, with
-            sizes as MuJoCo has them. `meshes`: where in `meshes` the numbers of each are. `cameras`: where they are
-            fixed. `workspace`: (2, 3) m, lower and upper corner, or None.
-        meshes: for each mesh 4 uint16 for a vertex (a share of the mesh's `extent` beyond `low`; the fourth is
-            padding), 4 int8 for its normal, and uint16 indices, or uint32 if `wide`.
+        description: for `scene.json`.
+        meshes: for `meshes.bin`; see `MeshInfo`.
     """
 
-    description: dict[str, Any]
+    description: SceneDescription
     meshes: bytes
 
 
@@ -60,7 +59,7 @@ def pack_scene(model: mujoco.MjModel, *, title: str, dt: float, workspace: Array
         workspace: (2, 3) m, its lower and upper corner.
     """
     blob = _Blob()
-    meshes: dict[str, dict[str, Any]] = {}
+    meshes: dict[str, MeshInfo] = {}
     geoms = []
     for number in range(model.ngeom):
         kind = KINDS.get(mujoco.mjtGeom(model.geom_type[number]))
@@ -71,25 +70,25 @@ def pack_scene(model: mujoco.MjModel, *, title: str, dt: float, workspace: Array
         if mesh is not None and str(mesh) not in meshes:
             meshes[str(mesh)] = _pack_mesh(model, mesh, blob)
         geoms.append(
-            {
-                "body": int(model.geom_bodyid[number]),
-                "type": kind,
-                "size": model.geom_size[number].tolist(),
-                "pos": model.geom_pos[number].tolist(),
-                "quat": model.geom_quat[number].tolist(),
-                "rgba": rgba,
-                "mesh": None if mesh is None else str(mesh),
-            }
+            Geom(
+                body=int(model.geom_bodyid[number]),
+                type=kind,
+                size=model.geom_size[number].tolist(),
+                pos=model.geom_pos[number].tolist(),
+                quat=model.geom_quat[number].tolist(),
+                rgba=rgba,
+                mesh=None if mesh is None else str(mesh),
+            )
         )
-    description = {
-        "title": title,
-        "dt": dt,
-        "bodies": [model.body(number).name for number in range(model.nbody)],
-        "geoms": geoms,
-        "meshes": meshes,
-        "cameras": [_camera(model, number) for number in range(model.ncam)],
-        "workspace": None if workspace is None else np.asarray(workspace, dtype=float).tolist(),
-    }
+    description = SceneDescription(
+        title=title,
+        dt=dt,
+        bodies=[model.body(number).name for number in range(model.nbody)],
+        geoms=geoms,
+        meshes=meshes,
+        cameras=[_camera(model, number) for number in range(model.ncam)],
+        workspace=None if workspace is None else np.asarray(workspace, dtype=float).tolist(),
+    )
     return PackedScene(description, bytes(blob.data))
 
 
@@ -114,17 +113,17 @@ def _colour(model: mujoco.MjModel, geom: int) -> list[float]:
     return [round(float(value), 4) for value in model.geom_rgba[geom]]
 
 
-def _camera(model: mujoco.MjModel, number: int) -> dict[str, Any]:
-    return {
-        "name": model.camera(number).name,
-        "body": int(model.cam_bodyid[number]),
-        "pos": model.cam_pos[number].tolist(),
-        "quat": model.cam_quat[number].tolist(),
-        "fovy": float(model.cam_fovy[number]),
-    }
+def _camera(model: mujoco.MjModel, number: int) -> SceneCamera:
+    return SceneCamera(
+        name=model.camera(number).name,
+        body=int(model.cam_bodyid[number]),
+        pos=model.cam_pos[number].tolist(),
+        quat=model.cam_quat[number].tolist(),
+        fovy=float(model.cam_fovy[number]),
+    )
 
 
-def _pack_mesh(model: mujoco.MjModel, mesh: int, blob: _Blob) -> dict[str, Any]:
+def _pack_mesh(model: mujoco.MjModel, mesh: int, blob: _Blob) -> MeshInfo:
     def part(values: NDArray[Any], starts: NDArray[Any], counts: NDArray[Any]) -> NDArray[Any]:
         return values[starts[mesh] : starts[mesh] + counts[mesh]]
 
@@ -141,13 +140,13 @@ def _pack_mesh(model: mujoco.MjModel, mesh: int, blob: _Blob) -> dict[str, Any]:
     # A browser wants one normal for a vertex, so a vertex is sent once for every normal that it has.
     unique, indices = np.unique(corners, axis=0, return_inverse=True)
     wide = len(unique) > 65536
-    return {
-        "vertices": len(unique),
-        "position": blob.put(unique[:, :4].astype("<u2")),
-        "normal": blob.put(unique[:, 4:].astype(np.int8)),
-        "index": blob.put(indices.ravel().astype("<u4" if wide else "<u2")),
-        "indices": len(faces),
-        "wide": wide,
-        "low": low.tolist(),
-        "extent": extent.tolist(),
-    }
+    return MeshInfo(
+        vertices=len(unique),
+        position=blob.put(unique[:, :4].astype("<u2")),
+        normal=blob.put(unique[:, 4:].astype(np.int8)),
+        index=blob.put(indices.ravel().astype("<u4" if wide else "<u2")),
+        indices=len(faces),
+        wide=wide,
+        low=low.tolist(),
+        extent=extent.tolist(),
+    )

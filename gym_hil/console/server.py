@@ -15,6 +15,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
@@ -282,7 +283,8 @@ class Console:
         if channel is None or channel.closed:
             raise web.HTTPNotFound(text="This environment is not shown any more.")
         if request.match_info["part"] == "scene.json":
-            return web.json_response(channel.scene.description, dumps=lambda value: json.dumps(value, allow_nan=False))
+            text = json.dumps(asdict(channel.scene.description), allow_nan=False)
+            return web.Response(text=text, content_type="application/json")
         body = gzip.compress(channel.scene.meshes, 6)
         return web.Response(body=body, content_type="application/octet-stream", headers={"Content-Encoding": "gzip"})
 

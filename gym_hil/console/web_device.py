@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from gym_hil.console.messages import Controls, Input, LegendPart
 from gym_hil.display import ConsoleOptions, TlsOption
-from gym_hil.teleop import Button, InputDevice
+from gym_hil.teleop import Button, InputDevice, TeleopCommand
 from gym_hil.teleop.gamepad import BINDINGS as PAD_BINDINGS
 from gym_hil.teleop.gamepad import pad_legend
+from gym_hil.teleop.input_state import SILENCE_TIMEOUT
 from gym_hil.teleop.keyboard import KEYS, key_legend
 
 if TYPE_CHECKING:
@@ -90,6 +92,9 @@ class WebDevice(InputDevice):
         self._target: NDArray[np.float64] | None = None
         self._sticks = np.zeros(6)
         self._time = 0.0
+        self._clock = clock
+        self._received = clock()
+        self._gap = False  # whether an operator who drives has sent nothing for a while
         self._channel: Channel | None = None if env is None else self.console.channel_for(env.unwrapped)
         if self._channel is not None:
             self._channel.device = self
@@ -108,10 +113,12 @@ class WebDevice(InputDevice):
         if self._target is None:  # otherwise the next poll works it out, and must not find it undone
             self.inputs.set_motion(self._sticks)
         self._time = message.time
+        self._received = self._clock()
 
     def disconnect(self) -> None:
         """The page has lost its connection; called from the server's thread."""
         self._target = None
+        self._received = -math.inf
         self.inputs.disconnect()
 
     def release(self) -> None:
@@ -128,6 +135,11 @@ class WebDevice(InputDevice):
         motion = self._sticks.copy()
         motion[:3] += (target - position) / self._env.get_wrapper_attr("full_speed")
         self.inputs.set_motion(motion, is_report=False)
+
+    def poll(self) -> TeleopCommand:
+        command = super().poll()
+        self._log_gap(command.engaged)
+        return command
 
     def set_intervention(self, mode: str) -> None:
         super().set_intervention(mode)
@@ -164,6 +176,17 @@ class WebDevice(InputDevice):
             legend=self._legends(),
             requests=list(requests),
         )
+
+    def _log_gap(self, engaged: bool) -> None:
+        silent = self._clock() - self._received > SILENCE_TIMEOUT
+        if self._channel is None or (engaged and silent) == self._gap:
+            return
+        self._gap = not self._gap
+        if self._gap:
+            text = "no input from the page: the robot stands still, and is handed back after 2 s"
+        else:
+            text = "input is back: the operator drives on" if engaged else "no input from the page for 2 s: handed back"
+        self._channel.log_event("connection", text)
 
     def _legends(self) -> list[LegendPart]:
         return [

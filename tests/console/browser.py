@@ -168,7 +168,7 @@ class Visitor(Tab):
 
     def ready(self) -> None:
         """Come back when the page shows the scene."""
-        self.until("page.frame && page.seat && (!page.view || (page.view.channel && page.view.drawn > 2))")
+        self.until("page.frame && page.lock && (!page.view || (page.view.channel && page.view.drawn > 2))")
 
     def js(self, expression: str) -> Any:
         """The value of an expression in which `page` is what main.js exports."""
@@ -180,8 +180,8 @@ class Visitor(Tab):
     def driver(self) -> str:
         return self.page.evaluate("document.body.dataset.driver")
 
-    def seat(self) -> str:
-        return self.page.evaluate("document.body.dataset.seat")
+    def lock(self) -> str:
+        return self.page.evaluate("document.body.dataset.lock")
 
     def sent(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.page.evaluate("sent") if message["type"] == kind]
@@ -205,10 +205,10 @@ class Visitor(Tab):
     def settle(self, stand: Stand) -> None:
         """Let go of everything, hand back, and take the seat: as a page that was just opened."""
         self.page.evaluate("window.pad = null; dispatchEvent(new Event('blur')); document.activeElement.blur()")
-        if self.seat() != "you":
+        if self.lock() != "you":
             # Not by the button: a test may have shown words there that are not true, and it would release then.
-            self.js("page.link.send({type: 'take'})")
-            self.wait(lambda: self.seat() == "you")
+            self.js("page.connection.send({type: 'take'})")
+            self.wait(lambda: self.lock() == "you")
         self.until("page.gamepad.name === null")
         self.wait(lambda: stand.held() == set())
         if stand.operator:
@@ -223,9 +223,9 @@ class Visitor(Tab):
         stand.channel.lock.release(self.name)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """Chromium, for a module and no longer: while Playwright is there, its thread can run no other event loop."""
+    """Chromium, one for all tests. While Playwright runs, this thread can run no other event loop."""
     must = os.environ.get("CI", "").lower() == "true"
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     try:

@@ -93,7 +93,7 @@ def test_nothing_is_drawn_when_nothing_changes(visitor, stand):
 def test_pause_is_shown_and_ended_by_the_same_button(visitor, stand):
     visitor.page.click("#pause")
     visitor.wait(lambda: stand.channel.paused and visitor.page.locator("#paused").is_visible())
-    assert visitor.text("pause-label") == "Go on"
+    assert visitor.text("pause-label") == "Resume"
     visitor.page.click("#pause")
     visitor.wait(lambda: not stand.channel.paused and not visitor.page.locator("#paused").is_visible())
 
@@ -105,7 +105,7 @@ def test_numbers_of_the_episode(visitor, stand):
 
 
 def test_rates_are_of_the_latest_episodes_that_count(visitor, stand):
-    record = {"steps": 10, "interventions": 5, "success": True, "return": 1.0, "discarded": False}
+    record = {"steps": 10, "interventions": 5, "success": True, "episode_return": 1.0, "discarded": False}
     for number in range(20):
         stand.channel.add_episode({**record, "number": number, "success": number % 4 > 0})
     stand.channel.add_episode({**record, "number": 20, "discarded": True, "success": False})
@@ -140,9 +140,9 @@ def test_a_training_run_shows_numbers_and_takes_requests(visitor, stand):
 def test_the_legend_is_the_devices(visitor, stand):
     visitor.page.click("#tab-controls")
     shown = visitor.text("part-controls")
-    for part in stand.device.controls()["legend"]:
-        assert part["title"] in shown
-        for control, action in part["rows"]:
+    for part in stand.channel.controls().legend:
+        assert part.title in shown
+        for control, action in part.rows:
             assert control in shown
             assert action in shown
 
@@ -168,22 +168,24 @@ def test_another_environment_can_be_chosen_and_is_for_looking_only(visitor, stan
     visitor.wait(lambda: visitor.page.locator("#channels option").count() == 2)
     visitor.page.select_option("#channels", str(channel.number))
     visitor.ready()
-    visitor.wait(lambda: visitor.text("seat-text") == "View only")
+    visitor.wait(lambda: visitor.text("lock-text") == "View only")
     assert visitor.driver() == "none"
-    assert not visitor.page.locator("#seat-button").is_visible()
+    assert not visitor.page.locator("#lock-button").is_visible()
     assert not visitor.page.locator("[data-button=INTERVENE]").is_visible()
     channel.close()
     env.close()
     visitor.wait(lambda: visitor.page.locator("#channels option").count() == 1)
     visitor.ready()
-    visitor.wait(lambda: visitor.page.locator("#seat-button").is_visible())
+    visitor.wait(lambda: visitor.page.locator("#lock-button").is_visible())
 
 
-def test_without_webgl_all_but_the_scene_works(visitor, browser, stand):
+def test_without_webgl_the_big_view_shows_the_servers_images(visitor, browser, stand):
     plain = Visitor(browser.new_context(**DESK), stand.console, drawn=False)
     assert "WebGL" in plain.text("toast")
+    plain.until("page.canvas.width === 480 && page.canvas.height === 360")
+    assert image(plain, "#view").std() > 20
     assert plain.js("page.view") is None
-    plain.wait(lambda: plain.seat() == "other" and plain.driver() == "policy")
+    plain.wait(lambda: plain.lock() == "other" and plain.driver() == "policy")
     assert plain.problems == []
     plain.leave(stand)
 
@@ -207,7 +209,15 @@ def test_the_policy_for_content_lets_the_page_in_and_scripts_out(visitor, stand)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_stand_out_in_both_schemes(visitor, stand, scheme):
     visitor.page.emulate_media(color_scheme=scheme)
-    texts = [".driver", ".button.intervene", ".facts dt", ".facts dd", "#chart-note", "#link-text", "#seat-button"]
+    texts = [
+        ".driver",
+        ".button.intervene",
+        ".facts dt",
+        ".facts dd",
+        "#chart-note",
+        "#connection-text",
+        "#lock-button",
+    ]
     measured = {}
     for driver in ("policy", "you", "other"):
         visitor.page.evaluate(f"document.body.dataset.driver = '{driver}'")
@@ -241,7 +251,7 @@ def test_everything_is_within_the_screen_and_large_enough(visitor, stand, screen
     visitor.page.set_viewport_size(options["viewport"])
     # The longest words that can be there.
     visitor.js(
-        f"import('/static/hud.js').then((hud) => hud.showSeat({{holder: '{seat}', free_in: 9, pages: 3}}, true))"
+        f"import('/static/hud.js').then((hud) => hud.showLock({{holder: '{seat}', free_in: 9, pages: 3}}, true))"
     )
     visitor.js(f"import('/static/hud.js').then((hud) => hud.showDriver('{seat}', page.controls, false, ''))")
     boxes = visitor.page.evaluate(

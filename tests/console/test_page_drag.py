@@ -127,10 +127,10 @@ def test_losing_the_focus_ends_the_drag(view, stand):
 
 
 def test_thumbs_on_a_phone(visitor, visit, stand):
-    visitor.page.click("#seat-button")  # release
-    visitor.wait(lambda: visitor.seat() == "nobody")
+    visitor.page.click("#lock-button")  # release
+    visitor.wait(lambda: visitor.lock() == "none")
     phone = visit(**PHONE)
-    phone.wait(lambda: phone.seat() == "you")
+    phone.wait(lambda: phone.lock() == "you")
     touch = phone.context.new_cdp_session(phone.page)
     phone.page.tap("[data-button=INTERVENE]")
     phone.wait(lambda: stand.operator)
@@ -154,5 +154,5 @@ def test_thumbs_on_a_phone(visitor, visit, stand):
     send("touchEnd")
     phone.wait(lambda: stand.held() == set())
     assert phone.page.evaluate("[scrollX, scrollY, visualViewport.scale]") == [0, 0, 1]
-    phone.page.tap("#seat-button")
-    phone.wait(lambda: phone.seat() == "nobody")
+    phone.page.tap("#lock-button")
+    phone.wait(lambda: phone.lock() == "none")

@@ -30,12 +30,12 @@ def test_a_key_that_repeats_itself_is_one_press(visitor, stand):
 
 
 def test_presses_while_the_line_is_busy_are_sent_later_in_order(visitor, stand):
-    visitor.js("Object.defineProperty(page.link, 'congested', {get: () => true, configurable: true})")
+    visitor.js("Object.defineProperty(page.connection, 'congested', {get: () => true, configurable: true})")
     for code in ("KeyG", "KeyF", "KeyG"):
         press(visitor, code)
         press(visitor, code, "keyup")
     assert stand.changes() == []
-    visitor.js("delete page.link.congested")
+    visitor.js("delete page.connection.congested")
     visitor.wait(lambda: len(stand.changes()) == 6)
     pressed = [button for how, button in stand.changes() if how == "press"]
     assert pressed == ["OPEN", "CLOSE", "OPEN"]

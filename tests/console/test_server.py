@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
+import http.client
 import json
 import socket
 import time
@@ -24,14 +24,12 @@ OpenPage = Callable[..., Page]
 STAY = np.array([0, 0, 0, 1], np.float32)
 
 
-def status_without_a_cookie(console: Console, path: str, **headers: str) -> int:
-    async def get() -> int:
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            address = f"http://127.0.0.1:{console.port}{path}"
-            async with session.get(address, headers=headers, allow_redirects=False) as response:
-                return response.status
-
-    return asyncio.run(get())
+def status_without_a_cookie(console: Console, path: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", console.port, timeout=10)
+    connection.request("GET", path)
+    status = connection.getresponse().status
+    connection.close()
+    return status
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,32 @@ def test_silence_stops_motion_at_once_and_the_intervention_after_two_seconds(
     assert device.poll().engaged == (mode != "toggle" or seconds < 2)
 
 
+@pytest.mark.parametrize(("seconds", "end"), [(1.0, "input is back"), (3.0, "handed back")])
+def test_gap_while_driving_is_an_event_and_so_is_its_end(
+    console: Console, clock: Clock, monkeypatch: pytest.MonkeyPatch, seconds: float, end: str
+) -> None:
+    env = gym.make("gym_hil/PandaPickCubeWeb-v1", device_options={"clock": clock}, reset_delay_seconds=0)
+    env.reset(seed=0)
+    events: list[object] = []
+    monkeypatch.setattr(env.get_wrapper_attr("channel"), "_send", lambda channel, message: events.append(message))
+    device = env.get_wrapper_attr("device")
+    device.receive(news(changes=(("press", Button.INTERVENE), ("release", Button.INTERVENE))))
+    env.step(STAY)
+    for _ in range(2):
+        clock.now += 0.3
+        env.step(STAY)
+    clock.now += seconds - 0.6
+    if seconds < 2:
+        device.receive(news())
+    for _ in range(2):
+        env.step(STAY)
+    texts = [message.text for message in events if getattr(message, "kind", None) == "connection"]
+    assert [text.split(":")[0] for text in texts[:1]] == ["no input from the page"]
+    assert len(texts) == 2
+    assert end in texts[1]
+    env.close()
+
+
 def test_losing_the_page_needs_no_timeout(device: WebDevice) -> None:
     device.receive(news(held=(Button.FORWARD,), changes=(("press", Button.INTERVENE),), target=(1, 1, 1)))
     device.release()

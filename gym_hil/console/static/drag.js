@@ -20,8 +20,8 @@ const SOURCE = "drag";
 const COLOURS = { idle: "#f08c00", active: "#ffb340" };
 
 /**
- * @typedef {{input: import("./input.js").Input, cameras: import("./cameras.js").Cameras,
- *   keyboard: import("./keyboard.js").Keyboard, intervention: () => "toggle" | "hold" | "auto" | null,
+ * @typedef {{input: import("./input.js").InputState, cameras: import("./view.js").Cameras,
+ *   keyboard: import("./input_sources.js").Keyboard, intervention: () => "toggle" | "hold" | "auto" | null,
  *   driving: () => boolean, seenUntil: () => number}} DragParts
  */
 
@@ -29,11 +29,11 @@ export class Drag {
   #view;
   #parts;
   #handle = new Group();
-  /** m, where the controller pulls the tool to; null if that is not known. @type {Vector3 | null} */
-  #known = null;
+  /** m, where the controller pulls the tool to; null if unknown. @type {Vector3 | null} */
+  #target = null;
   /** @type {{pointer: number, plane: Plane, offset: Vector3, vertical: boolean} | null} */
   #grip = null;
-  #takenOver = -Infinity; // ms
+  #intervenedAt = -Infinity; // ms
   #raycaster = new Raycaster();
   /** @type {MeshBasicMaterial} */
   #material = new MeshBasicMaterial({ depthTest: false, transparent: true, opacity: 0.95, toneMapped: false });
@@ -53,16 +53,16 @@ export class Drag {
     this.#handle.visible = false;
     view.scene.add(this.#handle);
     view.steps.push(() => this.#place());
-    // Captured before OrbitControls hears of it, which must not turn the view then.
+    // Captured before OrbitControls, which must not turn the view then.
     view.canvas.addEventListener("pointerdown", (event) => this.#start(event), { capture: true });
     view.canvas.addEventListener("pointermove", (event) => this.#move(event), { capture: true });
     for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
       view.canvas.addEventListener(end, (event) => this.#end(/** @type {PointerEvent} */ (event)), { capture: true });
     }
-    parts.input.onReleaseAll.add(() => this.#letGo());
+    parts.input.onReleaseAll.add(() => this.#release());
   }
 
-  /** Where the handle is on the page, in px from the view's upper left corner; null if it is not to be seen. */
+  /** Where the handle is on the page, in px from the view's upper left corner; null while it is hidden. */
   get position() {
     return this.#handle.visible ? this.#onScreen(this.#handle.position) : null;
   }
@@ -72,15 +72,15 @@ export class Drag {
   }
 
   /** @param {number[] | null} target m */
-  set known(target) {
-    this.#known = target && new Vector3().fromArray(target);
+  set toolTarget(target) {
+    this.#target = target && new Vector3().fromArray(target);
     this.#view.request();
   }
 
   #place() {
-    this.#handle.visible = this.#known !== null && this.#parts.input.enabled;
-    if (this.#known && !this.#grip) {
-      this.#handle.position.copy(this.#known);
+    this.#handle.visible = this.#target !== null && this.#parts.input.enabled;
+    if (this.#target && !this.#grip) {
+      this.#handle.position.copy(this.#target);
     }
     const { camera, canvas } = this.#view;
     const distance = camera.position.distanceTo(this.#handle.position);
@@ -103,8 +103,8 @@ export class Drag {
     this.#parts.keyboard.lend(["ShiftLeft", "ShiftRight"]);
     this.#parts.cameras.orbit.enabled = false;
     this.#grip = { pointer: event.pointerId, ...this.#plane(event) };
-    this.#takeOver();
-    this.#follow(event);
+    this.#intervene();
+    this.#dragTo(event);
   }
 
   /** @param {PointerEvent} event */
@@ -119,18 +119,18 @@ export class Drag {
     if (event.shiftKey !== this.#grip.vertical) {
       Object.assign(this.#grip, this.#plane(event));
     }
-    this.#follow(event);
+    this.#dragTo(event);
   }
 
   /** @param {PointerEvent} event */
   #end(event) {
     if (this.#grip?.pointer === event.pointerId) {
       event.stopImmediatePropagation();
-      this.#letGo();
+      this.#release();
     }
   }
 
-  #letGo() {
+  #release() {
     if (this.#grip) {
       this.#grip = null;
       this.#parts.input.target = null;
@@ -141,14 +141,14 @@ export class Drag {
     }
   }
 
-  /** Whoever starts to drag means to drive. */
-  #takeOver() {
+  /** Starting to drag takes over. */
+  #intervene() {
     const mode = this.#parts.intervention();
     if (mode === "hold") {
       this.#parts.input.press(SOURCE, "INTERVENE");
-    } else if (mode === "toggle" && !this.#parts.driving() && this.#parts.seenUntil() > this.#takenOver) {
+    } else if (mode === "toggle" && !this.#parts.driving() && this.#parts.seenUntil() > this.#intervenedAt) {
       // Until a frame shows what the last press has done, another one could hand back.
-      this.#takenOver = performance.now();
+      this.#intervenedAt = performance.now();
       this.#parts.input.tap("INTERVENE");
     }
   }
@@ -169,7 +169,7 @@ export class Drag {
   }
 
   /** @param {PointerEvent} event */
-  #follow(event) {
+  #dragTo(event) {
     const grip = this.#grip;
     const hit = grip && this.#hit(event, grip.plane);
     if (hit) {
@@ -179,7 +179,8 @@ export class Drag {
         hit.clamp(new Vector3().fromArray(low), new Vector3().fromArray(high));
       }
       this.#handle.position.copy(hit);
-      this.#parts.input.target = hit.toArray();
+      const { x, y, z } = hit;
+      this.#parts.input.target = [x, y, z];
       this.#view.request();
     }
   }

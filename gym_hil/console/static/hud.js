@@ -1,18 +1,19 @@
-// Words and numbers around the view: who drives, the seat, the episode, the connection, what happened.
+// Text and numbers around the view: who drives, the episode, the connection, what happened.
 
-import { html, make, setText } from "./page.js";
+import { html, make, setText } from "./dom.js";
 
 const EVENTS_KEPT = 50;
 const TOAST = 5000; // ms
 
 /**
- * @typedef {import("./protocol.js").Status} Status
- * @typedef {import("./protocol.js").Seat} Seat
- * @typedef {import("./protocol.js").Controls} Controls
+ * @typedef {import("./messages.js").Status} Status
+ * @typedef {import("./messages.js").Lock} Lock
+ * @typedef {import("./messages.js").Controls} Controls
+ * @typedef {import("./connection.js").ConnectionState} ConnectionState
  * @typedef {"none" | "policy" | "you" | "other" | "operator"} Driver
  */
 
-/** Driver -> what the banner calls them, and what it says about them. */
+/** Driver -> name in the banner, and what it says about them. */
 const DRIVERS = {
   none: ["", ""],
   policy: ["Policy", "is driving"],
@@ -20,35 +21,43 @@ const DRIVERS = {
   other: ["Another operator", "is driving"],
   operator: ["An operator", "is driving, at the machine"],
 };
+/** @type {Record<ConnectionState, string>} */
+const CONNECTION = {
+  connecting: "Connecting",
+  open: "Connected",
+  lost: "Connection lost",
+  refused: "Not allowed",
+  replaced: "Opened elsewhere",
+};
 
 /**
  * @param {Status | null} status
- * @param {Seat | null} seat
+ * @param {Lock | null} lock
  * @returns {Driver}
  */
-export function whoDrives(status, seat) {
+export function whoDrives(status, lock) {
   if (status?.driver !== "operator") {
     return status?.driver ?? "none";
   }
-  const holder = seat?.holder ?? "none";
+  const holder = lock?.holder ?? "none";
   return holder === "none" ? "operator" : holder;
 }
 
 /**
  * @param {Driver} driver
  * @param {Controls | null} controls
- * @param {boolean} seated
+ * @param {boolean} hasLock
  * @param {string} key what is pressed to take over, empty if there is no such key
  */
-export function showDriver(driver, controls, seated, key) {
+export function showDriver(driver, controls, hasLock, key) {
   const [name, does] = DRIVERS[driver];
   const by = key ? ` with ${key}` : "";
   const hints = {
     toggle: driver === "you" ? `Hand back${by}` : `Take over${by}`,
-    hold: driver === "you" ? "Let go to hand back" : `Hold ${key || "the button"} to drive`,
+    hold: driver === "you" ? "Release to hand back" : `Hold ${key || "the button"} to drive`,
     auto: driver === "you" ? "Stop moving to hand back" : "Move to take over",
   };
-  const mode = seated && (driver === "you" || driver === "policy") ? controls?.intervention : null;
+  const mode = hasLock && (driver === "you" || driver === "policy") ? controls?.intervention : null;
   document.body.dataset.driver = driver;
   setText(html("driver-name"), name);
   setText(html("driver-does"), does);
@@ -58,56 +67,47 @@ export function showDriver(driver, controls, seated, key) {
 }
 
 /**
- * @param {Seat | null} seat
+ * @param {Lock | null} lock
  * @param {boolean} drivable
  */
-export function showSeat(seat, drivable) {
-  const button = html("seat-button");
-  const holder = drivable ? (seat?.holder ?? "none") : "view-only";
-  const texts = {
-    you: "You have the controls",
-    none: "The controls are free",
-    other: "Another page has the controls",
-    "view-only": "View only",
-  };
-  const wait = holder === "other" && seat && seat.free_in !== null ? `, free in ${Math.ceil(seat.free_in)} s` : "";
-  const others = (seat?.pages ?? 1) - 1;
-  document.body.dataset.seat = holder;
-  setText(html("seat-text"), seat ? texts[holder] + wait : "");
+export function showLock(lock, drivable) {
+  const button = html("lock-button");
+  const holder = lock?.holder ?? "none";
+  const texts = { you: "You have the controls", none: "The controls are free", other: "Another page has the controls" };
+  const wait = holder === "other" && lock && lock.free_in !== null ? `, free in ${Math.ceil(lock.free_in)} s` : "";
+  const others = (lock?.pages ?? 1) - 1;
+  document.body.dataset.lock = drivable ? holder : "none";
+  setText(html("lock-text"), !lock ? "" : drivable ? texts[holder] + wait : "View only");
   setText(html("pages"), others > 0 ? `${others} other page${others > 1 ? "s" : ""} open` : "");
   setText(button, holder === "you" ? "Release" : "Take the controls");
-  button.hidden = !seat || !drivable;
+  button.hidden = !lock || !drivable;
   button.classList.toggle("primary", holder === "none");
   button.setAttribute("aria-disabled", String(holder === "other"));
 }
 
 /** @param {Status} status */
 export function showStatus(status) {
-  const { max_steps: most, seconds_left: left, gripper, tcp } = status;
+  const { max_steps: limit, seconds_left: left, gripper, tcp } = status;
   const step = status.step ?? 0;
   setText(html("episode"), String(status.episode ?? "–"));
-  setText(html("steps"), most === null ? `${step} steps` : `Step ${step} of ${most}`);
+  setText(html("steps"), limit === null ? `${step} steps` : `Step ${step} of ${limit}`);
   setText(html("time-left"), left === null ? "" : `${Math.max(left, 0).toFixed(1)} s left`);
-  setMeter("progress", most ? step / most : 0);
+  setMeter("progress", limit ? step / limit : 0);
   html("progress").setAttribute("aria-valuenow", String(step));
-  html("progress").setAttribute("aria-valuemax", String(most ?? step));
+  html("progress").setAttribute("aria-valuemax", String(limit ?? step));
   setText(html("reward"), number(status.reward));
   setText(html("return"), number(status.episode_return));
   setText(html("gripper"), gripper === null ? "–" : `${Math.round(100 * gripper)}%`);
   setMeter("gripper-meter", gripper ?? 0);
   setText(html("tool"), tcp === null ? "–" : `${(100 * tcp[2]).toFixed(1)} cm`);
   html("outcome").hidden = !status.success;
-}
-
-/** @param {boolean} paused */
-export function showPaused(paused) {
-  html("paused").hidden = !paused;
-  setText(html("pause-label"), paused ? "Go on" : "Pause");
-  html("pause").setAttribute("aria-pressed", String(paused));
+  html("paused").hidden = !status.paused;
+  setText(html("pause-label"), status.paused ? "Resume" : "Pause");
+  html("pause").setAttribute("aria-pressed", String(Boolean(status.paused)));
 }
 
 /**
- * @param {import("./protocol.js").LegendPart[]} legend
+ * @param {import("./messages.js").LegendPart[]} legend
  * @param {[string, string][]} warnings
  * @param {string | null} pad the gamepad that is attached
  */
@@ -116,8 +116,8 @@ export function showLegend(legend, warnings, pad) {
     const section = document.createElement("section");
     const list = make("dl", "", "legend");
     const name = title.toLowerCase();
-    for (const [what, does] of name.includes("keyboard") ? [...rows, ...warnings] : rows) {
-      list.append(make("dt", what), make("dd", does));
+    for (const [control, action] of name.includes("keyboard") ? [...rows, ...warnings] : rows) {
+      list.append(make("dt", control), make("dd", action));
     }
     section.append(make("h3", title));
     if (pad && name.includes("gamepad")) {
@@ -126,10 +126,11 @@ export function showLegend(legend, warnings, pad) {
     section.append(list);
     return section;
   });
-  html("part-controls").replaceChildren(...(parts.length ? parts : [make("p", "Nobody can drive here.", "note")]));
+  const none = make("p", "This environment cannot be driven from the page.", "note");
+  html("part-controls").replaceChildren(...(parts.length ? parts : [none]));
 }
 
-/** @param {import("./protocol.js").ChannelEvent} event */
+/** @param {import("./messages.js").Event} event */
 export function addEvent({ time, kind, text }) {
   const row = document.createElement("li");
   const when = new Date(1000 * time);
@@ -154,15 +155,56 @@ export function showMetrics(values) {
   html("metrics").replaceChildren(...rows);
 }
 
-/**
- * @param {string} text what the server refused and why
- */
+/** @param {string} text shown for a while */
 export function toast(text) {
   const place = html("toast");
   place.textContent = text;
   place.hidden = false;
   clearTimeout(Number(place.dataset.timer));
   place.dataset.timer = String(setTimeout(() => (place.hidden = true), TOAST));
+}
+
+/**
+ * Shows the state of the connection, in a notice over the view where nothing else works without it.
+ *
+ * @param {{state: ConnectionState, hasChannel: boolean, wasDriving: boolean, retryAt: number, latency: number}} now
+ *   when the next attempt is (ms, 0 for now), and how old the newest input was when its effect was seen (ms, 0 if
+ *   unknown)
+ */
+export function showConnection({ state, hasChannel, wasDriving, retryAt, latency }) {
+  setText(html("connection-text"), CONNECTION[state]);
+  html("connection-text").dataset.latency = latency ? ` · ${Math.round(latency)} ms` : "";
+  const [title, text] = noticeFor(state, hasChannel, wasDriving, retryAt);
+  html("notice").hidden = !title;
+  setText(html("notice-title"), title);
+  setText(html("notice-text"), text);
+  html("retry").hidden = state !== "lost" || !retryAt;
+}
+
+/**
+ * @param {ConnectionState} state
+ * @param {boolean} hasChannel
+ * @param {boolean} wasDriving
+ * @param {number} retryAt ms
+ * @returns {[title: string, text: string]}
+ */
+function noticeFor(state, hasChannel, wasDriving, retryAt) {
+  switch (state) {
+    case "connecting":
+      return ["", ""];
+    case "open":
+      return hasChannel ? ["", ""] : ["No environment is open", "It appears here as soon as one is."];
+    case "refused":
+      return ["This link is no longer valid", "Open the link that the program printed when it was started."];
+    case "replaced":
+      return ["Opened elsewhere", "The same page was opened again. Reload to use it here."];
+    case "lost": {
+      const wait = Math.max(0, Math.ceil((retryAt - performance.now()) / 1000));
+      const next = retryAt ? `Trying again in ${wait} s.` : "Trying again.";
+      const robot = "The robot stands still. After 2 s without a connection you are no longer driving. ";
+      return ["Connection lost", (wasDriving ? robot : "") + next];
+    }
+  }
 }
 
 /**

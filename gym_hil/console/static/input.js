@@ -1,19 +1,20 @@
-// What the operator does, merged over every source: a button is down while any source holds it.
+// What the operator does, merged over every source, and sent to the server 60 times a second.
 
-/**
- * @typedef {{motion: number[], held: string[], changes: [string, string][], target: number[] | null}} InputState
- */
+const PERIOD = 1000 / 60; // ms between messages
 
-export class Input {
-  /** Whether anything counts: only the page that has the seat may press. */
+/** @typedef {import("./messages.js").Button} Button */
+
+/** A button is down while any source holds it. */
+export class InputState {
+  /** Whether anything counts: only the page that holds the control lock may press. */
   #enabled = false;
-  /** @type {Map<string, Set<string>>} source -> buttons that it holds */
+  /** @type {Map<string, Set<Button>>} source -> buttons that it holds */
   #down = new Map();
   /** @type {Map<string, number[]>} source -> motion */
   #motions = new Map();
-  /** @type {[string, string][]} */
+  /** @type {["press" | "release", Button][]} */
   #changes = [];
-  /** @type {number[] | null} */
+  /** @type {[number, number, number] | null} */
   #target = null;
   /** Called after each change of a button. */
   onChange = () => {};
@@ -32,30 +33,30 @@ export class Input {
     }
   }
 
-  /** @param {string} button */
+  /** @param {Button} button */
   isDown(button) {
     return [...this.#down.values()].some((buttons) => buttons.has(button));
   }
 
   /**
    * @param {string} source
-   * @param {string} button
+   * @param {Button} button
    */
   press(source, button) {
     if (!this.#enabled) {
       return;
     }
-    const news = !this.isDown(button);
+    const isNew = !this.isDown(button);
     const held = this.#down.get(source) ?? new Set();
     this.#down.set(source, held.add(button));
-    if (news) {
+    if (isNew) {
       this.#change("press", button);
     }
   }
 
   /**
    * @param {string} source
-   * @param {string} button
+   * @param {Button} button
    */
   release(source, button) {
     if (this.#down.get(source)?.delete(button) && !this.isDown(button)) {
@@ -64,9 +65,9 @@ export class Input {
   }
 
   /**
-   * Presses and lets go.
+   * Presses and releases.
    *
-   * @param {string} button
+   * @param {Button} button
    */
   tap(button) {
     this.press("tap", button);
@@ -85,55 +86,82 @@ export class Input {
     }
   }
 
-  /** @param {number[] | null} target m, where the tool should go */
+  /** @param {[number, number, number] | null} target m, where the tool should go */
   set target(target) {
     this.#target = this.#enabled ? target : null;
   }
 
-  /** Lets go of everything, on every source. */
+  /** Releases everything, on every source. */
   releaseAll() {
     for (const [source, buttons] of this.#down) {
-      for (const button of [...buttons]) {
-        this.release(source, button);
-      }
+      [...buttons].forEach((button) => this.release(source, button));
     }
     this.#motions.clear();
     this.#target = null;
     this.onReleaseAll.forEach((forget) => forget());
   }
 
-  /** Forgets presses that the server has not heard of. */
+  /** Forgets presses that were not sent. */
   dropChanges() {
     this.#changes = [];
   }
 
   /**
-   * What to send now; its changes count as sent.
+   * The message to send now; its changes count as sent.
    *
-   * @returns {InputState}
+   * @returns {import("./messages.js").Input}
    */
   collect() {
-    const motion = [0, 0, 0, 0, 0, 0];
-    for (const part of this.#motions.values()) {
-      part.forEach((value, axis) => (motion[axis] += value));
-    }
+    const [x, y, z] = [0, 1, 2].map((axis) => {
+      const sum = [...this.#motions.values()].reduce((total, motion) => total + motion[axis], 0);
+      return Math.min(Math.max(sum, -1), 1);
+    });
     const held = new Set([...this.#down.values()].flatMap((buttons) => [...buttons]));
     const changes = this.#changes;
     this.#changes = [];
-    return {
-      motion: motion.map((value) => Math.min(Math.max(value, -1), 1)),
-      held: [...held],
-      changes,
-      target: this.#target,
-    };
+    const target = this.#target;
+    return { type: "input", time: performance.now(), motion: [x, y, z, 0, 0, 0], held: [...held], changes, target };
   }
 
   /**
-   * @param {string} kind
-   * @param {string} button
+   * @param {"press" | "release"} kind
+   * @param {Button} button
    */
   #change(kind, button) {
     this.#changes.push([kind, button]);
     this.onChange();
   }
+}
+
+/**
+ * Sends the input regularly, and at once when a button changes.
+ *
+ * @param {InputState} input
+ * @param {import("./connection.js").Connection} connection
+ * @param {() => void} poll asks the sources that do not report by themselves
+ */
+export function sendInput(input, connection, poll) {
+  const send = () => {
+    if (input.enabled && connection.open && !connection.congested) {
+      connection.send(input.collect());
+    }
+  };
+  const stop = () => {
+    input.releaseAll();
+    send();
+  };
+  input.onChange = send;
+  setInterval(() => {
+    // A hidden page sends nothing. After 0.25 s the robot stops, and after 2 s the intervention ends.
+    if (!document.hidden) {
+      poll();
+      send();
+    }
+  }, PERIOD);
+  addEventListener("blur", () => input.releaseAll());
+  document.addEventListener("visibilitychange", () => document.hidden && stop());
+  addEventListener("pagehide", () => {
+    stop();
+    connection.send({ type: "release" });
+  });
 }

@@ -1,48 +1,52 @@
-// Puts the page together: what the server says goes to the view and the words, what the operator does goes back.
+// Connects the parts of the page: messages of the server go to the view and the text, input of the operator goes back.
 
-import { addButtons, keyFor, showButtons } from "./buttons.js";
-import { Cameras } from "./cameras.js";
+import { CameraImages } from "./camera_images.js";
+import { Connection, pageId, VERSION } from "./connection.js";
+import { addTabs, addTheme, element, html, make } from "./dom.js";
 import { Drag } from "./drag.js";
-import { GamepadSource } from "./gamepad.js";
 import * as hud from "./hud.js";
-import { pageId } from "./identity.js";
-import { Input } from "./input.js";
-import { Insets } from "./insets.js";
-import { Keyboard, keyWarnings } from "./keyboard.js";
-import { showLine } from "./line.js";
-import { Link } from "./link.js";
-import { element, html, make } from "./page.js";
+import { InputState, sendInput } from "./input.js";
+import { addButtons, addJoysticks, GamepadSource, Keyboard, keyFor, keyWarnings, showButtons } from "./input_sources.js";
 import { Plot } from "./plot.js";
-import { VERSION } from "./protocol.js";
 import { ChannelScene } from "./scene.js";
-import { Sender } from "./sender.js";
-import { addTabs } from "./tabs.js";
-import { addTheme } from "./theme.js";
-import { addJoysticks } from "./touch.js";
-import { View, whoDraws } from "./view.js";
+import { Cameras, graphics, View } from "./view.js";
+
+const CHANNEL_KEY = "gym-hil-channel";
+const LATENCY_SHARE = 0.1; // of the newest value in the running mean
+const NO_WEBGL = "This browser has no 3-D graphics (WebGL), so you see the images of the robot's cameras.";
 
 /**
- * @typedef {import("./protocol.js").Frame} Frame
- * @typedef {import("./protocol.js").ChannelInfo} ChannelInfo
+ * @typedef {import("./connection.js").Frame} Frame
+ * @typedef {import("./messages.js").ChannelInfo} ChannelInfo
+ * @typedef {import("./messages.js").Controls} Controls
  */
 
-const STAGE_KEY = "gym-hil-channel";
-const LATENCY_SHARE = 0.1; // of the newest value in the running mean
+/** @type {Controls} */
+const NO_CONTROLS = {
+  type: "controls",
+  channel: 0,
+  intervention: null,
+  keys: {},
+  pad: {},
+  buttons: {},
+  legend: [],
+  requests: [],
+};
 
 class Page {
   /** @type {ChannelInfo[]} */
   channels = [];
   /** The channel that is watched. @type {ChannelInfo | null} */
   channel = null;
-  /** @type {import("./protocol.js").Controls | null} */
-  controls = null;
-  /** @type {import("./protocol.js").Seat | null} */
-  seat = null;
+  /** @type {Controls} */
+  controls = NO_CONTROLS;
+  /** @type {import("./messages.js").Lock | null} */
+  lock = null;
   /** @type {Frame | null} */
   frame = null;
-  /** @type {import("./link.js").LinkState} */
-  linkState = "connecting";
-  input = new Input();
+  /** @type {import("./connection.js").ConnectionState} */
+  state = "connecting";
+  input = new InputState();
   keyboard = new Keyboard(this.input);
   gamepad = new GamepadSource(this.input);
   plot = new Plot({
@@ -51,8 +55,10 @@ class Page {
     intervention: html("intervention-rate"),
     note: html("chart-note"),
   });
-  view = makeView();
+  canvas = element("view", HTMLCanvasElement);
+  view = graphics() ? new View(this.canvas) : null;
   cameras = this.view && new Cameras(this.view, () => this.#showPresets());
+  images = new CameraImages(html("cameras"), this.view, this.canvas);
   drag =
     this.view &&
     this.cameras &&
@@ -60,32 +66,33 @@ class Page {
       input: this.input,
       cameras: this.cameras,
       keyboard: this.keyboard,
-      intervention: () => this.controls?.intervention ?? null,
+      intervention: () => this.controls.intervention,
       driving: () => this.frame?.status.driver === "operator",
       seenUntil: () => this.frame?.inputTime ?? 0,
     });
-  insets = new Insets(html("cameras"), this.view);
-  link;
-  /** The seat is taken without being asked for at most once, when the page was opened to be looked at. */
-  #mayTakeSeat = !document.hidden;
+  connection;
+  /** The control lock is taken without being asked for at most once, when the page was opened to be looked at. */
+  #mayTakeLock = !document.hidden;
   /** Whether the channel that is watched can be driven. */
   #mayDrive = false;
-  #seatedAt = Infinity; // ms
+  #wasDriving = false;
+  /** Since when this page has the control lock, ms. */
+  #lockedAt = Infinity;
   #latency = 0; // ms
   #lastFrame = 0; // ms
   #retryAt = 0; // ms
 
   /** @param {string} id */
   constructor(id) {
-    this.link = new Link(id, {
-      onState: (state, retryAt) => this.#showLink(state, retryAt),
-      onMessage: (message) => this.#hear(message),
+    this.connection = new Connection(id, {
+      onState: (state, retryAt) => this.#setState(state, retryAt),
+      onMessage: (message) => this.#receive(message),
       onFrame: (frame) => this.#show(frame),
     });
-    new Sender(this.link, this.input, () => this.gamepad.poll());
+    sendInput(this.input, this.connection, () => this.gamepad.poll());
     this.gamepad.onName = () => this.#showControls();
     addButtons(this.input);
-    addTabs(/** @type {HTMLElement} */ (document.querySelector("[role=tablist]")));
+    addTabs(html("tabs"));
     addTheme(html("theme"), (theme) => {
       if (this.view) {
         this.view.theme = theme;
@@ -93,8 +100,11 @@ class Page {
     });
     addJoysticks(this.input, html("joystick-plane"), html("joystick-height"));
     this.#bind();
-    this.link.connect();
-    setInterval(() => this.#showNotice(), 250);
+    if (!this.view) {
+      hud.toast(NO_WEBGL);
+    }
+    this.connection.connect();
+    setInterval(() => this.#showConnection(), 250);
   }
 
   #bind() {
@@ -103,13 +113,13 @@ class Page {
       this.#watch(this.channels.find(({ id }) => id === Number(channels.value)) ?? null);
       channels.blur();
     });
-    html("seat-button").addEventListener("click", () => {
-      this.link.send({ type: this.seat?.holder === "you" ? "release" : "take" });
+    html("lock-button").addEventListener("click", () => {
+      this.connection.send({ type: this.lock?.holder === "you" ? "release" : "take" });
     });
     html("pause").addEventListener("click", () => {
-      this.link.send({ type: "pause", on: html("paused").hidden });
+      this.connection.send({ type: "pause", on: Boolean(html("paused").hidden) });
     });
-    html("retry").addEventListener("click", () => this.link.retry());
+    html("retry").addEventListener("click", () => this.connection.retry());
     html("details").addEventListener("click", () => {
       const open = document.body.classList.toggle("details-open");
       html("details").setAttribute("aria-expanded", String(open));
@@ -121,9 +131,9 @@ class Page {
     });
   }
 
-  /** @param {any} message */
-  #hear(message) {
-    if (message.channel !== undefined && message.channel !== this.channel?.id) {
+  /** @param {import("./messages.js").ServerMessage} message */
+  #receive(message) {
+    if ("channel" in message && message.channel !== this.channel?.id) {
       return;
     }
     switch (message.type) {
@@ -143,16 +153,19 @@ class Page {
         this.gamepad.pad = message.pad;
         this.#mayDrive = message.intervention !== null || message.requests.length > 0;
         this.#showControls();
-        this.#showSeat();
+        this.#showLock();
         break;
       case "lock":
-        this.#sit(message);
+        this.#setLock(message);
         break;
       case "episodes":
         this.plot.add(message.episodes, message.first);
         break;
       case "event":
         hud.addEvent(message);
+        if (message.kind === "connection") {
+          hud.toast(message.text);
+        }
         break;
       case "metrics":
         html("tab-training").hidden = false;
@@ -176,10 +189,11 @@ class Page {
     if (known) {
       list.value = String(known.id);
       this.channel = known;
-      this.#showSeat();
+      this.#showLock();
     } else {
-      const kept = Number(sessionStorage.getItem(STAGE_KEY));
-      this.#watch(channels.find(({ id }) => id === kept) ?? channels.find(({ drivable }) => drivable) ?? channels[0] ?? null);
+      const kept = Number(sessionStorage.getItem(CHANNEL_KEY));
+      const drivable = channels.find((channel) => channel.drivable);
+      this.#watch(channels.find(({ id }) => id === kept) ?? drivable ?? channels[0] ?? null);
     }
   }
 
@@ -187,21 +201,22 @@ class Page {
   #watch(channel) {
     this.channel = channel;
     this.#mayDrive = channel?.drivable ?? false;
-    this.seat = this.frame = this.controls = null;
+    this.lock = this.frame = null;
+    this.controls = NO_CONTROLS;
     this.input.enabled = false;
     if (this.drag) {
-      this.drag.known = null;
+      this.drag.toolTarget = null;
     }
     this.plot.add([], true);
     html("part-events").replaceChildren();
     html("tab-training").hidden = true;
-    this.#showSeat();
-    this.#showNotice();
+    this.#showLock();
+    this.#showConnection();
     if (channel) {
-      sessionStorage.setItem(STAGE_KEY, String(channel.id));
+      sessionStorage.setItem(CHANNEL_KEY, String(channel.id));
       element("channels", HTMLSelectElement).value = String(channel.id);
       document.title = `${channel.title} – gym_hil console`;
-      this.link.send({ type: "watch", channel: channel.id, images: this.view === null });
+      this.connection.send({ type: "watch", channel: channel.id, images: !this.view });
       this.#load(channel).catch((error) => hud.toast(`The scene cannot be shown: ${error.message}`));
     }
   }
@@ -217,30 +232,29 @@ class Page {
     };
     const [description, meshes] = await Promise.all([
       get("scene.json").then((answer) => answer.json()),
-      get("meshes.bin").then((answer) => answer.arrayBuffer()),
+      this.view && get("meshes.bin").then((answer) => answer.arrayBuffer()),
     ]);
     if (this.channel?.id !== channel.id) {
       return;
     }
-    const scene = new ChannelScene(description, meshes);
-    if (this.view) {
-      this.view.channel = scene;
+    if (this.view && meshes) {
+      this.view.channel = new ChannelScene(description, meshes);
     }
-    this.insets.reset(description);
+    this.images.reset(description);
     this.#showPresets();
     if (this.frame) {
       this.#draw(this.frame, 0);
     }
   }
 
-  /** @param {import("./protocol.js").Seat} seat */
-  #sit(seat) {
-    this.seat = seat;
-    this.#showSeat();
-    if (this.#mayTakeSeat && this.#mayDrive) {
-      this.#mayTakeSeat = false;
-      if (seat.holder === "none") {
-        this.link.send({ type: "take" });
+  /** @param {import("./messages.js").Lock} lock */
+  #setLock(lock) {
+    this.lock = lock;
+    this.#showLock();
+    if (this.#mayTakeLock && this.#mayDrive) {
+      this.#mayTakeLock = false;
+      if (lock.holder === "none") {
+        this.connection.send({ type: "take" });
       }
     }
   }
@@ -253,7 +267,7 @@ class Page {
     const now = performance.now();
     const { status } = frame;
     const before = this.frame?.status;
-    // A new episode starts somewhere else; nothing flew there.
+    // A new episode starts somewhere else; nothing moved there.
     const jumps = !before || before.episode !== status.episode || (status.step ?? 0) < (before.step ?? 0);
     const dt = 1000 * (this.view?.channel?.description.dt ?? 0.1);
     const duration = jumps ? 0 : Math.min(dt, now - this.#lastFrame);
@@ -261,10 +275,9 @@ class Page {
     this.#lastFrame = now;
     this.#draw(frame, duration);
     hud.showStatus(status);
-    hud.showPaused(Boolean(status.paused));
     this.#showDriver();
     // Before that, the time is that of another page's clock.
-    if (frame.inputTime > this.#seatedAt && frame.inputTime <= now) {
+    if (frame.inputTime > this.#lockedAt && frame.inputTime <= now) {
       const latency = now - frame.inputTime;
       this.#latency = this.#latency ? this.#latency + LATENCY_SHARE * (latency - this.#latency) : latency;
     }
@@ -281,42 +294,41 @@ class Page {
       view.request();
     }
     if (!document.hidden) {
-      this.insets.show(frame);
+      this.images.show(frame);
     }
     if (this.drag) {
-      this.drag.known = frame.status.target ?? frame.status.tcp;
+      this.drag.toolTarget = frame.status.target ?? frame.status.tcp;
     }
   }
 
   #showDriver() {
-    const driver = hud.whoDrives(this.frame?.status ?? null, this.seat);
-    const seated = this.seat?.holder === "you";
-    hud.showDriver(driver, this.controls, seated, keyFor(this.controls?.keys ?? {}, "INTERVENE"));
+    const driver = hud.whoDrives(this.frame?.status ?? null, this.lock);
+    hud.showDriver(driver, this.controls, this.lock?.holder === "you", keyFor(this.controls.keys, "INTERVENE"));
   }
 
-  #showSeat() {
-    const seated = this.linkState === "open" && this.seat?.holder === "you";
-    if (seated !== this.input.enabled) {
-      this.#seatedAt = seated ? performance.now() : Infinity;
+  #showLock() {
+    const hasLock = this.state === "open" && this.lock?.holder === "you";
+    if (hasLock !== this.input.enabled) {
+      this.#lockedAt = hasLock ? performance.now() : Infinity;
       this.#latency = 0;
     }
-    this.input.enabled = seated;
-    hud.showSeat(this.seat, this.#mayDrive);
-    element("pause", HTMLButtonElement).disabled = !seated;
-    showButtons(this.controls ?? NO_CONTROLS, seated);
-    document.querySelectorAll("#requests button").forEach((button) => button.toggleAttribute("disabled", !seated));
+    this.input.enabled = hasLock;
+    hud.showLock(this.lock, this.#mayDrive);
+    element("pause", HTMLButtonElement).disabled = !hasLock;
+    showButtons(this.controls, hasLock);
+    document.querySelectorAll("#requests button").forEach((button) => button.toggleAttribute("disabled", !hasLock));
     this.#showDriver();
     this.view?.request();
   }
 
   #showControls() {
-    const { legend, keys, requests } = this.controls ?? NO_CONTROLS;
+    const { legend, keys, requests } = this.controls;
     hud.showLegend(legend, keyWarnings(keys), this.gamepad.name);
     html("requests").replaceChildren(
       ...requests.map((name) => {
         const button = make("button", name.replaceAll("_", " "), "button");
         button.type = "button";
-        button.addEventListener("click", () => this.link.send({ type: "request", name }));
+        button.addEventListener("click", () => this.connection.send({ type: "request", name }));
         return button;
       }),
     );
@@ -340,47 +352,39 @@ class Page {
       });
       return button;
     });
+    root.hidden = buttons.length === 0;
     root.replaceChildren(...buttons);
   }
 
   /**
-   * @param {import("./link.js").LinkState} state
+   * @param {import("./connection.js").ConnectionState} state
    * @param {number} retryAt ms
    */
-  #showLink(state, retryAt) {
-    // An attempt to come back is part of being lost, until it worked.
-    const lost = this.linkState === "lost" && state === "connecting";
-    this.linkState = lost ? "lost" : state;
+  #setState(state, retryAt) {
+    if (state === "lost" && this.state === "open") {
+      this.#wasDriving = document.body.dataset.driver === "you";
+    }
+    // An attempt to reconnect is part of being lost, until it worked.
+    this.state = this.state === "lost" && state === "connecting" ? "lost" : state;
     this.#retryAt = retryAt;
-    document.body.dataset.link = this.linkState;
-    if (this.linkState !== "open") {
-      this.seat = this.frame = null; // who drives is not known
+    document.body.dataset.connection = this.state;
+    if (this.state !== "open") {
+      this.lock = this.frame = null; // who drives is not known
       this.input.dropChanges();
     }
-    this.#showSeat();
-    this.#showNotice();
+    this.#showLock();
+    this.#showConnection();
   }
 
-  #showNotice() {
-    showLine({
-      state: this.linkState,
-      staged: this.channel !== null,
+  #showConnection() {
+    hud.showConnection({
+      state: this.state,
+      hasChannel: this.channel !== null,
+      wasDriving: this.#wasDriving,
       retryAt: this.#retryAt,
-      latency: this.linkState === "open" ? this.#latency : 0,
+      latency: this.state === "open" ? this.#latency : 0,
     });
   }
-}
-
-/** @type {import("./protocol.js").Controls} */
-const NO_CONTROLS = { channel: 0, intervention: null, keys: {}, pad: {}, buttons: {}, legend: [], requests: [] };
-
-/** The view, or null where the browser has no WebGL; everything but the view works then. */
-function makeView() {
-  if (whoDraws()) {
-    return new View(element("view", HTMLCanvasElement));
-  }
-  hud.toast("This browser shows no 3-D graphics (WebGL). Everything else works.");
-  return null;
 }
 
 export const page = new Page(await pageId());

@@ -43,6 +43,49 @@ export interface Status {
   paused: boolean | null;
 }
 
+/** A shape on a body, with the numbers of `mujoco.MjModel`. */
+export interface Geom {
+  body: number;
+  type: string;
+  size: number[];
+  pos: number[];
+  quat: number[];
+  rgba: number[];
+  mesh: string | null;
+}
+
+/** Where the numbers of a mesh are in `meshes.bin`. */
+export interface MeshInfo {
+  vertices: number;
+  position: number;
+  normal: number;
+  index: number;
+  indices: number;
+  wide: boolean;
+  low: number[];
+  extent: number[];
+}
+
+/** A camera of the model, on a body; `fovy` in degrees. */
+export interface SceneCamera {
+  name: string;
+  body: number;
+  pos: number[];
+  quat: number[];
+  fovy: number;
+}
+
+/** A model as the page gets it. */
+export interface SceneDescription {
+  title: string;
+  dt: number;
+  bodies: string[];
+  geoms: Geom[];
+  meshes: Record<string, MeshInfo>;
+  cameras: SceneCamera[];
+  workspace: number[][] | null;
+}
+
 /** Show a channel to this page. */
 export interface Watch {
   type: "watch";
@@ -136,7 +179,7 @@ export interface Event {
   type: "event";
   channel: number;
   time: number;
-  kind: "success" | "failure" | "rerecord" | "timeout" | "quit" | "takeover" | "handback" | "control" | "pause" | "training";
+  kind: "success" | "failure" | "rerecord" | "timeout" | "quit" | "takeover" | "handback" | "control" | "connection" | "pause" | "training";
   text: string;
 }
 

@@ -5,7 +5,7 @@ const KEPT = 500; // episodes
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 36, right: 8, top: 8, bottom: 18 }; // px
 
-/** @typedef {import("./protocol.js").Episode} Episode */
+/** @typedef {import("./messages.js").Episode} Episode */
 
 export class Plot {
   /** @type {Episode[]} */

@@ -1,14 +1,94 @@
-// One camera: its image, the rectangle on it, and the same as numbers. What is typed or drawn is in the fields.
+// The page of gym-hil crop: a card for each camera with its image, the rectangle on it, and the same as numbers.
 
-import { make, setText, within } from "./page.js";
-import { between, dragged, gripAt } from "./rectangle.js";
+import { addTheme, element, html, make, setText, within } from "./dom.js";
 
-/**
- * @typedef {import("./rectangle.js").Grip} Grip
- * @typedef {import("./rectangle.js").Point} Point
- * @typedef {import("./rectangle.js").Rectangle} Rectangle
- * @typedef {{key: string, name: string, height: number, width: number}} Camera
- */
+/** @typedef {{dataset: string, episodes: number, cameras: Camera[]}} Dataset */
+
+const GONE = "The command no longer answers; start it again.";
+
+class Page {
+  /** @type {RegionCard[]} */
+  cards = [];
+  episode = 0;
+  #episodes = 0;
+  #confirm = element("confirm", HTMLButtonElement);
+  #previous = element("previous", HTMLButtonElement);
+  #next = element("next", HTMLButtonElement);
+
+  constructor() {
+    addTheme(element("theme", HTMLButtonElement), () => {});
+    this.#confirm.addEventListener("click", () => this.#send());
+    this.#previous.addEventListener("click", () => this.#show(this.episode - 1));
+    this.#next.addEventListener("click", () => this.#show(this.episode + 1));
+  }
+
+  async load() {
+    const answer = await fetch("cameras").catch(() => null);
+    if (!answer?.ok) {
+      this.#say(answer ? await answer.text() : GONE);
+      return;
+    }
+    /** @type {Dataset} */
+    const { dataset, episodes, cameras } = await answer.json();
+    const template = element("camera", HTMLTemplateElement);
+    this.cards = cameras.map((camera) => new RegionCard(template, camera, () => this.#changed()));
+    this.#episodes = episodes;
+    setText(html("dataset"), dataset);
+    html("cameras").replaceChildren(...this.cards.map((card) => card.root));
+    html("episodes").hidden = episodes < 2;
+    this.#show(0);
+    this.#changed();
+  }
+
+  /** @param {number} episode */
+  #show(episode) {
+    this.episode = episode;
+    this.#previous.disabled = episode === 0;
+    this.#next.disabled = episode === this.#episodes - 1;
+    setText(html("episode"), `Episode ${episode} (0 to ${this.#episodes - 1})`);
+    this.cards.forEach((card, index) => card.look(`image/${episode}/${index}`, episode));
+  }
+
+  #changed() {
+    html("toast").hidden = true;
+    const count = this.cards.filter((card) => card.numbers).length;
+    const all = this.cards.length;
+    setText(this.#confirm, count ? `Crop ${all === 1 ? "it" : `${count} of ${all} cameras`}` : "Leave all as they are");
+    this.#confirm.disabled = false;
+  }
+
+  async #send() {
+    this.#confirm.disabled = true;
+    const wanted = this.cards.filter((card) => card.numbers).map((card) => [card.camera.key, card.numbers]);
+    const body = JSON.stringify(Object.fromEntries(wanted));
+    const headers = { "Content-Type": "application/json" };
+    const answer = await fetch("regions", { method: "POST", headers, body }).catch(() => null);
+    this.#confirm.disabled = false;
+    if (answer?.ok) {
+      this.#finish();
+    } else if (answer?.status === 422) {
+      const { camera, text } = await answer.json();
+      const card = this.cards.find((one) => one.camera.key === camera);
+      card ? card.complain(text) : this.#say(text);
+    } else {
+      this.#say(answer ? await answer.text() : GONE);
+    }
+  }
+
+  #finish() {
+    html("main").inert = true;
+    html("footer").inert = true;
+    html("notice").hidden = false;
+  }
+
+  /** @param {string} text */
+  #say(text) {
+    setText(html("toast"), text);
+    html("toast").hidden = false;
+  }
+}
+
+/** @typedef {{key: string, name: string, height: number, width: number}} Camera */
 
 const REACH = { mouse: 8, pen: 16, touch: 24 }; // px around a side in which it is taken hold of
 const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
@@ -212,3 +292,99 @@ export class RegionCard {
     return `Keeps ${region.height} high, ${region.width} wide: ${share.toFixed(0)}% of the image`;
   }
 }
+
+/**
+ * @typedef {{top: number, left: number, height: number, width: number}} Rectangle
+ * @typedef {{x: number, y: number}} Point
+ * @typedef {{height: number, width: number}} Size
+ * @typedef {"move" | "n" | "s" | "w" | "e" | "nw" | "ne" | "sw" | "se"} Grip what is taken hold of: the inside, a side
+ *   or a corner, by the points of the compass
+ */
+
+/**
+ * @param {number} value
+ * @param {number} low
+ * @param {number} high
+ */
+const clamp = (value, low, high) => Math.max(low, Math.min(value, high));
+
+/**
+ * The whole pixels between two points, of which either may lie outside; null if there are none.
+ *
+ * @param {Point} from
+ * @param {Point} to
+ * @param {Size} size of the image
+ * @returns {Rectangle | null}
+ */
+export function between(from, to, { height, width }) {
+  const [left, right] = [from.x, to.x].map((x) => clamp(Math.round(x), 0, width)).sort((a, b) => a - b);
+  const [top, bottom] = [from.y, to.y].map((y) => clamp(Math.round(y), 0, height)).sort((a, b) => a - b);
+  return right > left && bottom > top ? { top, left, height: bottom - top, width: right - left } : null;
+}
+
+/**
+ * What of a rectangle is at a point; null beside it.
+ *
+ * @param {Rectangle} rectangle
+ * @param {Point} point
+ * @param {number} reach how far from a side one may be; in a small rectangle less, so that it has an inside
+ * @returns {Grip | null}
+ */
+export function gripAt({ top, left, height, width }, { x, y }, reach) {
+  const vertical = side(y - top, height, reach);
+  const horizontal = side(x - left, width, reach);
+  if (vertical === null || horizontal === null) {
+    return null;
+  }
+  const names = ["nw", "n", "ne", "w", "move", "e", "sw", "s", "se"];
+  return /** @type {Grip} */ (names[3 * (vertical + 1) + horizontal + 1]);
+}
+
+/**
+ * @param {number} at from where the rectangle begins
+ * @param {number} length of the rectangle
+ * @param {number} reach
+ * @returns {-1 | 0 | 1 | null} its beginning, its inside, its end; null beside it
+ */
+function side(at, length, reach) {
+  const inside = Math.min(reach, length / 3);
+  if (at < -reach || at > length + reach) {
+    return null;
+  }
+  return at < inside ? -1 : at > length - inside ? 1 : 0;
+}
+
+/**
+ * A rectangle that was moved, or of which sides were; it stays in the image and keeps a pixel.
+ *
+ * @param {Rectangle} rectangle as it was
+ * @param {Grip} grip
+ * @param {Point} by how far
+ * @param {Size} size of the image
+ * @returns {Rectangle}
+ */
+export function dragged(rectangle, grip, by, size) {
+  if (grip === "move") {
+    const top = clamp(Math.round(rectangle.top + by.y), 0, Math.max(0, size.height - rectangle.height));
+    const left = clamp(Math.round(rectangle.left + by.x), 0, Math.max(0, size.width - rectangle.width));
+    return { ...rectangle, top, left };
+  }
+  let { top, left } = rectangle;
+  let [bottom, right] = [top + rectangle.height, left + rectangle.width];
+  if (grip.includes("n")) {
+    top = clamp(Math.round(top + by.y), 0, bottom - 1);
+  }
+  if (grip.includes("s")) {
+    bottom = clamp(Math.round(bottom + by.y), top + 1, size.height);
+  }
+  if (grip.includes("w")) {
+    left = clamp(Math.round(left + by.x), 0, right - 1);
+  }
+  if (grip.includes("e")) {
+    right = clamp(Math.round(right + by.x), left + 1, size.width);
+  }
+  return { top, left, height: bottom - top, width: right - left };
+}
+
+export const page = new Page();
+page.load();

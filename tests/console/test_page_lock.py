@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
-from gym_hil.console import Console
+from gym_hil.console import Console, server
 from tests.console.browser import DESK, Stand, Visitor
 
 DRAWN = False
@@ -15,7 +16,7 @@ DRAWN = False
 
 def test_a_second_page_watches_and_sends_no_input(visitor, visit, stand):
     other = visit()
-    other.wait(lambda: other.seat() == "other")
+    other.wait(lambda: other.lock() == "other")
     for key in ("Space", "w"):
         other.page.keyboard.press(key)
     assert other.page.locator("[data-button=INTERVENE]").is_disabled()
@@ -27,28 +28,28 @@ def test_a_second_page_watches_and_sends_no_input(visitor, visit, stand):
 
 def test_a_taken_seat_is_refused_and_a_released_one_is_given(visitor, visit, stand):
     other = visit()
-    other.wait(lambda: other.seat() == "other")
-    other.page.click("#seat-button", force=True)  # it says that it cannot, but may be tried
-    other.wait(lambda: "else" in other.text("toast"))
-    assert other.seat() == "other"
+    other.wait(lambda: other.lock() == "other")
+    other.page.click("#lock-button", force=True)  # it says that it cannot, but may be tried
+    other.wait(lambda: "Another page" in other.text("toast"))
+    assert other.lock() == "other"
 
-    visitor.page.click("#seat-button")
-    other.wait(lambda: other.seat() == "none")
-    other.page.click("#seat-button")
-    other.wait(lambda: other.seat() == "you")
-    visitor.wait(lambda: visitor.seat() == "other")
+    visitor.page.click("#lock-button")
+    other.wait(lambda: other.lock() == "none")
+    other.page.click("#lock-button")
+    other.wait(lambda: other.lock() == "you")
+    visitor.wait(lambda: visitor.lock() == "other")
     other.page.keyboard.press("Space")
     other.wait(lambda: visitor.driver() == "other" and other.driver() == "you")
     assert visitor.page.inner_text("#driver-name").lower() == "another operator"
-    other.page.click("#seat-button")
-    visitor.wait(lambda: visitor.seat() == "none" and visitor.driver() == "policy")
+    other.page.click("#lock-button")
+    visitor.wait(lambda: visitor.lock() == "none" and visitor.driver() == "policy")
 
 
 def test_the_seat_is_not_taken_a_second_time_without_being_asked(visitor, stand):
-    visitor.page.click("#seat-button")
-    visitor.wait(lambda: visitor.seat() == "none")
+    visitor.page.click("#lock-button")
+    visitor.wait(lambda: visitor.lock() == "none")
     visitor.page.wait_for_timeout(300)
-    assert visitor.seat() == "none"
+    assert visitor.lock() == "none"
 
 
 def test_the_driver_is_told_in_words(visitor, stand):
@@ -63,7 +64,7 @@ def test_the_driver_is_told_in_words(visitor, stand):
 def test_a_reload_keeps_the_seat(visitor, stand):
     visitor.page.reload()
     visitor.ready()
-    visitor.wait(lambda: visitor.seat() == "you")
+    visitor.wait(lambda: visitor.lock() == "you")
     assert visitor.page.evaluate("sessionStorage.getItem('gym-hil-page')") == visitor.name
 
 
@@ -71,23 +72,23 @@ def test_a_duplicated_tab_is_another_page(visitor, stand):
     with visitor.context.expect_page() as opened:
         visitor.page.evaluate("window.open(location.href); 0")
     copy = opened.value
-    visitor.wait(lambda: copy.evaluate("document.body.dataset.seat") == "other")
+    visitor.wait(lambda: copy.evaluate("document.body.dataset.lock") == "other")
     name = copy.evaluate("sessionStorage.getItem('gym-hil-page')")
     copy.close()
     assert name != visitor.name
-    assert visitor.seat() == "you"
+    assert visitor.lock() == "you"
 
 
 def test_closing_the_page_ends_the_intervention(visitor, visit, stand):
-    visitor.page.click("#seat-button")
-    visitor.wait(lambda: visitor.seat() == "none")
+    visitor.page.click("#lock-button")
+    visitor.wait(lambda: visitor.lock() == "none")
     other = visit()
-    other.wait(lambda: other.seat() == "you")
+    other.wait(lambda: other.lock() == "you")
     other.page.keyboard.press("Space")
     other.page.keyboard.down("w")
     other.wait(lambda: stand.operator and stand.held() == {"FORWARD"})
     other.page.goto("about:blank")
-    visitor.wait(lambda: not stand.operator and visitor.seat() == "none")
+    visitor.wait(lambda: not stand.operator and visitor.lock() == "none")
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def alone(browser: Any) -> Iterator[tuple[Stand, Visitor, Callable[..., Console]
     """An environment and a page of the test's own, and what starts the console again after it was closed."""
     stand = Stand()
     visitor = Visitor(browser.new_context(**DESK), stand.console, drawn=DRAWN)
-    visitor.wait(lambda: visitor.seat() == "you")
+    visitor.wait(lambda: visitor.lock() == "you")
     consoles: list[Console] = []
 
     def start_again(token: str) -> Console:
@@ -116,20 +117,20 @@ def test_a_lost_connection_is_plain_to_see_and_comes_back(alone):
     stand.console.close()
     visitor.wait(lambda: visitor.page.locator("#notice").is_visible())
     assert visitor.text("notice-title") == "Connection lost"
-    assert visitor.text("link-text") == "Connection lost"
+    assert visitor.text("connection-text") == "Connection lost"
     assert visitor.driver() == "none"
     assert visitor.page.locator("[data-button=INTERVENE]").is_disabled()
     visitor.page.keyboard.press("Space")  # lost with the connection, not sent late
 
     again = start_again(stand.console.token)
-    visitor.wait(lambda: visitor.page.evaluate("document.body.dataset.link") == "open")
+    visitor.wait(lambda: visitor.page.evaluate("document.body.dataset.connection") == "open")
     assert visitor.text("notice-title") == "No environment is open"
     channel = again.channel_for(stand.env.unwrapped)
     channel.device = stand.device
     channel.publish({})
     visitor.ready()
     stand.heard.clear()
-    visitor.page.click("#seat-button")
+    visitor.page.click("#lock-button")
     visitor.wait(lambda: stand.heard)
     visitor.page.wait_for_timeout(100)
     assert stand.held() == set()
@@ -140,5 +141,27 @@ def test_a_link_that_is_no_longer_valid_is_said_to_be_so(alone):
     stand, visitor, start_again = alone
     stand.console.close()
     start_again("another token, long enough")
-    visitor.wait(lambda: visitor.page.evaluate("document.body.dataset.link") == "refused")
+    visitor.wait(lambda: visitor.page.evaluate("document.body.dataset.connection") == "refused")
     assert visitor.text("notice-title") == "This link is no longer valid"
+
+
+def test_operator_drives_on_after_a_short_loss_of_the_connection(visitor, stand, monkeypatch):
+    visitor.page.keyboard.press("Space")
+    visitor.page.keyboard.down("w")
+    visitor.wait(lambda: visitor.driver() == "you" and stand.held() == {"FORWARD"})
+    monkeypatch.setattr(server, "MAX_PAGES", 0)  # it cannot come back yet
+    connection = stand.console._connections[visitor.name]
+    stand.console._web.loop.call_soon_threadsafe(connection._socket._req.transport.abort)
+    visitor.wait(lambda: visitor.page.locator("#notice").is_visible())
+    assert "The robot stands still" in visitor.text("notice-text")
+    target = stand.env.unwrapped.tcp_target
+    assert stand.operator
+    monkeypatch.undo()
+    visitor.js("page.connection.retry()")
+    visitor.wait(lambda: visitor.lock() == "you" and visitor.driver() == "you")
+    visitor.page.keyboard.up("w")
+    visitor.page.keyboard.press("s", delay=200)
+    visitor.wait(lambda: not np.array_equal(stand.env.unwrapped.tcp_target, target))
+    visitor.wait(lambda: "drives on" in visitor.text("toast"))
+    assert stand.operator
+    visitor.problems.clear()  # the browser reports the attempt that was refused

@@ -1,0 +1,307 @@
+// Keys, gamepad, buttons and joysticks of the page.
+
+import { create } from "./vendor/nipplejs.js";
+
+const DEADZONE = 0.1; // of a stick's travel
+const PRESSED = 0.5; // of a trigger's travel
+const JOYSTICK_SIZE = 112; // px
+/** What is printed on keys whose code does not say it. @type {Record<string, string>} */
+const LABELS = {
+  ArrowUp: "↑",
+  ArrowDown: "↓",
+  ArrowLeft: "←",
+  ArrowRight: "→",
+  Escape: "Esc",
+  Enter: "↵",
+  NumpadEnter: "↵",
+};
+/** Keys that a focused button needs for itself. */
+const ACTIVATION = new Set(["Enter", "NumpadEnter", "Space"]);
+
+/**
+ * @typedef {import("./input.js").InputState} InputState
+ * @typedef {import("./messages.js").Button} Button
+ */
+
+/** Keys, by where they are on the keyboard, so that WASD is in the same place on every layout. */
+export class Keyboard {
+  /** @type {Record<string, string>} code -> button */
+  keys = {};
+  /** @type {Set<string>} codes that are down and count */
+  #down = new Set();
+  /** @type {Set<string>} codes that something else uses for now */
+  #lent = new Set();
+  #input;
+
+  /** @param {InputState} input */
+  constructor(input) {
+    this.#input = input;
+    input.onReleaseAll.add(() => this.#down.clear());
+    addEventListener("keydown", (event) => this.#press(event));
+    addEventListener("keyup", (event) => this.#release(event));
+    // What was clicked must not keep the focus, or the next key would be its own.
+    addEventListener("click", ({ detail, target }) => {
+      if (detail > 0 && target instanceof Element) {
+        target.closest("button")?.blur();
+      }
+    });
+  }
+
+  /**
+   * Gives keys away for a while, such as Shift while it changes how to drag.
+   *
+   * @param {string[]} codes
+   */
+  lend(codes) {
+    this.#lent = new Set(codes);
+    codes.forEach((code) => this.#up(code));
+  }
+
+  /** @param {KeyboardEvent} event */
+  #press(event) {
+    this.#releaseModifiers(event);
+    const button = /** @type {Button | undefined} */ (this.keys[event.code]);
+    if (!button || !this.#input.enabled || event.altKey || event.metaKey || isForFocused(event)) {
+      return;
+    }
+    event.preventDefault();
+    // A letter with Ctrl is a command to the browser. It is kept from it where it can be, and never moves the robot.
+    if (event.repeat || this.#lent.has(event.code) || (event.ctrlKey && event.code.startsWith("Key"))) {
+      return;
+    }
+    this.#down.add(event.code);
+    this.#input.press("keyboard", button);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #release(event) {
+    if (this.#down.has(event.code)) {
+      event.preventDefault(); // otherwise releasing Space clicks a focused button
+    }
+    this.#up(event.code);
+    this.#releaseModifiers(event);
+  }
+
+  /** @param {string} code */
+  #up(code) {
+    const button = /** @type {Button} */ (this.keys[code]);
+    if (this.#down.delete(code) && ![...this.#down].some((other) => this.keys[other] === button)) {
+      this.#input.release("keyboard", button);
+    }
+  }
+
+  /**
+   * Releases modifiers whose release was not reported: Windows hides the first of two Shifts, macOS everything while
+   * the command key is down.
+   *
+   * @param {KeyboardEvent} event
+   */
+  #releaseModifiers(event) {
+    for (const code of [...this.#down]) {
+      const stuck =
+        (code.startsWith("Shift") && !event.shiftKey) ||
+        (code.startsWith("Control") && !event.ctrlKey) ||
+        (event.metaKey && !code.startsWith("Meta"));
+      if (stuck) {
+        this.#up(code);
+      }
+    }
+  }
+}
+
+/**
+ * Whether a key is for the focused element rather than the robot. An operator who reached a button by Tab wants to
+ * press it; one who clicked it does not.
+ *
+ * @param {KeyboardEvent} event
+ */
+function isForFocused(event) {
+  const focused = document.activeElement;
+  if (focused instanceof HTMLSelectElement) {
+    return !event.ctrlKey;
+  }
+  return ACTIVATION.has(event.code) && focused !== null && focused.matches("button:focus-visible");
+}
+
+/** The first gamepad that the browser knows as a standard one. */
+export class GamepadSource {
+  /** @type {Record<string, string>} index of a standard gamepad's button -> button */
+  pad = {};
+  /** What is attached, for humans; null if nothing is. @type {string | null} */
+  name = null;
+  /** Called when `name` changes. */
+  onName = () => {};
+  /** @type {Set<string>} indices that were down when everything was released, until they come up */
+  #muted = new Set();
+  /** @type {Set<string>} */
+  #down = new Set();
+  #sticksMuted = false;
+  #input;
+
+  /** @param {InputState} input */
+  constructor(input) {
+    this.#input = input;
+    input.onReleaseAll.add(() => {
+      this.#down.forEach((index) => this.#muted.add(index));
+      this.#down.clear();
+      this.#sticksMuted = true;
+    });
+  }
+
+  poll() {
+    const pads = [...(navigator.getGamepads?.() ?? [])].filter((pad) => pad?.connected);
+    const pad = pads.find((candidate) => candidate?.mapping === "standard") ?? null;
+    const name = pad?.id ?? (pads.length ? `${pads[0]?.id}: not a standard gamepad to this browser` : null);
+    if (name !== this.name) {
+      this.name = name;
+      this.onName();
+    }
+    this.#pollButtons(pad);
+    const [leftX = 0, leftY = 0, , rightY = 0] = pad?.axes ?? [];
+    const motion = [-leftY, -leftX, -rightY].map(withoutDeadzone);
+    this.#sticksMuted &&= motion.some(Boolean);
+    this.#input.move("gamepad", this.#sticksMuted ? [0, 0, 0] : motion);
+  }
+
+  /** @param {Gamepad | null} pad */
+  #pollButtons(pad) {
+    for (const [index, name] of Object.entries(this.pad)) {
+      const button = /** @type {Button} */ (name);
+      const source = `gamepad ${index}`;
+      if ((pad?.buttons[Number(index)]?.value ?? 0) <= PRESSED) {
+        this.#muted.delete(index);
+        this.#down.delete(index);
+        this.#input.release(source, button);
+      } else if (!this.#muted.has(index) && !this.#down.has(index)) {
+        this.#down.add(index);
+        this.#input.press(source, button);
+      }
+    }
+  }
+}
+
+/** @param {number} value */
+function withoutDeadzone(value) {
+  const size = Math.min(Math.abs(value), 1);
+  return size <= DEADZONE ? 0 : (Math.sign(value) * (size - DEADZONE)) / (1 - DEADZONE);
+}
+
+/** @returns {[HTMLButtonElement, Button][]} the page's buttons that do what a key does */
+function inputButtons() {
+  const buttons = [...document.querySelectorAll("button")].filter((button) => button.dataset.button);
+  return buttons.map((button) => [button, /** @type {Button} */ (button.dataset.button)]);
+}
+
+/**
+ * Lets the page's buttons be held as long as a finger or the mouse holds them.
+ *
+ * @param {InputState} input
+ */
+export function addButtons(input) {
+  for (const [button, name] of inputButtons()) {
+    button.addEventListener("pointerdown", (event) => {
+      if (event.button === 0) {
+        button.setPointerCapture(event.pointerId);
+        input.press(`button ${name}`, name);
+      }
+    });
+    for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
+      button.addEventListener(end, () => input.release(`button ${name}`, name));
+    }
+    button.addEventListener("click", (event) => {
+      if (event.detail === 0) {
+        input.tap(name); // by the keyboard or a screen reader, which do not point
+      }
+    });
+    button.addEventListener("contextmenu", (event) => event.preventDefault());
+  }
+}
+
+/**
+ * Shows which buttons there are, and which key does the same.
+ *
+ * @param {import("./messages.js").Controls} controls
+ * @param {boolean} enabled
+ */
+export function showButtons({ buttons, keys, intervention }, enabled) {
+  for (const [button, name] of inputButtons()) {
+    const hint = button.querySelector("kbd");
+    button.hidden = !(name in buttons) || (name === "INTERVENE" && intervention === "auto");
+    button.disabled = !enabled;
+    button.title = buttons[name] ?? "";
+    if (hint) {
+      hint.textContent = keyFor(keys, name);
+    }
+  }
+}
+
+/**
+ * @param {Record<string, string>} keys
+ * @param {string} button
+ * @returns {string} what is printed on the key for a button, the shortest of several; empty if there is none
+ */
+export function keyFor(keys, button) {
+  const labels = Object.keys(keys).filter((code) => keys[code] === button).map(keyLabel);
+  return labels.sort((one, other) => one.length - other.length)[0] ?? "";
+}
+
+/**
+ * What is printed on a key.
+ *
+ * @param {string} code
+ */
+export function keyLabel(code) {
+  const side = /^(Shift|Control|Alt)(Left|Right)$/.exec(code);
+  if (side) {
+    return `${side[2].toLowerCase()} ${side[1] === "Control" ? "Ctrl" : side[1]}`;
+  }
+  return LABELS[code] ?? code.replace(/^(Key|Digit)/, "");
+}
+
+/**
+ * What an operator has to know about a browser's own keys, as rows of a legend; empty if there is nothing to say.
+ *
+ * @param {Record<string, string>} keys
+ * @returns {[string, string][]}
+ */
+export function keyWarnings(keys) {
+  const codes = Object.keys(keys);
+  const clash = codes.some((code) => code.startsWith("Control")) && codes.includes("KeyW");
+  const warning = "not for the robot: Ctrl+W closes the tab. While you hold Ctrl, move with the arrow keys";
+  return clash ? [["Ctrl + letter", warning]] : [];
+}
+
+/**
+ * Two joysticks for thumbs.
+ *
+ * @param {InputState} input
+ * @param {HTMLElement} plane where the joystick for x and y goes
+ * @param {HTMLElement} height where the one for z goes
+ */
+export function addJoysticks(input, plane, height) {
+  const motion = [0, 0, 0];
+  const set = (/** @type {Record<number, number>} */ values) => input.move("touch", Object.assign(motion, values));
+  const flat = joystick(plane, false);
+  flat.on("move", ({ data }) => set({ 0: data.vector.y, 1: -data.vector.x }));
+  flat.on("end", () => set({ 0: 0, 1: 0 }));
+  const upright = joystick(height, true);
+  upright.on("move", ({ data }) => set({ 2: data.vector.y }));
+  upright.on("end", () => set({ 2: 0 }));
+  input.onReleaseAll.add(() => motion.fill(0));
+}
+
+/**
+ * @param {HTMLElement} zone
+ * @param {boolean} lockY
+ */
+function joystick(zone, lockY) {
+  return create({
+    zone,
+    lockY,
+    mode: "static",
+    position: { left: "50%", top: "50%" },
+    size: JOYSTICK_SIZE,
+    restOpacity: 1,
+    color: { front: "var(--joystick-front)", back: "var(--joystick-back)" },
+  });
+}
