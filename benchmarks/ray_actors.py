@@ -32,7 +32,7 @@ from hil_trainer.logging.metrics import read_metrics
 
 COMMAND = """
 import sys
-from hil_trainer.arguments import parse
+from hil_trainer.cli.train import parse
 from hil_trainer.train import Training
 
 arguments = parse(sys.argv[1:])

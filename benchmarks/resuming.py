@@ -290,8 +290,8 @@ def compare(directory: Path, checkpoint: Path, episodes: int) -> tuple[int, int,
     import numpy as np
 
     from hil_trainer.agents.policy import Policy
-    from hil_trainer.arguments import parse
     from hil_trainer.checkpoints import read_learner_state
+    from hil_trainer.cli.train import parse
     from hil_trainer.learner.learner import LearnerSetup
     from hil_trainer.learner.process import LearnerProcess
     from hil_trainer.rollout.evaluation import Greedy, evaluate, evaluation_env, load_weights

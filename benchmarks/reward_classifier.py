@@ -129,10 +129,10 @@ def wander(rng: np.random.Generator) -> Iterator[np.ndarray]:
 
 def watch(model: Path, episodes: int) -> str:
     """Let a classifier end the episodes of a slow, shaky operator, as in training, and look at what it saw."""
-    from hil_trainer.reward_classifier.wrapper import RewardClassifierWrapper
+    from hil_trainer.reward_classifier import ClassifierSuccess
 
-    env: Any = gym.make(ENV, image_obs=True, device="scripted", device_options=PERSON)
-    env = RewardClassifierWrapper(env, model)
+    success = ClassifierSuccess(model)
+    env: Any = gym.make(ENV, image_obs=True, device="scripted", device_options=PERSON, success=success)
     base = env.unwrapped
     still = np.array([0, 0, 0, STAY], dtype=np.float32)
     lifts, gripped, steps, agreed = [], 0, 0, 0

@@ -28,7 +28,7 @@ from hil_trainer.logging.metrics import MetricsLog, Milestone, ResumePoint, read
 from hil_trainer.logging.status import TrainingStatus
 from hil_trainer.rollout.actor import Actor, EpisodeSummary, Rollout
 from hil_trainer.rollout.env import RolloutEnv
-from hil_trainer.rollout.evaluation import load_weights
+from hil_trainer.rollout.evaluation import Evaluation, load_weights
 from hil_trainer.rollout.run_evaluations import Candidate, RunEvaluations
 
 if TYPE_CHECKING:
@@ -47,11 +47,13 @@ class Outcome(NamedTuple):
         reached: when the target was reached; None if it was not.
         steps: of training.
         stopped: whether the operator wanted to stop.
+        final: evaluation of the exported policy on seeds that chose nothing; None if the run was stopped.
     """
 
     reached: Milestone | None
     steps: int
     stopped: bool
+    final: Evaluation | None = None
 
 
 class _Resting:
@@ -211,14 +213,17 @@ class Training:
             if self._evaluations.reached is None and not stopped:
                 self._evaluate_last()
             self._save()
+            self._evaluations.keep(self._candidate())
+            final = None if stopped else self._evaluations.final()
         except DivergenceError as error:
             self._tell("event", text=str(error))
             raise
         except KeyboardInterrupt:
             self._tell("event", text="stopped by Ctrl-C; go on with --resume")
             self._save()
+            self._evaluations.keep(self._candidate())
             raise
-        return Outcome(self._evaluations.reached, self._step, stopped)
+        return Outcome(self._evaluations.reached, self._step, stopped, final)
 
     def close(self) -> None:
         """End all processes, and close the environment and the files. What was asked for is finished first."""

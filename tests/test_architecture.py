@@ -58,13 +58,11 @@ TRAINER_ARROWS: dict[str, set[str]] = {
     "data": {"rollout"},
     "agents": {"config", "data"},
     "config": set(),
-    "arguments": {"config"},
-    "reward_classifier": set(),
+    "reward_classifier": {"agents", "logging"},
     "rollout": {"agents", "config", "data", "learner", "logging", "reward_classifier"},
     "learner": {"agents", "checkpoints", "config", "data", "rollout"},
     "train": {"agents", "checkpoints", "config", "data", "learner", "logging", "rollout"},
-    "commands": {"agents", "arguments", "config", "learner", "logging", "reward_classifier", "rollout", "train"},
-    "cli": set(),  # imports a command by its name
+    "cli": {"agents", "config", "learner", "logging", "reward_classifier", "rollout", "train"},
     "__main__": {"cli"},
     "__init__": {"agents"},
 }

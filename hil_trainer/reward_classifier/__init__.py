@@ -1,4 +1,4 @@
-"""Tells from images and proprioception whether the task is done: a reward where no simulator gives one."""
+"""Reward classifier: recognises success in camera images and proprioception, where no simulator does."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 from gym_hil.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from hil_trainer.reward_classifier.evaluating import evaluate_classifier
-    from hil_trainer.reward_classifier.model import ClassifierShape, RewardClassifier
-    from hil_trainer.reward_classifier.relabelling import classifier_rewards, relabel_with_classifier
-    from hil_trainer.reward_classifier.storage import load_classifier, save_classifier
+    from hil_trainer.reward_classifier.evaluation import evaluate_classifier
+    from hil_trainer.reward_classifier.model import (
+        ClassifierShape,
+        RewardClassifier,
+        load_classifier,
+        save_classifier,
+    )
+    from hil_trainer.reward_classifier.rewards import ClassifierSuccess, classifier_rewards, relabel_with_classifier
     from hil_trainer.reward_classifier.training import TrainingSettings, train_classifier
 
 __all__ = [
     "ClassifierShape",
+    "ClassifierSuccess",
     "RewardClassifier",
     "TrainingSettings",
     "classifier_rewards",
@@ -26,26 +31,27 @@ __all__ = [
     "train_classifier",
 ]
 
-# Imported when first asked for: a classifier runs with torch, safetensors and numpy alone; training needs more.
-_HOMES = {
+# Name -> the module it comes from, which is imported when the name is first used: training needs more than inference.
+_MODULES = {
     "ClassifierShape": "model",
+    "ClassifierSuccess": "rewards",
     "RewardClassifier": "model",
     "TrainingSettings": "training",
-    "classifier_rewards": "relabelling",
-    "evaluate_classifier": "evaluating",
-    "load_classifier": "storage",
-    "relabel_with_classifier": "relabelling",
-    "save_classifier": "storage",
+    "classifier_rewards": "rewards",
+    "evaluate_classifier": "evaluation",
+    "load_classifier": "model",
+    "relabel_with_classifier": "rewards",
+    "save_classifier": "model",
     "train_classifier": "training",
 }
-_EXTRA = ("matplotlib", "safetensors", "torch")
+_EXTRA = ("matplotlib", "safetensors", "sklearn", "torch")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:
             raise

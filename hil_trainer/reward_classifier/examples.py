@@ -1,14 +1,15 @@
-"""Observations and whether they show success, from recorded episodes.
+"""Labelled observations from recorded episodes.
 
-A row of a dataset holds the observation before an action, and says whether the state after it was a success. So the
-success of a row belongs to the observation of the next row. That makes `frames - 1` examples of an episode: its first
-observation has no label, and the observation that its last label belongs to was not recorded. An episode that was
-recorded without `--steps-after-success` therefore shows no success at all.
+A row of a dataset has the observation before an action, and the success of the state after it. So the success of a row
+is the label of the observation in the next row. An episode has `frames - 1` examples: its first observation has no
+label, and the observation of its last label was not recorded. An episode that was recorded without
+`--steps-after-success` therefore has no example of success.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 
@@ -21,10 +22,9 @@ from gym_hil.datasets.features import IMAGES
 from gym_hil.datasets.reader import Episode, EpisodeDataset
 from gym_hil.errors import ConfigurationError
 from hil_trainer.errors import DemonstrationsError
-from hil_trainer.reward_classifier.model import ClassifierShape, prepared
+from hil_trainer.reward_classifier.model import STATE, ClassifierShape, prepared
 
-STATE = "observation.state"
-_ENOUGH = 0.5  # of a reward, where success itself was not recorded
+_SUCCESS_REWARD = 0.5  # reward above which a frame is a success, where success itself was not recorded
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Examples:
         images: (n, cameras, 3, size, size) uint8.
         states: (n, state_size) float32.
         success: (n,) whether the observation shows success.
-        episodes: (n,) the number of the episode in `sources`.
-        frames: (n,) the number of the frame in the episode.
+        episodes: (n,) index of the episode in `sources`.
+        frames: (n,) index of the frame in the episode.
         sources: the episodes.
     """
 
@@ -51,7 +51,7 @@ class Examples:
         return len(self.success)
 
     def of_episodes(self, numbers: Sequence[int]) -> Examples:
-        """Those of some episodes; `sources` stays."""
+        """The examples of some episodes, in the same order; `sources` stays."""
         rows = np.flatnonzero(np.isin(self.episodes, numbers))
         chosen = torch.from_numpy(rows)
         return Examples(
@@ -65,7 +65,7 @@ class Examples:
 
 
 def just_before_success(examples: Examples) -> NDArray[np.bool_]:
-    """Which observations are the last before success, (n,)."""
+    """(n,) whether an observation is the last one before success."""
     before = np.zeros(len(examples), dtype=bool)
     same = examples.episodes[1:] == examples.episodes[:-1]
     before[:-1] = same & examples.success[1:] & ~examples.success[:-1]
@@ -73,10 +73,10 @@ def just_before_success(examples: Examples) -> NDArray[np.bool_]:
 
 
 def success_after(episode: Episode) -> NDArray[np.bool_]:
-    """Whether the state after each frame's action was a success, as it was recorded.
+    """Recorded success of the state after each frame's action.
 
     Returns:
-        (frames,): `next.success`, or where that was not recorded, whether `next.reward` is more than 0.5.
+        (frames,) `next.success`; where that was not recorded, whether `next.reward` is more than 0.5.
 
     Raises:
         DemonstrationsError: neither was recorded.
@@ -85,10 +85,8 @@ def success_after(episode: Episode) -> NDArray[np.bool_]:
     if "next.success" in features:
         return np.asarray(episode["next.success"], dtype=bool)
     if "next.reward" in features:
-        return np.asarray(episode["next.reward"]) > _ENOUGH
-    raise DemonstrationsError(
-        f"{episode.dataset.path} has neither next.success nor next.reward; it does not say which frames show success."
-    )
+        return np.asarray(episode["next.reward"]) > _SUCCESS_REWARD
+    raise DemonstrationsError(f"{episode.dataset.path} has neither next.success nor next.reward, and so no labels.")
 
 
 def open_datasets(paths: Sequence[str | PathLike[str]]) -> list[EpisodeDataset]:
@@ -96,11 +94,11 @@ def open_datasets(paths: Sequence[str | PathLike[str]]) -> list[EpisodeDataset]:
 
     Raises:
         DatasetError: one cannot be read.
-        DemonstrationsError: none was named, or one has no images.
+        DemonstrationsError: there is none, or one has no images.
     """
     if not paths:
-        raise DemonstrationsError("There is nothing to learn from; name one dataset or more.")
-    # Each image is needed once.
+        raise DemonstrationsError("There are no datasets; name one or more.")
+    # Each image is used once.
     datasets = [EpisodeDataset(path, images_kept=16 << 20) for path in paths]
     for dataset in datasets:
         if not cameras_of(dataset):
@@ -119,13 +117,13 @@ def cameras_of(dataset: EpisodeDataset) -> list[str]:
 def shape_for(
     datasets: Sequence[EpisodeDataset], *, cameras: Sequence[str] | None, image_size: int, state: bool
 ) -> ClassifierShape:
-    """What a classifier of datasets can look at.
+    """Inputs of a classifier of datasets.
 
     Args:
         datasets: one or more.
-        cameras: which; None for all of the first dataset.
+        cameras: to use; None for all of the first dataset.
         image_size: pixels.
-        state: whether to look at the proprioception, where it was recorded.
+        state: use the proprioception, where it was recorded.
 
     Raises:
         ConfigurationError: a dataset lacks a camera, or their proprioception differs.
@@ -138,7 +136,7 @@ def shape_for(
 
 
 def check_fit(shape: ClassifierShape, dataset: EpisodeDataset) -> None:
-    """Make sure that a dataset has what a classifier looks at.
+    """Make sure that a dataset has the inputs of a classifier.
 
     Raises:
         ConfigurationError: a camera is missing, or the proprioception has another size.
@@ -150,7 +148,7 @@ def check_fit(shape: ClassifierShape, dataset: EpisodeDataset) -> None:
             )
     if shape.state_size and _state_size(dataset) != shape.state_size:
         raise ConfigurationError(
-            f"{STATE} of {dataset.path} has {_state_size(dataset)} numbers; the classifier looks at {shape.state_size}."
+            f"{STATE} of {dataset.path} has {_state_size(dataset)} numbers; the classifier needs {shape.state_size}."
         )
 
 
@@ -158,7 +156,7 @@ def read_examples(datasets: Sequence[EpisodeDataset], shape: ClassifierShape) ->
     """Read all labelled observations.
 
     Raises:
-        ConfigurationError: a dataset lacks what is looked at.
+        ConfigurationError: a dataset lacks an input.
         DatasetError: a dataset cannot be read.
         DemonstrationsError: success was not recorded, or no episode has two frames.
     """
@@ -170,8 +168,8 @@ def read_examples(datasets: Sequence[EpisodeDataset], shape: ClassifierShape) ->
         if len(episode) < 2:
             continue
         labels = success_after(episode)[:-1]
-        obs, state = observations(episode, shape)
-        images.append(obs[1:])
+        seen, state = observations(episode, shape)
+        images.append(seen[1:])
         states.append(state[1:])
         success.append(labels)
         episodes.append(np.full(len(labels), number))
@@ -196,56 +194,68 @@ def observations(episode: Episode, shape: ClassifierShape) -> tuple[Tensor, Tens
     Returns:
         (frames, cameras, 3, size, size) uint8 images and (frames, state_size) float32 states.
     """
-    obs = [torch.cat(list(_images(episode, IMAGES + camera, shape.image_size))) for camera in shape.cameras]
-    numbers = episode[STATE] if shape.state_size else np.zeros((len(episode), 0))
-    state = np.asarray(numbers, dtype=np.float32).reshape(len(episode), shape.state_size)
-    return torch.stack(obs, dim=1), torch.from_numpy(state.copy())
+
+    def images_of(camera: str) -> Tensor:
+        frames = (episode.image(IMAGES + camera, frame) for frame in range(len(episode)))
+        return torch.cat([prepared(image[None], shape.image_size) for image in frames])
+
+    state = episode[STATE] if shape.state_size else np.zeros((len(episode), 0))
+    state = np.array(state, dtype=np.float32).reshape(len(episode), shape.state_size)
+    return torch.stack([images_of(camera) for camera in shape.cameras], dim=1), torch.from_numpy(state)
 
 
-def folds_by_episode(
+def split_by_episode(
     success: NDArray[np.bool_], episodes: NDArray[np.int64], share: float, seed: int
-) -> list[list[int]]:
-    """Deal the episodes out into folds to validate with, so that each episode is in one.
+) -> tuple[list[int], list[list[int]]]:
+    """Split the episodes into those that choose the threshold, and folds of the others.
 
-    Whole episodes are dealt, as frames of one episode are too much alike to train and validate with. Episodes that show
-    success are dealt first, then the others.
+    Whole episodes are dealt out, because frames of one episode are too similar to train and validate with. Episodes
+    that show success are dealt first.
 
     Args:
         success: (n,) labels.
         episodes: (n,) the episode of each.
-        share: of the episodes in a fold, more than 0 and at most 0.5; more, where too few episodes show success.
-        seed: of chance.
+        share: of the episodes that choose the threshold, and of the others in a fold; more than 0 and at most 0.5. It
+            is larger where few episodes show success.
+        seed: of the shuffling.
 
     Returns:
-        The folds, two or more, each the numbers of its episodes.
+        The episodes that choose the threshold, and two folds or more.
 
     Raises:
         ConfigurationError: the share is out of range.
-        DemonstrationsError: there are too few episodes that show success, or that begin before it.
+        DemonstrationsError: too few episodes show success, or begin before it.
     """
     if not 0 < share <= 0.5:
         raise ConfigurationError(f"validation_share is {share!r}; expected more than 0 and at most 0.5.")
     if not success.any():
         raise DemonstrationsError(
-            "No frame shows success. The observation after an episode's last step is not in a dataset, so record some "
-            "more after it: gym-hil record --steps-after-success 10."
+            "No frame shows success. A dataset does not have the observation after an episode's last step, so record a "
+            "few more steps: gym-hil record --steps-after-success 10."
         )
     numbers = np.unique(episodes)
     shows = np.array([success[episodes == number].any() for number in numbers])
-    if shows.sum() < 2:
-        raise DemonstrationsError("Only one episode shows success; one to train and one to validate with are needed.")
+    if shows.sum() < 3:
+        raise DemonstrationsError(
+            f"Only {shows.sum()} episodes show success; at least 3 are needed, to train, to validate and to choose the "
+            "threshold."
+        )
     rng = np.random.default_rng(seed)
-    dealt = [*rng.permutation(numbers[shows]).tolist(), *rng.permutation(numbers[~shows]).tolist()]
-    count = min(round(1 / share), int(shows.sum()))
-    folds = [sorted(dealt[number::count]) for number in range(count)]
-    if any(success[np.isin(episodes, fold)].all() for fold in folds):
+    successes, others = rng.permutation(numbers[shows]).tolist(), rng.permutation(numbers[~shows]).tolist()
+    # Two episodes that show success have to be left for the folds.
+    parts = max(min(round(1 / share), len(successes)), math.ceil(len(successes) / (len(successes) - 2)))
+    held_out = _deal(successes, others, parts)[0]
+    successes, others = ([number for number in part if number not in held_out] for part in (successes, others))
+    folds = _deal(successes, others, min(round(1 / share), len(successes)))
+    if any(success[np.isin(episodes, fold)].all() for fold in (held_out, *folds)):
         raise DemonstrationsError("Too few frames show no success; record episodes from their beginning, and failures.")
-    return folds
+    return held_out, folds
 
 
-def _images(episode: Episode, key: str, size: int) -> Iterator[Tensor]:
-    for frame in range(len(episode)):
-        yield prepared(episode.image(key, frame)[None], size)
+def _deal(successes: list[int], others: list[int], count: int) -> list[list[int]]:
+    """Deal episodes out into a number of folds."""
+    dealt = [*successes, *others]
+    return [sorted(dealt[number::count]) for number in range(count)]
 
 
 def _state_size(dataset: EpisodeDataset) -> int:

@@ -1,11 +1,12 @@
-"""The network that tells whether an observation shows success."""
+"""The networks that recognise success in an observation, and their file."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,25 +16,32 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gym_hil.errors import ConfigurationError
+from gym_hil.files import expand_path
+from hil_trainer.agents.weights_file import as_damage, read_weights, write_weights
+from hil_trainer.errors import CheckpointError
 
+NAME = "classifier.safetensors"
+STATE = "observation.state"  # feature of the proprioception
 IMAGE_SIZES = (32, 64, 128, 256)  # pixels; each layer halves them down to 4
-_CHANNELS = (16, 32, 32, 64, 64, 64)  # of the layers, as many as it takes
-_FEATURES, _STATE_FEATURES = 64, 32  # numbers that a camera and the state become
-_FAR = 5.0  # standard deviations, beyond which a state counts no more
+FORMAT = 2
+_KIND = "reward_classifier"
+_CHANNELS = (16, 32, 32, 64, 64, 64)  # of each layer, the first ones
+_FEATURES, _STATE_FEATURES = 64, 32  # of a camera and of the proprioception
+_MAX_DEVIATION = 5.0  # standard deviations to which the proprioception is clipped
 _BATCH = 256  # observations judged at once
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifierShape:
-    """What a classifier looks at.
+    """Inputs of a classifier.
 
     Attributes:
         cameras: their names, as in `pixels` of an observation.
-        image_size: pixels, width and height that images are brought to; one of `IMAGE_SIZES`.
-        state_size: numbers of the proprioception; 0 if it is not looked at.
+        image_size: height and width to which images are resized, in pixels; one of `IMAGE_SIZES`.
+        state_size: dimensions of the proprioception; 0 if it is not used.
 
     Raises:
-        ConfigurationError: there is nothing to look at, or the size is another one.
+        ConfigurationError: there are no cameras, or a size is not possible.
     """
 
     cameras: tuple[str, ...]
@@ -50,16 +58,16 @@ class ClassifierShape:
 
 
 class RewardClassifier(nn.Module):
-    """Gives the probability that an observation shows success.
+    """Predicts the probability that an observation shows success.
 
-    It consists of one network or more, each trained with other episodes left out, whose log-odds are averaged. Images
-    of any size are taken; they are brought to `shape.image_size` by averaging.
+    An ensemble of networks, each trained with other episodes left out, whose log-odds are averaged. Images of any size
+    are resized.
 
     Args:
-        shape: what it looks at.
-        members: how many networks.
-        threshold: the probability from which on an observation counts as success.
-        provenance: what is known about where it comes from, such as JSON can hold.
+        shape: its inputs.
+        members: number of networks.
+        threshold: probability from which on an observation counts as success.
+        provenance: where it comes from, as JSON can hold it.
 
     Raises:
         ConfigurationError: there are no members.
@@ -81,7 +89,7 @@ class RewardClassifier(nn.Module):
         self.members = nn.ModuleList([SuccessNetwork(shape) for _ in range(members)])
 
     def forward(self, images: Tensor, states: Tensor) -> Tensor:
-        """Judge observations; see `SuccessNetwork`."""
+        """Mean log-odds of the members; arguments as of `SuccessNetwork.forward`."""
         return torch.stack([member(images, states) for member in self.members]).mean(0)
 
     def probabilities(
@@ -90,8 +98,8 @@ class RewardClassifier(nn.Module):
         """Judge observations.
 
         Args:
-            images: camera -> (n, height, width, 3) uint8; cameras that the classifier does not know are ignored.
-            states: (n, state_size) proprioception; not needed where `shape.state_size` is 0.
+            images: camera -> (n, height, width, 3) uint8; other cameras than the classifier's are ignored.
+            states: (n, state_size) proprioception; unused where `shape.state_size` is 0.
 
         Returns:
             (n,) probabilities of success.
@@ -102,15 +110,15 @@ class RewardClassifier(nn.Module):
         missing = [camera for camera in self.shape.cameras if camera not in images]
         if missing:
             raise ConfigurationError(
-                f"The classifier looks at the cameras {', '.join(self.shape.cameras)}; there is no image of "
-                f"{', '.join(missing)}."
+                f"The classifier needs images of {', '.join(self.shape.cameras)}; {', '.join(missing)} is missing. The "
+                f"cameras are {', '.join(images) or 'none'}."
             )
         count, size = len(images[self.shape.cameras[0]]), self.shape.state_size
         if size == 0:
             states = np.zeros((count, 0))
         if states is None or states.shape != (count, size):
             shape = None if states is None else states.shape
-            raise ConfigurationError(f"The state has shape {shape}; the classifier expects {(count, size)}.")
+            raise ConfigurationError(f"The proprioception has shape {shape}; the classifier expects {(count, size)}.")
         found = []
         for start in range(0, count, _BATCH):
             part = slice(start, start + _BATCH)
@@ -121,7 +129,7 @@ class RewardClassifier(nn.Module):
         return np.concatenate(found) if found else np.zeros(0)
 
     def judge(self, images: Tensor, states: Tensor) -> NDArray[np.float64]:
-        """Judge observations; see the function `judge`."""
+        """Judge observations; arguments as of the function `judge`."""
         return judge(self, images, states)
 
     def probability(
@@ -139,24 +147,17 @@ class RewardClassifier(nn.Module):
         batch = {camera: np.asarray(image)[None] for camera, image in images.items()}
         return float(self.probabilities(batch, None if state is None else np.asarray(state)[None])[0])
 
-    def describe(self) -> dict[str, Any]:
-        """The shape, the number of members and the threshold, as JSON has them."""
-        shape = dataclasses.asdict(self.shape)
-        shape |= {"cameras": list(self.shape.cameras), "members": len(self.members)}
-        return {**shape, "threshold": self.threshold}
-
 
 class SuccessNetwork(nn.Module):
-    """Gives the log-odds that an observation shows success.
+    """Predicts the log-odds that an observation shows success.
 
-    Each camera has a small convolutional network of its own; what they see, and the proprioception, meet in two linear
-    layers.
+    Each camera has a small convolutional network; their features and the proprioception go through two linear layers.
 
     Args:
-        shape: what it looks at.
+        shape: its inputs.
 
     Attributes:
-        state_mean: (state_size,) of the proprioception that it was trained with.
+        state_mean: (state_size,) of the proprioception in training.
         state_deviation: likewise.
     """
 
@@ -180,15 +181,16 @@ class SuccessNetwork(nn.Module):
 
         Args:
             images: (n, cameras, 3, size, size) in [0, 1].
-            states: (n, state_size), as observed.
+            states: (n, state_size) proprioception, as observed.
 
         Returns:
             (n,) log-odds of success.
         """
-        obs = [encoder(images[:, number] - 0.5) for number, encoder in enumerate(self.cameras)]
+        features = [encoder(images[:, number] - 0.5) for number, encoder in enumerate(self.cameras)]
         if self.state is not None:
-            obs.append(self.state(((states - self.state_mean) / self.state_deviation).clamp(-_FAR, _FAR)))
-        return self.head(torch.cat(obs, dim=1)).squeeze(1)
+            normalised = (states - self.state_mean) / self.state_deviation
+            features.append(self.state(normalised.clamp(-_MAX_DEVIATION, _MAX_DEVIATION)))
+        return self.head(torch.cat(features, dim=1)).squeeze(1)
 
 
 @torch.inference_mode()
@@ -211,28 +213,85 @@ def judge(network: nn.Module, images: Tensor, states: Tensor) -> NDArray[np.floa
     return torch.cat(found).numpy() if len(images) else np.zeros(0)
 
 
+def save_classifier(classifier: RewardClassifier, folder: str | PathLike[str]) -> Path:
+    """Write `classifier.safetensors` and, for people to read, `classifier.json`; existing files are replaced.
+
+    Args:
+        classifier: with its threshold and provenance.
+        folder: created if missing.
+
+    Returns:
+        Path of the weights.
+
+    Raises:
+        CheckpointError: the folder cannot be written to.
+        MissingExtraError: safetensors is not installed.
+    """
+    description = {
+        "format": FORMAT,
+        "shape": asdict(classifier.shape),
+        "members": len(classifier.members),
+        "threshold": classifier.threshold,
+        "provenance": classifier.provenance,
+    }
+    return write_weights(expand_path(folder) / NAME, classifier.state_dict(), description, kind=_KIND)
+
+
+def load_classifier(path: str | PathLike[str], *, device: str | torch.device = "cpu") -> RewardClassifier:
+    """Read a classifier. Needs torch and safetensors, but no simulation.
+
+    Args:
+        path: the folder that `hil-trainer classifier train` wrote, or a file in it.
+        device: to compute on.
+
+    Returns:
+        The classifier, ready to judge.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, or it has another format.
+        MissingExtraError: safetensors is not installed.
+    """
+    file = expand_path(path)
+    file = (file.parent if file.suffix in (".json", ".safetensors") else file) / NAME
+    if not file.is_file():
+        raise CheckpointError(f"There is no classifier at {file}. Train one with hil-trainer classifier train.")
+    weights, description = read_weights(file, kind=_KIND)
+    if description.get("format") != FORMAT:
+        raise CheckpointError(f"{file} has format {description.get('format')}, not {FORMAT}. Train it again.")
+    with as_damage(file):
+        shape = dict(description["shape"])
+        classifier = RewardClassifier(
+            ClassifierShape(**{**shape, "cameras": tuple(shape["cameras"])}),
+            members=description["members"],
+            threshold=float(description["threshold"]),
+            provenance=description["provenance"],
+        )
+        classifier.load_state_dict(weights)
+    return classifier.to(device).eval().requires_grad_(False)
+
+
 def prepared(images: NDArray[np.uint8], size: int) -> Tensor:
-    """Bring images to the size that the network sees.
+    """Resize images for the network.
 
     Args:
         images: (n, height, width, 3) uint8.
-        size: pixels.
+        size: pixels a side.
 
     Returns:
         (n, 3, size, size) uint8.
 
     Raises:
-        ConfigurationError: these are no colour images.
+        ConfigurationError: they are no colour images.
     """
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
         raise ConfigurationError(
             f"Images have shape {images.shape} and type {images.dtype}; expected (n, height, width, 3) uint8."
         )
-    # A copy: decoded images are read-only, which torch does not know.
+    # A copy: decoded images are read-only, which torch does not support.
     tensor = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
     if tensor.shape[-2:] == (size, size):
         return tensor
-    # Averages what becomes one pixel, so that small things do not vanish between two samples.
+    # Averaged over all pixels, so that small objects do not vanish between two samples.
     return functional.interpolate(tensor.float(), (size, size), mode="area").round().to(torch.uint8)
 
 

@@ -1,15 +1,13 @@
-"""Trains a classifier on recorded episodes, and writes it down with a report."""
+"""Training of a classifier on recorded episodes."""
 
 from __future__ import annotations
 
 import copy
-import importlib.metadata
 import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -20,44 +18,43 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.errors import ConfigurationError
+from hil_trainer.agents.weights_file import versions
 from hil_trainer.errors import DivergenceError
-from hil_trainer.reward_classifier.augmentation import augmented
+from hil_trainer.reward_classifier.evaluation import write_report
 from hil_trainer.reward_classifier.examples import (
     Examples,
-    folds_by_episode,
     just_before_success,
     open_datasets,
     read_examples,
     shape_for,
+    split_by_episode,
 )
-from hil_trainer.reward_classifier.model import RewardClassifier, SuccessNetwork, judge
-from hil_trainer.reward_classifier.report import write_report
+from hil_trainer.reward_classifier.model import RewardClassifier, SuccessNetwork, judge, save_classifier
 from hil_trainer.reward_classifier.scores import Scores, calibrate, score
-from hil_trainer.reward_classifier.storage import save_classifier
 
-SHIFT = 1 / 32  # of an image's width, at most, each way
-_PACKAGES = ("gym-hil", "numpy", "torch", "safetensors")
+SHIFT = 1 / 32  # maximum shift in augmentation, as a share of the image's width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSettings:
-    """How a classifier is trained.
+    """Settings of a classifier's training.
 
     Attributes:
-        validation_share: of the episodes, that each member of the classifier is validated with; at most 0.5.
-        members: how many networks; None for as many as leave each episode out once.
-        epochs: how often all frames are obs, at most.
+        epochs: maximum number of passes over all frames.
         patience: epochs without a lower validation loss after which training stops.
-        batch_size: frames.
-        learning_rate: of AdamW.
-        brightness: share by which images are lit otherwise.
-        state_dropout: share of the frames whose proprioception is withheld, so that the images are looked at.
-        precision: that the threshold is chosen for.
-        cameras: to look at; None for all.
-        image_size: pixels.
-        state: look at the proprioception.
-        seed: of chance.
-        device: where to train, such as "cpu" or "cuda".
+        batch_size: number of frames in a batch.
+        learning_rate: learning rate of AdamW.
+        brightness: maximum change of brightness in augmentation, as a share.
+        state_dropout: share of the frames whose proprioception is withheld, so that the images are used.
+        validation_share: share of the episodes that choose the threshold, and of the others that each network leaves
+            out for validation; at most 0.5.
+        members: number of networks; if not given, as many as leave each episode out once.
+        precision: precision that the threshold reaches, on episodes that no network was trained on.
+        cameras: cameras to use; if not given, all.
+        image_size: height and width to which images are resized, in pixels: 32, 64, 128 or 256.
+        state: use the proprioception.
+        seed: seed of all random numbers; on one thread, the same seed gives the same classifier.
+        device: device to train on, such as cpu or cuda.
 
     Raises:
         ConfigurationError: a value is out of range.
@@ -85,9 +82,11 @@ class TrainingSettings:
         for name in ("brightness", "state_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected 0 or more and less than 1.")
-        for name, most in (("validation_share", 0.5), ("precision", 1)):
-            if not 0 < getattr(self, name) <= most:
-                raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected more than 0 and at most {most}.")
+        for name, maximum in (("validation_share", 0.5), ("precision", 1)):
+            if not 0 < getattr(self, name) <= maximum:
+                raise ConfigurationError(
+                    f"{name} is {getattr(self, name)!r}; expected more than 0 and at most {maximum}."
+                )
         if self.members is not None and self.members < 1:
             raise ConfigurationError(f"members is {self.members!r}; expected 1 or more.")
         if not self.learning_rate > 0:
@@ -97,15 +96,15 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What training brought.
+class TrainedClassifier:
+    """Result of a training.
 
     Attributes:
         classifier: with its threshold.
-        scores: on episodes that were left out, each judged by the member that has not obs it.
-        precise: whether the threshold reaches the wanted precision there.
-        epochs: how many each member was trained for.
-        seconds: that training took, reading not counted.
+        scores: on the episodes that chose the threshold; no network was trained on them.
+        precise: whether the threshold reaches the precision there.
+        epochs: of each member.
+        seconds: of training, without reading the datasets.
     """
 
     classifier: RewardClassifier
@@ -120,90 +119,90 @@ def train_classifier(
     out: str | PathLike[str],
     settings: TrainingSettings | None = None,
     *,
-    tell: Callable[[str], None] = lambda line: None,
-) -> Outcome:
-    """Train a classifier on datasets.
+    log: Callable[[str], None] = lambda line: None,
+) -> TrainedClassifier:
+    """Train a classifier on datasets, and write it with a report.
 
-    Each member leaves a part of the episodes out, which tells when to stop. What the members think of the episodes that
-    they have not obs decides the threshold; a frame just before success is left out of that, as who takes it for
-    success is one step early. On one thread, the same settings and datasets bring the same classifier.
+    Some episodes are held out to choose the threshold of the whole ensemble. Each member leaves out a fold of the
+    others, which decides when its training stops. A frame just before success does not count for the threshold:
+    calling it a success is one step early.
 
     Args:
         paths: of datasets with images, recorded with `steps_after_success`.
         out: folder for the classifier and the report.
         settings: None for the defaults.
-        tell: is given a line now and then about how far it is.
+        log: called with a line of text after each member.
 
     Raises:
+        CheckpointError: the folder cannot be written to.
         ConfigurationError: the settings do not fit the datasets.
         DatasetError: a dataset cannot be read.
-        DemonstrationsError: the episodes are not enough.
+        DemonstrationsError: there are too few episodes.
         DivergenceError: the loss is not finite.
-        CheckpointError: the folder cannot be written.
     """
     settings = settings or TrainingSettings()
     _check_device(settings.device)
     datasets = open_datasets(paths)
     shape = shape_for(datasets, cameras=settings.cameras, image_size=settings.image_size, state=settings.state)
     examples = read_examples(datasets, shape)
-    folds = folds_by_episode(examples.success, examples.episodes, settings.validation_share, settings.seed)
+    held_out, folds = split_by_episode(examples.success, examples.episodes, settings.validation_share, settings.seed)
     folds = folds[: settings.members]
-    tell(f"{_count(examples)}; cameras: {', '.join(shape.cameras)}")
+    log(f"{_count(examples)}; cameras: {', '.join(shape.cameras)}")
 
     start = time.monotonic()
-    # Chance elsewhere in the process goes on as if nothing had happened here.
+    # Random numbers elsewhere in the process stay as they are.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         classifier = RewardClassifier(shape, members=len(folds)).to(settings.device)
-        left_out = examples.of_episodes([episode for fold in folds for episode in fold])
-        probabilities, epochs = np.zeros(len(left_out)), []
+        epochs = []
         for number, (member, fold) in enumerate(zip(classifier.members, folds, strict=True)):
-            network = cast(SuccessNetwork, member)
-            unseen = examples.of_episodes(fold)
-            obs = examples.of_episodes(np.setdiff1d(examples.episodes, fold).tolist())
-            epoch, loss = fit(network, obs, unseen, replace(settings, seed=settings.seed + number))
+            training = examples.of_episodes(np.setdiff1d(examples.episodes, [*held_out, *fold]).tolist())
+            member_settings = replace(settings, seed=settings.seed + number)
+            epoch, loss = fit(cast(SuccessNetwork, member), training, examples.of_episodes(fold), member_settings)
             epochs.append(epoch)
-            probabilities[np.isin(left_out.episodes, fold)] = judge(network, unseen.images, unseen.states)
-            tell(f"network {number + 1} of {len(folds)}: validation loss {loss:.4f} after epoch {epoch}")
+            log(f"network {number + 1} of {len(folds)}: validation loss {loss:.4f} after epoch {epoch}")
     seconds = time.monotonic() - start
     classifier.eval().requires_grad_(False)
 
-    counted = ~just_before_success(left_out)
-    classifier.threshold, precise = calibrate(probabilities[counted], left_out.success[counted], settings.precision)
-    scores = score(probabilities, left_out.success, classifier.threshold)
+    unseen = examples.of_episodes(held_out)
+    probabilities = classifier.judge(unseen.images, unseen.states)
+    counted = ~just_before_success(unseen)
+    classifier.threshold, precise = calibrate(probabilities[counted], unseen.success[counted], settings.precision)
+    scores = score(probabilities, unseen.success, classifier.threshold)
     classifier.provenance = {
         "datasets": [_describe(dataset) for dataset in datasets],
         "frames": len(examples),
         "frames_of_success": int(examples.success.sum()),
-        "validation": {"folds": folds, **scores.as_json(), "reaches_precision": precise},
+        "held_out": {"episodes": held_out, **scores.as_json(), "reaches_precision": precise},
+        "folds": folds,
         "settings": asdict(settings),
         "epochs": epochs,
-        "seconds": round(seconds, 1),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **versions()},
     }
     save_classifier(classifier, out)
     facts = {
-        "judged": "episodes of the datasets, each by the network that was not trained with it; they also decided when "
-        "to stop, and the threshold",
+        "judged": "episodes that no network was trained on; they also chose the threshold",
         "datasets": ", ".join(str(dataset.path) for dataset in datasets),
-        "holding": _count(examples),
+        "content": _count(examples),
         "training": f"{len(folds)} networks in {seconds:.0f} s, for {', '.join(map(str, epochs))} epochs",
         "precision wanted": f"{settings.precision:g}, {'reached' if precise else '**not reached**'}",
     }
-    write_report(Path(out), left_out, probabilities, scores, shape.cameras, facts)
-    return Outcome(classifier, scores, precise, tuple(epochs), seconds)
+    write_report(out, unseen, probabilities, scores, shape.cameras, facts)
+    return TrainedClassifier(classifier, scores, precise, tuple(epochs), seconds)
 
 
-def fit(network: SuccessNetwork, obs: Examples, unseen: Examples, settings: TrainingSettings) -> tuple[int, float]:
-    """Train until the validation loss falls no more; the network keeps the weights of its best epoch.
+def fit(
+    network: SuccessNetwork, training: Examples, validation: Examples, settings: TrainingSettings
+) -> tuple[int, float]:
+    """Train until the validation loss stops falling; the network gets the weights of its best epoch.
 
-    Success and its absence weigh the same in the loss, however many frames there are of each.
+    Success and its absence have the same weight in the loss, whatever their numbers of frames.
 
     Args:
         network: new.
-        obs: to train with.
-        unseen: to validate with.
-        settings: see there.
+        training: examples to train on.
+        validation: examples to validate with.
+        settings: see `TrainingSettings`.
 
     Returns:
         The best epoch, from 1, and its validation loss.
@@ -212,40 +211,67 @@ def fit(network: SuccessNetwork, obs: Examples, unseen: Examples, settings: Trai
         DivergenceError: the loss is not finite.
     """
     device = torch.device(settings.device)
-    network.state_mean.copy_(obs.states.mean(0))
-    # torch has no deviation of no numbers.
-    network.state_deviation.copy_(torch.from_numpy(obs.states.numpy().std(0)).clamp_min(1e-3))
+    network.state_mean.copy_(training.states.mean(0))
+    # torch has no deviation of an empty axis.
+    network.state_deviation.copy_(torch.from_numpy(training.states.numpy().std(0)).clamp_min(1e-3))
     generator = torch.Generator().manual_seed(settings.seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate)
-    labels, weights = _labels(obs.success), _weights(obs.success)
+    labels, weights = _labels(training.success), _weights(training.success)
     shift = max(1, round(SHIFT * settings.image_size))
     best, best_loss, best_weights = 0, np.inf, copy.deepcopy(network.state_dict())
     for epoch in range(1, settings.epochs + 1):
         network.train()
-        for rows in torch.randperm(len(obs), generator=generator).split(settings.batch_size):
+        for rows in torch.randperm(len(training), generator=generator).split(settings.batch_size):
             images = augmented(
-                obs.images[rows].to(device), shift=shift, brightness=settings.brightness, generator=generator
+                training.images[rows].to(device), shift=shift, brightness=settings.brightness, generator=generator
             )
-            states = obs.states[rows].to(device)
+            states = training.states[rows].to(device)
             withheld = torch.rand((len(rows), 1), generator=generator).to(device) < settings.state_dropout
-            # The mean tells nothing.
+            # Replaced by the mean, which carries no information.
             logits = network(images, torch.where(withheld, network.state_mean, states))
             loss = _loss(logits, labels[rows].to(device), weights[rows].to(device))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
         network.eval()
-        validation = validation_loss(network, unseen)
-        if not np.isfinite(validation):
+        current = validation_loss(network, validation)
+        if not np.isfinite(current):
             raise DivergenceError(
-                f"The loss is {validation} after epoch {epoch}; try a learning rate below {settings.learning_rate:g}."
+                f"The loss is {current} after epoch {epoch}; try a learning rate below {settings.learning_rate:g}."
             )
-        if validation < best_loss:
-            best, best_loss, best_weights = epoch, validation, copy.deepcopy(network.state_dict())
+        if current < best_loss:
+            best, best_loss, best_weights = epoch, current, copy.deepcopy(network.state_dict())
         elif epoch - best >= settings.patience:
             break
     network.load_state_dict(best_weights)
     return best, best_loss
+
+
+def augmented(images: Tensor, *, shift: int, brightness: float, generator: torch.Generator) -> Tensor:
+    """Shift and brighten each image at random, so that single pixels are not learned.
+
+    A shift repeats the border, as in DrQ (Yarats, Kostrikov, Fergus, 2020).
+
+    Args:
+        images: (n, cameras, 3, height, width) uint8.
+        shift: maximum in each direction, in pixels.
+        brightness: maximum share by which values are scaled; they are also moved by up to half of it.
+        generator: of random numbers, on the CPU.
+
+    Returns:
+        The same shape, float32 in [0, 1].
+    """
+    n, cameras, _, height, width = images.shape
+    flat = images.flatten(0, 1)
+    count = n * cameras
+    down, right = (torch.randint(-shift, shift + 1, (2, count, 1), generator=generator)).to(flat.device)
+    rows = (torch.arange(height, device=flat.device) + down).clamp(0, height - 1)
+    columns = (torch.arange(width, device=flat.device) + right).clamp(0, width - 1)
+    number = torch.arange(count, device=flat.device)[:, None, None]
+    moved = flat.permute(0, 2, 3, 1)[number, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    scale, offset = (torch.rand((2, count, 1, 1, 1), generator=generator) * 2 - 1).to(flat.device)
+    lit = moved.float() / 255 * (1 + brightness * scale) + brightness / 2 * offset
+    return lit.clamp(0, 1).view_as(images)
 
 
 def validation_loss(network: SuccessNetwork, examples: Examples) -> float:
@@ -264,7 +290,7 @@ def _labels(success: NDArray[np.bool_]) -> Tensor:
 
 
 def _weights(success: NDArray[np.bool_]) -> Tensor:
-    """Of each frame, so that both kinds weigh the same and the mean is 1."""
+    """Weight of each frame: both kinds have the same sum, and the mean is 1."""
     positives, count = int(success.sum()), len(success)
     weights = np.where(success, count / (2 * positives), count / (2 * (count - positives)))
     return torch.from_numpy(weights.astype(np.float32))
@@ -273,7 +299,7 @@ def _weights(success: NDArray[np.bool_]) -> Tensor:
 def _check_device(name: str) -> None:
     try:
         torch.zeros(1, device=name)
-    # torch without CUDA says so by an AssertionError.
+    # torch without CUDA raises an AssertionError.
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigurationError(f"device is {name!r}, which cannot be used here: {reason}. Try cpu.") from error
@@ -294,13 +320,3 @@ def _describe(dataset: EpisodeDataset) -> dict[str, Any]:
         "frames": dataset.total_frames,
         "fps": dataset.fps,
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # used from its sources, without being installed
-    return found

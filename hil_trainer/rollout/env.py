@@ -88,14 +88,14 @@ class RolloutEnv:
             options |= {"device": self.scripted_operator}
         elif operator != NO_OPERATOR:
             options |= OperatorOptions(device=operator, intervention=config.operator.intervention).env_kwargs()
+        self._has_classifier = config.env.reward_classifier is not None
+        if config.env.reward_classifier is not None:
+            from hil_trainer.reward_classifier import ClassifierSuccess
+
+            options["success"] = ClassifierSuccess(config.env.reward_classifier)
         self.env: gym.Env[Any, Any] = gym.make(env_id(name, version=version), **options)
         if self.scripted_operator is not None:
             self.scripted_operator.attach(self.env)
-        self._has_classifier = config.env.reward_classifier is not None
-        if config.env.reward_classifier is not None:
-            from hil_trainer.reward_classifier.wrapper import RewardClassifierWrapper
-
-            self.env = RewardClassifierWrapper(self.env, config.env.reward_classifier)
         if config.env.console and not self.env.has_wrapper_attr("channel"):
             from gym_hil.console import get_console
 

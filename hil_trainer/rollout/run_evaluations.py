@@ -1,4 +1,4 @@
-"""The evaluations of a run: when they are due, what they decide, and which policy is kept."""
+"""Evaluations of a run: when they are due, what they decide, and which policy is exported."""
 
 from __future__ import annotations
 
@@ -9,28 +9,32 @@ from typing import NamedTuple, Protocol
 
 from hil_trainer.agents.policy import Policy
 from hil_trainer.agents.policy_file import NAME as POLICY_FILE
-from hil_trainer.agents.policy_file import read_description, save_policy
+from hil_trainer.agents.policy_file import load_policy, read_description, save_policy
 from hil_trainer.config import TrainConfig
 from hil_trainer.errors import CheckpointError
 from hil_trainer.learner.learner import Weights
-from hil_trainer.logging.metrics import Milestone
+from hil_trainer.logging.metrics import FINAL, Milestone
 from hil_trainer.logging.status import TrainingStatus
+from hil_trainer.logging.videos import write_grid_video
 from hil_trainer.rollout.env import RolloutEnv
-from hil_trainer.rollout.evaluation import Evaluation, Evaluator, load_weights
+from hil_trainer.rollout.evaluation import Evaluation, Evaluator, Greedy, evaluate, evaluation_env, load_weights
 
-QUICK_MARGIN = 0.05  # by which few episodes may be below the target, and many are run
+QUICK_MARGIN = 0.05  # by which a quick evaluation may miss the target and still be followed by a full one
+FINAL_SEED_OFFSET = 1_000_000  # from the seeds of evaluations during training, which choose the exported policy
+FILMED = 9  # episodes of the final evaluation in the video
+VIDEO = "report/evaluation.mp4"
 
-Score = tuple[float, int]  # what policies are compared by: share of successes, and then the step
+Score = tuple[float, int]  # policies are compared by their share of successes, and then by their step
 
 
 class Candidate(NamedTuple):
-    """A policy as it was at some step of a run.
+    """The policy at some step of a run.
 
     Attributes:
         step: of training.
-        operator_steps: of them.
+        operator_steps: of these, driven by the operator.
         updates: of the critics.
-        weights: the policy's.
+        weights: of the policy.
     """
 
     step: int
@@ -47,7 +51,7 @@ class Tell(Protocol):
 
 
 class _Running(NamedTuple):
-    """An evaluation that is under way."""
+    """A running evaluation."""
 
     purpose: str
     candidate: Candidate
@@ -55,26 +59,26 @@ class _Running(NamedTuple):
 
 
 class RunEvaluations:
-    """Evaluates a run beside it, exports the best policy, and sees when the target is reached.
+    """Evaluates the policy of a run in another process, exports the best one, and notes when the target is reached.
 
-    An evaluation of few episodes shows how it goes. If it comes near the target, the same policy is evaluated in many,
-    and these decide.
+    A quick evaluation shows progress. If it comes near the target, a full evaluation of the same policy follows, which
+    decides. All of these have the same seeds; the final evaluation of the exported policy has others.
 
     Args:
         config: of the run.
-        directory: of the run; the best policy is exported to it.
-        env: the run's environment; says what actions are.
-        policy: the run's. It is copied for what is exported.
+        directory: of the run, to which the best policy is exported.
+        env: of the run; its action space goes into the exported file.
+        policy: of the run; a copy of it is exported.
         step: of training so far.
-        resume: the policy that the directory has already is replaced by a better one only.
-        tell: writes rows of metrics.
-        progress: tells the operator at the terminal.
+        resume: a policy in the directory is replaced by a better one only.
+        tell: writes a row of metrics.
+        progress: shows the run at the terminal.
 
     Attributes:
-        reached: when the target was reached; None until it is.
+        reached: when the target was reached; None before.
 
     Raises:
-        CheckpointError: the policy that the directory has already cannot be read.
+        CheckpointError: the policy in the directory cannot be read.
     """
 
     def __init__(
@@ -90,23 +94,24 @@ class RunEvaluations:
         progress: TrainingStatus,
     ):
         self.reached: Milestone | None = None
-        self._config, self._file = config, directory / POLICY_FILE
+        self._config, self._directory = config, directory
+        self._file = directory / POLICY_FILE
         self._env, self._policy = env, policy
         self._tell, self._progress = tell, progress
-        # What is exported is newer than the checkpoint if the run was killed in between: the file itself knows best.
+        # After a kill the exported policy may be newer than the checkpoint: the score of the file counts.
         self._best = _score_of_file(self._file) if resume and self._file.is_file() else (-1.0, 0)
         self._running: _Running | None = None
         self._next = self._after(step)
         self._evaluator = Evaluator(config, policy.shape)
 
     def advance(self, newest: Candidate) -> None:
-        """Take in an evaluation that is done, and start one when it is time.
+        """Take in a finished evaluation, and start one when it is due.
 
         Args:
-            newest: what there is to evaluate.
+            newest: the current policy.
 
         Raises:
-            LearnerError: the process that evaluates has ended.
+            LearnerError: the evaluation process has ended.
         """
         running = self._running
         if running is not None and running.result.done():
@@ -116,32 +121,66 @@ class RunEvaluations:
             self._running = self._start("quick", newest)
 
     def finish(self) -> None:
-        """Wait for what is under way.
+        """Wait for a running evaluation.
 
         Raises:
-            LearnerError: the process that evaluates has ended.
+            LearnerError: the evaluation process has ended.
         """
         running, self._running = self._running, None
         if running is not None and self._take(running):
             self.decide(running.candidate)
 
     def decide(self, candidate: Candidate) -> None:
-        """Evaluate in many episodes, and wait for it.
+        """Run a full evaluation, and wait for it.
 
         Args:
-            candidate: what to evaluate.
+            candidate: policy to evaluate.
 
         Raises:
-            LearnerError: the process that evaluates has ended.
+            LearnerError: the evaluation process has ended.
         """
         self._take(self._start("full", candidate))
 
+    def keep(self, candidate: Candidate) -> None:
+        """Export a policy without an evaluation, if none was exported: the run was stopped before its first one."""
+        if candidate.step and not self._file.is_file():
+            self._export(candidate, None)
+
+    def final(self) -> Evaluation | None:
+        """Evaluate the exported policy on seeds that chose nothing, write a row of it, and make a video.
+
+        Returns:
+            The evaluation; None if no policy was exported.
+
+        Raises:
+            ConfigurationError: the video cannot be written.
+        """
+        if not self._file.is_file():
+            return None
+        loaded = load_policy(self._file)
+        env = evaluation_env(self._config, encoder=loaded.encoder)
+        try:
+            evaluation = evaluate(
+                env,
+                Greedy(loaded.policy),
+                episodes=self._config.evaluation.episodes,
+                seed=self._config.evaluation.seed + FINAL_SEED_OFFSET,
+                filmed=FILMED,
+            )
+            fps = round(1 / env.control_dt)
+        finally:
+            env.close()
+        provenance = loaded.description["provenance"]
+        self._write(FINAL, provenance["step"], provenance["operator_steps"], evaluation)
+        write_grid_video(self._directory / VIDEO, evaluation.frames, fps, evaluation.outcomes[:FILMED])
+        return evaluation
+
     def close(self) -> None:
-        """Drop what is not done, and end the process that evaluates."""
+        """Drop unfinished evaluations, and end their process."""
         self._evaluator.close()
 
     def _after(self, step: int) -> int:
-        """When the next evaluation is due: at steps that do not depend on when a run was resumed."""
+        """Step of the next evaluation; it does not depend on when a run was resumed."""
         every = self._config.evaluation.every
         return (step // every + 1) * every
 
@@ -152,22 +191,10 @@ class RunEvaluations:
         return _Running(purpose, candidate, result)
 
     def _take(self, running: _Running) -> bool:
-        """Note a result. Returns whether it was of few episodes and so good that many should be run."""
-        evaluation, candidate, target = (
-            self._evaluator.result(running.result),
-            running.candidate,
-            self._config.evaluation.target,
-        )
-        seconds = self._tell(
-            "evaluation",
-            candidate.step,
-            episodes=evaluation.episodes,
-            successes=evaluation.successes,
-            length=evaluation.mean_length,
-            seed=evaluation.seed,
-            operator_steps=candidate.operator_steps,
-            purpose=running.purpose,
-        )
+        """Take in a result. Returns whether it was a quick evaluation near the target."""
+        evaluation, candidate = self._evaluator.result(running.result), running.candidate
+        target = self._config.evaluation.target
+        seconds = self._write(running.purpose, candidate.step, candidate.operator_steps, evaluation)
         score = _score(evaluation.successes, evaluation.episodes, candidate.step)
         if score > self._best:
             self._best = score
@@ -177,8 +204,21 @@ class RunEvaluations:
             self._progress.target_reached(target, self.reached)
         return running.purpose == "quick" and evaluation.rate >= target - QUICK_MARGIN
 
-    def _export(self, candidate: Candidate, evaluation: Evaluation) -> None:
-        # Not a new one: its random weights would change what is drawn for the actions that follow.
+    def _write(self, purpose: str, step: int, operator_steps: int, evaluation: Evaluation) -> float:
+        """Write a row of metrics. Returns its seconds."""
+        return self._tell(
+            "evaluation",
+            step,
+            episodes=evaluation.episodes,
+            successes=evaluation.successes,
+            length=evaluation.mean_length,
+            seed=evaluation.seed,
+            operator_steps=operator_steps,
+            purpose=purpose,
+        )
+
+    def _export(self, candidate: Candidate, evaluation: Evaluation | None) -> None:
+        # A copy: the initial weights of a new policy would change the random numbers of the actions that follow.
         policy = copy.deepcopy(self._policy)
         load_weights(policy, candidate.weights)
         save_policy(
@@ -195,7 +235,9 @@ class RunEvaluations:
                 "step": candidate.step,
                 "operator_steps": candidate.operator_steps,
                 "updates": candidate.updates,
-                "evaluation": {
+                "evaluation": None
+                if evaluation is None
+                else {
                     "episodes": evaluation.episodes,
                     "successes": evaluation.successes,
                     "seed": evaluation.seed,
@@ -205,17 +247,19 @@ class RunEvaluations:
 
 
 def _score(successes: int, episodes: int, step: int) -> Score:
-    # Few episodes say less than many: their share of successes counts as if one more had succeeded and one failed.
+    # Laplace's rule of succession: the share in few episodes is less certain than in many.
     return (successes + 1) / (episodes + 2), step
 
 
 def _score_of_file(file: Path) -> Score:
-    """The score by which a policy was exported."""
+    """The score with which a policy was exported."""
     try:
         provenance = read_description(file)["provenance"]
         evaluation = provenance["evaluation"]
+        if evaluation is None:
+            return -1.0, provenance["step"]
         return _score(evaluation["successes"], evaluation["episodes"], provenance["step"])
     except CheckpointError as error:
         raise CheckpointError(f"{error} Move it away to go on.") from error
     except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{file} does not say how it was evaluated. Move it away to go on.") from error
+        raise CheckpointError(f"{file} has no record of its evaluation. Move it away to go on.") from error

@@ -1,4 +1,4 @@
-"""Runs that never happened, with curves as real ones have them."""
+"""Metrics of runs that never happened, with curves like those of real ones."""
 
 import json
 
@@ -7,17 +7,18 @@ import numpy as np
 from hil_trainer.logging.metrics import FILE
 
 
-def made_up_run(directory, seed=0, speed=1.0, operator=True, steps=3000, resumed_at=None, last=None):
-    """Write the metrics of a run in which success grows with the steps and the operator lets go.
+def made_up_run(directory, seed=0, speed=1.0, operator=True, steps=3000, resumed_at=None, last=None, final=None):
+    """Write the metrics of a run in which success grows with the steps and intervention falls.
 
     Args:
         directory: of the run.
         seed: of all that is random.
         speed: of learning.
-        operator: somebody helps.
+        operator: whether an operator helps.
         steps: of the run.
         resumed_at: the step of a resume.
-        last: successes of the last evaluation; as they come if None.
+        last: successes of the last full evaluation; random if None.
+        final: successes of the final evaluation; random if None.
     """
     rng = np.random.default_rng(seed)
     rows, step, driven, seconds, episode = [], 0, 0, 0.0, 0
@@ -59,7 +60,8 @@ def made_up_run(directory, seed=0, speed=1.0, operator=True, steps=3000, resumed
                 evaluation(100, "full")
         if resumed_at and step >= resumed_at > step - length:
             row("event", text=f"resumed from checkpoints/step_{step}")
-    evaluation(100, "final", last)
+    evaluation(100, "full", last)
+    evaluation(100, "final", final)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / FILE).write_text("".join(json.dumps(one) + "\n" for one in rows))
     return rows

@@ -16,7 +16,7 @@ from gym_hil.cli import main as gym_hil_main
 from gym_hil.errors import ConfigurationError
 from hil_trainer.checkpoints import checkpoints, read_learner_state
 from hil_trainer.cli import main
-from hil_trainer.commands.train import run_words
+from hil_trainer.cli.train import run_words
 from hil_trainer.errors import CheckpointError, DemonstrationsError, DivergenceError
 from hil_trainer.logging.metrics import DISCARDED, read_metrics
 from hil_trainer.train import Training

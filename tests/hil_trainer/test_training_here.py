@@ -72,6 +72,7 @@ def start(monkeypatch):
     def make(config, directory, *, resume=False, rates=(), stops=None):
         monkeypatch.setattr("hil_trainer.train.LearnerProcess", LearnerHere)
         monkeypatch.setattr("hil_trainer.rollout.run_evaluations.Evaluator", lambda config, shape: EvaluatorHere(rates))
+        monkeypatch.setattr("hil_trainer.train.RunEvaluations.final", lambda self: None)
         with monkeypatch.context() as patched:
             if stops is not None:
                 patched.setattr("hil_trainer.rollout.env.ScheduledOperator", lambda config: Stops(stops))
@@ -226,6 +227,7 @@ def test_an_operator_can_stop_and_go_on(small, start, tmp_path):
     outcome = start(config, tmp_path, stops=25).run()
     assert (outcome.stopped, outcome.steps) == (True, 25)
     assert checkpoints(tmp_path)[-1].name == "step_00000025"
+    assert load_policy(tmp_path).description["provenance"]["step"] == 25
     assert start(config, tmp_path, resume=True).run().steps == 60
 
 

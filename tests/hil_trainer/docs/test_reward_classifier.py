@@ -56,7 +56,7 @@ def test_the_page_works_as_written(tmp_path, monkeypatch, capsys):
 
 
 def test_training_by_the_classifier_is_a_command_of_the_trainer(tmp_path):
-    from hil_trainer.arguments import parse
+    from hil_trainer.cli.train import parse
 
     (words,) = [shlex.split(found) for found in re.findall(r"`hil-trainer train (.*?)`", PAGE)]
     settings = parse([*words, "--out", str(tmp_path)]).settings

@@ -24,7 +24,7 @@ TRAIN = """
 import sys
 from pathlib import Path
 from hil_trainer import ray_learner
-from hil_trainer.arguments import parse
+from hil_trainer.cli.train import parse
 from hil_trainer.train import Training
 
 ray_learner.SILENT = 3.0

@@ -16,5 +16,5 @@ def test_without_ray_the_message_names_the_extra(monkeypatch):
 
 
 def test_training_here_does_not_load_ray():
-    code = "import sys, hil_trainer.train, hil_trainer.commands.train; print('ray' in sys.modules)"
+    code = "import sys, hil_trainer.train, hil_trainer.cli.train; print('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

@@ -51,7 +51,7 @@ def test_a_report_is_an_image_of_the_curves(tmp_path):
 
 
 def test_quick_full_and_final_evaluations_are_marked_apart(tmp_path):
-    rows = made_up_run(tmp_path, last=98)
+    rows = made_up_run(tmp_path, final=98)
     axes = panels(rows)[0, 0]
     for kind in ("quick", "full", "final"):
         expected = [
@@ -83,8 +83,7 @@ def test_lines_are_means_over_the_last_episodes_without_demonstrations(tmp_path)
 
 
 def test_the_milestone_is_marked_and_the_final_evaluation_is_the_number_in_the_heading(tmp_path):
-    rows = [row for row in made_up_run(tmp_path, last=93) if row["kind"] != "evaluation" or row["purpose"] != "full"]
-    rows.insert(-1, {**rows[-1], "purpose": "full", "successes": 99})
+    rows = made_up_run(tmp_path, last=99, final=93)
     figure = draw_curves(rows, "made up")
     by_step, by_minute = figure.axes[:2]
     assert any(text.startswith("99% at ") for text in texts(by_step))
@@ -94,7 +93,7 @@ def test_the_milestone_is_marked_and_the_final_evaluation_is_the_number_in_the_h
 
 def test_a_run_without_intervention_or_milestone_is_described_so(tmp_path):
     rows = made_up_run(tmp_path, speed=0.2, operator=False, last=3)
-    figure = draw_curves([*rows[:-1], {**rows[-1], "purpose": "full"}], "alone")
+    figure = draw_curves(rows[:-1], "alone")
     assert "no intervention" in " ".join(texts(figure))
     assert "last full evaluation 3 of 100" in " ".join(texts(figure))
     assert texts(figure.axes[0]) == []

@@ -1,4 +1,4 @@
-"""Labels belong to the state after an action, and episodes stay whole when they are dealt out."""
+"""Labels belong to the state after an action, and episodes stay whole when they are split."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gym_hil.datasets import EpisodeDataset
 from gym_hil.errors import ConfigurationError
 from hil_trainer.errors import DemonstrationsError
 from hil_trainer.reward_classifier.examples import (
-    folds_by_episode,
     just_before_success,
     open_datasets,
     read_examples,
     shape_for,
+    split_by_episode,
     success_after,
 )
 from tests.hil_trainer.reward_classifier.recordings import SIZE, STATE, write_recording
@@ -75,13 +75,13 @@ def test_cameras_and_the_state_can_be_left_out(recording: Path) -> None:
     assert examples.states.shape[1] == 0
 
 
-def test_what_does_not_fit_is_told(recording: Path, tmp_path: Path) -> None:
+def test_datasets_that_do_not_fit_are_refused(recording: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no camera 'side'; it has front, wrist"):
         read(recording, cameras=["side"])
     one_camera = write_recording(tmp_path / "one_camera", [3], cameras=["front"], state=5)
     with pytest.raises(ConfigurationError, match="no camera 'wrist'"):
         read(recording, one_camera)
-    with pytest.raises(ConfigurationError, match=f"has 5 numbers; the classifier looks at {STATE}"):
+    with pytest.raises(ConfigurationError, match=f"has 5 numbers; the classifier needs {STATE}"):
         read(recording, one_camera, cameras=["front"])
     no_images = write_recording(tmp_path / "no_images", [3], cameras=[])
     with pytest.raises(DemonstrationsError, match="no images; record it without --no-images"):
@@ -89,7 +89,7 @@ def test_what_does_not_fit_is_told(recording: Path, tmp_path: Path) -> None:
     no_labels = write_recording(tmp_path / "no_labels", [3], labels="none")
     with pytest.raises(DemonstrationsError, match=r"neither next.success nor next.reward"):
         read(no_labels)
-    with pytest.raises(DemonstrationsError, match="name one dataset"):
+    with pytest.raises(DemonstrationsError, match="name one or more"):
         read()
     short = write_recording(tmp_path / "short", [None], frames=1)
     with pytest.raises(DemonstrationsError, match="no episode has two frames"):
@@ -101,33 +101,33 @@ def test_what_does_not_fit_is_told(recording: Path, tmp_path: Path) -> None:
     st.floats(0.05, 0.5),
     st.integers(0, 5),
 )
-def test_each_episode_is_left_out_once_and_each_fold_has_both_kinds(
+def test_each_episode_chooses_the_threshold_or_is_left_out_once_and_both_kinds_are_everywhere(
     sizes: list[tuple[int, int]], share: float, seed: int
 ) -> None:
     success = np.concatenate([[*[False] * negative, *[True] * positive] for positive, negative in sizes]).astype(bool)
     episodes = np.repeat(np.arange(len(sizes)), [sum(size) for size in sizes])
-    if sum(positive > 0 for positive, _ in sizes) < 2:
+    if sum(positive > 0 for positive, _ in sizes) < 3:
         with pytest.raises(DemonstrationsError):
-            folds_by_episode(success, episodes, share, seed)
+            split_by_episode(success, episodes, share, seed)
         return
-    folds = folds_by_episode(success, episodes, share, seed)
+    held_out, folds = split_by_episode(success, episodes, share, seed)
     assert len(folds) >= 2
-    assert sorted(episode for fold in folds for episode in fold) == list(range(len(sizes)))
+    assert sorted(episode for part in (held_out, *folds) for episode in part) == list(range(len(sizes)))
     for fold in folds:
-        left_out = np.isin(episodes, fold)
-        for rows in (left_out, ~left_out):
+        for numbers in (held_out, fold, np.setdiff1d(episodes, [*held_out, *fold])):
+            rows = np.isin(episodes, numbers)
             assert success[rows].any()
             assert not success[rows].all()
-    assert folds == folds_by_episode(success, episodes, share, seed)
+    assert (held_out, folds) == split_by_episode(success, episodes, share, seed)
 
 
-def test_too_little_to_learn_from_is_told() -> None:
+def test_too_few_episodes_are_refused() -> None:
     episodes = np.repeat([0, 1, 2], 2)
     with pytest.raises(DemonstrationsError, match="--steps-after-success"):
-        folds_by_episode(np.zeros(6, bool), episodes, 0.2, 0)
-    with pytest.raises(DemonstrationsError, match="Only one episode shows success"):
-        folds_by_episode(np.arange(6) == 1, episodes, 0.2, 0)
+        split_by_episode(np.zeros(6, bool), episodes, 0.2, 0)
+    with pytest.raises(DemonstrationsError, match="Only 1 episodes show success; at least 3"):
+        split_by_episode(np.arange(6) == 1, episodes, 0.2, 0)
     with pytest.raises(DemonstrationsError, match="Too few frames show no success"):
-        folds_by_episode(np.ones(6, bool), episodes, 0.2, 0)
+        split_by_episode(np.ones(6, bool), episodes, 0.2, 0)
     with pytest.raises(ConfigurationError, match=r"validation_share is 0.7"):
-        folds_by_episode(np.ones(6, bool), episodes, 0.7, 0)
+        split_by_episode(np.ones(6, bool), episodes, 0.7, 0)

@@ -1,13 +1,28 @@
-"""A classifier takes images of any size and says what it lacks."""
+"""A classifier takes images of any size, names missing inputs, and is the same after saving and loading."""
 
 from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from gym_hil.errors import ConfigurationError
-from hil_trainer.reward_classifier.model import IMAGE_SIZES, ClassifierShape, RewardClassifier, prepared
+from hil_trainer.errors import CheckpointError
+from hil_trainer.reward_classifier.model import (
+    IMAGE_SIZES,
+    NAME,
+    ClassifierShape,
+    RewardClassifier,
+    load_classifier,
+    prepared,
+    save_classifier,
+)
 
 SHAPE = ClassifierShape(("front", "wrist"), 32, 3)
 
@@ -55,32 +70,109 @@ def test_images_are_averaged_to_size() -> None:
     assert torch.equal(prepared(image, 64)[0], torch.from_numpy(image[0]).permute(2, 0, 1))
 
 
-def test_a_missing_camera_is_told(classifier: RewardClassifier) -> None:
+def test_a_missing_camera_is_named(classifier: RewardClassifier) -> None:
     images, states = observations()
-    with pytest.raises(ConfigurationError, match="no image of wrist"):
+    with pytest.raises(ConfigurationError, match="wrist is missing"):
         classifier.probabilities({"front": images["front"]}, states)
 
 
 @pytest.mark.parametrize("state", [None, np.zeros((5, 4)), np.zeros((4, 3))])
-def test_another_state_is_told(classifier: RewardClassifier, state: np.ndarray | None) -> None:
+def test_a_state_of_another_shape_is_refused(classifier: RewardClassifier, state: np.ndarray | None) -> None:
     with pytest.raises(ConfigurationError, match=r"expects \(5, 3\)"):
         classifier.probabilities(observations()[0], state)
 
 
 @pytest.mark.parametrize("images", [np.zeros((1, 8, 8), np.uint8), np.zeros((1, 8, 8, 3), np.float32)])
-def test_what_is_no_image_is_told(images: np.ndarray) -> None:
+def test_anything_but_colour_images_is_refused(images: np.ndarray) -> None:
     with pytest.raises(ConfigurationError, match=r"expected \(n, height, width, 3\) uint8"):
         prepared(images, 32)
 
 
 @pytest.mark.parametrize(
-    ("shape", "told"), [(((),), "cameras"), ((("a", "a"),), "cameras"), ((("a",), 48), "48"), ((("a",), 32, -1), "-1")]
+    ("shape", "message"),
+    [(((),), "cameras"), ((("a", "a"),), "cameras"), ((("a",), 48), "48"), ((("a",), 32, -1), "-1")],
 )
-def test_a_shape_that_cannot_work_is_told(shape: tuple, told: str) -> None:
-    with pytest.raises(ConfigurationError, match=told):
+def test_a_shape_that_is_not_possible_is_refused(shape: tuple, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         ClassifierShape(*shape)
 
 
 def test_a_classifier_needs_a_member() -> None:
     with pytest.raises(ConfigurationError, match="members is 0"):
         RewardClassifier(SHAPE, members=0)
+
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    torch.manual_seed(1)
+    shape = ClassifierShape(("front",), 32, 2)
+    classifier = RewardClassifier(shape, members=2, threshold=0.7, provenance={"datasets": ["mine"]})
+    save_classifier(classifier, tmp_path / "a" / "b")
+    return tmp_path / "a" / "b"
+
+
+def test_a_classifier_that_is_loaded_judges_as_the_one_that_was_saved(classifier: RewardClassifier, tmp_path) -> None:
+    save_classifier(RewardClassifier(ClassifierShape(("side",), 64)), tmp_path)
+    classifier.threshold, classifier.provenance = 0.7, {"datasets": ["mine"]}
+    save_classifier(classifier, tmp_path)  # replaces the other one
+    images, states = observations(2)
+    for path in (tmp_path, str(tmp_path), tmp_path / NAME, tmp_path / "classifier.json"):
+        loaded = load_classifier(path)
+        np.testing.assert_array_equal(loaded.probabilities(images, states), classifier.probabilities(images, states))
+        assert (loaded.shape, loaded.threshold, loaded.provenance) == (SHAPE, 0.7, {"datasets": ["mine"]})
+        assert not loaded.training
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["classifier.json", NAME]
+
+
+def test_a_folder_that_cannot_be_written_or_has_no_classifier_is_named(classifier, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        save_classifier(classifier, tmp_path / "file" / "folder")
+    with pytest.raises(CheckpointError, match="hil-trainer classifier train"):
+        load_classifier(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 1}, "format 1, not 2. Train it again"),
+        ({"shape": {"cameras": ["front"], "image_size": 33, "state_size": 2}}, "damaged"),
+        ({"shape": {"cameras": ["front", "wrist"], "image_size": 32, "state_size": 2}}, "damaged"),
+        ({"shape": None}, "damaged"),
+        ({"threshold": "high"}, "damaged"),
+        ({"members": 3}, "damaged"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(saved: Path, change: dict, message: str) -> None:
+    description = json.loads((saved / "classifier.json").read_text())
+    weights = load_classifier(saved).state_dict()
+    save_file(weights, saved / NAME, metadata={"reward_classifier": json.dumps({**description, **change})})
+    with pytest.raises(CheckpointError, match=message):
+        load_classifier(saved)
+
+
+def test_a_file_that_is_no_classifier_is_refused(saved: Path) -> None:
+    save_file({"weights": torch.zeros(3)}, saved / NAME, metadata={"policy": "{}"})
+    with pytest.raises(CheckpointError, match="no reward classifier of hil_trainer"):
+        load_classifier(saved)
+    (saved / NAME).write_bytes(b"torn")
+    with pytest.raises(CheckpointError, match="cannot be read as safetensors"):
+        load_classifier(saved)
+
+
+def test_inference_loads_no_simulation_and_nothing_that_training_needs(saved: Path) -> None:
+    code = f"""
+import sys
+for name in ("mujoco", "pyarrow", "av", "matplotlib", "sklearn", "numba", "imageio"):
+    sys.modules[name] = None
+import numpy as np
+from hil_trainer.reward_classifier import load_classifier
+classifier = load_classifier({str(saved)!r})
+print(classifier.probability({{"front": np.zeros((48, 48, 3), np.uint8)}}, np.zeros(2)) >= classifier.threshold)
+"""
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() in ("True", "False")

@@ -1,4 +1,4 @@
-"""Training learns what is easy to see, leaves a report, and brings the same again."""
+"""Training learns what is easy to see, leaves a report, and gives the same result again."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from gym_hil.datasets import EpisodeDataset
 from gym_hil.errors import ConfigurationError
 from hil_trainer.errors import DivergenceError
 from hil_trainer.reward_classifier import TrainingSettings, load_classifier, train_classifier
-from hil_trainer.reward_classifier.examples import open_datasets, read_examples
+from hil_trainer.reward_classifier.examples import just_before_success, open_datasets, read_examples
 from hil_trainer.reward_classifier.model import ClassifierShape, SuccessNetwork, judge
-from hil_trainer.reward_classifier.training import validation_loss
+from hil_trainer.reward_classifier.scores import calibrate
+from hil_trainer.reward_classifier.training import augmented, validation_loss
 from tests.hil_trainer.reward_classifier.conftest import QUICK
 from tests.hil_trainer.reward_classifier.recordings import write_recording
 
@@ -24,8 +24,8 @@ from tests.hil_trainer.reward_classifier.recordings import write_recording
 def test_what_is_easy_to_see_is_learned(recording: Path, trained: Path, tmp_path: Path) -> None:
     classifier = load_classifier(trained)
     unseen = read_examples(open_datasets([write_recording(tmp_path / "unseen", [3, 9, None])]), classifier.shape)
-    told = classifier.judge(unseen.images, unseen.states) >= classifier.threshold
-    np.testing.assert_array_equal(told, unseen.success)
+    predicted = classifier.judge(unseen.images, unseen.states) >= classifier.threshold
+    np.testing.assert_array_equal(predicted, unseen.success)
 
 
 def test_the_report_and_the_provenance_are_there(recording: Path, trained: Path) -> None:
@@ -34,13 +34,13 @@ def test_the_report_and_the_provenance_are_there(recording: Path, trained: Path)
     provenance = json.loads((trained / "classifier.json").read_text())["provenance"]
     assert provenance["datasets"][0]["repo_id"] == "me/bright"
     assert provenance["settings"]["epochs"] == QUICK.epochs
-    assert sorted(episode for fold in provenance["validation"]["folds"] for episode in fold) == list(range(6))
-    assert provenance["validation"]["accuracy"] >= 0.9
+    assert sorted(sum(provenance["folds"], provenance["held_out"]["episodes"])) == list(range(6))
+    assert provenance["held_out"]["accuracy"] >= 0.9
     assert provenance["versions"]["torch"].startswith(torch.__version__.partition("+")[0])
     assert "| accuracy |" in (trained / "report.md").read_text()
 
 
-def test_the_same_seed_brings_the_same_and_leaves_other_chance_alone(recording: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_and_leaves_other_random_numbers_alone(recording: Path, tmp_path: Path) -> None:
     settings = dataclasses.replace(QUICK, epochs=2, members=1)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -65,16 +65,42 @@ def test_cameras_and_the_state_can_be_left_out(recording: Path, tmp_path: Path) 
     assert (shape.cameras, shape.state_size) == (("front",), 0)
 
 
-def test_training_stops_when_it_gets_no_better(recording: Path, tmp_path: Path) -> None:
-    told: list[str] = []
+def test_training_stops_when_the_validation_loss_stops_falling(recording: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
     settings = dataclasses.replace(QUICK, epochs=1000, patience=1, learning_rate=1e-2)
-    outcome = train_classifier([recording], tmp_path / "out", settings, tell=told.append)
+    outcome = train_classifier([recording], tmp_path / "out", settings, log=lines.append)
     assert max(outcome.epochs) < 100
-    assert len(told) == 1 + len(outcome.epochs) == 3
-    assert outcome.scores.frames == EpisodeDataset(recording).total_frames - 6
+    assert len(lines) == 1 + len(outcome.epochs) == 3
 
 
-def test_both_kinds_of_frames_weigh_the_same(recording: Path) -> None:
+def test_the_threshold_is_calibrated_on_the_whole_ensemble_and_episodes_that_no_member_was_trained_on(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibrated, seen = [], []
+    monkeypatch.setattr(
+        "hil_trainer.reward_classifier.training.calibrate",
+        lambda probabilities, success, precision: (
+            calibrated.append(probabilities) or calibrate(probabilities, success, precision)
+        ),
+    )
+
+    def fit(network, training, validation, settings):
+        seen.append({*training.episodes, *validation.episodes})
+        return 1, 0.0
+
+    monkeypatch.setattr("hil_trainer.reward_classifier.training.fit", fit)
+    outcome = train_classifier([recording], tmp_path / "out", QUICK)
+    held_out = outcome.classifier.provenance["held_out"]["episodes"]
+    assert len(outcome.classifier.members) == len(seen) == 2
+    assert not set(held_out) & set.union(*seen)
+    examples = read_examples(open_datasets([recording]), outcome.classifier.shape).of_episodes(held_out)
+    counted = ~just_before_success(examples)
+    expected = outcome.classifier.judge(examples.images, examples.states)
+    np.testing.assert_allclose(calibrated[0], expected[counted])
+    assert outcome.scores.frames == len(examples)
+
+
+def test_both_kinds_of_frames_have_the_same_weight(recording: Path) -> None:
     network = SuccessNetwork(ClassifierShape(("front",), 32))
     examples = read_examples(open_datasets([recording]), ClassifierShape(("front",), 32))
     probabilities = judge(network, examples.images, examples.states)
@@ -84,14 +110,14 @@ def test_both_kinds_of_frames_weigh_the_same(recording: Path) -> None:
     assert validation_loss(network, examples) == pytest.approx(np.mean(means), rel=1e-3)
 
 
-def test_a_loss_that_is_not_finite_is_told(recording: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_is_an_error(recording: Path, tmp_path: Path) -> None:
     with pytest.raises(DivergenceError, match="learning rate"):
         train_classifier([recording], tmp_path / "out", dataclasses.replace(QUICK, learning_rate=1e30, epochs=3))
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:99"])
-def test_a_device_that_is_not_there_is_told(recording: Path, tmp_path: Path, device: str) -> None:
+def test_a_device_that_does_not_exist_is_refused(recording: Path, tmp_path: Path, device: str) -> None:
     with pytest.raises(ConfigurationError, match=f"device is '{device}', which cannot be used here"):
         train_classifier([recording], tmp_path / "out", dataclasses.replace(QUICK, device=device))
 
@@ -111,6 +137,37 @@ def test_a_device_that_is_not_there_is_told(recording: Path, tmp_path: Path, dev
         {"seed": -1},
     ],
 )
-def test_a_setting_out_of_range_is_told(setting: dict) -> None:
+def test_a_setting_out_of_range_is_refused(setting: dict) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(setting))):
         TrainingSettings(**setting)
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    """The value of each pixel is its position: red its row, green its column."""
+    rows, columns = torch.meshgrid(torch.arange(16), torch.arange(20), indexing="ij")
+    return (torch.stack([rows, columns, rows * 0]) + 100).to(torch.uint8).expand(30, 2, 3, 16, 20).contiguous()
+
+
+def test_augmentation_changes_nothing_without_shift_and_brightness(images: torch.Tensor) -> None:
+    unchanged = augmented(images, shift=0, brightness=0.0, generator=torch.Generator())
+    torch.testing.assert_close(unchanged, images.float() / 255)
+
+
+def test_each_image_is_shifted_by_itself_and_the_border_repeats(images: torch.Tensor) -> None:
+    made = (augmented(images, shift=3, brightness=0.0, generator=torch.Generator().manual_seed(0)) * 255).round() - 100
+    down, right = made[:, :, 0, 8, 0] - 8, made[:, :, 1, 0, 10] - 10
+    assert set(down.flatten().tolist()) == set(right.flatten().tolist()) == {-3, -2, -1, 0, 1, 2, 3}
+    assert (down[:, 0] != down[:, 1]).any()
+    assert (down != right).any()
+    rows = (torch.arange(16) + down[..., None]).clamp(0, 15)
+    torch.testing.assert_close(made[:, :, 0], rows[..., None].expand(-1, -1, -1, 20))
+
+
+def test_brightness_changes_within_bounds(images: torch.Tensor) -> None:
+    made = augmented(images, shift=0, brightness=0.2, generator=torch.Generator().manual_seed(0))
+    light = made[:, :, 2, 0, 0]
+    assert light.unique().numel() == 60
+    assert (light - 100 / 255).abs().max() <= 0.2 * 100 / 255 + 0.1
+    white = augmented(images * 0 + 255, shift=0, brightness=0.2, generator=torch.Generator())
+    assert white.max() <= 1

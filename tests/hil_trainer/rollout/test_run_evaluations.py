@@ -1,4 +1,4 @@
-"""What is evaluated decides what is kept, also after a kill."""
+"""Evaluations choose the exported policy, also after a kill; the final one has seeds of its own."""
 
 import io
 
@@ -152,5 +152,33 @@ def test_a_policy_that_cannot_be_compared_is_not_written_over(run):
     with pytest.raises(CheckpointError, match=r"cannot be read as safetensors: .*\. Move it away to go on"):
         run.evaluations([], resume=True)
     save_file({"weights": torch.zeros(3)}, file, metadata={"policy": '{"format": 1, "provenance": {}}'})
-    with pytest.raises(CheckpointError, match=r"does not say how it was evaluated\. Move it away"):
+    with pytest.raises(CheckpointError, match=r"has no record of its evaluation. Move it away"):
         run.evaluations([], resume=True)
+
+
+def test_the_final_evaluation_is_of_the_exported_policy_on_seeds_that_chose_nothing(run, small):
+    run.config = small(demos="0", evaluation_seed=7, episodes=2)
+    evaluations = run.evaluations([0.5, 0.0])
+    evaluations.decide(run.candidate(20))
+    evaluations.decide(run.candidate(40))
+    final = evaluations.final()
+    chosen = {seed + number for episodes, seed in run.evaluator.asked for number in range(episodes)}
+    assert not chosen & {final.seed + number for number in range(final.episodes)}
+    row = run.rows[-1]
+    assert (row["purpose"], row["step"], row["operator_steps"], row["seed"]) == ("final", 20, 10, final.seed)
+    assert (row["episodes"], row["successes"]) == (2, final.successes)
+    assert (run.directory / "report" / "evaluation.mp4").stat().st_size > 1000
+
+
+def test_a_run_that_is_stopped_before_its_first_evaluation_has_a_policy(run):
+    evaluations = run.evaluations([0.1])
+    evaluations.keep(run.candidate(0))
+    assert evaluations.final() is None
+    evaluations.keep(run.candidate(15))
+    assert run.exported() == 15
+    evaluations.keep(run.candidate(18))
+    assert run.exported() == 15
+    assert load_policy(run.directory).description["provenance"]["evaluation"] is None
+    resumed = run.evaluations([0.0], step=15, resume=True)
+    resumed.decide(run.candidate(20))
+    assert run.exported() == 20

@@ -18,22 +18,22 @@ QUICK += ["--validation-share", "0.5", "--no-state"]
 
 
 def test_train_evaluate_and_relabel(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    obs = write_recording(tmp_path / "obs", [5, 7, 4, None])
+    seen = write_recording(tmp_path / "seen", [5, 7, 4, None])
     failures = write_recording(tmp_path / "failures", [None])
     unseen = write_recording(tmp_path / "unseen", [6, None])
     model = tmp_path / "model"
-    words = ["classifier", "train", str(obs), str(failures), "--out", str(model), *QUICK, "--cameras", "front"]
+    words = ["classifier", "train", str(seen), str(failures), "--out", str(model), *QUICK, "--cameras", "front"]
     assert main([*words, "--seed", "3", "--precision", "0.9", "--members", "1"]) == 0
-    told = capsys.readouterr().out
-    assert "5 episodes, 55 frames, 20 of them success; cameras: front" in told
-    assert "network 1 of 1: validation loss" in told
-    assert f"classifier and report.md in {model}" in told
+    printed = capsys.readouterr().out
+    assert "5 episodes, 55 frames, 20 of them success; cameras: front" in printed
+    assert "network 1 of 1: validation loss" in printed
+    assert f"classifier and report.md in {model}" in printed
     settings = load_classifier(model).provenance["settings"]
     assert (settings["seed"], settings["precision"], settings["image_size"], settings["state"]) == (3, 0.9, 32, False)
 
     assert main(["classifier", "evaluate", str(unseen), "--model", str(model), "--out", str(tmp_path / "report")]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told[-1].startswith("100.00% of 22 frames right, precision 1.0000, recall 1.0000")
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-1].startswith("100.00% of 22 frames right, precision 1.0000, recall 1.0000")
     assert (tmp_path / "report" / "roc.png").exists()
 
     words = ["classifier", "relabel", str(unseen), "--model", str(model), "--out", str(tmp_path / "new")]
@@ -44,19 +44,19 @@ def test_train_evaluate_and_relabel(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "--overwrite" in capsys.readouterr().err
 
 
-def test_a_precision_that_is_not_reached_is_told(
+def test_a_precision_that_is_not_reached_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    obs = write_recording(tmp_path / "obs", [5, 7])
+    seen = write_recording(tmp_path / "seen", [5, 7, 6])
     monkeypatch.setattr("hil_trainer.reward_classifier.training.calibrate", lambda *_: (0.75, False))
-    assert main(["classifier", "train", str(obs), "--out", str(tmp_path / "model"), *QUICK, "--epochs", "1"]) == 0
-    assert "no threshold reaches the precision that is wanted" in capsys.readouterr().out
+    assert main(["classifier", "train", str(seen), "--out", str(tmp_path / "model"), *QUICK, "--epochs", "1"]) == 0
+    assert "no threshold reaches a precision of 0.99" in capsys.readouterr().out
     assert "**not reached**" in (tmp_path / "model" / "report.md").read_text()
 
 
-def test_errors_are_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_errors_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     never = write_recording(tmp_path / "never", [None, None])
     assert main(["classifier", "train", str(never), "--out", str(tmp_path / "model")]) == 1
     assert capsys.readouterr().err.startswith("hil-trainer classifier: No frame shows success.")
     assert main(["classifier", "evaluate", str(never), "--model", str(tmp_path / "model")]) == 1
-    assert "Train one by hil-trainer classifier train" in capsys.readouterr().err
+    assert "Train one with hil-trainer classifier train" in capsys.readouterr().err

@@ -23,7 +23,7 @@ def test_what_cannot_work_is_one_line(error, message, capsys, monkeypatch):
     def run(arguments):
         raise error
 
-    monkeypatch.setattr("hil_trainer.commands.plot.run", run)
+    monkeypatch.setattr("hil_trainer.cli.plot.run_words", run)
     assert cli.main(["plot", "run"]) == 1
     assert capsys.readouterr().err == message
 
@@ -33,17 +33,17 @@ def test_an_unknown_command_is_answered_with_those_there_are(words, capsys):
     with pytest.raises(SystemExit) as exit_:
         cli.main(words)
     assert exit_.value.code == 2
-    told = capsys.readouterr().err
-    assert "train" in told
-    assert "usage: hil-trainer" in told
+    printed = capsys.readouterr().err
+    assert "train" in printed
+    assert "usage: hil-trainer" in printed
 
 
 def test_help_lists_every_command(capsys):
     with pytest.raises(SystemExit) as exit_:
         cli.main(["--help"])
     assert exit_.value.code == 0
-    told = capsys.readouterr().out
-    assert all(name in told for name in cli.COMMANDS)
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in cli.COMMANDS)
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
@@ -54,7 +54,7 @@ def test_every_command_explains_itself(name, capsys):
     assert f"hil-trainer {name}" in capsys.readouterr().out
 
 
-def test_a_run_that_is_not_there_is_told(tmp_path, capsys):
+def test_a_run_that_does_not_exist_is_reported(tmp_path, capsys):
     assert cli.main(["train", "--resume", "--out", str(tmp_path / "none")]) == 1
     assert f"There is no run to resume in {tmp_path / 'none'}" in capsys.readouterr().err
     assert cli.main(["eval", str(tmp_path / "none")]) == 1

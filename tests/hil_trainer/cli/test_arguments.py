@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym_hil.errors import ConfigurationError
-from hil_trainer.arguments import as_arguments, parse
+from hil_trainer.cli.train import as_arguments, parse
 from hil_trainer.config import (
     EnvConfig,
     EvaluationConfig,

@@ -1,4 +1,4 @@
-"""The words of `hil-trainer train`: each setting of `TrainConfig`, and a file of them."""
+"""Learn a task with the help of an operator."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from typing import Annotated, Any, get_type_hints
 
 import tyro
 
+from gym_hil.files import expand_path
+from hil_trainer.agents.policy_file import NAME as POLICY_FILE
 from hil_trainer.config import CONFIG_FILE, LOCAL, EnvConfig, RayConfig, TrainConfig, defaults, read_config
+from hil_trainer.logging.plots import write_report
+from hil_trainer.logging.status import TrainingStatus
+from hil_trainer.train import Training
 
 # Groups whose flags have no prefix, see `TrainConfig`.
 _NO_PREFIX = {"env"}
-# What is said as --name or --no-name. Everything else has a value.
+# Settings that are given as --name or --no-name; all others have a value.
 _FLAGS = {
     prefix + name
     for prefix, group in (("", TrainConfig), ("", EnvConfig), ("ray.", RayConfig))
@@ -25,14 +30,15 @@ _FLAGS = {
 
 @dataclass(frozen=True)
 class TrainArguments:
-    """What `hil-trainer train` is told.
+    """Arguments of `hil-trainer train`.
 
     Attributes:
         out: directory of the run.
-        resume: go on with the run in `out` from its newest checkpoint. Settings given here replace those of then.
-        config: a JSON file of settings. Those given on the command line replace them.
-        verbose: tell about checkpoints too.
-        settings: everything else.
+        resume: continue the run in --out from its newest checkpoint. Settings given here replace its own.
+        config: JSON file of settings, nested by group as in a run's config.json. Settings given on the command line
+            replace them.
+        verbose: also report checkpoints.
+        settings: all other settings.
     """
 
     out: Path
@@ -42,22 +48,47 @@ class TrainArguments:
     settings: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
 
 
+def run_words(words: Sequence[str]) -> int:
+    """Run `hil-trainer train`."""
+    arguments = parse(words)
+    config, out = arguments.settings, expand_path(arguments.out)
+    training = Training(config, out, resume=arguments.resume, progress=TrainingStatus(verbose=arguments.verbose))
+    try:
+        if training.env.introduction:
+            print(training.env.introduction, flush=True)
+        outcome = training.run()
+    finally:
+        training.close()
+        write_report(out)
+    if outcome.stopped:
+        if not (out / POLICY_FILE).is_file():
+            print("there is no policy yet: the run was stopped before its first step of training")
+        print(f"continue with: hil-trainer train --resume --out {arguments.out}")
+        return 0
+    if outcome.reached is None:
+        print(f"the target of {config.evaluation.target:.0%} was not reached in {outcome.steps:,} steps")
+    if outcome.final is not None:
+        print(f"final evaluation, on seeds that chose nothing: {outcome.final.successes} of {outcome.final.episodes}")
+    print(f"policy, curves and video in {arguments.out}")
+    return 0
+
+
 def parse(words: Sequence[str]) -> TrainArguments:
-    """Understand the words of `hil-trainer train`.
+    """Parse the arguments of `hil-trainer train`.
 
     Args:
         words: such as `["--out", "outputs/pick", "--task", "PandaPickCube-v1", "--agent.discount", "0.98"]`.
 
     Raises:
-        ConfigurationError: a file or a value cannot work.
-        SystemExit: a name or a value is not understood; why is printed, as for every command line.
+        ConfigurationError: a file or a value is not possible.
+        SystemExit: a name or a value is not understood; the reason is printed.
     """
     files = []
     if "--resume" in words and (out := _value_of(words, "--out")) is not None:
-        # A directory without is refused later, when it is clear that no run is there.
-        files = [path for path in [Path(out) / CONFIG_FILE] if path.is_file()]
+        # A directory without a run is refused later.
+        files = [path for path in [expand_path(out) / CONFIG_FILE] if path.is_file()]
     if (file := _value_of(words, "--config")) is not None:
-        files.append(Path(file))
+        files.append(expand_path(file))
     words = [*itertools.chain.from_iterable(as_arguments(read_config(path)) for path in files), *_with_address(words)]
     start = defaults(_value_of(words, "--task") or EnvConfig.task, _value_of(words, "--obs") or EnvConfig.obs)
     return tyro.cli(
@@ -65,12 +96,12 @@ def parse(words: Sequence[str]) -> TrainArguments:
         args=words,
         default=TrainArguments(out=tyro.MISSING, settings=start),
         prog="hil-trainer train",
-        description="Learn a task, with an operator who helps. Stops once the target success rate is reached.",
+        description="Learn a task with the help of an operator. Ends when the target success rate is reached.",
     )
 
 
 def as_arguments(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Settings as the command line says them, so that a file is understood and refused exactly as that is.
+    """Settings as command line arguments, so that a file is parsed and refused exactly as those are.
 
     Args:
         settings: name -> value; groups of settings are mappings.
@@ -84,12 +115,12 @@ def as_arguments(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
         elif isinstance(value, bool) and prefix + name in _FLAGS:
             words.append(option if value else _negated(option))
         else:
-            words.append(f"{option}={value}")  # in one word, so that a minus sign begins no option
+            words.append(f"{option}={value}")  # one word: a value may begin with a minus sign
     return words
 
 
 def _with_address(words: Sequence[str]) -> list[str]:
-    """`--ray` alone means a Ray on this machine."""
+    """`--ray` without a value is a Ray on this machine."""
     following = [*words, "--"][1:]
     return [
         f"--ray={LOCAL}" if word == "--ray" and after.startswith("-") else word
@@ -103,7 +134,7 @@ def _negated(option: str) -> str:
 
 
 def _value_of(words: Sequence[str], option: str) -> str | None:
-    """What the last mention of an option says."""
+    """The value of an option where it is given last."""
     found = None
     for number, word in enumerate(words):
         if word == option and number + 1 < len(words):

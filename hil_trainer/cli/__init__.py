@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gym_hil.command_line import run_command_line
-from hil_trainer.errors import HilTrainerError
 
-# Command -> what it does. The module of that name in `hil_trainer.commands` is imported when the command is given.
+# Command -> what it does. The module of that name in `hil_trainer.cli` is imported when the command is given.
 COMMANDS = {
     "train": "learn a task with the help of an operator",
     "join": "take part in a training that runs on Ray, with an operator or without",
@@ -26,7 +25,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or another number after a message about what went wrong.
     """
-    failures = (HilTrainerError,)
-    return run_command_line(
-        "hil-trainer", __doc__, COMMANDS, "hil_trainer.commands", arguments, failures=failures, extra="train"
-    )
+    return run_command_line("hil-trainer", __doc__, COMMANDS, "hil_trainer.cli", arguments, extra="train")

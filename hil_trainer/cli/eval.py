@@ -1,0 +1,98 @@
+"""Run a trained policy without an operator, and count successes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from tyro.conf import Positional
+
+from gym_hil.errors import ConfigurationError
+from hil_trainer.agents.policy_file import LoadedPolicy, load_policy
+from hil_trainer.config import defaults
+from hil_trainer.logging.videos import write_grid_video
+from hil_trainer.rollout.env import RolloutEnv
+from hil_trainer.rollout.evaluation import Greedy, evaluate, evaluation_env
+from hil_trainer.rollout.run_evaluations import FILMED
+
+
+def run_words(words: Sequence[str]) -> int:
+    """Run `hil-trainer eval`."""
+    tyro.cli(evaluate_policy, args=words, prog="hil-trainer eval", description=__doc__)
+    return 0
+
+
+def evaluate_policy(
+    policy: Annotated[Positional[Path], tyro.conf.arg(metavar="DIR_OR_FILE")],
+    *,
+    episodes: int = 100,
+    seed: int = 0,
+    task: str | None = None,
+    video: Path | None = None,
+) -> None:
+    """Run a trained policy.
+
+    Args:
+        policy: directory of a run, or a policy.safetensors.
+        episodes: number of episodes.
+        seed: seed of the first episode; the others count up from it.
+        task: another task than the one that the policy was trained for.
+        video: .mp4 file to film the first 9 episodes to.
+    """
+    if episodes < 1 or seed < 0:
+        raise ConfigurationError(
+            f"--episodes is {episodes} and --seed {seed}; expected 1 or more episodes, and a seed of 0 or more."
+        )
+    torch.set_num_threads(1)  # as in training; more threads do not speed up one observation at a time
+    loaded = load_policy(policy)
+    provenance, layout = loaded.description["provenance"], loaded.policy.shape.layout
+    config = defaults(task or provenance["task"], provenance["obs"])
+    env_config = dataclasses.replace(config.env, image_size=layout.image_size or config.env.image_size)
+    env = evaluation_env(dataclasses.replace(config, env=env_config), encoder=loaded.encoder)
+    try:
+        _check_fit(loaded, env, provenance["task"], config.env.task)
+        filmed = FILMED if video is not None else 0
+        evaluation = evaluate(env, Greedy(loaded.policy), episodes=episodes, seed=seed, filmed=filmed)
+        fps = round(1 / env.control_dt)
+    finally:
+        env.close()
+    if video is not None:
+        path = write_grid_video(video, evaluation.frames, fps, evaluation.outcomes[:FILMED])
+        print(f"video in {path}")
+    print(f"{evaluation.mean_length:.1f} steps an episode")
+    print(f"successes: {evaluation.successes}/{evaluation.episodes}")
+
+
+def _check_fit(loaded: LoadedPolicy, env: RolloutEnv, trained: str, task: str) -> None:
+    """Make sure that a task has what a policy sees and does.
+
+    Raises:
+        ConfigurationError: it does not; the message names the differences.
+    """
+    shape, layout = loaded.policy.shape, env.layout
+    problems = []
+    needed, given = dict(shape.layout.numbers), dict(layout.numbers)
+    for name in sorted(needed.keys() | given.keys()):
+        if needed.get(name) != given.get(name):
+            problems.append(f"{name} has {_size(given.get(name))} instead of {_size(needed.get(name))}")
+    if shape.layout.views != layout.views:
+        problems.append(f"the cameras are {_names(layout.views)} instead of {_names(shape.layout.views)}")
+    if shape.actions != env.actions:
+        problems.append(f"an action has {_size(env.actions)} instead of {_size(shape.actions)}")
+    if problems:
+        raise ConfigurationError(
+            f"The policy was trained for {trained} and does not fit {task}: {'; '.join(problems)}. Give a --task with "
+            "the same observations and actions, or none."
+        )
+
+
+def _size(count: int | None) -> str:
+    return f"{count or 0} number{'' if count == 1 else 's'}"
+
+
+def _names(cameras: Sequence[str]) -> str:
+    return ", ".join(cameras) or "none"

@@ -1,1 +1,0 @@
-"""The commands of `hil-trainer`, one a module."""
