@@ -1,7 +1,8 @@
 """Two pages of the console without a browser, in a process of their own, that never come to rest.
 
-Each speaks `gym_hil.console.protocol`: whoever has the seat sends random input 60 times a second, pauses now and then,
-and hands the seat over after some seconds by release and take. Sometimes a page drops its connection and comes back.
+Each sends and receives `gym_hil.console.messages`: the page that holds the control lock sends random input 60 times a
+second, pauses now and then, and gives the lock back after some seconds. Sometimes a page drops its connection and comes
+back.
 
 python -m benchmarks.restless_pages URL SEED; closing its standard input ends it, and it prints what it did as JSON.
 """
@@ -40,7 +41,7 @@ class Page:
         self._url, self._base, self._name = url, url.split("/?")[0], name
         self._rng, self._done = np.random.default_rng(seed), done
         self._motion, self._held = np.zeros(6), set[str]()
-        self._holds_until = 0.0  # s; 0 while another has the seat, or nobody
+        self._holds_until = 0.0  # s; 0 while this page does not hold the control lock
 
     async def run(self) -> None:
         """Go on until cancelled."""
@@ -62,7 +63,8 @@ class Page:
                 if driving.done():
                     break
                 if message.type is aiohttp.WSMsgType.BINARY:
-                    await link.send_json({"type": "ack", "sequence": struct.unpack_from("<I", message.data, 8)[0]})
+                    channel, sequence = struct.unpack_from("<HxxI", message.data, 4)
+                    await link.send_json({"type": "ack", "channel": channel, "sequence": sequence})
                     self._done["frames"] += 1
                 else:
                     await self._hear(link, json.loads(message.data))
@@ -75,13 +77,13 @@ class Page:
         kind = message["type"]
         if kind in ("hello", "channels") and message["channels"]:
             await link.send_json({"type": "watch", "channel": message["channels"][0]["id"]})
-        elif kind == "seat" and message["holder"] == "you":
+        elif kind == "lock" and message["holder"] == "you":
             if not self._holds_until:
-                self._done["seats taken"] += 1
+                self._done["controls taken"] += 1
                 self._holds_until = time.monotonic() + self._rng.uniform(*HOLD)
-        elif kind == "seat":
+        elif kind == "lock":
             self._holds_until = 0.0
-            if message["holder"] == "nobody":
+            if message["holder"] == "none":
                 await asyncio.sleep(self._rng.uniform(0.0, 0.3))
                 if not link.closed:  # by this page's own chance, meanwhile
                     await link.send_json({"type": "take"})

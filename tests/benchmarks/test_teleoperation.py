@@ -19,4 +19,4 @@ def test_all_drive_without_an_exception() -> None:
     assert outcome.pacer.steps > 0
     assert outcome.driven > 0
     assert outcome.done["inputs"] > 0
-    assert outcome.done["seats taken"] > 0
+    assert outcome.done["controls taken"] > 0
