@@ -25,7 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "robot": set(),
     "scene": {"robot"},
     "rendering": {"display"},
-    "teleop": {"display"},
+    "teleop": {"display", "files"},
     "console": {"teleop", "files", "display", "rendering"},
     "envs": {"scene", "robot", "rendering", "console", "display"},
     "wrappers": {"envs", "teleop", "rendering", "console", "display"},

@@ -1,4 +1,4 @@
-"""Which axis and which button of a game controller means what, read from `controller_config.json`."""
+"""Which axis and button of a game controller is which, read from `controller_config.json`."""
 
 import json
 from os import PathLike
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from gym_hil.errors import ControllerConfigError
+from gym_hil.files import expand_path
 
 FILE_NAME = "controller_config.json"
 FALLBACK = "default"
@@ -18,7 +19,7 @@ DEFAULT_INVERSION = {"left_x": False, "left_y": True, "right_x": False, "right_y
 
 
 class ControllerConfig(TypedDict):
-    """What one controller's axes and buttons mean.
+    """Where the sticks and buttons of one controller are.
 
     Attributes:
         axes: axis index of each of `left_x`, `left_y`, `right_x`, `right_y` and, where triggers are axes, `lt`, `rt`.
@@ -47,8 +48,7 @@ def load_controller_config(name: str | None, config_path: str | PathLike[str] | 
         ControllerConfigError: the file is missing, is not JSON, or has neither the entry nor a default, or the entry
             has a missing or impossible value. The message names the file, the key and the value.
     """
-    path = Path(config_path) if config_path is not None else bundled_config_path()
-    entries = _read(path)
+    path, entries = _read(config_path)
     key = name if name is not None and name in entries else FALLBACK
     if key not in entries:
         raise ControllerConfigError(
@@ -58,7 +58,7 @@ def load_controller_config(name: str | None, config_path: str | PathLike[str] | 
 
 
 def load_controller_configs(config_path: str | PathLike[str] | None = None) -> dict[str, ControllerConfig]:
-    """All mappings of a file by the names of the controllers, for devices that learn the name later.
+    """All mappings of a file by the names of the controllers.
 
     Args:
         config_path: see `load_controller_config`.
@@ -66,8 +66,8 @@ def load_controller_configs(config_path: str | PathLike[str] | None = None) -> d
     Raises:
         ControllerConfigError: see `load_controller_config`; here every entry has to be valid.
     """
-    path = Path(config_path) if config_path is not None else bundled_config_path()
-    return {name: _validated(entry, where=f"{path}: [{name!r}]") for name, entry in _read(path).items()}
+    path, entries = _read(config_path)
+    return {name: _validated(entry, where=f"{path}: [{name!r}]") for name, entry in entries.items()}
 
 
 def bundled_config_path() -> Path:
@@ -88,7 +88,8 @@ def bundled_config_path() -> Path:
     raise ControllerConfigError(f"The bundled {FILE_NAME} is missing (looked at {looked}); reinstall gym-hil.")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(config_path: str | PathLike[str] | None) -> tuple[Path, dict[str, Any]]:
+    path = bundled_config_path() if config_path is None else expand_path(config_path)
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -99,7 +100,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ControllerConfigError(f"{path} is not valid JSON: {error}. {HELP}") from error
     if not isinstance(entries, dict):
         raise ControllerConfigError(f"{path} is {_shown(entries)}; expected an object of controllers by name. {HELP}")
-    return entries
+    return path, entries
 
 
 def _validated(entry: object, *, where: str) -> ControllerConfig:

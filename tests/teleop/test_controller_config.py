@@ -21,3 +21,10 @@ def test_every_entry_has_to_be_valid(tmp_path):
     assert load_controller_config("default", path)
     with pytest.raises(ControllerConfigError, match=r"'My pad'.*axes\.left_x is missing"):
         load_controller_configs(path)
+
+
+def test_path_in_the_home_directory_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "pads.json").write_text(json.dumps({"My pad": load_controller_config("default")}))
+    assert list(load_controller_configs("~/pads.json")) == ["My pad"]
