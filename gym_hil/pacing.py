@@ -1,4 +1,4 @@
-"""Real time: every control step begins at its own moment, however long the one before it took."""
+"""Real time: control steps that start at regular intervals, however long each of them takes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from gym_hil.errors import ConfigurationError
 
-TOLERANCE = 0.1  # of dt, by which a step may begin behind its time and still not count as late
-CATCH_UP = 1.0  # of dt, that may be made up for; further behind, a new schedule begins
+TOLERANCE = 0.1  # of dt, delay up to which a step does not count as late
+CATCH_UP = 1.0  # of dt, delay from which a new schedule starts instead of catching up
 
 
 def sleep(seconds: float) -> None:
@@ -34,7 +34,7 @@ def sleep(seconds: float) -> None:
 class Pacer:
     """Keeps a loop at one step every `dt`.
 
-    Step n begins n times `dt` after the start, so that what a sleep or a step takes too long does not add up:
+    Step n starts n times `dt` after the first one, so that delays of sleeps and steps do not add up:
 
     ```python
     pacer = Pacer(env.unwrapped.control_dt)
@@ -45,15 +45,14 @@ class Pacer:
     print(pacer.report())
     ```
 
-    A loop that is behind by less than one step makes up for it. One that is further behind (a debugger, a suspended
-    computer, steps that always take too long) goes on from where it is: a robot that rushes to make up for lost time
-    is not what the operator at the stick expects. Time that somebody asked for is no delay: see `leave_out` and
-    `restart`.
+    A loop that is behind by less than one step catches up. One that is further behind (a debugger, a suspended computer,
+    steps that always take too long) starts a new schedule: operators do not expect a robot that rushes to make up for
+    lost time. Pauses and resets are not delays: see `leave_out` and `restart`.
 
     Args:
-        dt: s, from the beginning of one step to that of the next.
-        tolerance: s, by which a step may begin behind its time without counting as late; a tenth of `dt` if None.
-        clock: s, never goes back.
+        dt: s, from the start of one step to the start of the next.
+        tolerance: s, delay up to which a step does not count as late; a tenth of `dt` if None.
+        clock: returns s, and never goes back.
         sleep: sleeps for a number of s.
 
     Raises:
@@ -83,30 +82,30 @@ class Pacer:
 
     @property
     def steps(self) -> int:
-        """How many steps there were: one for each `wait`."""
+        """Number of steps, one for each `wait`."""
         return self._steps
 
     @property
     def late_steps(self) -> int:
-        """After how many of them the next one began too late."""
+        """Number of steps after which the next one started too late."""
         return self._late_steps
 
     @property
     def worst_delay(self) -> float:
-        """The most that a step began behind its time, in s."""
+        """Maximum delay of a step, in s."""
         return self._worst
 
     @property
     def rate(self) -> float:
-        """Steps a second, without the time that was left out; 0 before the first."""
+        """Steps per second, without the time that was left out; 0 before the first step."""
         return self._steps / self._running if self._running > 0 else 0.0
 
     def wait(self) -> bool:
-        """Sleep until the next step is due. Call it once a step, at its end.
+        """Sleep until the next step is due. Call it at the end of each step.
 
         Returns:
-            True if the step was late: the next one begins more than the tolerance behind its time, because this one
-            took too long or the computer woke up too late.
+            True if the next step starts late, by more than the tolerance, because this one took too long or the
+            computer woke up too late.
         """
         self._slots += 1
         due = self._origin + self._slots * self.dt
@@ -125,16 +124,16 @@ class Pacer:
         return late
 
     def leave_out(self, seconds: float) -> None:
-        """Leave out time that this step was asked to take, such as a pause: all that is due later moves on by it.
+        """Do not count time that the operator asked for, such as a pause: the schedule moves on by it.
 
         Args:
-            seconds: since the last `wait`, 0 or more.
+            seconds: how much of the time since the last `wait`, 0 or more.
         """
         self._origin += seconds
         self._last += seconds
 
     def restart(self) -> None:
-        """Begin a step now, and leave out all the time since the last `wait`, such as that of a reset."""
+        """Start a step now, and do not count the time since the last `wait`, such as that of a reset."""
         self._origin, self._slots = self._clock(), 0
         self._last = self._origin
 

@@ -27,7 +27,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.fixture
 def no_console(monkeypatch: pytest.MonkeyPatch) -> None:
     """The extra `web` is not installed, as far as `render_mode="human"` knows."""
-    monkeypatch.setattr("gym_hil.display.CONSOLE_PACKAGES", ("a_module_that_nobody_has",))
+    monkeypatch.setattr("gym_hil.display.CONSOLE_PACKAGES", ("a_module_that_does_not_exist",))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from gym_hil.pacing import Pacer, sleep
 
 
 class Time:
-    """A clock that only goes on when somebody sleeps or works, and sleeps a little too long if told to."""
+    """A clock that advances by sleeping and working only, and may sleep a little too long."""
 
     def __init__(self, oversleep=0.0):
         self.now, self.oversleep, self.slept = 100.0, oversleep, 0
@@ -72,7 +72,7 @@ def test_waking_up_too_late_is_late():
     assert pacer.wait()
 
 
-def test_nobody_rushes_after_a_long_stall():
+def test_a_long_stall_is_not_made_up_for():
     pacer, clock = make_pacer()
     clock.work(30)
     assert pacer.wait()

@@ -32,8 +32,8 @@ def test_demo_leaves_a_video_in_which_both_have_acted(
 ) -> None:
     out = tmp_path / "new folder" / f"demo.{suffix}"
     assert main(["demo", "--episodes", "1", "--out", str(out)]) == 0
-    told = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("episode 1:"))
-    steps, by_operator = (int(word) for word in told.removeprefix("episode 1:").split() if word.isdigit())
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("episode 1:"))
+    steps, by_operator = (int(word) for word in line.removeprefix("episode 1:").split() if word.isdigit())
     assert 0 < by_operator < steps
     frames = imageio.mimread(out, memtest=False)
     assert len(frames) >= steps

@@ -43,7 +43,7 @@ def test_without_version_it_is_v0(config):
     assert config("PandaPickCubeWeb", "record")["env"]["task"] == "PandaPickCubeWeb-v0"
 
 
-def test_nobody_drives_in_a_replay(config):
+def test_no_operator_drives_in_a_replay(config):
     assert config("PandaPickCubeScripted-v1", "replay", "--episode", "3")["env"]["task"] == "PandaPickCube-v1"
 
 

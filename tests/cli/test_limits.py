@@ -24,12 +24,12 @@ def drive(commands: list, seconds: float) -> tuple[np.ndarray, np.ndarray]:
         env.close()
 
 
-def test_the_furthest_points_are_told_and_written(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_the_furthest_points_are_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     out = tmp_path / "new" / "limits.json"
     assert main(["limits", "--device", "scripted", "--no-viewer", "--seconds", "3", "--out", str(out)]) == 0
-    told = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.splitlines()
     bounds = json.loads(out.read_text())["bounds"]
-    assert told[-3:] == [
+    assert lines[-3:] == [
         f"Max ee position {bounds['max']}",
         f"Min ee position {bounds['min']}",
         json.dumps({"bounds": bounds}),
@@ -45,7 +45,7 @@ def test_the_bounds_can_be_given_to_an_environment(capsys: pytest.CaptureFixture
     np.testing.assert_allclose(env.unwrapped.cartesian_bounds, [bounds["min"], bounds["max"]])
 
 
-def test_the_joints_are_told_too() -> None:
+def test_the_joints_are_printed_too() -> None:
     lowest, highest = drive([[0, 1, 0, 0]] * 5, 0.5)
     lines = describe(make_bounds(lowest, highest, "joint"))
     assert [line.split(" [")[0] for line in lines] == [
@@ -88,7 +88,7 @@ def test_what_cannot_work_is_one_clear_line(arguments: list[str], said: str, cap
     assert message.count("\n") == 1
 
 
-def test_a_file_is_not_replaced_unless_that_is_said(tmp_path: Path) -> None:
+def test_a_file_is_not_replaced_without_overwrite(tmp_path: Path) -> None:
     out = tmp_path / "limits.json"
     out.write_text("mine")
     arguments = ["limits", "--device", "scripted", "--no-viewer", "--seconds", "0.1", "--out", str(out)]

@@ -30,7 +30,7 @@ Y_BUTTON, RB_BUTTON = 3, 5
 
 
 class Clock:
-    """Time that goes on when somebody sleeps."""
+    """Time that advances by sleeping only."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -71,7 +71,7 @@ def drive(events: list[Event | None], *, steps: int = 4, **options: Any) -> Star
     return env
 
 
-def test_the_simulated_operator_lifts_the_cube_in_real_time(capsys: pytest.CaptureFixture) -> None:
+def test_the_scripted_operator_lifts_the_cube_in_real_time(capsys: pytest.CaptureFixture) -> None:
     assert main(["teleop", "--device", "scripted", "--no-viewer", "--episodes", "1", "--seed", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "PandaPickCube-v1, 10 steps a second"
@@ -90,7 +90,7 @@ def test_the_simulated_operator_lifts_the_cube_in_real_time(capsys: pytest.Captu
         (None, "time is up after 4 steps"),
     ],
 )
-def test_how_an_episode_ends_is_told(
+def test_how_an_episode_ends_is_printed(
     event: Event | None, outcome: str, clock: Clock, capsys: pytest.CaptureFixture
 ) -> None:
     drive([None, event, None, None], episodes=1)
@@ -98,7 +98,7 @@ def test_how_an_episode_ends_is_told(
     assert clock.now == pytest.approx(0.4 if event is None else 0.2)
 
 
-def test_the_operators_word_to_quit_ends_it(clock: Clock, capsys: pytest.CaptureFixture) -> None:
+def test_quit_ends_it(clock: Clock, capsys: pytest.CaptureFixture) -> None:
     drive([None, Event.QUIT])
     assert capsys.readouterr().out.endswith("0 successes; 2 steps at 10.00 Hz of 10.00 Hz, none late\n")
 
@@ -251,15 +251,15 @@ def test_the_console_starts_and_ends_with_the_command(
     monkeypatch.setattr("gym_hil.wrappers.factory.TIME_TO_GET_READY", 0.0)
     words = ["teleop", "--device", "web", "--port", "0", "--episodes", "1", "--max-episode-steps", "2"]
     assert main([*words, *extra]) == 0
-    told = capsys.readouterr()
-    assert "Console: http://127.0.0.1:" in told.err
-    assert "Device: web\n" in told.out
-    assert "episode 1: time is up after 2 steps, 0 of them yours\n" in told.out
+    output = capsys.readouterr()
+    assert "Console: http://127.0.0.1:" in output.err
+    assert "Device: web\n" in output.out
+    assert "episode 1: time is up after 2 steps, 0 of them yours\n" in output.out
     assert not [thread for thread in threading.enumerate() if thread.name == "gym-hil-console"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")
-def test_a_operator_drives_from_a_page() -> None:
+def test_an_operator_drives_from_a_page() -> None:
     pytest.importorskip("aiohttp", reason="needs the extra `web`")
     from tests.console.page import Loop, Page
 
