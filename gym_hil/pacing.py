@@ -45,9 +45,9 @@ class Pacer:
     print(pacer.report())
     ```
 
-    A loop that is behind by less than one step catches up. One that is further behind (a debugger, a suspended computer,
-    steps that always take too long) starts a new schedule: operators do not expect a robot that rushes to make up for
-    lost time. Pauses and resets are not delays: see `leave_out` and `restart`.
+    A loop that is behind by less than one step catches up. One that is further behind (a debugger, a suspended
+    computer, steps that always take too long) starts a new schedule: operators do not expect a robot that rushes to
+    make up for lost time. Pauses and resets are not delays: see `leave_out` and `restart`.
 
     Args:
         dt: s, from the start of one step to the start of the next.
