@@ -23,7 +23,6 @@ def run_command_line(
     package: str,
     arguments: Sequence[str] | None = None,
     *,
-    failures: tuple[type[Exception], ...] = (),
     extra: str | None = None,
 ) -> int:
     """Run a program that consists of commands, each a module of its own.
@@ -38,7 +37,6 @@ def run_command_line(
         commands: name and purpose of each command.
         package: package of the commands' modules.
         arguments: words after the program's name; those of the process if None.
-        failures: exceptions that are shown as one line, besides `GymHilError`.
         extra: the extra that brings packages that a command fails to import; None if the commands say it themselves.
 
     Returns:
@@ -52,7 +50,7 @@ def run_command_line(
             stream.reconfigure(errors="backslashreplace")
     try:
         try:
-            return _run(program, description, commands, package, words, (GymHilError, *failures), extra)
+            return _run(program, description, commands, package, words, extra)
         finally:
             for stream in (sys.stdout, sys.stderr):
                 if stream is not None:
@@ -74,7 +72,6 @@ def _run(
     commands: Mapping[str, str],
     package: str,
     words: list[str],
-    failures: tuple[type[Exception], ...],
     extra: str | None,
 ) -> int:
     from gym_hil import __version__
@@ -94,7 +91,7 @@ def _run(
                 parsers.add_parser(name, help=purpose, add_help=False)
         parsed = parser.parse_args(words)
         return command.run(parsed)
-    except failures as error:
+    except GymHilError as error:
         message = str(error)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]

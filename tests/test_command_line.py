@@ -133,7 +133,7 @@ def test_without_the_extra_data_there_is_one_line_of_advice(words: list[str], mo
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("module", ["gym_hil", "gym_hil.cli"])
+@pytest.mark.parametrize("module", ["gym_hil", "gym_hil.cli", "hil_trainer", "hil_trainer.cli"])
 def test_python_m_is_the_command(module: str) -> None:
     result = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=True)
-    assert result.stdout.startswith("gym-hil 0.1.")
+    assert result.stdout.startswith("gym-hil 0.1." if module.startswith("gym_hil") else "hil-trainer 0.1.")
