@@ -103,8 +103,8 @@ class SACConfig:
         discount: discount factor of one step.
         n_step: steps over which rewards are summed before the target critics' value is added.
         tau: step size of the polyak update of the target critics.
-        learning_rate: of the critics, of the temperature, and of the policy unless policy_learning_rate is given.
-        policy_learning_rate: of the policy and of the encoder that it trains.
+        learning_rate: learning rate of the critics, of the temperature, and of the policy unless it has its own.
+        policy_learning_rate: learning rate of the policy and the encoder that it trains; if not given, the other one.
         temperature: initial entropy temperature; it is learned.
         target_entropy: target entropy of the policy, in nats for each action dimension.
         gripper: "continuous": an action dimension like the others. "discrete": open, stay or close, chosen by a critic

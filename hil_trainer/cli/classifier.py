@@ -16,6 +16,8 @@ from hil_trainer.reward_classifier import (
     train_classifier,
 )
 
+Datasets = Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="DATASET [DATASET ...]")]
+
 
 def run_words(words: Sequence[str]) -> int:
     """Run `hil-trainer classifier`."""
@@ -30,7 +32,7 @@ def run_words(words: Sequence[str]) -> int:
 
 
 def train(
-    datasets: Positional[tuple[Path, ...]],
+    datasets: Datasets,
     *,
     out: Path,
     settings: Annotated[TrainingSettings, tyro.conf.arg(name="")] = TrainingSettings(),  # noqa: B008  # it is frozen
@@ -53,9 +55,7 @@ def train(
     print(f"classifier and report.md in {out}")
 
 
-def evaluate(
-    datasets: Positional[tuple[Path, ...]], *, model: Path, out: Path | None = None, threshold: float | None = None
-) -> None:
+def evaluate(datasets: Datasets, *, model: Path, out: Path | None = None, threshold: float | None = None) -> None:
     """Evaluate a classifier on recorded episodes that it was not trained on.
 
     Args:
@@ -71,7 +71,7 @@ def evaluate(
 
 
 def relabel(
-    dataset: Positional[Path],
+    dataset: Annotated[Positional[Path], tyro.conf.arg(metavar="DATASET")],
     *,
     model: Path,
     out: Path,

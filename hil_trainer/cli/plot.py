@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from tyro.conf import Positional
@@ -21,7 +22,7 @@ def run_words(words: Sequence[str]) -> int:
 
 
 def plot(
-    directories: Positional[tuple[Path, ...]],
+    directories: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="DIR [DIR ...]")],
     *,
     out: Path = Path("outputs/comparison.png"),
     labels: tuple[str, ...] | None = None,

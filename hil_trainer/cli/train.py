@@ -42,9 +42,9 @@ class TrainArguments:
     """
 
     out: Path
-    resume: bool = False
+    resume: tyro.conf.FlagCreatePairsOff[bool] = False
     config: Path | None = None
-    verbose: bool = False
+    verbose: tyro.conf.FlagCreatePairsOff[bool] = False
     settings: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
 
 
