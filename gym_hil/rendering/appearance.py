@@ -1,4 +1,4 @@
-"""What a model says about light, floor and sky, as the arrays of `gym_hil.rendering.scene.Scene`."""
+"""What a model says about its floor, sky and lights, as parts of a `gym_hil.rendering.scene.Scene`."""
 
 from __future__ import annotations
 
@@ -9,46 +9,63 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_hil.rendering.geometry import Geometry, look
+from gym_hil.rendering.scene import (
+    DIRECTIONAL,
+    ENDLESS_FLOOR,
+    FINITE_FLOOR,
+    NO_FLOOR,
+    POINT,
+    SPOT,
+    Floats,
+    Floor,
+    Ints,
+    Lights,
+    Sky,
+)
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
-
-FLOOR_FIELDS = 23
 SKY_ROWS = 257
 NO_LIGHT_AMBIENT = 0.3  # measured: what MuJoCo's renderer shows of a model in which every light is off
 
 
-def floor(model: mujoco.MjModel, geometry: Geometry, geom: int) -> tuple[Floats, Floats, Ints]:
-    """Numbers of the floor (23,), its texture at every scale (n, 4), and where each scale starts (levels, 3).
-
-    `geom` is the id of the floor's geom, -1 for none.
-    """
-    numbers = np.zeros(FLOOR_FIELDS, dtype=np.float32)
-    if geom < 0:
-        return numbers, np.zeros((0, 4), np.float32), np.zeros((0, 3), np.int32)
-    material = int(model.geom_matid[geom])
-    rgba, gloss = look(model, model.geom_rgba[geom], material)
-    numbers[0] = 1 if geometry.floor_shape < 0 else 2
-    numbers[15:18] = rgba[:3]
-    numbers[18:21] = gloss
-    numbers[22] = model.vis.map.zfar * model.stat.extent / np.sqrt(2)  # measured: where MuJoCo ends an endless plane
+def floor(model: mujoco.MjModel, geometry: Geometry) -> Floor:
+    """The floor of a model, still without a pose."""
+    geom, endless = geometry.floor, geometry.is_endless
+    material = int(model.geom_matid[geom]) if geom >= 0 else -1
+    rgba, gloss = look(model, model.geom_rgba[geom], material) if geom >= 0 else (np.zeros(4), (0.0, 0.0, 0.0))
+    texels, mips = np.zeros((0, 4), np.float32), np.zeros((0, 3), np.int32)
+    offset, texels_per_metre = np.zeros(2), 0.0
     texture = _texture_of(model, material)
-    if texture < 0:
-        return numbers, np.zeros((0, 4), np.float32), np.zeros((0, 3), np.int32)
-    texels, mips = mipmaps(_pixels(model, texture))
-    repeats = texture_repeats(model, geom)
-    numbers[13:15] = np.maximum(model.geom_size[geom, :2], 0.0) * repeats
-    numbers[21] = float(max(repeats[0] * mips[0, 1], repeats[1] * mips[0, 2]))
-    return numbers, texels, mips
+    if texture >= 0:
+        texels, mips = mipmaps(_pixels(model, texture))
+        repeats = texture_repeats(model, geom)
+        offset = np.maximum(model.geom_size[geom, :2], 0.0) * repeats
+        texels_per_metre = float(max(repeats[0] * mips[0, 1], repeats[1] * mips[0, 2]))
+    origin, u_axis, v_axis, normal = np.zeros((4, 3), dtype=np.float32)
+    return Floor(
+        kind=NO_FLOOR if geom < 0 else ENDLESS_FLOOR if endless else FINITE_FLOOR,
+        shape=int(np.searchsorted(geometry.geoms, geom)) if geom >= 0 and not endless else -1,
+        origin=origin,
+        u_axis=u_axis,
+        v_axis=v_axis,
+        normal=normal,
+        uv_offset=offset.astype(np.float32),
+        colour=rgba[:3].astype(np.float32),
+        material=np.array(gloss, dtype=np.float32),
+        texels_per_metre=np.float32(texels_per_metre),
+        # measured: where MuJoCo ends an endless plane
+        radius=np.float32(model.vis.map.zfar * model.stat.extent / np.sqrt(2)),
+        texels=texels,
+        mips=mips,
+    )
 
 
-def place_floor(data: mujoco.MjData, geom: int, repeats: NDArray[np.float64], numbers: Floats) -> None:
-    """Write the floor's pose into its numbers: origin, texture axes for `repeats` (2,) per metre, and normal."""
+def place_floor(data: mujoco.MjData, geom: int, repeats: NDArray[np.float64], floor: Floor) -> None:
+    """Write the pose of a geom into the floor, whose texture repeats so often (2,) per metre."""
     axes = data.geom_xmat[geom]
-    numbers[1:4] = data.geom_xpos[geom]
-    numbers[4:7] = axes[0::3] * repeats[0]
-    numbers[7:10] = axes[1::3] * -repeats[1]
-    numbers[10:13] = axes[2::3]
+    floor.origin[:] = data.geom_xpos[geom]
+    floor.u_axis[:] = axes[0::3] * repeats[0]
+    floor.v_axis[:] = axes[1::3] * -repeats[1]
+    floor.normal[:] = axes[2::3]
 
 
 def texture_repeats(model: mujoco.MjModel, geom: int) -> NDArray[np.float64]:
@@ -88,13 +105,69 @@ def mipmaps(image: Floats) -> tuple[Floats, Ints]:
     return np.concatenate(rows), np.array(mips, dtype=np.int32)
 
 
-def sky(model: mujoco.MjModel) -> Floats:
-    """Colours (257, 3) of the skybox from straight down to straight up, averaged around the vertical; black without."""
-    colours = np.zeros((SKY_ROWS, 3), dtype=np.float32)
+def sky(model: mujoco.MjModel, *, endless_floor: bool) -> Sky:
+    """The first skybox of a model, and the haze that MuJoCo draws between it and an endless floor."""
     boxes = np.flatnonzero(model.tex_type == mujoco.mjtTexture.mjTEXTURE_SKYBOX)
-    if not len(boxes):
+    share = float(np.clip(model.vis.map.haze, 0.0, 1.0)) if endless_floor and len(boxes) else 0.0
+    haze = np.asarray(model.vis.rgba.haze)[:3].astype(np.float32)
+    return Sky(_skybox(model, int(boxes[0]) if len(boxes) else -1), haze, np.float32(share))
+
+
+def lights(model: mujoco.MjModel) -> tuple[NDArray[np.intp], Lights]:
+    """Ids (n,) of the lights that are on, and the light of a model, still without poses.
+
+    Of a model without lights there is one that is dark, so that compiled code always finds one.
+    """
+    ids = np.flatnonzero(model.light_active)
+    head = model.vis.headlight
+    ambient = np.asarray(head.ambient) if head.active else np.zeros(3)
+    ambient = ambient + model.light_ambient[ids].sum(axis=0)
+    if not head.active and not len(ids):
+        ambient = np.full(3, NO_LIGHT_AMBIENT)
+    count = max(len(ids), 1)
+    casting = np.flatnonzero(model.light_castshadow[ids])
+    found = Lights(
+        shadow=int(casting[0]) if len(casting) else -1,
+        ambient=ambient.astype(np.float32),
+        headlight=(np.asarray(head.diffuse) if head.active else np.zeros(3)).astype(np.float32),
+        headlight_specular=np.float32(np.mean(head.specular) if head.active else 0.0),
+        kind=np.zeros(count, dtype=np.int32),
+        cutoff=np.zeros(count, dtype=np.float32),
+        exponent=np.zeros(count, dtype=np.float32),
+        attenuation=np.zeros((count, 3), dtype=np.float32),
+        diffuse=np.zeros((count, 3), dtype=np.float32),
+        specular=np.zeros(count, dtype=np.float32),
+        position=np.zeros((count, 3), dtype=np.float32),
+        direction=np.zeros((count, 3), dtype=np.float32),
+    )
+    if len(ids):
+        found.kind[:] = [_light_kind(model, int(i)) for i in ids]
+        found.cutoff[:] = np.cos(np.radians(model.light_cutoff[ids]))
+        found.exponent[:] = model.light_exponent[ids]
+        found.attenuation[:] = model.light_attenuation[ids]
+        found.diffuse[:] = model.light_diffuse[ids]
+        found.specular[:] = model.light_specular[ids].mean(axis=1)
+    return ids, found
+
+
+def light_axes(direction: NDArray[np.float64]) -> list[tuple[float, float, float]]:
+    """Right, up and forward axis (3, 3) of a camera that looks along `direction` (3,)."""
+    x, y, z = direction.tolist()  # plain floats: for nine numbers numpy costs more than it saves
+    length = math.sqrt(x * x + y * y + z * z) or 1.0
+    x, y, z = x / length, y / length, z / length
+    flat = math.hypot(x, y)
+    # looking straight down or up, any direction is as good a right
+    right = (y / flat, -x / flat, 0.0) if flat > 1e-6 else (1.0, 0.0, 0.0)
+    down = (y * right[2] - z * right[1], z * right[0] - x * right[2], x * right[1] - y * right[0])
+    return [right, down, (x, y, z)]
+
+
+def _skybox(model: mujoco.MjModel, texture: int) -> Floats:
+    """Colours (257, 3) from straight down to straight up, averaged around the vertical; black without a texture."""
+    colours = np.zeros((SKY_ROWS, 3), dtype=np.float32)
+    if texture < 0:
         return colours
-    faces = _pixels(model, int(boxes[0]))
+    faces = _pixels(model, texture)
     size = faces.shape[1]
     if faces.shape[0] < 6 * size:
         return colours + faces.mean(axis=(0, 1))
@@ -116,58 +189,6 @@ def sky(model: mujoco.MjModel) -> Floats:
     return colours
 
 
-def haze(model: mujoco.MjModel, geometry: Geometry) -> Floats:
-    """RGB and share (4,) of the haze that MuJoCo draws between an endless floor and a skybox; zeros without both."""
-    wanted = geometry.floor >= 0 and bool((model.tex_type == mujoco.mjtTexture.mjTEXTURE_SKYBOX).any())
-    share = float(np.clip(model.vis.map.haze, 0.0, 1.0)) if wanted else 0.0
-    return np.append(np.asarray(model.vis.rgba.haze)[:3], share).astype(np.float32)
-
-
-def ambient(model: mujoco.MjModel) -> Floats:
-    """RGB light (3,) that comes from everywhere."""
-    light = model.vis.headlight
-    active = np.flatnonzero(model.light_active)
-    if not light.active and not len(active):
-        return np.full(3, NO_LIGHT_AMBIENT, dtype=np.float32)
-    own = np.asarray(light.ambient) if light.active else np.zeros(3)
-    return (own + model.light_ambient[active].sum(axis=0)).astype(np.float32)
-
-
-def headlight(model: mujoco.MjModel) -> Floats:
-    """Diffuse RGB and specular strength (4,) of the headlight."""
-    light = model.vis.headlight
-    if not light.active:
-        return np.zeros(4, dtype=np.float32)
-    return np.append(np.asarray(light.diffuse), np.mean(light.specular)).astype(np.float32)
-
-
-def lights(model: mujoco.MjModel) -> tuple[NDArray[np.intp], Floats, int]:
-    """Ids of the lights that are on, their numbers (n, 16) still without a pose, and which of them casts shadows."""
-    ids = np.flatnonzero(model.light_active)
-    numbers = np.zeros((len(ids), 16), dtype=np.float32)
-    for row, i in zip(numbers, ids, strict=True):
-        row[0] = _light_kind(model, int(i))
-        row[1] = np.cos(np.radians(model.light_cutoff[i]))
-        row[2] = model.light_exponent[i]
-        row[3:6] = model.light_attenuation[i]
-        row[6:9] = model.light_diffuse[i]
-        row[9] = model.light_specular[i].mean()
-    casting = [k for k, i in enumerate(ids) if model.light_castshadow[i]]
-    return ids, numbers, casting[0] if casting else -1
-
-
-def light_axes(direction: NDArray[np.float64]) -> list[tuple[float, float, float]]:
-    """Right, up and forward axis (3, 3) of a camera that looks along `direction` (3,)."""
-    x, y, z = direction.tolist()  # plain floats: for nine numbers numpy costs more than it saves
-    length = math.sqrt(x * x + y * y + z * z) or 1.0
-    x, y, z = x / length, y / length, z / length
-    flat = math.hypot(x, y)
-    # looking straight down or up, any direction is as good a right
-    right = (y / flat, -x / flat, 0.0) if flat > 1e-6 else (1.0, 0.0, 0.0)
-    down = (y * right[2] - z * right[1], z * right[0] - x * right[2], x * right[1] - y * right[0])
-    return [right, down, (x, y, z)]
-
-
 def _halved(image: Floats, axis: int) -> Floats:
     """Average neighbours along one axis; of an odd number, some are averaged by three."""
     if image.shape[axis] == 1:
@@ -180,11 +201,11 @@ def _halved(image: Floats, axis: int) -> Floats:
 
 
 def _light_kind(model: mujoco.MjModel, i: int) -> int:
-    """0 spot, 1 directional, 2 point, in every MuJoCo version: older ones only know whether it is directional."""
+    """In every MuJoCo version: older ones only know whether a light is directional."""
     if not hasattr(model, "light_type"):
-        return int(model.light_directional[i])
-    kinds = {int(mujoco.mjtLightType.mjLIGHT_SPOT): 0, int(mujoco.mjtLightType.mjLIGHT_DIRECTIONAL): 1}
-    return kinds.get(int(model.light_type[i]), 2)
+        return DIRECTIONAL if model.light_directional[i] else SPOT
+    kinds = {int(mujoco.mjtLightType.mjLIGHT_SPOT): SPOT, int(mujoco.mjtLightType.mjLIGHT_DIRECTIONAL): DIRECTIONAL}
+    return kinds.get(int(model.light_type[i]), POINT)
 
 
 def _texture_of(model: mujoco.MjModel, material: int) -> int:

@@ -1,122 +1,96 @@
-"""The visible triangles of a model, with normals that keep sharp edges sharp."""
+"""What is drawn of a model: triangles of its visible geoms and sites, with normals that keep sharp edges sharp."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.rendering import primitives
+from gym_hil.rendering.scene import Floats, Ints, Shapes
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
+Points = NDArray[np.float64]
+Triangles = tuple[Floats, Floats, Ints]  # vertices (v, 3), normals (v, 3), faces (m, 3)
+Material = tuple[float, float, float]  # specular strength, shininess exponent, emission
 
 VISIBLE_GROUPS = 3  # groups 0, 1 and 2 are on in MuJoCo's default view options
 CREASE = np.cos(np.radians(40.0))  # faces that meet at a larger angle do not share a normal
 DEFAULT_RGBA = np.array([0.5, 0.5, 0.5, 1.0], dtype=np.float32)  # MuJoCo: a geom of this colour takes its material's
-
-_SHAPES = {
-    int(mujoco.mjtGeom.mjGEOM_PLANE): primitives.plane,
-    int(mujoco.mjtGeom.mjGEOM_SPHERE): primitives.sphere,
-    int(mujoco.mjtGeom.mjGEOM_CAPSULE): primitives.capsule,
-    int(mujoco.mjtGeom.mjGEOM_ELLIPSOID): primitives.ellipsoid,
-    int(mujoco.mjtGeom.mjGEOM_CYLINDER): primitives.cylinder,
-    int(mujoco.mjtGeom.mjGEOM_BOX): primitives.box,
-}
+DEFAULT_MATERIAL: Material = (0.5, 64.0, 0.0)
+SLICES = 24  # around the axis; 15 degrees a step is smooth at the sizes a camera of this package draws
+STACKS = 12  # pole to pole
+FAR = 50.0  # m, half size drawn for an infinite plane that is not the floor
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """Triangles of all shapes (visible geoms, then visible sites), in each shape's own frame.
+class Geometry(NamedTuple):
+    """The visible geoms, then the visible sites, of a model.
 
     Attributes:
-        vertices: (V, 3) m.
-        normals: (V, 3) unit vectors.
-        triangles: (T, 3) rows of `vertices`, counter-clockwise seen from outside.
-        triangle_shape: (T,) the shape each triangle belongs to.
-        triangle_surface: (T,) equal for triangles of one smooth surface.
-        spans: (S, 4) first and last + 1 vertex, first and last + 1 triangle of each shape.
-        bounds: (S, 4) centre and radius of a sphere around each shape, m.
-        colours: (S, 4) RGBA, 0..1.
-        gloss: (S, 3) specular strength, shininess exponent, emission.
+        shapes: their triangles; poses are still zeros.
         geoms: ids of the geoms among the shapes.
         sites: ids of the sites among the shapes.
-        floor: id of the geom that is the floor, -1 without one. An endless floor has no triangles.
-        floor_shape: the shape that stands for a floor of finite size, -1 without one.
+        floor: id of the geom that is the floor, -1 without one. An endless floor is not among the shapes.
+        is_endless: whether there is a floor without end.
     """
 
-    vertices: Floats
-    normals: Floats
-    triangles: Ints
-    triangle_shape: Ints
-    triangle_surface: Ints
-    spans: Ints
-    bounds: Floats
-    colours: Floats
-    gloss: Floats
+    shapes: Shapes
     geoms: NDArray[np.intp]
     sites: NDArray[np.intp]
     floor: int
-    floor_shape: int
+    is_endless: bool
 
 
 def extract(model: mujoco.MjModel) -> Geometry:
     """Collect the triangles of every geom and site that MuJoCo shows by default."""
     floor = _floor(model)
-    endless = floor >= 0 and bool((model.geom_size[floor, :2] <= 0).any())
-    geoms = [g for g in range(model.ngeom) if _geom_visible(model, g) and not (g == floor and endless)]
+    is_endless = floor >= 0 and bool((model.geom_size[floor, :2] <= 0).any())
+    geoms = [g for g in range(model.ngeom) if _is_visible(model, g) and not (g == floor and is_endless)]
     sites = [s for s in range(model.nsite) if model.site_group[s] < VISIBLE_GROUPS and model.site_rgba[s, 3] > 0]
-    meshes: dict[int, tuple[Floats, Floats, Ints]] = {}
-    vertices, normals, triangles, spans, bounds, looks = [], [], [], [], [], []
-    first_vertex = first_triangle = 0
+    parts, looks = [], []
+    meshes: dict[int, Triangles] = {}
     for g in geoms:
-        mesh = int(model.geom_dataid[g]) if model.geom_type[g] == mujoco.mjtGeom.mjGEOM_MESH else -1
-        if mesh < 0:
-            parts = smoothed(*_SHAPES[int(model.geom_type[g])](model.geom_size[g]))
+        mesh = int(model.geom_dataid[g])
+        if model.geom_type[g] != mujoco.mjtGeom.mjGEOM_MESH:
+            parts.append(_primitive(model.geom_type[g], model.geom_size[g]))
         else:
             if mesh not in meshes:
                 meshes[mesh] = smoothed(*_mesh(model, mesh))
-            parts = meshes[mesh]
-        vertices.append(parts[0])
-        normals.append(parts[1])
-        triangles.append(parts[2])
+            parts.append(meshes[mesh])
         looks.append(look(model, model.geom_rgba[g], int(model.geom_matid[g])))
     for s in sites:
-        parts = smoothed(*_SHAPES[int(model.site_type[s])](model.site_size[s]))
-        vertices.append(parts[0])
-        normals.append(parts[1])
-        triangles.append(parts[2])
+        parts.append(_primitive(model.site_type[s], model.site_size[s]))
         looks.append(look(model, model.site_rgba[s], int(model.site_matid[s])))
-    shifted = []
-    for points, faces in zip(vertices, triangles, strict=True):
-        spans.append((first_vertex, first_vertex + len(points), first_triangle, first_triangle + len(faces)))
-        shifted.append(faces + first_vertex)
-        first_vertex, first_triangle = spans[-1][1], spans[-1][3]
-        bounds.append(_bounding_sphere(points))
-    all_triangles = _rows(shifted, 3, np.int32)
-    counts = [len(faces) for faces in triangles]
-    return Geometry(
-        vertices=_rows(vertices, 3, np.float32),
-        normals=_rows(normals, 3, np.float32),
-        triangles=all_triangles,
-        triangle_shape=np.repeat(np.arange(len(counts), dtype=np.int32), counts),
-        triangle_surface=surfaces(all_triangles, first_vertex),
-        spans=np.array(spans, dtype=np.int32).reshape(-1, 4),
-        bounds=np.array(bounds, dtype=np.float32).reshape(-1, 4),
+    shapes = _join(parts, looks)
+    return Geometry(shapes, np.array(geoms, dtype=np.intp), np.array(sites, dtype=np.intp), floor, is_endless)
+
+
+def _join(parts: list[Triangles], looks: list[tuple[Floats, Material]]) -> Shapes:
+    """Lay the triangles and the looks of all shapes one after the other."""
+    vertex_spans = _spans([len(points) for points, _, _ in parts])
+    triangle_spans = _spans([len(faces) for _, _, faces in parts])
+    triangles = _rows([part[2] + first for part, (first, _) in zip(parts, vertex_spans, strict=True)], np.int32)
+    vertices = _rows([points for points, _, _ in parts], np.float32)
+    spheres = np.array([_bounding_sphere(points) for points, _, _ in parts], dtype=np.float32).reshape(-1, 4)
+    count = len(parts)
+    return Shapes(
+        vertices=vertices,
+        normals=_rows([normals for _, normals, _ in parts], np.float32),
+        triangles=triangles,
+        shape=np.repeat(np.arange(count, dtype=np.int32), np.diff(triangle_spans, axis=1)[:, 0]),
+        surface=surfaces(triangles, len(vertices)),
+        vertex_spans=vertex_spans,
+        triangle_spans=triangle_spans,
+        centres=np.ascontiguousarray(spheres[:, :3]),
+        radii=np.ascontiguousarray(spheres[:, 3]),
         colours=np.array([colour for colour, _ in looks], dtype=np.float32).reshape(-1, 4),
-        gloss=np.array([gloss for _, gloss in looks], dtype=np.float32).reshape(-1, 3),
-        geoms=np.array(geoms, dtype=np.intp),
-        sites=np.array(sites, dtype=np.intp),
-        floor=floor if endless else -1,
-        floor_shape=geoms.index(floor) if floor >= 0 and not endless else -1,
+        materials=np.array([material for _, material in looks], dtype=np.float32).reshape(-1, 3),
+        positions=np.zeros((count, 3), dtype=np.float32),
+        rotations=np.zeros((count, 9), dtype=np.float32),
     )
 
 
-def smoothed(points: NDArray[np.float64], faces: Ints) -> tuple[Floats, Floats, Ints]:
+def smoothed(points: Points, faces: Ints) -> Triangles:
     """Give every corner a normal averaged over the neighbouring faces within the crease angle.
 
     Args:
@@ -176,7 +150,7 @@ def surfaces(faces: Ints, vertices: int) -> Ints:
         label = spread
 
 
-def _corner_angle(corners: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+def _corner_angle(corners: Points, k: int) -> Points:
     one = corners[:, (k + 1) % 3] - corners[:, k]
     two = corners[:, (k + 2) % 3] - corners[:, k]
     across = np.linalg.norm(np.cross(one, two), axis=1)
@@ -186,42 +160,126 @@ def _corner_angle(corners: NDArray[np.float64], k: int) -> NDArray[np.float64]:
 def _floor(model: mujoco.MjModel) -> int:
     planes = [g for g in range(model.ngeom) if model.geom_type[g] == mujoco.mjtGeom.mjGEOM_PLANE]
     for g in planes:
-        if _geom_visible(model, g) and look(model, model.geom_rgba[g], int(model.geom_matid[g]))[0][3] >= 1:
+        if _is_visible(model, g) and look(model, model.geom_rgba[g], int(model.geom_matid[g]))[0][3] >= 1:
             return g
     return -1
 
 
-def _geom_visible(model: mujoco.MjModel, g: int) -> bool:
+def _is_visible(model: mujoco.MjModel, g: int) -> bool:
     kind = int(model.geom_type[g])
-    drawable = kind in _SHAPES or (kind == mujoco.mjtGeom.mjGEOM_MESH and model.geom_dataid[g] >= 0)
+    drawable = kind in _PRIMITIVES or (kind == mujoco.mjtGeom.mjGEOM_MESH and model.geom_dataid[g] >= 0)
     shown = bool(model.geom_group[g] < VISIBLE_GROUPS)
     return drawable and shown and look(model, model.geom_rgba[g], int(model.geom_matid[g]))[0][3] > 0
 
 
-def _mesh(model: mujoco.MjModel, mesh: int) -> tuple[NDArray[np.float64], Ints]:
+def _primitive(kind: int, size: Points) -> Triangles:
+    return smoothed(*_PRIMITIVES[int(kind)](size))
+
+
+def _mesh(model: mujoco.MjModel, mesh: int) -> tuple[Points, Ints]:
     vertex, face = model.mesh_vertadr[mesh], model.mesh_faceadr[mesh]
     points = model.mesh_vert[vertex : vertex + model.mesh_vertnum[mesh]].astype(np.float64)
     return points, model.mesh_face[face : face + model.mesh_facenum[mesh]]
 
 
-def look(model: mujoco.MjModel, rgba: Floats, material: int) -> tuple[Floats, tuple[float, float, float]]:
-    """Colour (4,) and (specular, shininess exponent, emission) of something with this rgba and material."""
+def look(model: mujoco.MjModel, rgba: Floats, material: int) -> tuple[Floats, Material]:
+    """Colour (4,) and material of something with this rgba and this id of a material."""
     own = material < 0 or not np.array_equal(rgba, DEFAULT_RGBA)
     colour = np.array(rgba if own else model.mat_rgba[material], dtype=np.float32)
     if colour[3] < 1:
         colour[3] = 1 - (1 - colour[3]) ** 2  # measured: MuJoCo lays everything translucent on twice
     if material < 0:
-        return colour, (0.5, 64.0, 0.0)
-    gloss = (model.mat_specular[material], 128.0 * model.mat_shininess[material], model.mat_emission[material])
-    return colour, (float(gloss[0]), float(gloss[1]), float(gloss[2]))
+        return colour, DEFAULT_MATERIAL
+    specular, shininess = float(model.mat_specular[material]), 128.0 * float(model.mat_shininess[material])
+    return colour, (specular, shininess, float(model.mat_emission[material]))
 
 
-def _bounding_sphere(points: Floats) -> NDArray[np.float32]:
+def _bounding_sphere(points: Floats) -> Floats:
+    """Centre and radius (4,) of a sphere around points (n, 3)."""
     if not len(points):
         return np.zeros(4, dtype=np.float32)
     centre = (points.min(axis=0) + points.max(axis=0)) / 2
     return np.append(centre, np.linalg.norm(points - centre, axis=1).max() + 1e-6).astype(np.float32)
 
 
-def _rows(parts: Sequence[NDArray[Any]], width: int, dtype: type) -> NDArray[Any]:
-    return np.concatenate(parts).astype(dtype) if parts else np.zeros((0, width), dtype=dtype)
+def _spans(counts: list[int]) -> Ints:
+    """First and last + 1 row (n, 2) of parts that follow each other."""
+    ends = np.cumsum([0, *counts]).astype(np.int32)
+    return np.stack([ends[:-1], ends[1:]], axis=1)
+
+
+def _rows(parts: list[Any], dtype: type) -> NDArray[Any]:
+    return np.concatenate([np.zeros((0, 3)), *parts]).astype(dtype)
+
+
+def box(size: Points) -> tuple[Points, Ints]:
+    """Box with half sizes `size` (3,)."""
+    corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float) * size
+    sides = np.array([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]])
+    return corners, np.concatenate([sides[:, [0, 1, 2]], sides[:, [0, 2, 3]]]).astype(np.int32)
+
+
+def lathe(profile: list[tuple[float, float]]) -> tuple[Points, Ints]:
+    """Surface of revolution about z.
+
+    Args:
+        profile: (radius, height) pairs in m from bottom to top; first and last radius are 0.
+    """
+    angle = np.linspace(0, 2 * np.pi, SLICES, endpoint=False)
+    rings = [np.stack([r * np.cos(angle), r * np.sin(angle), np.full(SLICES, h)], axis=1) for r, h in profile[1:-1]]
+    bottom, top = len(rings) * SLICES, len(rings) * SLICES + 1
+    vertices = np.concatenate([*rings, [[0, 0, profile[0][1]], [0, 0, profile[-1][1]]]])
+    here = np.arange(SLICES)
+    after = (here + 1) % SLICES
+    faces = [np.stack([np.full(SLICES, bottom), after, here], axis=1)]
+    for k in range(len(rings) - 1):
+        low, high = k * SLICES, (k + 1) * SLICES
+        faces.append(np.stack([low + here, low + after, high + after], axis=1))
+        faces.append(np.stack([low + here, high + after, high + here], axis=1))
+    last = (len(rings) - 1) * SLICES
+    faces.append(np.stack([last + here, last + after, np.full(SLICES, top)], axis=1))
+    return vertices, np.concatenate(faces).astype(np.int32)
+
+
+def ellipsoid(size: Points) -> tuple[Points, Ints]:
+    """Ellipsoid with half axes `size` (3,)."""
+    polar = np.linspace(-np.pi / 2, np.pi / 2, STACKS + 1)
+    profile = [(float(np.cos(a)), float(np.sin(a))) for a in polar]
+    vertices, faces = lathe(profile)
+    return vertices * size, faces
+
+
+def sphere(size: Points) -> tuple[Points, Ints]:
+    """Sphere of radius size[0]."""
+    return ellipsoid(np.repeat(size[:1], 3))
+
+
+def cylinder(size: Points) -> tuple[Points, Ints]:
+    """Cylinder about z of radius size[0] and half length size[1]."""
+    radius, half = float(size[0]), float(size[1])
+    return lathe([(0.0, -half), (radius, -half), (radius, half), (0.0, half)])
+
+
+def capsule(size: Points) -> tuple[Points, Ints]:
+    """Capsule about z of radius size[0]; size[1] is half the length of its cylinder."""
+    radius, half = float(size[0]), float(size[1])
+    polar = np.linspace(0, np.pi / 2, STACKS // 2 + 1)
+    upper = [(radius * float(np.cos(a)), half + radius * float(np.sin(a))) for a in polar]
+    return lathe([(r, -h) for r, h in reversed(upper)] + upper)
+
+
+def plane(size: Points) -> tuple[Points, Ints]:
+    """Rectangle in x, y facing z; half sizes size[:2], where 0 stands for no end."""
+    x, y = (float(s) if s > 0 else FAR for s in size[:2])
+    corners = np.array([[-x, -y, 0], [x, -y, 0], [x, y, 0], [-x, y, 0]])
+    return corners, np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32)
+
+
+_PRIMITIVES = {
+    int(mujoco.mjtGeom.mjGEOM_PLANE): plane,
+    int(mujoco.mjtGeom.mjGEOM_SPHERE): sphere,
+    int(mujoco.mjtGeom.mjGEOM_CAPSULE): capsule,
+    int(mujoco.mjtGeom.mjGEOM_ELLIPSOID): ellipsoid,
+    int(mujoco.mjtGeom.mjGEOM_CYLINDER): cylinder,
+    int(mujoco.mjtGeom.mjGEOM_BOX): box,
+}

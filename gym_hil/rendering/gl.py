@@ -1,25 +1,27 @@
-"""MuJoCo's own OpenGL renderer, made when it first draws."""
+"""MuJoCo's own OpenGL drawing, set up when a renderer first draws."""
 
 from __future__ import annotations
 
 import os
 import sys
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import mujoco
+import numpy as np
 
 from gym_hil.errors import RenderingError
-from gym_hil.rendering.renderer import Image, camera_id, checked_size
+from gym_hil.rendering import Image, camera_id, checked_size
+
+MAX_GEOMS = 10_000  # of a scene, decorations included; as in `mujoco.Renderer`
 
 
 class GLRenderer:
-    """Draws with `mujoco.Renderer`: EGL, OSMesa or GLFW, as `MUJOCO_GL` says; EGL on a Linux without a display.
+    """Draws as MuJoCo does: through EGL, OSMesa or GLFW, as `MUJOCO_GL` says; EGL on a Linux without a display.
 
     Args:
-        model: what to draw. Its offscreen framebuffer is enlarged where the images need it.
+        model: what to draw.
         height: of the images, in pixels.
         width: of the images, in pixels.
 
@@ -34,43 +36,61 @@ class GLRenderer:
         self.width = checked_size("width", width)
         self._model = model
         self._closed = False
-        self._renderer: mujoco.Renderer | None = None
+        self._context: _Context | None = None
         self._free: weakref.finalize[Any, GLRenderer] | None = None
 
     def render(self, data: mujoco.MjData, cameras: Sequence[str | int]) -> list[Image]:
-        """Draw one image per camera; see `Renderer.render`.
-
-        Raises:
-            RenderingError: no such camera, the renderer is closed, or OpenGL does not work on this machine.
-        """
         if self._closed:
             raise RenderingError("This renderer is closed; make a new one.")
         ids = [camera_id(self._model, camera) for camera in cameras]
-        if self._renderer is None:
-            self._renderer = _open(self._model, self.height, self.width)
+        if self._context is None:
+            self._context = _open(self._model, self.height, self.width)
             # runs before the interpreter takes the GL library away, whose own clean-up would print a traceback then
-            self._free = weakref.finalize(self, self._renderer.close)
-        images = []
-        for camera in ids:
-            self._renderer.update_scene(data, camera)
-            images.append(self._renderer.render().copy())
-        return images
+            self._free = weakref.finalize(self, self._context.close)
+        return [self._context.draw(data, camera) for camera in ids]
 
     def close(self) -> None:
-        """Free the OpenGL context. Closing twice is allowed."""
         self._closed = True
         if self._free is not None:
             self._free()
-        self._renderer = None
+        self._context = None
 
 
-def _open(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
-    frame = model.vis.global_
-    frame.offheight = max(frame.offheight, height)
-    frame.offwidth = max(frame.offwidth, width)
+class _Context:
+    """An OpenGL context, and what MuJoCo needs to draw one model in it."""
+
+    def __init__(self, model: mujoco.MjModel, height: int, width: int):
+        self._model = model
+        self._gl = _context_class()(width, height)
+        self._gl.make_current()
+        self._mjr = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_150.value)
+        self._rect = mujoco.MjrRect(0, 0, width, height)
+        mujoco.mjr_resizeOffscreen(width, height, self._mjr)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._mjr)
+        self._scene = mujoco.MjvScene(model, maxgeom=MAX_GEOMS)
+        self._option, self._camera = mujoco.MjvOption(), mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+
+    def draw(self, data: mujoco.MjData, camera: int) -> Image:
+        """Draw what one camera of the model sees, (height, width, 3)."""
+        self._gl.make_current()
+        self._camera.fixedcamid = camera
+        every = mujoco.mjtCatBit.mjCAT_ALL.value
+        mujoco.mjv_updateScene(self._model, data, self._option, None, self._camera, every, self._scene)
+        mujoco.mjr_render(self._rect, self._scene, self._mjr)
+        image = np.empty((self._rect.height, self._rect.width, 3), dtype=np.uint8)
+        mujoco.mjr_readPixels(image, None, self._rect, self._mjr)
+        return np.flipud(image).copy()  # OpenGL's first row is the lowest
+
+    def close(self) -> None:
+        self._gl.make_current()
+        self._mjr.free()
+        self._gl.free()
+
+
+def _open(model: mujoco.MjModel, height: int, width: int) -> _Context:
     try:
-        with _headless_backend():
-            return mujoco.Renderer(model, height, width)
+        return _Context(model, height, width)
     except Exception as error:  # each back end fails in its own way, some with an AttributeError
         chosen = os.environ.get("MUJOCO_GL") or "not set"
         raise RenderingError(
@@ -80,23 +100,14 @@ def _open(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
         ) from error
 
 
-@contextmanager
-def _headless_backend() -> Iterator[None]:
-    """Let MuJoCo use EGL on a Linux without a display, unless `MUJOCO_GL` says what to use.
+def _context_class() -> Any:
+    """The back end that `MUJOCO_GL` names, or MuJoCo's choice, or EGL on a Linux without a display.
 
-    MuJoCo chooses its back end when it is imported, which is long before; without the variable it chooses GLFW, which
-    needs a display.
+    MuJoCo chooses when it is imported; without the variable it chooses GLFW, which needs a display.
     """
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if not sys.platform.startswith("linux") or display or os.environ.get("MUJOCO_GL"):
-        yield
-        return
+        return mujoco.GLContext
     from mujoco import egl
 
-    contexts = sys.modules[mujoco.Renderer.__module__].gl_context
-    before = contexts.GLContext
-    contexts.GLContext = egl.GLContext
-    try:
-        yield
-    finally:
-        contexts.GLContext = before
+    return egl.GLContext

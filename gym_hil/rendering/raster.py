@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from gym_hil.errors import RenderingError
-from gym_hil.rendering import appearance
-from gym_hil.rendering.compiling import first_drawing
+from gym_hil.rendering import Image, appearance, camera_id, checked_size
 from gym_hil.rendering.drawing import begin, draw
+from gym_hil.rendering.floor import GRID
 from gym_hil.rendering.geometry import extract
-from gym_hil.rendering.ground import GRID
-from gym_hil.rendering.renderer import Image, camera_id, checked_size
-from gym_hil.rendering.scene import Scene
+from gym_hil.rendering.scene import NOTHING, Buffers, Camera, Scene, ShadowMap
 
 SHADOW_TEXELS = 2  # per pixel, along the side of the shadow map, which is fitted to what casts shadows
 SHADOW_LIMITS = (64, 1024)  # texels
@@ -43,103 +39,91 @@ class RasterRenderer:
         self.height = checked_size("height", height)
         self.width = checked_size("width", width)
         self._model = model
-        self._scene: Scene | None = self._read(model)
-        self._has_drawn = False
+        self._geometry = extract(model)
+        self._lights, lights = appearance.lights(model)
+        self._repeats = appearance.texture_repeats(model, self._geometry.floor)
+        texels = int(np.clip(SHADOW_TEXELS * max(self.height, self.width), *SHADOW_LIMITS))
+        self._scene: Scene | None = Scene(
+            shapes=self._geometry.shapes,
+            floor=appearance.floor(model, self._geometry),
+            sky=appearance.sky(model, endless_floor=self._geometry.is_endless),
+            lights=lights,
+            shadow_map=ShadowMap(
+                axes=np.zeros((3, 3), dtype=np.float32),
+                depth=np.zeros((texels, texels), dtype=np.float32),
+                corner=np.zeros(2, dtype=np.float32),
+                scale=np.zeros(1, dtype=np.float32),
+            ),
+            buffers=self._buffers(len(self._geometry.shapes.vertices), len(self._geometry.shapes.radii)),
+        )
 
-    def _read(self, model: mujoco.MjModel) -> Scene:
-        geometry = extract(model)
-        self._geoms, self._sites = geometry.geoms, geometry.sites
-        self._floor = geometry.floor if geometry.floor_shape < 0 else int(geometry.geoms[geometry.floor_shape])
-        self._lights, lights, key = appearance.lights(model)
-        self._repeats = appearance.texture_repeats(model, self._floor)
-        floor, texels, mips = appearance.floor(model, geometry, self._floor)
-        shapes, vertices, samples = len(geometry.spans), len(geometry.vertices), (2 * self.height, 2 * self.width)
-        grid = (-(-self.height // GRID) + 1, -(-self.width // GRID) + 1, 7)
-        texels_across = int(np.clip(SHADOW_TEXELS * max(self.height, self.width), *SHADOW_LIMITS))
-        return Scene(
-            vertices=geometry.vertices,
-            normals=geometry.normals,
-            triangles=geometry.triangles,
-            shape=geometry.triangle_shape,
-            surface=geometry.triangle_surface,
-            spans=geometry.spans,
-            bounds=geometry.bounds,
-            colours=geometry.colours,
-            gloss=geometry.gloss,
-            floor=floor,
-            texels=texels,
-            mips=mips,
-            sky=appearance.sky(model),
-            haze=appearance.haze(model, geometry),
-            ambient=appearance.ambient(model),
-            headlight=appearance.headlight(model),
-            choices=np.array([key, geometry.floor_shape], dtype=np.int32),
-            positions=np.zeros((shapes, 3), dtype=np.float32),
-            rotations=np.zeros((shapes, 9), dtype=np.float32),
-            lights=lights if len(lights) else np.zeros((1, 16), dtype=np.float32),  # a dark one
-            light_axes=np.zeros((3, 3), dtype=np.float32),
-            cameras=np.zeros((0, 15), dtype=np.float32),
+    def _buffers(self, vertices: int, shapes: int) -> Buffers:
+        samples = (2 * self.height, 2 * self.width)
+        rows, columns = (-(-side // GRID) + 1 for side in (self.height, self.width))
+        return Buffers(
             world=np.zeros((vertices, 3), dtype=np.float32),
             world_normals=np.zeros((vertices, 3), dtype=np.float32),
             screen=np.zeros((vertices, 3), dtype=np.float32),
             depth=np.zeros(samples, dtype=np.float32),
-            ids=np.full(samples, -1, dtype=np.int32),
+            ids=np.full(samples, NOTHING, dtype=np.int32),
             layer_depth=np.zeros(samples, dtype=np.float32),
-            layer_ids=np.full(samples, -1, dtype=np.int32),
-            shadow_map=np.zeros((texels_across, texels_across), dtype=np.float32),
-            shadow_frame=np.zeros(3, dtype=np.float32),
+            layer_ids=np.full(samples, NOTHING, dtype=np.int32),
             lit=np.zeros((vertices, 6), dtype=np.float32),
-            lit_for=np.full(vertices, -1, dtype=np.int32),
-            grid=np.zeros(grid, dtype=np.float32),
-            band=np.zeros(grid[1:], dtype=np.float32),
-            plane=np.zeros(3, dtype=np.float32),
-            order=np.zeros(shapes, dtype=np.float32),
-            window=np.zeros(4, dtype=np.int32),
+            is_lit=np.zeros(vertices, dtype=np.bool_),
+            grid=np.zeros((rows, columns, 7), dtype=np.float32),
+            band=np.zeros((columns, 7), dtype=np.float32),
+            distances=np.zeros(shapes, dtype=np.float32),
             corners=np.zeros((4, 3), dtype=np.float32),
             colour=np.zeros(6, dtype=np.float32),
             no_ids=np.zeros((0, 0), dtype=np.int32),
             pixels=np.zeros((self.height, self.width, 6), dtype=np.float32),
-            images=np.zeros((0, self.height, self.width, 3), dtype=np.uint8),
         )
 
     def render(self, data: mujoco.MjData, cameras: Sequence[str | int]) -> list[Image]:
-        """Draw one image per camera; see `Renderer.render`."""
         scene = self._scene
         if scene is None:
             raise RenderingError("This renderer is closed; make a new one.")
         ids = [camera_id(self._model, camera) for camera in cameras]
-        views = np.zeros((len(ids), 15), dtype=np.float32)
         # a simulation that has blown up is for others to report
         with np.errstate(invalid="ignore", over="ignore"):
-            self._pose(scene, data, ids, views)
+            self._pose(scene, data)
+            views = [self._camera(data, camera) for camera in ids]
         images = np.empty((len(ids), self.height, self.width, 3), dtype=np.uint8)
-        scene = scene._replace(cameras=views, images=images)
-        with contextlib.nullcontext() if self._has_drawn else first_drawing():
-            begin(scene)
-            for view in range(len(ids)):
-                draw(scene, view)
-        self._has_drawn = True
+        begin(scene)
+        for view, image in zip(views, images, strict=True):
+            draw(scene, view, image)
         return list(images)
 
-    def _pose(self, scene: Scene, data: mujoco.MjData, cameras: list[int], views: NDArray[np.float32]) -> None:
-        """Write where everything is into the scene, and the cameras into `views` (C, 15)."""
-        shown = len(self._geoms)
-        scene.positions[:shown] = data.geom_xpos[self._geoms]
-        scene.rotations[:shown] = data.geom_xmat[self._geoms]
-        scene.positions[shown:] = data.site_xpos[self._sites]
-        scene.rotations[shown:] = data.site_xmat[self._sites]
-        if self._floor >= 0:
-            appearance.place_floor(data, self._floor, self._repeats, scene.floor)
-        count = len(self._lights)
-        scene.lights[:count, 10:13] = data.light_xpos[self._lights]
-        scene.lights[:count, 13:16] = data.light_xdir[self._lights]
-        if scene.choices[0] >= 0:
-            scene.light_axes[:] = appearance.light_axes(data.light_xdir[self._lights[scene.choices[0]]])
-        views[:, :3] = data.cam_xpos[cameras]
-        views[:, 3:12] = data.cam_xmat[cameras]
-        views[:, 12] = self.height / np.tan(np.radians(self._model.cam_fovy[cameras]) / 2)
-        views[:, 13] = self._model.vis.map.znear * self._model.stat.extent
-        views[:, 14] = 1 / views[:, 12]
+    def _pose(self, scene: Scene, data: mujoco.MjData) -> None:
+        """Write where everything is into the scene."""
+        shapes, lights, geometry = scene.shapes, scene.lights, self._geometry
+        count = len(geometry.geoms)
+        shapes.positions[:count] = data.geom_xpos[geometry.geoms]
+        shapes.rotations[:count] = data.geom_xmat[geometry.geoms]
+        shapes.positions[count:] = data.site_xpos[geometry.sites]
+        shapes.rotations[count:] = data.site_xmat[geometry.sites]
+        if geometry.floor >= 0:
+            appearance.place_floor(data, geometry.floor, self._repeats, scene.floor)
+        if len(self._lights):
+            lights.position[:] = data.light_xpos[self._lights]
+            lights.direction[:] = data.light_xdir[self._lights]
+        if lights.shadow >= 0:
+            scene.shadow_map.axes[:] = appearance.light_axes(data.light_xdir[self._lights[lights.shadow]])
+
+    def _camera(self, data: mujoco.MjData, camera: int) -> Camera:
+        axes = tuple(data.cam_xmat[camera].astype(np.float32))
+        focal = np.float32(self.height / np.tan(np.radians(self._model.cam_fovy[camera]) / 2))
+        return Camera(
+            position=tuple(data.cam_xpos[camera].astype(np.float32)),
+            right=axes[0::3],
+            up=axes[1::3],
+            back=axes[2::3],
+            focal=focal,
+            pixel=1 / focal,
+            near=np.float32(self._model.vis.map.znear * self._model.stat.extent),
+            half_width=np.float32(self.width),
+            half_height=np.float32(self.height),
+        )
 
     def close(self) -> None:
         """Free the buffers. Closing twice is allowed."""

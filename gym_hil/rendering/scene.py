@@ -1,68 +1,65 @@
-"""The arrays that the compiled part of the rasteriser reads and writes, under one name each."""
+"""The scene as NamedTuples, which compiled functions take apart, and the options that those are compiled with.
+
+V vertices, T triangles, S shapes, L lights; images of H x W pixels with 2 x 2 samples each. Lengths are in metres and
+colours 0..1 where nothing else is said.
+
+No fast-math: equal states give equal bytes. Nothing compiled here owns memory, so no reference counts are kept; they
+would cost more than the drawing. Where a helper is called from several places, whole numbers are made np.int64, so that
+it need not be compiled for each kind of them.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
+Real = Any  # a float32 inside compiled code
+
+ZERO: Real = np.float32(0.0)
+QUARTER: Real = np.float32(0.25)
+HALF: Real = np.float32(0.5)
+ONE: Real = np.float32(1.0)
+TWO: Real = np.float32(2.0)
+FULL: Real = np.float32(255.0)  # a byte of full brightness
+
+COMPILE_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+# Only compiled code calls these; without a way in from Python they are compiled in half the time.
+helper = njit(no_cpython_wrapper=True, **COMPILE_OPTIONS)
+inlined = njit(forceinline=True, no_cpython_wrapper=True, **COMPILE_OPTIONS)
+
+# Kinds of a floor.
+NO_FLOOR, ENDLESS_FLOOR, FINITE_FLOOR = 0, 1, 2
+# Kinds of a light.
+SPOT, DIRECTIONAL, POINT = 0, 1, 2
+# Ids of samples that show no triangle.
+NOTHING, FLOOR = -1, -2
+# Columns of the light on a vertex or on a point of the floor; the first three are RGB irradiance.
+SPECULAR, SHADOW_DIFFUSE, SHADOW_SPECULAR = 3, 4, 5
+MIP_LEVEL = 6  # a further column on the floor
 
 
-class Scene(NamedTuple):
-    """What one call draws. V vertices, T triangles, S shapes, L lights, C cameras; images of H x W pixels.
+class Shapes(NamedTuple):
+    """The visible geoms and sites as triangles, each shape in its own frame.
 
     Attributes:
-        vertices: (V, 3) m, in the frame of their shape.
-        normals: (V, 3) unit vectors, in the frame of their shape.
-        triangles: (T, 3) rows of vertices, counter-clockwise seen from outside.
+        vertices: (V, 3).
+        normals: (V, 3) unit vectors.
+        triangles: (T, 3) rows of `vertices`, counter-clockwise seen from outside.
         shape: (T,) the shape of each triangle.
         surface: (T,) triangles of one number form one smooth surface.
-        spans: (S, 4) first and last + 1 vertex, first and last + 1 triangle.
-        bounds: (S, 4) centre and radius of a sphere around the shape, m, in its frame.
-        colours: (S, 4) RGBA, 0..1.
-        gloss: (S, 3) specular strength, shininess exponent, emission.
-        floor: (24) kind (0 none, 1 endless, 2 the shape given in `choices`), origin 3, u axis 3, v axis 3 (texture
-            repeats per m), normal 3, u and v at the origin, RGB 3, specular strength, shininess exponent, emission,
-            texels per m, radius at which an endless floor ends in m, 0.
-        texels: (n, 4) the floor's texture at every scale, as `appearance.mipmaps` lays it out.
-        mips: (levels, 3) first row in `texels`, width, height.
-        sky: (257, 3) colours from straight down over the horizon (128) to straight up, along the faces of a cube.
-        haze: (4) RGB and the share of the floor's radius that lies in haze; share 0 stands for none.
-        ambient: (3) RGB light from everywhere.
-        headlight: (4) diffuse RGB and specular strength of the light that shines along the camera's axis.
-        choices: (2) the light that casts shadows, the shape that is the floor; -1 for none.
-        positions: (S, 3) m, in the world.
-        rotations: (S, 9) row-major, in the world.
-        lights: (L, 16) kind (0 spot, 1 directional, 2 point), cosine of the cutoff, exponent, attenuation 3,
-            diffuse RGB, specular strength, position 3, direction 3.
-        light_axes: (3, 3) right, up and forward of the shadow map.
-        cameras: (C, 15) position 3, rotation 9 (columns right, up, back), focal length in samples, near distance
-            in m, 1 / focal length.
-        world: (V, 3) vertices in the world.
-        world_normals: (V, 3) normals in the world.
-        screen: (V, 3) x, y in samples and 1/depth.
-        depth: (2H, 2W) 1/depth of each sample.
-        ids: (2H, 2W) triangle of each sample, -1 for floor or sky.
-        layer_depth: (2H, 2W) like `depth`, of one translucent shape.
-        layer_ids: (2H, 2W) like `ids`, of one translucent shape; -1 between drawings.
-        shadow_map: (N, N) 1/distance from the light.
-        shadow_frame: (3) light-plane x and y of the map's corner, texels per unit; 0 texels for an empty map.
-        lit: (V, 6) light on a vertex: RGB irradiance and specular; then diffuse and specular share of the light
-            that casts shadows.
-        lit_for: (V,) the camera for which `lit` holds.
-        grid: (rows, columns, 7) light on the floor at every few pixels, laid out like `lit`, and the texture's level.
-        band: (columns, 7) one row of `grid`.
-        plane: (3) 1/depth of an endless floor as plane[0] + plane[1] x + plane[2] y over samples.
-        order: (S) distance of the translucent shapes that are still to be drawn, m.
-        window: (4) first and last + 1 row, first and last + 1 column of the pixels that are being shaded.
-        corners: (4, 3) scratch of clipping.
-        colour: (6) scratch of shading.
-        no_ids: (0, 0) stands for `ids` where only depth is wanted.
-        pixels: (H, W, 6) colours before rounding: RGB without, and RGB only from, the light that casts shadows.
-        images: (C, H, W, 3) the result.
+        vertex_spans: (S, 2) first and last + 1 vertex of each shape.
+        triangle_spans: (S, 2) first and last + 1 triangle of each shape.
+        centres: (S, 3) of a sphere around each shape.
+        radii: (S,) of those spheres.
+        colours: (S, 4) RGBA.
+        materials: (S, 3) specular strength, shininess exponent, emission.
+        positions: (S, 3) in the world.
+        rotations: (S, 9) in the world, row by row.
     """
 
     vertices: Floats
@@ -70,23 +67,134 @@ class Scene(NamedTuple):
     triangles: Ints
     shape: Ints
     surface: Ints
-    spans: Ints
-    bounds: Floats
+    vertex_spans: Ints
+    triangle_spans: Ints
+    centres: Floats
+    radii: Floats
     colours: Floats
-    gloss: Floats
-    floor: Floats
-    texels: Floats
-    mips: Ints
-    sky: Floats
-    haze: Floats
-    ambient: Floats
-    headlight: Floats
-    choices: Ints
+    materials: Floats
     positions: Floats
     rotations: Floats
-    lights: Floats
-    light_axes: Floats
-    cameras: Floats
+
+
+class Floor(NamedTuple):
+    """The plane that is drawn with a texture.
+
+    Attributes:
+        kind: NO_FLOOR, ENDLESS_FLOOR or FINITE_FLOOR.
+        shape: the shape that a finite floor is, -1 otherwise.
+        origin: (3,).
+        u_axis: (3,) direction of the texture's first axis, as long as the texture repeats per metre.
+        v_axis: (3,) likewise, of the second axis.
+        normal: (3,).
+        uv_offset: (2,) texture coordinates at the origin.
+        colour: (3,) RGB.
+        material: (3,) specular strength, shininess exponent, emission.
+        texels_per_metre: of the texture at full size.
+        radius: at which an endless floor ends.
+        texels: (n, 4) the texture at every scale, as `appearance.mipmaps` lays it out.
+        mips: (levels, 3) first row in `texels`, width, height.
+    """
+
+    kind: int
+    shape: int
+    origin: Floats
+    u_axis: Floats
+    v_axis: Floats
+    normal: Floats
+    uv_offset: Floats
+    colour: Floats
+    material: Floats
+    texels_per_metre: Real
+    radius: Real
+    texels: Floats
+    mips: Ints
+
+
+class Sky(NamedTuple):
+    """What is seen where nothing stands.
+
+    Attributes:
+        colours: (257, 3) RGB from straight down over the horizon (128) to straight up, along the faces of a cube.
+        haze: (3,) RGB of the haze in front of an endless floor's edge.
+        haze_share: share of the floor's radius that lies in haze; 0 for no haze.
+    """
+
+    colours: Floats
+    haze: Floats
+    haze_share: Real
+
+
+class Lights(NamedTuple):
+    """OpenGL's fixed lighting, as MuJoCo sets it up.
+
+    Attributes:
+        shadow: the light that casts shadows, -1 for none.
+        ambient: (3,) RGB light from everywhere.
+        headlight: (3,) diffuse RGB of the light that shines along the camera's axis.
+        headlight_specular: its specular strength.
+        kind: (L,) SPOT, DIRECTIONAL or POINT.
+        cutoff: (L,) cosine of half a spot's opening angle.
+        exponent: (L,) of a spot.
+        attenuation: (L, 3) constant, linear and quadratic.
+        diffuse: (L, 3) RGB.
+        specular: (L,) strength.
+        position: (L, 3) in the world.
+        direction: (L, 3) in the world.
+    """
+
+    shadow: int
+    ambient: Floats
+    headlight: Floats
+    headlight_specular: Real
+    kind: Ints
+    cutoff: Floats
+    exponent: Floats
+    attenuation: Floats
+    diffuse: Floats
+    specular: Floats
+    position: Floats
+    direction: Floats
+
+
+class ShadowMap(NamedTuple):
+    """What the light that casts shadows sees.
+
+    Attributes:
+        axes: (3, 3) right, up and forward of the light, in rows.
+        depth: (N, N) 1/distance from the light.
+        corner: (2,) x and y of the map's corner in the light's plane.
+        scale: (1,) texels per unit of that plane; 0 for an empty map.
+    """
+
+    axes: Floats
+    depth: Floats
+    corner: Floats
+    scale: Floats
+
+
+class Buffers(NamedTuple):
+    """What is computed on the way to an image.
+
+    Attributes:
+        world: (V, 3) vertices in the world.
+        world_normals: (V, 3) normals in the world.
+        screen: (V, 3) x, y in samples and 1/depth.
+        depth: (2H, 2W) 1/depth of each sample.
+        ids: (2H, 2W) triangle of each sample, or FLOOR, or NOTHING.
+        layer_depth: (2H, 2W) like `depth`, of one translucent shape.
+        layer_ids: (2H, 2W) like `ids`, of one translucent shape; NOTHING between drawings.
+        lit: (V, 6) light on a vertex: RGB irradiance, SPECULAR, SHADOW_DIFFUSE, SHADOW_SPECULAR.
+        is_lit: (V,) whether `lit` holds for the camera that is drawn.
+        grid: (rows, columns, 7) light on the floor at every few pixels, laid out like `lit`, then MIP_LEVEL.
+        band: (columns, 7) one row of `grid`.
+        distances: (S,) of the translucent shapes that are still to be drawn.
+        corners: (4, 3) of a triangle that is clipped.
+        colour: (6,) of the surface that is shaded, 0..255, laid out like `pixels`.
+        no_ids: (0, 0) stands for `ids` where only depth is wanted.
+        pixels: (H, W, 6) 0..255, RGB without, and RGB only from, the light that casts shadows.
+    """
+
     world: Floats
     world_normals: Floats
     screen: Floats
@@ -94,17 +202,52 @@ class Scene(NamedTuple):
     ids: Ints
     layer_depth: Floats
     layer_ids: Ints
-    shadow_map: Floats
-    shadow_frame: Floats
     lit: Floats
-    lit_for: Ints
+    is_lit: NDArray[np.bool_]
     grid: Floats
     band: Floats
-    plane: Floats
-    order: Floats
-    window: Ints
+    distances: Floats
     corners: Floats
     colour: Floats
     no_ids: Ints
     pixels: Floats
-    images: NDArray[np.uint8]
+
+
+class Scene(NamedTuple):
+    """All that is drawn, and the memory to draw it with."""
+
+    shapes: Shapes
+    floor: Floor
+    sky: Sky
+    lights: Lights
+    shadow_map: ShadowMap
+    buffers: Buffers
+
+
+Vector = tuple[Real, Real, Real]
+
+
+class Camera(NamedTuple):
+    """Where an image is taken from; in the world.
+
+    Attributes:
+        position: x, y, z.
+        right: unit vector.
+        up: unit vector.
+        back: unit vector against the direction of view.
+        focal: focal length in samples.
+        pixel: 1 / focal.
+        near: distance of the near plane.
+        half_width: of the image, in samples.
+        half_height: of the image, in samples.
+    """
+
+    position: Vector
+    right: Vector
+    up: Vector
+    back: Vector
+    focal: Real
+    pixel: Real
+    near: Real
+    half_width: Real
+    half_height: Real

@@ -1,4 +1,4 @@
-"""Compiled: the colour of a triangle and of the sky in one direction.
+"""Compiled: light on a point, the colour of a triangle, and the colour of the sky.
 
 A colour is six numbers, 0..255: RGB without, and RGB only from, the light that casts shadows. OpenGL draws the two
 apart, and lets nothing of the second through a translucent surface.
@@ -10,83 +10,181 @@ import math
 
 import numpy as np
 
-from gym_hil.rendering.compiling import ONE, ZERO, Real, inlined
-from gym_hil.rendering.lighting import illuminate
-from gym_hil.rendering.scene import Floats, Scene
-from gym_hil.rendering.shadows import sunlit
+from gym_hil.rendering.scene import (
+    DIRECTIONAL,
+    FULL,
+    HALF,
+    ONE,
+    SHADOW_DIFFUSE,
+    SHADOW_SPECULAR,
+    SPECULAR,
+    SPOT,
+    ZERO,
+    Camera,
+    Floats,
+    Floor,
+    Lights,
+    Real,
+    Scene,
+    Sky,
+    Vector,
+    inlined,
+)
+from gym_hil.rendering.shadows import shadow_share, to_light
 
 SHADOW_BIAS: Real = np.float32(0.004)  # m; hides the shadow map's texels on the faces that cast it
-FULL: Real = np.float32(255.0)
+DARK: Real = np.float32(8.0)  # e to the power of minus this is less than one step of a byte
 
 
 @inlined
-def ray(x: Real, y: Real, camera: Floats, half_width: Real, half_height: Real) -> tuple[Real, Real, Real]:
-    """Direction of the ray through a sample, of length 1 along the camera's axis."""
-    right = (x - half_width) * camera[14]
-    up = (half_height - y) * camera[14]
-    return (
-        camera[3] * right + camera[4] * up - camera[5],
-        camera[6] * right + camera[7] * up - camera[8],
-        camera[9] * right + camera[10] * up - camera[11],
-    )
+def illuminate(point: Vector, normal: Vector, shininess: Real, camera: Camera, lights: Lights, out: Floats) -> None:
+    """OpenGL's fixed lighting of one point, as MuJoCo sets it up, into out (6,) in the layout of `Buffers.lit`."""
+    nx, ny, nz = normal
+    bx, by, bz = camera.back
+    vx, vy, vz, _ = towards(point, camera.position)
+    # the headlight shines along the camera's axis wherever the point is
+    facing = max(nx * bx + ny * by + nz * bz, ZERO)
+    for c in range(3):
+        out[c] = lights.ambient[c] + lights.headlight[c] * facing
+        out[3 + c] = ZERO
+    if facing > ZERO and lights.headlight_specular > ZERO:
+        out[SPECULAR] = lights.headlight_specular * glint(nx, ny, nz, bx + vx, by + vy, bz + vz, shininess)
+    for k in range(lights.kind.shape[0]):
+        position, direction = lights.position[k], lights.direction[k]
+        strength = ONE
+        if lights.kind[k] == DIRECTIONAL:
+            lx, ly, lz = -direction[0], -direction[1], -direction[2]
+        else:
+            lx, ly, lz, distance = towards(point, (position[0], position[1], position[2]))
+            if nx * lx + ny * ly + nz * lz <= ZERO:
+                continue
+            strength = faded(lights, k, distance, -(lx * direction[0] + ly * direction[1] + lz * direction[2]))
+        diffuse = nx * lx + ny * ly + nz * lz
+        if diffuse <= ZERO or strength <= ZERO:
+            continue
+        shine = ZERO
+        if lights.specular[k] > ZERO:
+            shine = strength * lights.specular[k] * glint(nx, ny, nz, lx + vx, ly + vy, lz + vz, shininess)
+        diffuse *= strength
+        if k == lights.shadow:
+            out[SHADOW_DIFFUSE] = diffuse
+            out[SHADOW_SPECULAR] = shine
+        else:
+            for c in range(3):
+                out[c] += diffuse * lights.diffuse[k, c]
+            out[SPECULAR] += shine
 
 
 @inlined
-def shade(scene: Scene, view: int, t: int, dx: Real, dy: Real, dz: Real, out: Floats) -> None:
-    """Colour of triangle t where the ray (dx, dy, dz) from camera `view` meets it, or of its nearest point."""
-    world, triangles, lit, lights = scene.world, scene.triangles, scene.lit, scene.lights
-    camera = scene.cameras[view]
+def towards(start: Vector, end: Vector) -> tuple[Real, Real, Real, Real]:
+    """Unit vector from one point to another, and the distance between them."""
+    x = end[0] - start[0]
+    y = end[1] - start[1]
+    z = end[2] - start[2]
+    distance = max(math.sqrt(x * x + y * y + z * z), np.float32(1e-6))
+    scale = ONE / distance
+    return x * scale, y * scale, z * scale, distance
+
+
+@inlined
+def faded(lights: Lights, k: int, distance: Real, cosine: Real) -> Real:
+    """Share of light k that arrives at a distance, and at an angle to its axis where it is a spot."""
+    attenuation = lights.attenuation[k]
+    strength = ONE
+    fading = attenuation[0] + distance * (attenuation[1] + distance * attenuation[2])
+    if fading != ONE:
+        strength /= max(fading, np.float32(1e-6))
+    if lights.kind[k] != SPOT:
+        return strength
+    if cosine < lights.cutoff[k] or cosine <= ZERO or lights.exponent[k] * (ONE - cosine) > DARK:
+        return ZERO
+    return strength * power(min(cosine, ONE), lights.exponent[k])
+
+
+@inlined
+def glint(nx: Real, ny: Real, nz: Real, hx: Real, hy: Real, hz: Real, shininess: Real) -> Real:
+    """Blinn's specular term for an unnormalised half vector, and 0 where that is too dark to see."""
+    along = nx * hx + ny * hy + nz * hz
+    length = math.sqrt(hx * hx + hy * hy + hz * hz)
+    if along <= ZERO or shininess * (length - along) > DARK * length:
+        return ZERO
+    return power(min(along / length, ONE), shininess)
+
+
+@inlined
+def power(base: Real, exponent: Real) -> Real:
+    """Raise a base in 0..1 to the nearest whole power: products are the same on every machine, logarithms are not."""
+    n = int(exponent + HALF)
+    result = ONE
+    while n > 0:
+        if n & 1:
+            result *= base
+        base *= base
+        n >>= 1
+    return result
+
+
+@inlined
+def shade_triangle(scene: Scene, camera: Camera, t: int, dx: Real, dy: Real, dz: Real, out: Floats) -> None:
+    """Colour of triangle t where the ray (dx, dy, dz) from the camera meets it, or of its nearest point."""
+    shapes, lights, shadow_map, lit = scene.shapes, scene.lights, scene.shadow_map, scene.buffers.lit
+    world, triangles = scene.buffers.world, shapes.triangles
     a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
     ax, ay, az = world[a, 0], world[a, 1], world[a, 2]
     e1x, e1y, e1z = world[b, 0] - ax, world[b, 1] - ay, world[b, 2] - az
     e2x, e2y, e2z = world[c, 0] - ax, world[c, 1] - ay, world[c, 2] - az
     px, py, pz = dy * e2z - dz * e2y, dz * e2x - dx * e2z, dx * e2y - dy * e2x
     determinant = e1x * px + e1y * py + e1z * pz
-    tx, ty, tz = camera[0] - ax, camera[1] - ay, camera[2] - az
+    tx, ty, tz = camera.position[0] - ax, camera.position[1] - ay, camera.position[2] - az
     qx, qy, qz = ty * e1z - tz * e1y, tz * e1x - tx * e1z, tx * e1y - ty * e1x
     inverse = ONE / determinant if abs(determinant) > np.float32(1e-20) else ZERO
     u = min(max((tx * px + ty * py + tz * pz) * inverse, ZERO), ONE)
     v = min(max((dx * qx + dy * qy + dz * qz) * inverse, ZERO), ONE - u)
-    x = ax + u * e1x + v * e2x
-    y = ay + u * e1y + v * e2y
-    z = az + u * e1z + v * e2z
-    s = scene.shape[t]
-    key = scene.choices[0]
+    s = shapes.shape[t]
     for k in range(3):
-        i = triangles[t, k]
-        if scene.lit_for[i] != view:
-            scene.lit_for[i] = view
-            n = scene.world_normals[i]
-            illuminate(
-                world[i, 0], world[i, 1], world[i, 2], n[0], n[1], n[2], scene.gloss[s, 1],
-                camera, scene.ambient, scene.headlight, lights, key, lit[i],
-            )  # fmt: skip
+        light_vertex(scene, camera, triangles[t, k], shapes.materials[s, 1])
     first = ONE - u - v
-    shine = scene.gloss[s, 0] * (first * lit[a, 3] + u * lit[b, 3] + v * lit[c, 3])
+    specular, emission = shapes.materials[s, 0], shapes.materials[s, 2]
+    shine = specular * (first * lit[a, SPECULAR] + u * lit[b, SPECULAR] + v * lit[c, SPECULAR])
     for k in range(3):
-        light_k = first * lit[a, k] + u * lit[b, k] + v * lit[c, k] + scene.gloss[s, 2]
-        out[k] = min(FULL * (scene.colours[s, k] * light_k + shine), FULL)
+        light_k = first * lit[a, k] + u * lit[b, k] + v * lit[c, k] + emission
+        out[k] = min(FULL * (shapes.colours[s, k] * light_k + shine), FULL)
         out[3 + k] = ZERO
-    key_diffuse = first * lit[a, 4] + u * lit[b, 4] + v * lit[c, 4]
-    if key_diffuse > ZERO:
+    diffuse = first * lit[a, SHADOW_DIFFUSE] + u * lit[b, SHADOW_DIFFUSE] + v * lit[c, SHADOW_DIFFUSE]
+    if diffuse > ZERO:
         share = ONE
-        if scene.colours[s, 3] == ONE:  # MuJoCo lets no shadow fall on what is translucent
+        if shapes.colours[s, 3] == ONE:  # MuJoCo lets no shadow fall on what is translucent
             nx, ny, nz = e1y * e2z - e1z * e2y, e1z * e2x - e1x * e2z, e1x * e2y - e1y * e2x
             scale = SHADOW_BIAS / max(math.sqrt(nx * nx + ny * ny + nz * nz), np.float32(1e-20))
-            share = sunlit(
-                x + nx * scale, y + ny * scale, z + nz * scale, SHADOW_BIAS,
-                lights[key], scene.light_axes, scene.shadow_map, scene.shadow_frame,
+            x = ax + u * e1x + v * e2x + nx * scale
+            y = ay + u * e1y + v * e2y + ny * scale
+            z = az + u * e1z + v * e2z + nz * scale
+            right, up, forward = to_light(x, y, z, lights, shadow_map)
+            share = shadow_share(
+                right, up, forward, SHADOW_BIAS, lights.kind[lights.shadow] == DIRECTIONAL, shadow_map,
+                shadow_map.corner[0], shadow_map.corner[1], shadow_map.scale[0],
             )  # fmt: skip
-        shine = scene.gloss[s, 0] * (first * lit[a, 5] + u * lit[b, 5] + v * lit[c, 5])
+        shine = specular * (first * lit[a, SHADOW_SPECULAR] + u * lit[b, SHADOW_SPECULAR] + v * lit[c, SHADOW_SPECULAR])
         for k in range(3):
-            bright = scene.colours[s, k] * key_diffuse * lights[key, 6 + k] + shine
+            bright = shapes.colours[s, k] * diffuse * lights.diffuse[lights.shadow, k] + shine
             out[3 + k] = min(FULL * share * bright, FULL - out[k])
 
 
 @inlined
-def shade_sky(scene: Scene, camera: Floats, dx: Real, dy: Real, dz: Real, out: Floats) -> None:
+def light_vertex(scene: Scene, camera: Camera, i: int, shininess: Real) -> None:
+    """Compute the light on a vertex unless that was done for this camera."""
+    if not scene.buffers.is_lit[i]:
+        scene.buffers.is_lit[i] = True
+        p, n = scene.buffers.world[i], scene.buffers.world_normals[i]
+        illuminate(
+            (p[0], p[1], p[2]), (n[0], n[1], n[2]), shininess, camera, scene.lights, scene.buffers.lit[i]
+        )  # fmt: skip
+
+
+@inlined
+def shade_sky(sky: Sky, floor: Floor, camera: Camera, dx: Real, dy: Real, dz: Real, out: Floats) -> None:
     """Colour of the sky in one direction, with the haze above the floor's edge."""
-    sky, haze, floor = scene.sky, scene.haze, scene.floor
+    colours, share = sky.colours, sky.haze_share
     side = max(abs(dx), abs(dy))
     if side > abs(dz):
         where = np.float32(128.0) + np.float32(64.0) * dz / side
@@ -97,18 +195,18 @@ def shade_sky(scene: Scene, camera: Floats, dx: Real, dy: Real, dz: Real, out: F
     i = min(max(int(where), 0), 255)
     f = where - np.float32(i)
     for k in range(3):
-        out[k] = FULL * (sky[i, k] + (sky[i + 1, k] - sky[i, k]) * f)
+        out[k] = FULL * (colours[i, k] + (colours[i + 1, k] - colours[i, k]) * f)
         out[3 + k] = ZERO
-    if haze[3] > ZERO and dz < ZERO:
+    if share > ZERO and dz < ZERO:
         tangent = -dz / max(math.sqrt(dx * dx + dy * dy), np.float32(1e-9))
-        height = max(camera[2] - floor[3], np.float32(1e-6))
-        level = min(tangent * floor[22] / height, ONE)
+        height = max(camera.position[2] - floor.origin[2], np.float32(1e-6))
+        level = min(tangent * floor.radius / height, ONE)
         # the haze is a skirt that stands on the floor's edge and leans outward up to the camera's height
-        veil(ONE - (ONE - level) / (ONE + haze[3] * level), haze, out)
+        add_haze(ONE - (ONE - level) / (ONE + share * level), sky.haze, out)
 
 
 @inlined
-def veil(share: Real, haze: Floats, out: Floats) -> None:
+def add_haze(share: Real, haze: Floats, out: Floats) -> None:
     """Blend haze over a colour."""
     for k in range(3):
         out[k] += (FULL * haze[k] - out[k]) * share

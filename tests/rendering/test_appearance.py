@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gym_hil.rendering import appearance
+from gym_hil.rendering.scene import DIRECTIONAL, SPOT
 from tests.rendering.scenes import SKY, load
 
 
@@ -19,12 +20,12 @@ def test_every_scale_of_a_texture_has_its_mean_colour(shape):
 
 def test_the_sky_is_black_without_a_skybox():
     model, _ = load("")
-    assert not appearance.sky(model).any()
+    assert not appearance.sky(model, endless_floor=True).colours.any()
 
 
 def test_the_sky_runs_evenly_from_bottom_to_top():
     model, _ = load("", assets=SKY)
-    colours = appearance.sky(model)
+    colours = appearance.sky(model, endless_floor=False).colours
     assert colours[0] == pytest.approx([0, 0, 1], abs=0.05)
     assert colours[-1] == pytest.approx([0, 1, 0], abs=0.05)
     assert (np.diff(colours[:, 1]) >= -1e-3).all()
@@ -32,7 +33,7 @@ def test_the_sky_runs_evenly_from_bottom_to_top():
 
 def test_a_model_whose_lights_are_all_off_is_not_black():
     model, _ = load("", visual='<visual><headlight active="0"/></visual>')
-    assert appearance.ambient(model) == pytest.approx([0.3] * 3)
+    assert appearance.lights(model)[1].ambient == pytest.approx([0.3] * 3)
 
 
 @pytest.mark.parametrize("direction", [(0, 0, -1), (0, 0, 1), (1, 0, 0), (0.3, -0.5, -0.8), (0, 0, 0)])
@@ -46,11 +47,11 @@ def test_only_lights_that_are_on_count_and_the_first_that_casts_shadows_is_found
     model, _ = load(
         '<light active="false"/><light castshadow="false" diffuse=".1 .2 .3"/><light directional="true"/><light/>'
     )
-    ids, numbers, key = appearance.lights(model)
+    ids, lights = appearance.lights(model)
     assert ids.tolist() == [1, 2, 3]
-    assert numbers[:, 0].tolist() == [0, 1, 0]
-    assert numbers[0, 6:9] == pytest.approx([0.1, 0.2, 0.3])
-    assert key == 1
+    assert lights.kind.tolist() == [SPOT, DIRECTIONAL, SPOT]
+    assert lights.diffuse[0] == pytest.approx([0.1, 0.2, 0.3])
+    assert lights.shadow == 1
 
 
 def test_a_texture_is_marked_flat_exactly_where_four_neighbours_agree():

@@ -1,39 +1,124 @@
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+
+import gym_hil
+from gym_hil.rendering import drawing
+
+# draws random worlds with every index checked, where nothing can be written: both need code compiled on the spot
+UNWRITABLE = """
+import mujoco
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from gym_hil.rendering import drawing, make_renderer
 
-from tests.rendering.scenes import CHECKER, HALF_LIGHT, SKY, draw
+kinds = ["box", "sphere", "capsule", "cylinder", "ellipsoid", "plane"]
+random = np.random.default_rng(0)
+numbers = lambda *range_: " ".join(map(str, random.uniform(*range_)))
+for trial in range(60):
+    geoms = "".join(
+        f'<geom type="{random.choice(kinds)}" size="{numbers(.01, 1, 3)}" pos="{numbers(-2, 2, 3)}" '
+        f'euler="{numbers(-180, 180, 3)}" rgba="{numbers(0, 1.3, 4)}"/>'
+        for _ in range(random.integers(0, 8))
+    )
+    model = mujoco.MjModel.from_xml_string(
+        '<mujoco><asset><texture type="skybox" builtin="gradient" rgb1="1 0 0" rgb2="0 0 1" width="8" height="48"/>'
+        '<texture name="t" type="2d" builtin="checker" rgb1="1 0 0" rgb2="0 1 0" width="9" height="5"/>'
+        '<material name="t" texture="t" texrepeat="3 2"/></asset><worldbody>'
+        f'<light pos="{numbers(-3, 3, 3)}" dir="{numbers(-1, 1, 3)}" directional="{"false" if trial % 2 else "true"}"/>'
+        f'<light pos="{numbers(-3, 3, 3)}" castshadow="false"/>'
+        f'<geom type="plane" size="{random.choice(["0 0 1", "2 1 1"])}" euler="{trial} 0 0" material="t"/>'
+        f'<camera pos="{numbers(-2, 2, 3)}" euler="{numbers(-180, 180, 3)}"/>{geoms}</worldbody></mujoco>'
+    )
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    mujoco.mj_comPos(model, data)
+    mujoco.mj_camlight(model, data)
+    size = random.integers(1, 60, 2)
+    make_renderer("raster", model, *size).render(data, [0, 0])
+print(type(drawing.draw._cache).__name__)
+"""
 
-number = st.floats(-2, 2, allow_nan=False, width=32, allow_subnormal=False)
-size = st.floats(0.015625, 3, width=32, allow_subnormal=False)
-degrees = st.floats(-180, 180, width=32, allow_subnormal=False)
-colour = st.floats(0, 1, width=32, allow_subnormal=False)
+
+# loads what is compiled, slowly, as on a busy machine
+SLOW = """
+import time
+import mujoco
+from gym_hil.rendering import make_renderer, raster
+
+begin = raster.begin
+raster.begin = lambda scene: (time.sleep(1.5), begin(scene))
+model = mujoco.MjModel.from_xml_string('<mujoco><worldbody><geom size="1"/><camera/></worldbody></mujoco>')
+make_renderer("raster", model, 8, 8).render(mujoco.MjData(model), [0])
+"""
 
 
-@st.composite
-def shapes(sample: st.DrawFn) -> str:
-    kind = sample(st.sampled_from(["box", "sphere", "capsule", "cylinder", "ellipsoid", "plane"]))
-    three = {name: " ".join(str(sample(of)) for _ in range(3)) for name, of in (("pos", number), ("euler", degrees))}
-    sizes = " ".join(str(sample(size)) for _ in range(3))
-    rgba = " ".join(str(sample(colour)) for _ in range(4))
-    return f'<geom type="{kind}" size="{sizes}" pos="{three["pos"]}" euler="{three["euler"]}" rgba="{rgba}"/>'
+def test_a_place_where_nothing_can_be_written_draws_too_and_no_index_leaves_its_array(tmp_path):
+    package = tmp_path / "site" / "gym_hil"
+    shutil.copytree(Path(gym_hil.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    # a file where numba wants a folder stops even root
+    (package / "rendering" / "__pycache__").write_text("")
+    environment = {
+        **os.environ,
+        "HOME": str(blocked),
+        "XDG_CACHE_HOME": str(blocked),
+        "PYTHONPATH": str(package.parent),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "NUMBA_BOUNDSCHECK": "1",
+        "NUMBA_OPT": "1",
+    }
+    environment.pop("NUMBA_CACHE_DIR", None)
+    done = subprocess.run(
+        [sys.executable, "-c", UNWRITABLE], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "NullCache"
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    world=st.lists(shapes(), max_size=6),
-    eye=st.tuples(number, number, number, degrees, degrees, degrees),
-    pixels=st.tuples(st.integers(1, 40), st.integers(1, 40)),
-    endless=st.booleans(),
-)
-def test_any_world_is_drawn_from_anywhere_and_twice_the_same(world, eye, pixels, endless):
-    floor = f'<geom type="plane" size="{"0 0 1" if endless else "2 1 1"}" material="checker"/><light pos="0 0 1.5"/>'
-    camera = f'pos="{eye[0]} {eye[1]} {eye[2]}" euler="{eye[3]} {eye[4]} {eye[5]}" fovy="70"'
-    images = [
-        draw(floor + "".join(world), size=pixels, camera=camera, assets=CHECKER + SKY, visual=HALF_LIGHT)
-        for _ in range(2)
-    ]
-    assert images[0].shape == (*pixels, 3)
-    assert np.array_equal(*images)
+def test_a_change_in_any_compiled_module_changes_the_fingerprint(monkeypatch):
+    name = "gym_hil.rendering.drawing"
+    before = drawing.fingerprint(name)
+    assert before == drawing.fingerprint(name) != 0
+    source = drawing.inspect.getsource(drawing)
+    monkeypatch.setattr(drawing.inspect, "getsource", lambda module: source + "\n")
+    assert drawing.fingerprint(name) != before
+
+
+def test_a_package_without_sources_is_compiled_all_the_same(monkeypatch):
+    def missing(module: object) -> str:
+        raise OSError
+
+    monkeypatch.setattr(drawing.inspect, "getsource", missing)
+    assert drawing.fingerprint("gym_hil.rendering.drawing") == 0
+
+
+def test_a_renderer_that_is_loaded_slowly_does_not_say_that_it_is_compiled():
+    # the first run fills the cache where this is the first test that draws
+    *_, loaded = (
+        subprocess.run([sys.executable, "-c", SLOW], capture_output=True, text=True, check=True) for _ in range(2)
+    )
+    assert loaded.stderr == ""
+
+
+def test_what_is_compiled_is_said_once_and_the_garbage_collector_is_on_again(monkeypatch, caplog):
+    collecting = []
+
+    def compile_anew():
+        function = numba.njit(lambda: None)
+        monkeypatch.setattr(drawing, "begin", function)
+        monkeypatch.setattr(drawing.gc, "disable", lambda: collecting.append(False))
+        monkeypatch.setattr(drawing.gc, "enable", lambda: collecting.append(True))
+        function()
+
+    monkeypatch.setattr(drawing.NOTICE, "is_said", False)
+    compile_anew()
+    compile_anew()
+    assert caplog.text.count("Compiling the renderer") == 1
+    assert collecting[-1]

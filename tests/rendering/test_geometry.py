@@ -3,17 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gym_hil.rendering import primitives
+from gym_hil.rendering import geometry
 from gym_hil.rendering.geometry import extract, smoothed, surfaces
 from tests.rendering.scenes import FLOOR, load
 
 SIZES = np.array([0.3, 0.2, 0.1])
 SHAPES = {
-    "box": (primitives.box, 8 * 0.3 * 0.2 * 0.1),
-    "sphere": (primitives.sphere, 4 / 3 * np.pi * 0.3**3),
-    "ellipsoid": (primitives.ellipsoid, 4 / 3 * np.pi * 0.3 * 0.2 * 0.1),
-    "cylinder": (primitives.cylinder, np.pi * 0.3**2 * 0.4),
-    "capsule": (primitives.capsule, np.pi * 0.3**2 * 0.4 + 4 / 3 * np.pi * 0.3**3),
+    "box": (geometry.box, 8 * 0.3 * 0.2 * 0.1),
+    "sphere": (geometry.sphere, 4 / 3 * np.pi * 0.3**3),
+    "ellipsoid": (geometry.ellipsoid, 4 / 3 * np.pi * 0.3 * 0.2 * 0.1),
+    "cylinder": (geometry.cylinder, np.pi * 0.3**2 * 0.4),
+    "capsule": (geometry.capsule, np.pi * 0.3**2 * 0.4 + 4 / 3 * np.pi * 0.3**3),
 }
 
 
@@ -29,21 +29,21 @@ def test_a_primitive_encloses_its_volume_and_faces_outward(name):
 
 
 def test_a_box_keeps_its_edges_sharp():
-    points, normals, faces = smoothed(*primitives.box(SIZES))
+    points, normals, faces = smoothed(*geometry.box(SIZES))
     assert len(points) == 24
     assert np.allclose(np.sort(np.abs(normals), axis=1), [0, 0, 1])
     assert len(np.unique(surfaces(faces, len(points)))) == 6
 
 
 def test_a_sphere_is_smooth():
-    points, normals, faces = smoothed(*primitives.sphere(SIZES))
+    points, normals, faces = smoothed(*geometry.sphere(SIZES))
     outward = points / np.linalg.norm(points, axis=1, keepdims=True)
     assert np.einsum("ij,ij->i", normals, outward).min() > 0.999
     assert len(np.unique(surfaces(faces, len(points)))) == 1
 
 
 def test_a_cylinder_is_smooth_around_and_sharp_at_its_ends():
-    points, _, faces = smoothed(*primitives.cylinder(SIZES))
+    points, _, faces = smoothed(*geometry.cylinder(SIZES))
     assert len(np.unique(surfaces(faces, len(points)))) == 3
 
 
@@ -54,13 +54,12 @@ def test_faces_without_area_are_left_out():
 
 
 def test_a_model_with_nothing_to_see_has_no_triangles():
-    model, _ = load("")
-    geometry = extract(model)
-    assert geometry.triangles.shape == (0, 3)
-    assert geometry.floor == -1
+    found = extract(load("")[0])
+    assert found.shapes.triangles.shape == (0, 3)
+    assert found.floor == -1
 
 
 def test_an_endless_floor_has_no_triangles_and_a_finite_one_has_two():
     endless, finite = (extract(load(FLOOR.replace("5 5", size))[0]) for size in ("0 0", "5 5"))
-    assert (len(endless.triangles), endless.floor, endless.floor_shape) == (0, 0, -1)
-    assert (len(finite.triangles), finite.floor, finite.floor_shape) == (2, -1, 0)
+    assert (len(endless.shapes.triangles), endless.floor, endless.is_endless) == (0, 0, True)
+    assert (len(finite.shapes.triangles), finite.floor, finite.is_endless) == (2, 0, False)
