@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 
 from gym_hil.errors import RenderingError
-from gym_hil.rendering import Image, camera_id, checked_size
+from gym_hil.rendering.renderer import Image, camera_id, checked_size
 
 MAX_GEOMS = 10_000  # of a scene, decorations included; as in `mujoco.Renderer`
 

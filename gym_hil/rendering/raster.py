@@ -8,10 +8,11 @@ import mujoco
 import numpy as np
 
 from gym_hil.errors import RenderingError
-from gym_hil.rendering import Image, appearance, camera_id, checked_size
+from gym_hil.rendering import appearance
 from gym_hil.rendering.drawing import begin, draw
 from gym_hil.rendering.floor import GRID
 from gym_hil.rendering.geometry import extract
+from gym_hil.rendering.renderer import Image, camera_id, checked_size
 from gym_hil.rendering.scene import NOTHING, Buffers, Camera, Scene, ShadowMap
 
 SHADOW_TEXELS = 2  # per pixel, along the side of the shadow map, which is fitted to what casts shadows

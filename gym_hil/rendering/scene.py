@@ -29,8 +29,9 @@ FULL: Real = np.float32(255.0)  # a byte of full brightness
 
 COMPILE_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
 # Only compiled code calls these; without a way in from Python they are compiled in half the time.
-helper = njit(no_cpython_wrapper=True, **COMPILE_OPTIONS)
-inlined = njit(forceinline=True, no_cpython_wrapper=True, **COMPILE_OPTIONS)
+_INNER_OPTIONS: dict[str, Any] = {**COMPILE_OPTIONS, "no_cpython_wrapper": True}
+helper = njit(**_INNER_OPTIONS)
+inlined = njit(forceinline=True, **_INNER_OPTIONS)
 
 # Kinds of a floor.
 NO_FLOOR, ENDLESS_FLOOR, FINITE_FLOOR = 0, 1, 2
