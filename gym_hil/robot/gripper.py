@@ -1,7 +1,7 @@
 """A parallel-jaw gripper with the reach, pads and closing speed of a Robotiq 2F-85.
 
 Two slide joints coupled by an equality take the place of the 2F-85's linkage. The numbers of pads, travel and mass
-were measured on MuJoCo Menagerie's 2F-85 (Apache-2.0); the shells are our own.
+were measured on MuJoCo Menagerie's 2F-85 (Apache-2.0); the visual meshes are our own.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from gym_hil.robot.panda import FLOOR, OBJECTS, Shell, add_visual, set_contact, set_linear
+from gym_hil.robot.panda import FLOOR, OBJECTS, VisualMesh, add_visual, set_contact, set_linear
 from gym_hil.robot.shapes import Mesh, Section, add_mesh, beam, box, lathe, slab
 
 TCP_SITE = "tcp"
@@ -41,13 +41,17 @@ _FINGER_ARMATURE = 0.3  # kg
 
 def add_gripper(spec: mujoco.MjSpec, flange: mujoco.MjsBody) -> None:
     """Mount the gripper on a flange, with the tool centre point as site `tcp` and one actuator from 0 to 255."""
-    for name, mesh in shells().items():
+    for name, mesh in gripper_meshes().items():
         add_mesh(spec, name, mesh)
     hand = flange.add_body(name="gripper")
     hand.mass, hand.ipos, hand.inertia, hand.explicitinertial = _BODY_MASS, (0, 0, _BODY_COM), _BODY_INERTIA, True
     hand.gravcomp = 1
-    for shell in (Shell("gripper_coupling", "dark"), Shell("gripper_body", "black"), Shell("gripper_palm", "grey")):
-        add_visual(hand, shell)
+    for visual in (
+        VisualMesh("gripper_coupling", "dark"),
+        VisualMesh("gripper_body", "black"),
+        VisualMesh("gripper_palm", "grey"),
+    ):
+        add_visual(hand, visual)
     palm = hand.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, pos=(0, 0, 0.052), size=(0.030, 0.036, 0.043))
     set_contact(palm, OBJECTS | FLOOR)
     # The turn is the body's, not the site's: before MuJoCo 3.15 a turned site's rotation actuators pull the wrong way.
@@ -82,12 +86,12 @@ def _add_finger(hand: mujoco.MjsBody, name: str, side: int) -> None:
     joint.range = (0, STROKE)
     joint.armature = _FINGER_ARMATURE
     set_linear(joint, damping=_FINGER_DAMPING)
-    # Both fingers wear the same meshes: half a turn about z takes one side to the other.
+    # Both fingers have the same meshes: half a turn about z takes one side to the other.
     turned = (0.0, 0.0, 0.0, 1.0) if side < 0 else (1.0, 0.0, 0.0, 0.0)
     for mesh, material in (("finger_knuckle", "finger_grey"), ("finger_link", "finger_grey"), ("finger_tip", "black")):
-        add_visual(finger, Shell(mesh, material, quat=turned))
+        add_visual(finger, VisualMesh(mesh, material, quat=turned))
     for z in _PAD_Z:
-        add_visual(finger, Shell("finger_pad", "dark", (0.0, side * _PAD_Y, z)))
+        add_visual(finger, VisualMesh("finger_pad", "dark", (0.0, side * _PAD_Y, z)))
 
     back = finger.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, pos=(0, side * 0.0565, 0.128), size=(0.010, 0.0055, 0.024))
     set_contact(back, OBJECTS)
@@ -103,8 +107,8 @@ def _add_finger(hand: mujoco.MjsBody, name: str, side: int) -> None:
         set_contact(pad, OBJECTS)
 
 
-def shells() -> dict[str, Mesh]:
-    """The gripper's shells; fingers as on the side of positive y, when open."""
+def gripper_meshes() -> dict[str, Mesh]:
+    """The gripper's visual meshes by name; fingers as on the side of positive y, when open."""
     return {
         "gripper_coupling": lathe([(0.0375, 0.0), (0.0375, 0.0095), (0.0345, 0.0125)]),
         "gripper_body": slab(

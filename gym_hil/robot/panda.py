@@ -1,4 +1,4 @@
-"""The Franka Panda arm: frames, limits, inertials, collision capsules and shells, as part of an MjSpec.
+"""The Franka Panda arm: frames, limits, inertials, collision geoms and visual meshes, as part of an MjSpec.
 
 Sources: link frames, joint and torque limits and collision capsules from franka_description (Apache-2.0);
 inertials from Gaz et al., "Dynamic Identification of the Franka Emika Panda Robot With Retrieval of Feasible Parameters
@@ -13,7 +13,7 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gym_hil.robot.panda_meshes import shells
+from gym_hil.robot.panda_meshes import panda_meshes
 from gym_hil.robot.shapes import add_mesh
 
 JOINTS = tuple(f"joint{k}" for k in range(1, 8))
@@ -40,8 +40,8 @@ _TURN_BACK_X = (1.0, -1.0, 0.0, 0.0)
 _EIGHTH_Z = (0.9238795325112867, 0.0, 0.0, 0.3826834323650898)
 
 
-class Shell(NamedTuple):
-    """One visual mesh on a link: name in `shells()`, material, pose in the link's frame (m, quaternion w first)."""
+class VisualMesh(NamedTuple):
+    """A visual mesh on a link: name in `panda_meshes()`, material, pose in the link's frame (m, quaternion w first)."""
 
     mesh: str
     material: str
@@ -50,7 +50,7 @@ class Shell(NamedTuple):
 
 
 class Capsule(NamedTuple):
-    """One collision capsule: both ends and the radius, m, in the link's frame."""
+    """A collision geom: both ends and the radius of a capsule, m, in the link's frame."""
 
     start: tuple[float, float, float]
     end: tuple[float, float, float]
@@ -68,8 +68,8 @@ class Link(NamedTuple):
         mass: kg.
         com: (3,) m, in the link's frame.
         inertia: (6,) kg m^2 about the centre of mass: xx, yy, zz, xy, xz, yz.
-        shells: what it looks like.
-        capsules: what it bumps with.
+        visuals: its visual meshes.
+        capsules: its collision geoms.
     """
 
     pos: tuple[float, ...]
@@ -79,19 +79,19 @@ class Link(NamedTuple):
     mass: float
     com: tuple[float, ...]
     inertia: tuple[float, ...]
-    shells: tuple[Shell, ...]
+    visuals: tuple[VisualMesh, ...]
     capsules: tuple[Capsule, ...]
 
 
-BASE_SHELLS = (
-    Shell("base", "white"),
-    Shell("base_rear", "white"),
-    Shell("base_foot", "white", (-0.002, 0.0, 0.006)),
-    Shell("base_panel", "offwhite", (-0.080, -0.0772, 0.042)),
-    Shell("base_socket", "dark", (-0.094, -0.078, 0.044), _TURN_X),
-    Shell("base_panel", "offwhite", (-0.080, 0.0772, 0.042)),
-    Shell("base_socket", "dark", (-0.088, 0.078, 0.044), _TURN_X),
-    Shell("seam", "grey", (0.0, 0.0, 0.141)),
+BASE_VISUALS = (
+    VisualMesh("base", "white"),
+    VisualMesh("base_rear", "white"),
+    VisualMesh("base_foot", "white", (-0.002, 0.0, 0.006)),
+    VisualMesh("base_panel", "offwhite", (-0.080, -0.0772, 0.042)),
+    VisualMesh("base_socket", "dark", (-0.094, -0.078, 0.044), _TURN_X),
+    VisualMesh("base_panel", "offwhite", (-0.080, 0.0772, 0.042)),
+    VisualMesh("base_socket", "dark", (-0.088, 0.078, 0.044), _TURN_X),
+    VisualMesh("seam", "grey", (0.0, 0.0, 0.141)),
 )
 # Mass (kg), centre of mass (m) and inertia (kg m^2), as in `Link`.
 BASE_INERTIAL = (
@@ -105,23 +105,23 @@ LINKS = (
     Link(
         (0.0, 0.0, 0.333), (1.0, 0.0, 0.0, 0.0), (-2.8973, 2.8973), 87.0,
         4.970684, (0.003875, 0.002081, -0.04762), (0.70337, 0.70661, 0.009117, -0.000139, 0.006772, 0.019169),
-        (Shell("shoulder", "white"), Shell("seam", "grey", quat=_TURN_X)),
+        (VisualMesh("shoulder", "white"), VisualMesh("seam", "grey", quat=_TURN_X)),
         (Capsule((0, 0, -0.150), (0, -0.020, -0.080), 0.055), Capsule((0, -0.074, 0), (0, -0.050, 0), 0.055)),
     ),
     Link(
         (0.0, 0.0, 0.0), _TURN_BACK_X, (-1.7628, 1.7628), 87.0,
         0.646926, (-0.003141, -0.02872, 0.003495), (0.007962, 0.02811, 0.025995, -0.003925, 0.010254, 0.000704),
-        (Shell("shoulder", "white", quat=_TURN_BACK_X), Shell("seam", "grey", (0.0, -0.1945, 0.0), _TURN_X)),
+        (VisualMesh("shoulder", "white", quat=_TURN_BACK_X), VisualMesh("seam", "grey", (0.0, -0.1945, 0.0), _TURN_X)),
         (Capsule((0, -0.150, 0), (0, -0.080, 0.020), 0.055), Capsule((0, 0, 0.074), (0, 0, 0.050), 0.055)),
     ),
     Link(
         (0.0, -0.316, 0.0), _TURN_X, (-2.8973, 2.8973), 87.0,
         3.228604, (0.027518, 0.039252, -0.066502), (0.037242, 0.036155, 0.01083, -0.004761, -0.011396, -0.012805),
         (
-            Shell("elbow", "white"),
-            Shell("seam", "grey", (0.0825, 0.0, 0.0), _TURN_X),
-            Shell("elbow_band", "dark", (0.0825, 0.0, 0.0)),
-            Shell("elbow_disc", "white", (0.0825, 0.0, 0.0)),
+            VisualMesh("elbow", "white"),
+            VisualMesh("seam", "grey", (0.0825, 0.0, 0.0), _TURN_X),
+            VisualMesh("elbow_band", "dark", (0.0825, 0.0, 0.0)),
+            VisualMesh("elbow_disc", "white", (0.0825, 0.0, 0.0)),
         ),
         (Capsule((0, 0, -0.080), (0.045, 0.03, -0.025), 0.055), Capsule((0.0825, 0.048, 0), (0.0825, 0.056, 0), 0.055)),
     ),
@@ -129,17 +129,17 @@ LINKS = (
         (0.0825, 0.0, 0.0), _TURN_X, (-3.0718, -0.0698), 87.0,
         3.587895, (-0.05317, 0.104419, 0.027454), (0.025853, 0.019552, 0.028323, 0.007796, -0.001332, 0.008641),
         (
-            Shell("elbow", "white", (-0.0825, 0.0, 0.0), _TURN_X),
-            Shell("seam", "grey", (-0.0825, 0.1235, 0.0), _TURN_X),
-            Shell("elbow_band", "dark", quat=_TURN_X),
-            Shell("elbow_disc", "white", quat=_TURN_X),
+            VisualMesh("elbow", "white", (-0.0825, 0.0, 0.0), _TURN_X),
+            VisualMesh("seam", "grey", (-0.0825, 0.1235, 0.0), _TURN_X),
+            VisualMesh("elbow_band", "dark", quat=_TURN_X),
+            VisualMesh("elbow_disc", "white", quat=_TURN_X),
         ),
         (Capsule((-0.0825, 0.08, 0), (-0.0375, 0.025, 0.03), 0.055), Capsule((0, 0, 0.048), (0, 0, 0.056), 0.055)),
     ),
     Link(
         (-0.0825, 0.384, 0.0), _TURN_BACK_X, (-2.8973, 2.8973), 12.0,
         1.225946, (-0.011953, 0.041065, -0.038437), (0.035549, 0.029474, 0.008627, -0.002117, -0.004037, 0.000229),
-        (Shell("forearm", "white"), Shell("forearm_cover", "dark"), Shell("forearm_plate", "offwhite")),
+        (VisualMesh("forearm", "white"), VisualMesh("forearm_cover", "dark"), VisualMesh("forearm_plate", "offwhite")),
         (
             Capsule((0, 0, -0.215), (0, 0.030, -0.190), 0.054),
             Capsule((0, 0.065, -0.170), (0, 0.083, -0.060), 0.028),
@@ -150,14 +150,14 @@ LINKS = (
         (0.0, 0.0, 0.0), _TURN_X, (-0.0175, 3.7525), 12.0,
         1.666555, (0.060149, -0.014117, -0.010517), (0.001964, 0.004354, 0.005433, 0.000109, -0.001158, 0.000341),
         (
-            Shell("wrist_barrel", "white"),
-            Shell("wrist_rim", "dark"),
-            Shell("wrist_disc", "white", (0.0, 0.0, 0.0573)),
-            Shell("wrist_dot", "dark", (0.0, 0.0, 0.0586)),
-            Shell("wrist_bridge", "white"),
-            Shell("wrist_head", "white"),
-            Shell("wrist_cap", "dark"),
-            Shell("wrist_seam", "grey", (0.0, 0.0, -0.0155)),
+            VisualMesh("wrist_barrel", "white"),
+            VisualMesh("wrist_rim", "dark"),
+            VisualMesh("wrist_disc", "white", (0.0, 0.0, 0.0573)),
+            VisualMesh("wrist_dot", "dark", (0.0, 0.0, 0.0586)),
+            VisualMesh("wrist_bridge", "white"),
+            VisualMesh("wrist_head", "white"),
+            VisualMesh("wrist_cap", "dark"),
+            VisualMesh("wrist_seam", "grey", (0.0, 0.0, -0.0155)),
         ),
         (Capsule((0, 0, 0.012), (0, 0, 0.015), 0.046), Capsule((0.088, -0.01, 0), (0.088, 0.036, 0), 0.045)),
     ),
@@ -165,10 +165,10 @@ LINKS = (
         (0.088, 0.0, 0.0), _TURN_X, (-2.8973, 2.8973), 12.0,
         0.735522, (0.010517, -0.004252, 0.061597), (0.012516, 0.010027, 0.004815, -0.000428, -0.001196, -0.000741),
         (
-            Shell("flange_ring", "offwhite"),
-            Shell("flange_plate", "grey", (0.0, 0.0, 0.1037)),
-            Shell("grip", "offwhite", quat=_EIGHTH_Z),
-            Shell("grip_buttons", "dark", quat=_EIGHTH_Z),
+            VisualMesh("flange_ring", "offwhite"),
+            VisualMesh("flange_plate", "grey", (0.0, 0.0, 0.1037)),
+            VisualMesh("grip", "offwhite", quat=_EIGHTH_Z),
+            VisualMesh("grip_buttons", "dark", quat=_EIGHTH_Z),
         ),
         (Capsule((0, 0, 0.062), (0, 0, 0.075), 0.043), Capsule((0.03, 0.03, 0.082), (0.055, 0.055, 0.082), 0.022)),
     ),
@@ -193,12 +193,12 @@ def add_panda(spec: mujoco.MjSpec, home: ArrayLike, posture_stiffness: float) ->
     spec.compiler.degree = False
     for name, rgba in MATERIALS.items():
         spec.add_material(name=name, rgba=rgba, specular=0.4, shininess=0.3)
-    for name, mesh in shells().items():
+    for name, mesh in panda_meshes().items():
         add_mesh(spec, name, mesh)
 
     body = spec.worldbody.add_body(name="link0")
     body.mass, body.ipos, body.fullinertia, body.explicitinertial = *BASE_INERTIAL, True
-    _dress(body, BASE_SHELLS, BASE_CAPSULES)
+    _add_geometry(body, BASE_VISUALS, BASE_CAPSULES)
     for number, (link, rest) in enumerate(zip(LINKS, np.asarray(home, float), strict=True), start=1):
         # The model's own zero is home, so that any program which opens it finds the arm there.
         body = body.add_body(name=f"link{number}", pos=link.pos, quat=_turned_about_z(link.quat, rest))
@@ -209,14 +209,14 @@ def add_panda(spec: mujoco.MjSpec, home: ArrayLike, posture_stiffness: float) ->
         joint.armature = JOINT_ARMATURE
         set_linear(joint, damping=JOINT_DAMPING, stiffness=posture_stiffness)
         joint.ref = joint.springref = rest
-        _dress(body, link.shells, link.capsules)
+        _add_geometry(body, link.visuals, link.capsules)
     return body.add_body(name=FLANGE, pos=_FLANGE_POS, quat=_FLANGE_QUAT)
 
 
-def add_visual(body: mujoco.MjsBody, shell: Shell) -> None:
-    """Put a weightless mesh on a body that touches nothing."""
-    geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=shell.mesh, material=shell.material)
-    geom.pos, geom.quat, geom.mass = shell.pos, shell.quat, 0
+def add_visual(body: mujoco.MjsBody, visual: VisualMesh) -> None:
+    """Add a visual mesh to a body: it has no mass and touches nothing."""
+    geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=visual.mesh, material=visual.material)
+    geom.pos, geom.quat, geom.mass = visual.pos, visual.quat, 0
     geom.group, geom.contype, geom.conaffinity = VISUAL_GROUP, 0, 0
 
 
@@ -249,9 +249,9 @@ def _turned_about_z(quat: tuple[float, ...], angle: float) -> NDArray[np.float64
     return turned
 
 
-def _dress(body: mujoco.MjsBody, visuals: tuple[Shell, ...], capsules: tuple[Capsule, ...]) -> None:
-    for shell in visuals:
-        add_visual(body, shell)
+def _add_geometry(body: mujoco.MjsBody, visuals: tuple[VisualMesh, ...], capsules: tuple[Capsule, ...]) -> None:
+    for visual in visuals:
+        add_visual(body, visual)
     for capsule in capsules:
         geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_CAPSULE, fromto=[*capsule.start, *capsule.end])
         geom.size = [capsule.radius, 0, 0]

@@ -1,4 +1,4 @@
-"""The outer shells of the Panda's links, lofted from cross sections.
+"""The visual meshes of the Panda's links, lofted from cross sections.
 
 Outer dimensions were measured on the Franka link meshes (franka_description, Apache-2.0); no vertex is theirs.
 All numbers are metres in the link's own frame.
@@ -125,8 +125,8 @@ _GRIP_BUTTONS = [
 ]
 
 
-def shells() -> dict[str, Mesh]:
-    """All shells by name; `panda.LINKS` says which link wears which, where and in what colour."""
+def panda_meshes() -> dict[str, Mesh]:
+    """All visual meshes by name; `panda.LINKS` says which link has which, where and in which material."""
     return {
         "base": lathe([(0.0725, 0), (0.0715, 0.012), (0.065, 0.02), (0.0615, 0.06), (0.0575, 0.105), (0.055, 0.14)]),
         "base_rear": slab(_BASE_REAR),

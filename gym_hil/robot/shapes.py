@@ -157,7 +157,7 @@ def add_mesh(spec: mujoco.MjSpec, name: str, mesh: Mesh) -> None:
     asset = spec.add_mesh(name=name)
     asset.uservert = mesh.vertices.ravel()
     asset.userface = mesh.faces.ravel()
-    # Shells are visual and weightless; surface inertia compiles for any of them, however thin.
+    # The meshes are visual and have no mass; surface inertia compiles for any of them, however thin.
     asset.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
 
 

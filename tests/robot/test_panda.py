@@ -59,7 +59,7 @@ def test_gravity_is_compensated(model: mujoco.MjModel) -> None:
     assert data.qpos == pytest.approx(HOME, abs=1e-9)
 
 
-def test_shells_touch_nothing_and_capsules_are_hidden(model: mujoco.MjModel) -> None:
+def test_visual_meshes_touch_nothing_and_collision_geoms_are_hidden(model: mujoco.MjModel) -> None:
     meshes = model.geom_type == mujoco.mjtGeom.mjGEOM_MESH
     assert not model.geom_contype[meshes].any()
     assert not model.geom_conaffinity[meshes].any()

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_hil.robot.gripper import shells as gripper_shells
-from gym_hil.robot.panda_meshes import shells
+from gym_hil.robot.gripper import gripper_meshes
+from gym_hil.robot.panda_meshes import panda_meshes
 from gym_hil.robot.shapes import Mesh, Section, add_mesh, beam, box, lathe, slab, superellipse
 
 LENGTH = st.floats(0.01, 1.0)
@@ -49,8 +49,8 @@ def test_beam_runs_from_one_end_to_the_other() -> None:
     assert mesh.vertices.mean(axis=0) == pytest.approx([0, 0.15, 0.2])
 
 
-@pytest.mark.parametrize(("name", "mesh"), [*shells().items(), *gripper_shells().items()])
-def test_every_shell_is_closed_and_faces_outwards(name: str, mesh: Mesh) -> None:
+@pytest.mark.parametrize(("name", "mesh"), [*panda_meshes().items(), *gripper_meshes().items()])
+def test_every_visual_mesh_is_closed_and_faces_outwards(name: str, mesh: Mesh) -> None:
     assert volume(mesh) > 0
     # Caps have vertices of their own, so edges are matched by place: each is walked once in either direction.
     place = np.unique(mesh.vertices.round(9), axis=0, return_inverse=True)[1].ravel()
