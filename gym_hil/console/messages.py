@@ -58,15 +58,10 @@ EventKind: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Show a channel to this page.
-
-    Attributes:
-        channel: its number.
-        images: whether the page needs images of the scene, because it cannot draw the scene itself.
-    """
+    """Show a channel to this page."""
 
     channel: int
-    images: bool = False
+    images: bool = False  # whether the page needs images of the scene, because it cannot draw the scene itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +76,13 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What the operator does; 60 times a second and at each change, from the page that holds the control lock.
+    """What the operator does; 60 times a second and at each change, from the page that holds the control lock."""
 
-    Attributes:
-        time: ms on the page's clock.
-        motion: of sticks, as fractions of full speed: x forward, y left, z up, then a rotation vector.
-        held: buttons that are down.
-        changes: presses and releases since the last message, in order.
-        target: m, where the tool should go; None if it is not being dragged.
-    """
-
-    time: float
-    motion: Vec6
-    held: list[Button]
-    changes: list[ButtonChange]
-    target: Vec3 | None = None
+    time: float  # ms on the page's clock
+    motion: Vec6  # of sticks, as fractions of full speed: x forward, y left, z up, then a rotation vector
+    held: list[Button]  # buttons that are down
+    changes: list[ButtonChange]  # presses and releases since the last message, in order
+    target: Vec3 | None = None  # m, where the tool should go; None if it is not being dragged
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +112,11 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class ChannelInfo:
-    """A channel in a list of channels.
-
-    Attributes:
-        id: its number.
-        title: for humans.
-        drivable: whether an operator can drive or request something there.
-    """
+    """A channel in a list of channels."""
 
     id: int
-    title: str
-    drivable: bool
+    title: str  # for humans
+    drivable: bool  # whether an operator can drive or request something there
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,63 +144,39 @@ class LegendPart:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """Which key and which button does what on a channel.
-
-    Attributes:
-        channel: its number.
-        intervention: when the operator drives; None where the page cannot drive.
-        keys: `KeyboardEvent.code` -> button.
-        pad: index of a button in the standard layout of the Gamepad API -> button.
-        buttons: button -> what it does.
-        legend: the same for humans.
-        requests: buttons offered by a training run.
-    """
+    """Which key and which button does what on a channel."""
 
     channel: int
+    # When the operator drives; None where the page cannot drive.
     intervention: Literal["toggle", "hold", "auto"] | None = None
-    keys: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)  # `KeyboardEvent.code` -> button
+    # Index of a button in the standard layout of the Gamepad API -> button.
     pad: dict[str, str] = field(default_factory=dict)
-    buttons: dict[str, str] = field(default_factory=dict)
-    legend: list[LegendPart] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
+    buttons: dict[str, str] = field(default_factory=dict)  # button -> what it does
+    legend: list[LegendPart] = field(default_factory=list)  # the same for humans
+    requests: list[str] = field(default_factory=list)  # buttons offered by a training run
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Who holds the control lock of a channel.
-
-    Attributes:
-        channel: its number.
-        holder: this page, another one, or none.
-        free_in: s until a holder that sends nothing loses the lock; None while it sends.
-        pages: how many pages watch the channel.
-    """
+    """Who holds the control lock of a channel."""
 
     channel: int
-    holder: Literal["you", "other", "none"]
-    free_in: float | None
-    pages: int
+    holder: Literal["you", "other", "none"]  # this page, another one, or none
+    free_in: float | None  # s until a holder that sends nothing loses the lock; None while it sends
+    pages: int  # how many pages watch the channel
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """A finished episode.
+    """A finished episode."""
 
-    Attributes:
-        number: from 1.
-        steps: made in it.
-        interventions: steps of the operator among them.
-        success: whether it succeeded.
-        episode_return: sum of its rewards.
-        discarded: whether the operator wants it recorded again.
-    """
-
-    number: int
-    steps: int
-    interventions: int
-    success: bool
-    episode_return: float
-    discarded: bool
+    number: int  # from 1
+    steps: int  # made in it
+    interventions: int  # steps of the operator among them
+    success: bool  # whether it succeeded
+    episode_return: float  # sum of its rewards
+    discarded: bool  # whether the operator wants it recorded again
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,35 +215,20 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The part of a frame that is in words and numbers. None where a value does not apply.
+    """The part of a frame that is in words and numbers. None where a value does not apply."""
 
-    Attributes:
-        episode: number of the episode, from 1.
-        step: steps made in it.
-        max_steps: steps after which it is truncated.
-        seconds_left: time until then.
-        reward: of the last step.
-        episode_return: rewards of the episode added up.
-        driver: who made the last step.
-        success: whether the task is done.
-        gripper: how far the fingers are closed, 0 to 1.
-        tcp: m, the point between the finger tips.
-        target: m, where the controller pulls it to.
-        paused: whether the environment waits for the operator.
-    """
-
-    episode: int | None = None
-    step: int | None = None
-    max_steps: int | None = None
-    seconds_left: float | None = None
-    reward: float | None = None
-    episode_return: float | None = None
-    driver: Literal["policy", "operator"] | None = None
-    success: bool | None = None
-    gripper: float | None = None
-    tcp: Vec3 | None = None
-    target: Vec3 | None = None
-    paused: bool | None = None
+    episode: int | None = None  # number of the episode, from 1
+    step: int | None = None  # steps made in it
+    max_steps: int | None = None  # steps after which it is truncated
+    seconds_left: float | None = None  # time until then
+    reward: float | None = None  # of the last step
+    episode_return: float | None = None  # rewards of the episode added up
+    driver: Literal["policy", "operator"] | None = None  # who made the last step
+    success: bool | None = None  # whether the task is done
+    gripper: float | None = None  # how far the fingers are closed, 0 to 1
+    tcp: Vec3 | None = None  # m, the point between the finger tips
+    target: Vec3 | None = None  # m, where the controller pulls it to
+    paused: bool | None = None  # whether the environment waits for the operator
 
 
 # What does not move; for `scene.json`.
@@ -294,50 +236,29 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Geom:
-    """A shape on a body, with the numbers of `mujoco.MjModel`.
+    """A shape on a body, with the numbers of `mujoco.MjModel`."""
 
-    Attributes:
-        body: index in `SceneDescription.bodies`.
-        type: plane, sphere, capsule, ellipsoid, cylinder, box or mesh.
-        size: m, as MuJoCo has it.
-        pos: m, relative to the body.
-        quat: w first, relative to the body.
-        rgba: each 0 to 1.
-        mesh: key in `SceneDescription.meshes`; None for the other types.
-    """
-
-    body: int
-    type: str
-    size: list[float]
-    pos: list[float]
-    quat: list[float]
-    rgba: list[float]
-    mesh: str | None
+    body: int  # index in `SceneDescription.bodies`
+    type: str  # plane, sphere, capsule, ellipsoid, cylinder, box or mesh
+    size: list[float]  # m, as MuJoCo has it
+    pos: list[float]  # m, relative to the body
+    quat: list[float]  # w first, relative to the body
+    rgba: list[float]  # each 0 to 1
+    mesh: str | None  # key in `SceneDescription.meshes`; None for the other types
 
 
 @dataclass(frozen=True, slots=True)
 class MeshInfo:
-    """Where the numbers of a mesh are in `meshes.bin`.
+    """Where the numbers of a mesh are in `meshes.bin`."""
 
-    Attributes:
-        vertices: how many there are.
-        position: byte of the first vertex: 4 uint16 each, a share of `extent` beyond `low`; the fourth is padding.
-        normal: byte of the first normal: 4 int8 each; the fourth is padding.
-        index: byte of the first index: uint16, or uint32 if `wide`.
-        indices: how many there are, three to a triangle.
-        wide: whether indices have 4 bytes.
-        low: m, lower corner of the box around the mesh.
-        extent: m, size of that box.
-    """
-
-    vertices: int
-    position: int
-    normal: int
-    index: int
-    indices: int
-    wide: bool
-    low: list[float]
-    extent: list[float]
+    vertices: int  # how many there are
+    position: int  # byte of the first vertex: 4 uint16 each, a share of `extent` beyond `low`; the fourth is padding
+    normal: int  # byte of the first normal: 4 int8 each; the fourth is padding
+    index: int  # byte of the first index: uint16, or uint32 if `wide`
+    indices: int  # how many there are, three to a triangle
+    wide: bool  # whether indices have 4 bytes
+    low: list[float]  # m, lower corner of the box around the mesh
+    extent: list[float]  # m, size of that box
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,25 +274,15 @@ class SceneCamera:
 
 @dataclass(frozen=True, slots=True)
 class SceneDescription:
-    """A model as the page gets it.
+    """A model as the page gets it."""
 
-    Attributes:
-        title: for humans.
-        dt: s, one control step.
-        bodies: names, in the order of poses in a frame.
-        geoms: visible shapes.
-        meshes: name -> where its numbers are.
-        cameras: in the order of images in a frame.
-        workspace: m, lower and upper corner; None if it has none.
-    """
-
-    title: str
-    dt: float
-    bodies: list[str]
-    geoms: list[Geom]
-    meshes: dict[str, MeshInfo]
-    cameras: list[SceneCamera]
-    workspace: list[list[float]] | None
+    title: str  # for humans
+    dt: float  # s, one control step
+    bodies: list[str]  # names, in the order of poses in a frame
+    geoms: list[Geom]  # visible shapes
+    meshes: dict[str, MeshInfo]  # name -> where its numbers are
+    cameras: list[SceneCamera]  # in the order of images in a frame
+    workspace: list[list[float]] | None  # m, lower and upper corner; None if it has none
 
 
 PageMessage: TypeAlias = Watch | Take | Release | Input | Pause | Request | Ack

@@ -73,24 +73,24 @@ class Stand:
         self.env.reset(seed=0)
         self.channel = self.console.channels[0]
         self.device: Any = self.channel.device
-        self.heard: list[Input] = []
+        self.received: list[Input] = []
         self.operator = False
         self._restart = threading.Event()
         receive = self.device.receive
-        self.device.receive = lambda message: (self.heard.append(message), receive(message))
+        self.device.receive = lambda message: (self.received.append(message), receive(message))
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def changes(self) -> list[tuple[str, str]]:
         """What was pressed and released, in order."""
-        return [(change, button.name) for message in self.heard for change, button in message.changes]
+        return [(change, button.name) for message in self.received for change, button in message.changes]
 
     def held(self) -> set[str]:
-        return {button.name for button in self.heard[-1].held} if self.heard else set()
+        return {button.name for button in self.received[-1].held} if self.received else set()
 
     def motion(self) -> list[float]:
-        return list(self.heard[-1].motion) if self.heard else [0.0] * 6
+        return list(self.received[-1].motion) if self.received else [0.0] * 6
 
     def restart(self) -> None:
         """Start an episode, always the same."""
@@ -137,7 +137,7 @@ class Tab:
         self.problems: list[str] = []
         self.hosts: set[str] = set()
         self.page = context.new_page()
-        self.page.on("console", lambda news: news.type in ("error", "warning") and self.problems.append(news.text))
+        self.page.on("console", lambda entry: entry.type in ("error", "warning") and self.problems.append(entry.text))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", lambda request: self.hosts.add(request.url.partition("://")[2].partition("/")[0]))
         self.page.goto(url)
@@ -203,7 +203,7 @@ class Visitor(Tab):
         self.until("page.gamepad.name?.startsWith('A pad')")
 
     def settle(self, stand: Stand) -> None:
-        """Let go of everything, hand back, and take the seat: as a page that was just opened."""
+        """Release everything, hand back, and take the controls: as a page that was just opened."""
         self.page.evaluate("window.pad = null; dispatchEvent(new Event('blur')); document.activeElement.blur()")
         if self.lock() != "you":
             # Not by the button: a test may have shown words there that are not true, and it would release then.
@@ -215,7 +215,7 @@ class Visitor(Tab):
             self.js("page.input.tap('INTERVENE')")
             self.wait(lambda: not stand.operator)
         self.page.evaluate("sent.length = 0")
-        stand.heard.clear()
+        stand.received.clear()
 
     def leave(self, stand: Stand) -> None:
         """Close the page; a browser that is shut does not always say goodbye."""
@@ -255,7 +255,7 @@ def stand(module_stand: Stand) -> Stand:
     module_stand.channel.pause(False)
     module_stand.restart()
     module_stand.device.set_intervention("toggle")
-    module_stand.heard.clear()
+    module_stand.received.clear()
     return module_stand
 
 
@@ -270,7 +270,7 @@ def module_visitor(browser: Any, module_stand: Stand, request: pytest.FixtureReq
 
 @pytest.fixture
 def visitor(module_visitor: Visitor, stand: Stand) -> Iterator[Visitor]:
-    """A page that has the seat and holds nothing; at the end it may not have complained."""
+    """A page that has the controls and holds nothing; at the end it may not have complained."""
     module_visitor.settle(stand)
     yield module_visitor
     problems, module_visitor.problems = module_visitor.problems, []

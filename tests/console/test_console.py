@@ -36,7 +36,7 @@ def test_link_and_tunnel_are_printed_once(capsys: pytest.CaptureFixture, monkeyp
     assert "@10.0.0.7" in printed
 
 
-def test_second_wish_that_differs_is_refused() -> None:
+def test_options_that_differ_from_the_running_console_are_refused() -> None:
     shared = get_console()
     with pytest.raises(ConfigurationError, match=str(shared.port)):
         get_console(port=shared.port + 1)

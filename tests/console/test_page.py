@@ -118,11 +118,11 @@ def test_rates_are_of_the_latest_episodes_that_count(visitor, stand):
 def test_events_are_listed_newest_first(visitor, stand):
     visitor.page.click("#tab-events")
     for kind in get_args(EventKind):
-        stand.channel.log_event(kind, f"news of {kind}")
+        stand.channel.log_event(kind, f"event {kind}")
     rows = visitor.page.locator("#part-events li span")
-    visitor.wait(lambda: rows.all_text_contents()[:1] == [f"news of {get_args(EventKind)[-1]}"])
-    shown = [text for text in rows.all_text_contents() if text.startswith("news")]
-    assert shown == [f"news of {kind}" for kind in reversed(get_args(EventKind))]
+    visitor.wait(lambda: rows.all_text_contents()[:1] == [f"event {get_args(EventKind)[-1]}"])
+    shown = [text for text in rows.all_text_contents() if text.startswith("event ")]
+    assert shown == [f"event {kind}" for kind in reversed(get_args(EventKind))]
 
 
 def test_a_training_run_shows_numbers_and_takes_requests(visitor, stand):
@@ -241,8 +241,8 @@ def test_the_scheme_can_be_switched_and_is_kept(visitor, stand):
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("seat", ["you", "other"])
-def test_everything_is_within_the_screen_and_large_enough(visitor, stand, screen, seat):
+@pytest.mark.parametrize("holder", ["you", "other"])
+def test_everything_is_within_the_screen_and_large_enough(visitor, stand, screen, holder):
     options = SCREENS[screen]
     if options.get("has_touch"):
         coarse = visitor.context.new_cdp_session(visitor.page)
@@ -251,9 +251,9 @@ def test_everything_is_within_the_screen_and_large_enough(visitor, stand, screen
     visitor.page.set_viewport_size(options["viewport"])
     # The longest words that can be there.
     visitor.js(
-        f"import('/static/hud.js').then((hud) => hud.showLock({{holder: '{seat}', free_in: 9, pages: 3}}, true))"
+        f"import('/static/hud.js').then((hud) => hud.showLock({{holder: '{holder}', free_in: 9, pages: 3}}, true))"
     )
-    visitor.js(f"import('/static/hud.js').then((hud) => hud.showDriver('{seat}', page.controls, false, ''))")
+    visitor.js(f"import('/static/hud.js').then((hud) => hud.showDriver('{holder}', page.controls, false, ''))")
     boxes = visitor.page.evaluate(
         "[...document.querySelectorAll('.bar button, .viewport button, .driver, .cameras figure')]"
         ".filter((element) => element.getClientRects().length).map((element) => {"

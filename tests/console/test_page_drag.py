@@ -37,13 +37,13 @@ def view(visitor: Any) -> Any:
 def test_dragging_the_handle_takes_over_and_moves_the_tool_there(view, stand):
     start = stand.env.unwrapped.tcp_position.copy()
     drag(view, 40, 50)
-    view.wait(lambda: stand.operator and stand.heard[-1].target is not None)
+    view.wait(lambda: stand.operator and stand.received[-1].target is not None)
     env = stand.env.unwrapped
-    view.wait(lambda: np.linalg.norm(env.tcp_target - stand.heard[-1].target) < 0.002)
+    view.wait(lambda: np.linalg.norm(env.tcp_target - stand.received[-1].target) < 0.002)
     assert env.tcp_target[0] > start[0] + 0.02
     assert env.tcp_target[2] < start[2] - 0.02
     view.page.mouse.up()
-    view.wait(lambda: stand.heard[-1].target is None)
+    view.wait(lambda: stand.received[-1].target is None)
     assert stand.changes() == [("press", "INTERVENE"), ("release", "INTERVENE")]
     assert stand.operator
 
@@ -73,7 +73,7 @@ def test_dragging_elsewhere_turns_the_view_and_drives_nothing(view, stand):
     view.page.mouse.move(box["x"] + 140, box["y"] + 200)
     view.wait(lambda: camera(view) != before)
     assert view.js("page.cameras.preset") == "free"
-    assert all(news.target is None for news in stand.heard)
+    assert all(message.target is None for message in stand.received)
     assert stand.changes() == []
 
 
@@ -82,22 +82,22 @@ def test_with_shift_the_handle_moves_upright_and_shift_itself_does_nothing(view,
     view.page.wait_for_timeout(600)
     view.page.keyboard.down("Shift")
     drag(view, 0, -40)
-    view.wait(lambda: stand.heard[-1].target is not None)
-    first = np.array(stand.heard[-1].target)
+    view.wait(lambda: stand.received[-1].target is not None)
+    first = np.array(stand.received[-1].target)
     x, y = view.handle()
     view.page.mouse.move(x, y - 40)
-    view.wait(lambda: stand.heard[-1].target[2] > first[2] + 0.02)
-    moved = np.array(stand.heard[-1].target) - first
+    view.wait(lambda: stand.received[-1].target[2] > first[2] + 0.02)
+    moved = np.array(stand.received[-1].target) - first
     assert abs(moved[:2]).max() < 0.1 * abs(moved[2])
     assert stand.held() == set()
 
 
 def test_the_target_stays_in_the_workspace(view, stand):
     drag(view, 0, 250)
-    view.wait(lambda: stand.heard[-1].target is not None and stand.heard[-1].target[2] < 0.2)
+    view.wait(lambda: stand.received[-1].target is not None and stand.received[-1].target[2] < 0.2)
     low, high = stand.env.unwrapped.cartesian_bounds
-    assert (stand.heard[-1].target >= low - 1e-9).all()
-    assert (stand.heard[-1].target <= high + 1e-9).all()
+    assert (stand.received[-1].target >= low - 1e-9).all()
+    assert (stand.received[-1].target <= high + 1e-9).all()
 
 
 def test_in_hold_mode_the_drag_holds_the_intervention(view, stand):
@@ -121,9 +121,9 @@ def test_in_auto_mode_the_drag_presses_nothing(view, stand):
 
 def test_losing_the_focus_ends_the_drag(view, stand):
     drag(view, 20, 20)
-    view.wait(lambda: stand.heard and stand.heard[-1].target is not None)
+    view.wait(lambda: stand.received and stand.received[-1].target is not None)
     view.page.evaluate("dispatchEvent(new Event('blur'))")
-    view.wait(lambda: stand.heard[-1].target is None)
+    view.wait(lambda: stand.received[-1].target is None)
 
 
 def test_thumbs_on_a_phone(visitor, visit, stand):

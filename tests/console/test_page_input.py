@@ -170,7 +170,7 @@ def test_after_a_click_keys_drive_and_after_tab_they_press(visitor, stand):
     visitor.page.click("[data-button=OPEN]")
     visitor.page.keyboard.press("Space")
     visitor.wait(lambda: stand.operator)
-    stand.heard.clear()
+    stand.received.clear()
     visitor.page.focus("[data-button=CLOSE]")
     visitor.page.keyboard.press("Tab")
     visitor.page.keyboard.press("Shift+Tab")

@@ -14,7 +14,7 @@ from tests.console.browser import DESK, Stand, Visitor
 DRAWN = False
 
 
-def test_a_second_page_watches_and_sends_no_input(visitor, visit, stand):
+def test_second_page_watches_and_sends_no_input(visitor, visit, stand):
     other = visit()
     other.wait(lambda: other.lock() == "other")
     for key in ("Space", "w"):
@@ -26,7 +26,7 @@ def test_a_second_page_watches_and_sends_no_input(visitor, visit, stand):
     assert not stand.operator
 
 
-def test_a_taken_seat_is_refused_and_a_released_one_is_given(visitor, visit, stand):
+def test_taken_controls_are_refused_and_released_ones_are_given(visitor, visit, stand):
     other = visit()
     other.wait(lambda: other.lock() == "other")
     other.page.click("#lock-button", force=True)  # it says that it cannot, but may be tried
@@ -45,14 +45,14 @@ def test_a_taken_seat_is_refused_and_a_released_one_is_given(visitor, visit, sta
     visitor.wait(lambda: visitor.lock() == "none" and visitor.driver() == "policy")
 
 
-def test_the_seat_is_not_taken_a_second_time_without_being_asked(visitor, stand):
+def test_controls_are_taken_once_without_a_click(visitor, stand):
     visitor.page.click("#lock-button")
     visitor.wait(lambda: visitor.lock() == "none")
     visitor.page.wait_for_timeout(300)
     assert visitor.lock() == "none"
 
 
-def test_the_driver_is_told_in_words(visitor, stand):
+def test_banner_names_the_driver(visitor, stand):
     visitor.wait(lambda: visitor.driver() == "policy")
     assert visitor.page.inner_text(".driver").lower().split()[:3] == ["policy", "is", "driving"]
     visitor.page.keyboard.press("Space")
@@ -61,14 +61,14 @@ def test_the_driver_is_told_in_words(visitor, stand):
     assert visitor.text("intervene-label") == "Hand back"
 
 
-def test_a_reload_keeps_the_seat(visitor, stand):
+def test_reload_keeps_the_controls(visitor, stand):
     visitor.page.reload()
     visitor.ready()
     visitor.wait(lambda: visitor.lock() == "you")
     assert visitor.page.evaluate("sessionStorage.getItem('gym-hil-page')") == visitor.name
 
 
-def test_a_duplicated_tab_is_another_page(visitor, stand):
+def test_duplicated_tab_is_another_page(visitor, stand):
     with visitor.context.expect_page() as opened:
         visitor.page.evaluate("window.open(location.href); 0")
     copy = opened.value
@@ -110,7 +110,7 @@ def alone(browser: Any) -> Iterator[tuple[Stand, Visitor, Callable[..., Console]
     stand.close()
 
 
-def test_a_lost_connection_is_plain_to_see_and_comes_back(alone):
+def test_lost_connection_is_shown_and_comes_back(alone):
     stand, visitor, start_again = alone
     visitor.page.keyboard.down("w")
     visitor.wait(lambda: stand.held() == {"FORWARD"})
@@ -129,15 +129,15 @@ def test_a_lost_connection_is_plain_to_see_and_comes_back(alone):
     channel.device = stand.device
     channel.publish({})
     visitor.ready()
-    stand.heard.clear()
+    stand.received.clear()
     visitor.page.click("#lock-button")
-    visitor.wait(lambda: stand.heard)
+    visitor.wait(lambda: stand.received)
     visitor.page.wait_for_timeout(100)
     assert stand.held() == set()
     assert stand.changes() == []
 
 
-def test_a_link_that_is_no_longer_valid_is_said_to_be_so(alone):
+def test_link_that_is_no_longer_valid_is_reported(alone):
     stand, visitor, start_again = alone
     stand.console.close()
     start_again("another token, long enough")
@@ -165,3 +165,19 @@ def test_operator_drives_on_after_a_short_loss_of_the_connection(visitor, stand,
     visitor.wait(lambda: "drives on" in visitor.text("toast"))
     assert stand.operator
     visitor.problems.clear()  # the browser reports the attempt that was refused
+
+
+def test_link_on_another_sites_page_opens(browser, stand):
+    """A browser keeps a SameSite=Strict cookie back after a redirect that began at another site."""
+    context = browser.new_context(**DESK)
+    page = context.new_page()
+    page.route(
+        "http://wiki.example/",
+        lambda route: route.fulfill(body=f'<a href="{stand.console.url}">robot</a>', content_type="text/html"),
+    )
+    page.goto("http://wiki.example/")
+    page.click("a")
+    page.wait_for_selector("#view")
+    page.wait_for_selector("[data-connection=open]")
+    assert page.url == f"http://127.0.0.1:{stand.console.port}/"
+    context.close()

@@ -1,4 +1,4 @@
-"""Who is let in, who drives, and what every page gets to see."""
+"""Which requests are accepted, which page drives, and what every page gets."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_foreign_origin_is_refused_even_with_the_cookie(open_page: OpenPage) -> 
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"}])
-def test_websocket_of_a_foreign_page_is_refused_and_told_nothing(
+def test_websocket_of_a_foreign_page_is_refused_and_gets_nothing(
     open_page: OpenPage, base: gym.Env, console: Console, headers: dict[str, str]
 ) -> None:
     console.channel_for(base)
@@ -111,7 +111,7 @@ def test_files_beside_the_pages_own_are_out_of_reach(open_page: OpenPage, path: 
         "{" * 4000,
     ],
 )
-def test_page_that_talks_nonsense_is_put_out(driven: gym.Env, open_page: OpenPage, text: str) -> None:
+def test_page_that_sends_nonsense_is_disconnected(driven: gym.Env, open_page: OpenPage, text: str) -> None:
     page = open_page().connect().watch(1).take()
     page.say_text(text)
     page.wait(lambda: page.closed_with is not None)
@@ -127,7 +127,7 @@ def test_message_that_is_too_long_is_not_taken(open_page: OpenPage, driven: gym.
     assert console.channels[0].lock.holder(time.monotonic()) is None
 
 
-def test_page_that_says_too_much_is_put_out(open_page: OpenPage, driven: gym.Env, console: Console) -> None:
+def test_page_that_sends_too_much_is_disconnected(open_page: OpenPage, driven: gym.Env, console: Console) -> None:
     page = open_page().connect().watch(1)
 
     async def flood() -> None:
@@ -223,7 +223,7 @@ def test_images_come_as_jpeg(console: Console, open_page: OpenPage) -> None:
     env.close()
 
 
-def test_seat_is_taken_refused_and_handed_over(driven: gym.Env, open_page: OpenPage) -> None:
+def test_controls_are_taken_refused_and_handed_over(driven: gym.Env, open_page: OpenPage) -> None:
     first, second = open_page().connect().watch(1).take(), open_page().connect().watch(1)
     second.say(type="take")
     second.wait_for("refused")
@@ -242,7 +242,7 @@ def test_seat_is_taken_refused_and_handed_over(driven: gym.Env, open_page: OpenP
     assert driven.step(STAY)[4]["is_intervention"]
 
 
-def test_seat_of_a_silent_page_can_be_taken_after_a_while(
+def test_controls_of_a_silent_page_can_be_taken_after_a_while(
     driven: gym.Env, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(driven.get_wrapper_attr("channel"), "lock", ControlLock(timeout=1.5))
@@ -254,7 +254,7 @@ def test_seat_of_a_silent_page_can_be_taken_after_a_while(
     waiting.take()
 
 
-def test_page_that_comes_back_keeps_its_seat(driven: gym.Env, open_page: OpenPage) -> None:
+def test_page_that_comes_back_keeps_the_controls(driven: gym.Env, open_page: OpenPage) -> None:
     page = open_page().connect().watch(1).take()
     page.tap("INTERVENE")
     page.sync()
@@ -275,7 +275,7 @@ def test_same_page_opened_twice_has_one_connection(driven: gym.Env, open_page: O
     assert again.latest("lock")["holder"] == "you"
 
 
-def test_nobody_can_drive_what_has_no_device(console: Console, base: gym.Env, open_page: OpenPage) -> None:
+def test_environment_without_the_device_cannot_be_driven(console: Console, base: gym.Env, open_page: OpenPage) -> None:
     channel = console.channel_for(base)
     page = open_page().connect()
     assert page.wait_for("hello")["channels"][0]["drivable"] is False
@@ -286,7 +286,7 @@ def test_nobody_can_drive_what_has_no_device(console: Console, base: gym.Env, op
     assert page.latest("lock")["holder"] == "none"
 
 
-def test_pages_hear_of_environments_that_come_and_go(console: Console, base: gym.Env, open_page: OpenPage) -> None:
+def test_pages_learn_of_environments_that_open_and_close(console: Console, base: gym.Env, open_page: OpenPage) -> None:
     page = open_page().connect()
     assert page.wait_for("hello")["channels"] == []
     channel = console.channel_for(base)
@@ -297,7 +297,7 @@ def test_pages_hear_of_environments_that_come_and_go(console: Console, base: gym
     assert page.get(f"/channel/{channel.number}/scene.json")[0] == 404
 
 
-def test_each_channel_has_a_seat_of_its_own(console: Console, open_page: OpenPage) -> None:
+def test_each_channel_has_controls_of_its_own(console: Console, open_page: OpenPage) -> None:
     envs = [gym.make("gym_hil/PandaPickCubeWeb-v1", reset_delay_seconds=0) for _ in range(2)]
     for env in envs:
         env.reset(seed=0)
@@ -328,7 +328,7 @@ def test_requests_of_a_training_run_reach_it_once(driven: gym.Env, open_page: Op
     assert channel.take_requests() == []
 
 
-def test_training_run_can_be_paused_and_stopped_where_nobody_drives(
+def test_training_run_without_a_device_can_be_paused_and_stopped(
     console: Console, base: gym.Env, open_page: OpenPage
 ) -> None:
     channel = console.channel_for(base)
@@ -343,7 +343,7 @@ def test_training_run_can_be_paused_and_stopped_where_nobody_drives(
     assert (channel.take_requests(), channel.paused) == (["stop"], False)
 
 
-def test_page_that_takes_nothing_is_put_out(
+def test_page_that_receives_nothing_is_disconnected(
     driven: gym.Env, console: Console, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gym_hil.console.connection.MESSAGES_KEPT", 20)
@@ -359,7 +359,7 @@ def test_page_that_takes_nothing_is_put_out(
     assert page.closed_with == 1008
 
 
-def test_port_is_free_after_the_end_and_pages_are_told(console: Console, loop: Loop, driven: gym.Env) -> None:
+def test_port_is_free_after_the_end_and_connections_are_closed(console: Console, loop: Loop, driven: gym.Env) -> None:
     page = Page(loop, console).connect().watch(1)
     console.close()
     page.wait(lambda: page.closed_with is not None)

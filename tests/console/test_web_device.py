@@ -22,7 +22,7 @@ OpenPage = Callable[..., Page]
 STAY = np.array([0, 0, 0, 1], np.float32)
 
 
-def news(**fields: object) -> Input:
+def message(**fields: object) -> Input:
     return Input(**{"time": 0.0, "motion": (0.0,) * 6, "held": [], "changes": [], "target": None, **fields})  # type: ignore[arg-type]
 
 
@@ -37,23 +37,23 @@ def device(console: Console, clock: Clock) -> WebDevice:
 
 
 def test_press_and_release_in_one_message_counts_once(device: WebDevice) -> None:
-    device.receive(news(changes=(("press", Button.SUCCESS), ("release", Button.SUCCESS))))
+    device.receive(message(changes=(("press", Button.SUCCESS), ("release", Button.SUCCESS))))
     assert device.poll().events == (Event.SUCCESS,)
     assert device.poll().events == ()
 
 
 def test_held_button_is_one_press_and_acts_until_it_is_up(device: WebDevice) -> None:
-    device.receive(news(changes=(("press", Button.CLOSE),), held=(Button.CLOSE,)))
-    device.receive(news(held=(Button.CLOSE,)))
+    device.receive(message(changes=(("press", Button.CLOSE),), held=(Button.CLOSE,)))
+    device.receive(message(held=(Button.CLOSE,)))
     assert [device.poll().gripper for _ in range(2)] == [1, 1]
-    device.receive(news(changes=(("release", Button.CLOSE),)))
+    device.receive(message(changes=(("release", Button.CLOSE),)))
     assert device.poll().gripper == 0
 
 
 def test_button_that_was_let_go_and_pressed_again_counts_twice(device: WebDevice) -> None:
-    device.receive(news(changes=(("press", Button.RERECORD),), held=(Button.RERECORD,)))
+    device.receive(message(changes=(("press", Button.RERECORD),), held=(Button.RERECORD,)))
     again = (("release", Button.RERECORD), ("press", Button.RERECORD))
-    device.receive(news(changes=again, held=(Button.RERECORD,)))
+    device.receive(message(changes=again, held=(Button.RERECORD,)))
     assert device.poll().events == (Event.RERECORD, Event.RERECORD)
 
 
@@ -70,7 +70,7 @@ def test_random_presses_are_delivered_exactly_once_and_in_order(device: WebDevic
             (down.add if pressed else down.remove)(button)
             changes.append(("press" if pressed else "release", button))
             wanted += [EVENTS[button]] * pressed
-        device.receive(news(changes=tuple(changes), held=tuple(down)))
+        device.receive(message(changes=tuple(changes), held=tuple(down)))
         clock.now += 1 / 60
         if chance.random() < 0.3:
             heard += device.poll().events
@@ -85,13 +85,13 @@ def test_silence_stops_motion_at_once_and_the_intervention_after_two_seconds(
 ) -> None:
     device.set_intervention(mode)
     held = (Button.FORWARD, Button.INTERVENE)
-    device.receive(news(held=held, changes=(("press", Button.INTERVENE),), motion=(0, 1, 0, 0, 0, 0)))
+    device.receive(message(held=held, changes=(("press", Button.INTERVENE),), motion=(0, 1, 0, 0, 0, 0)))
     assert device.poll().engaged
     clock.now += seconds
     command = device.poll()
     assert command.engaged == (seconds < 2)
     assert not command.motion.any()
-    device.receive(news(held=held))  # still holding the keys when the connection is back, which is no new press
+    device.receive(message(held=held))  # still holding the keys when the connection is back, which is no new press
     assert device.poll().engaged == (mode != "toggle" or seconds < 2)
 
 
@@ -104,14 +104,14 @@ def test_gap_while_driving_is_an_event_and_so_is_its_end(
     events: list[object] = []
     monkeypatch.setattr(env.get_wrapper_attr("channel"), "_send", lambda channel, message: events.append(message))
     device = env.get_wrapper_attr("device")
-    device.receive(news(changes=(("press", Button.INTERVENE), ("release", Button.INTERVENE))))
+    device.receive(message(changes=(("press", Button.INTERVENE), ("release", Button.INTERVENE))))
     env.step(STAY)
     for _ in range(2):
         clock.now += 0.3
         env.step(STAY)
     clock.now += seconds - 0.6
     if seconds < 2:
-        device.receive(news())
+        device.receive(message())
     for _ in range(2):
         env.step(STAY)
     texts = [message.text for message in events if getattr(message, "kind", None) == "connection"]
@@ -122,7 +122,7 @@ def test_gap_while_driving_is_an_event_and_so_is_its_end(
 
 
 def test_losing_the_page_needs_no_timeout(device: WebDevice) -> None:
-    device.receive(news(held=(Button.FORWARD,), changes=(("press", Button.INTERVENE),), target=(1, 1, 1)))
+    device.receive(message(held=(Button.FORWARD,), changes=(("press", Button.INTERVENE),), target=(1, 1, 1)))
     device.release()
     command = device.poll()
     assert not command.engaged
@@ -134,16 +134,16 @@ def test_dragged_target_is_reached_without_overshoot(console: Console, clock: Cl
     env.reset(seed=0)
     device = env.get_wrapper_attr("device")
     goal = (0.42, 0.11, 0.21)
-    device.receive(news(changes=(("press", Button.INTERVENE), ("release", Button.INTERVENE)), target=goal))
+    device.receive(message(changes=(("press", Button.INTERVENE), ("release", Button.INTERVENE)), target=goal))
     base = env.unwrapped
     distances = []
     for _ in range(20):
-        device.receive(news(target=goal))
+        device.receive(message(target=goal))
         assert env.step(STAY)[4]["is_intervention"]
         distances.append(np.linalg.norm(base.tcp_target - goal))
     assert distances == sorted(distances, reverse=True)
     assert distances[-1] < 1e-6
-    device.receive(news())
+    device.receive(message())
     before = base.tcp_target
     env.step(STAY)
     np.testing.assert_array_equal(base.tcp_target, before)

@@ -5,30 +5,45 @@ import { make } from "./dom.js";
 const SIZE = 256; // px, of a view that is drawn here
 const RESTART = 1000; // frames by which a sequence falls back when the program starts again
 
-/** @typedef {{canvas: HTMLCanvasElement, source: HTMLElement, sequence: number, sent: boolean}} CameraImage */
+/** @typedef {{name: string, canvas: HTMLCanvasElement, source: HTMLElement, sequence: number, sent: boolean}}
+ *   CameraImage */
 
 export class CameraImages {
-  /** Index of the image that the big view shows where the browser cannot draw the scene. */
-  chosen = 0;
+  /** Camera whose image the big view shows where the browser cannot draw the scene. */
+  preset = "";
   /** @type {CameraImage[]} in the order of the scene's cameras */
   #images = [];
   #stale = false;
   #root;
   #view;
   #big;
+  #onPreset;
 
   /**
    * @param {HTMLElement} root
    * @param {import("./view.js").View | null} view
    * @param {HTMLCanvasElement} big the canvas of the big view, used where there is no view
+   * @param {() => void} onPreset called when another camera is chosen for it
    */
-  constructor(root, view, big) {
+  constructor(root, view, big, onPreset) {
     this.#root = root;
     this.#view = view;
     this.#big = big;
+    this.#onPreset = onPreset;
     if (view) {
       view.beforeDrawing = (renderer) => this.#draw(renderer);
     }
+  }
+
+  /** Names and labels of the cameras. @returns {[string, string][]} */
+  get presets() {
+    return this.#images.map(({ name }) => [name, name]);
+  }
+
+  /** @param {string} name of the camera for the big view */
+  show(name) {
+    this.preset = name;
+    this.#onPreset();
   }
 
   /** @param {import("./messages.js").SceneDescription} description */
@@ -39,11 +54,12 @@ export class CameraImages {
       canvas.width = canvas.height = SIZE;
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", `View of the robot's camera ${name}`);
-      return { canvas, source, sequence: 0, sent: false };
+      return { name, canvas, source, sequence: 0, sent: false };
     });
-    const figures = this.#images.map(({ canvas, source }, index) => {
+    this.preset = this.#images[0]?.name ?? "";
+    const figures = this.#images.map(({ name, canvas, source }) => {
       const figure = document.createElement("figure");
-      const caption = make("figcaption", description.cameras[index].name);
+      const caption = make("figcaption", name);
       caption.append(source);
       figure.append(canvas, caption);
       return figure;
@@ -53,7 +69,7 @@ export class CameraImages {
   }
 
   /** @param {import("./connection.js").Frame} frame */
-  show({ sequence, images }) {
+  update({ sequence, images }) {
     this.#stale = true;
     this.#images.forEach((image, index) => {
       const jpeg = images[index];
@@ -78,7 +94,7 @@ export class CameraImages {
       image.sequence = sequence;
       image.source.textContent = `${bitmap.width} × ${bitmap.height}`;
       copy(bitmap, image.canvas);
-      if (!this.#view && image === this.#images[this.chosen]) {
+      if (!this.#view && image.name === this.preset) {
         copy(bitmap, this.#big);
       }
     }

@@ -10,7 +10,7 @@ const LONGEST_WAIT = 4000; // ms
 const REPLACED = 4001; // close code: the same page was opened again
 const BUFFER_LIMIT = 4096; // bytes that wait to be sent, above which input is held back
 const ID_KEY = "gym-hil-page";
-const ID_WAIT = 60; // ms that another page has to claim the id
+const ID_WAIT = 200; // ms that another page has to claim the id
 
 /**
  * @typedef {"connecting" | "open" | "lost" | "refused" | "replaced"} ConnectionState

@@ -58,7 +58,7 @@ class Page {
   canvas = element("view", HTMLCanvasElement);
   view = graphics() ? new View(this.canvas) : null;
   cameras = this.view && new Cameras(this.view, () => this.#showPresets());
-  images = new CameraImages(html("cameras"), this.view, this.canvas);
+  images = new CameraImages(html("cameras"), this.view, this.canvas, () => this.#showPresets());
   drag =
     this.view &&
     this.cameras &&
@@ -294,7 +294,7 @@ class Page {
       view.request();
     }
     if (!document.hidden) {
-      this.images.show(frame);
+      this.images.update(frame);
     }
     if (this.drag) {
       this.drag.toolTarget = frame.status.target ?? frame.status.tcp;
@@ -339,13 +339,15 @@ class Page {
 
   #showPresets() {
     const root = html("presets");
-    const buttons = (this.cameras?.presets ?? []).map(([name, label]) => {
+    // Without WebGL one of the cameras' images takes the place of the view.
+    const source = this.cameras ?? this.images;
+    const buttons = source.presets.map(([name, label]) => {
       const button = make("button", label);
       button.type = "button";
       button.dataset.preset = name;
-      button.setAttribute("aria-pressed", String(name === this.cameras?.preset));
+      button.setAttribute("aria-pressed", String(name === source.preset));
       button.addEventListener("click", ({ detail }) => {
-        this.cameras?.show(name);
+        source.show(name);
         if (detail === 0) {
           /** @type {HTMLElement | null} */ (root.querySelector(`[data-preset=${name}]`))?.focus();
         }

@@ -193,7 +193,7 @@ export class Cameras {
     return known.filter(([name, { offset }]) => offset || this.#robotCamera(name)).map(([name, { label }]) => [name, label]);
   }
 
-  /** @param {Preset} name */
+  /** @param {string} name */
   show(name) {
     const { camera } = this.#view;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -201,9 +201,9 @@ export class Cameras {
     this.#from.quaternion.copy(camera.quaternion);
     this.#from.fov = camera.fov;
     this.#from.since = still ? -Infinity : performance.now();
-    this.#preset = name;
+    this.#preset = /** @type {Preset} */ (name);
     this.#home = true;
-    this.#onChange(name);
+    this.#onChange(this.#preset);
     this.#view.request();
   }
 
