@@ -1,4 +1,4 @@
-"""The operator's side: what an operator wants, from whatever is in their hands."""
+"""Teleoperation: input devices, and the operator's command of each control step."""
 
 from gym_hil.teleop.device import Device, Event, TeleopCommand
 from gym_hil.teleop.group import DeviceGroup

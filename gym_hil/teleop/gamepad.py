@@ -234,7 +234,7 @@ class Gamepad(InputDevice):
         if self._pad is None:
             self._warned = True
             logger.warning(
-                "No gamepad is connected; it is used as soon as it is plugged in. Until then nobody intervenes. %s",
+                "No gamepad is connected; until one is plugged in there is no intervention. %s",
                 HELP,
             )
 

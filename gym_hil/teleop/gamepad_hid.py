@@ -91,17 +91,7 @@ CONTROLLERS: dict[tuple[int, int], Sequence[Layout]] = {
 
 
 class GamepadHid(HidDevice):
-    """A game controller of `CONTROLLERS`, with the same sticks, buttons and events as with SDL.
-
-    Args:
-        intervention: `toggle`, `hold` or `auto`.
-        deadzone: the part of a stick's range that counts as 0; the rest is stretched to the full range.
-        clock: s, monotonic.
-
-    Raises:
-        ConfigurationError: the dead zone is not in [0, 1).
-        DeviceError: hidapi is not installed.
-    """
+    """A game controller of `CONTROLLERS`, with the same sticks, buttons and events as with SDL; see `HidDevice`."""
 
     noun = "game controller that can be read by HID"
     vendors = tuple(sorted({vendor for vendor, _ in CONTROLLERS}))

@@ -60,7 +60,7 @@ class Layout:
         axes: by name; right, up and forward are positive.
         triggers: buttons that are axes.
         buttons: by name.
-        streams: whether it comes all the time, also from a device that nobody touches.
+        streams: whether it comes all the time, also from an untouched device.
         valid: a bit that is set in reports that carry the controls.
     """
 

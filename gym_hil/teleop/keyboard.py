@@ -116,7 +116,7 @@ class Keyboard(InputDevice):
         backend: `pynput` reads the keys typed into any window, `terminal` those typed into the terminal that the
             program was started from. `auto` takes the first that works: `pynput` where there is a display, then
             `terminal`; in a Wayland session, where pynput sees the keys of some windows only, the other way round.
-            Where neither works, `auto` warns once and nobody intervenes.
+            Where neither works, `auto` warns once and there is no intervention.
         intervention: `toggle`, `hold` or `auto`.
         clock: s, monotonic.
 
@@ -213,8 +213,8 @@ def _first_that_works(inputs: InputState) -> KeyBackend | None:
         except (DeviceError, MissingExtraError) as error:
             problems.append(str(error).rstrip("."))
     logger.warning(
-        "No keyboard can be read here: %s. Nobody intervenes. Start the program from a terminal, or where there is a "
-        "display with pip install 'gym-hil[pynput]', or use the device web. %s",
+        "No keyboard can be read here: %s. There is no intervention. Start the program from a terminal, or where there "
+        "is a display with pip install 'gym-hil[pynput]', or use the device web. %s",
         "; ".join(problems),
         HELP,
     )

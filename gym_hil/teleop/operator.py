@@ -31,7 +31,7 @@ class OperatorOptions:
         intervention: `toggle`, `hold` or `auto`; None leaves the device's own.
         orientation: whether the action has a rotation vector.
         controller_config: mapping file for gamepads; None for the bundled one.
-        viewer: whether to open MuJoCo's viewer; None opens it for whoever drives in front of a display.
+        viewer: whether to open MuJoCo's viewer; None opens it where there is a display.
         device_options: constructor arguments for devices given by name.
         console: how the web console is reached; None for its defaults.
     """
@@ -188,16 +188,16 @@ def introduce(env: gym.Env[Any, Any]) -> str:
 
 
 def neutral_action(space: gym.spaces.Box) -> NDArray[np.float32]:
-    """The action that stays where it is, for when nobody drives.
+    """The action that moves nothing, for when no policy acts.
 
     Args:
-        space: the environment's; what is in the middle moves nothing.
+        space: the environment's; its middle moves nothing.
     """
     return ((space.low + space.high) / 2).astype(np.float32)
 
 
 def seconds_paused(env: gym.Env[Any, Any]) -> float:
-    """How long the console's pause has held the robot still so far, in s; no delay of the loop."""
+    """How long the console's pause has held the robot still so far, in s."""
     return float(env.get_wrapper_attr("seconds_paused")) if env.has_wrapper_attr("seconds_paused") else 0.0
 
 

@@ -53,20 +53,11 @@ MANY_KEYS_LAYOUTS = (
 
 
 class SpaceMouse(HidDevice):
-    """A SpaceMouse by 3Dconnexion.
+    """A SpaceMouse by 3Dconnexion; see `HidDevice`.
 
-    The operator sits behind the robot: pushing the cap away moves forward. Success, failure and re-record come from a
-    second device, as in `device=["spacemouse", "keyboard"]`.
-
-    Args:
-        intervention: `auto`: touching the cap takes over. With `toggle` and `hold` both buttons together are the
-            intervention button.
-        deadzone: the part of an axis' range that counts as 0; the rest is stretched to the full range.
-        clock: s, monotonic.
-
-    Raises:
-        ConfigurationError: the dead zone is not in [0, 1).
-        DeviceError: hidapi is not installed.
+    The operator sits behind the robot: pushing the cap away moves forward. Touching the cap takes over, because the
+    mode is `auto` by default; with `toggle` and `hold` both buttons together are the intervention button. Success,
+    failure and re-record come from a second device, as in `device=["spacemouse", "keyboard"]`.
     """
 
     noun = "SpaceMouse"
@@ -81,11 +72,7 @@ class SpaceMouse(HidDevice):
     _both = False
 
     def __init__(
-        self,
-        *,
-        intervention: str = "auto",
-        deadzone: float = DEADZONE,
-        clock: Callable[[], float] = time.monotonic,
+        self, *, intervention: str = "auto", deadzone: float = DEADZONE, clock: Callable[[], float] = time.monotonic
     ):
         super().__init__(intervention=intervention, deadzone=deadzone, clock=clock)
 

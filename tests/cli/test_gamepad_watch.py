@@ -39,7 +39,7 @@ def test_values_and_what_comes_of_them_are_shown(plug: Callable[..., VirtualPad]
     assert meaning(command) == "x:+1.0 y:+0.0 z:+0.0 closes engaged success"
 
 
-@pytest.mark.parametrize(("name", "kind"), [("PS4 Controller", 0), ("A pad nobody has heard of", GAME_CONTROLLER)])
+@pytest.mark.parametrize(("name", "kind"), [("PS4 Controller", 0), ("A pad without an entry", GAME_CONTROLLER)])
 def test_entry_can_be_used_as_it_is(
     name: str, kind: int, plug: Callable[..., VirtualPad], make: Callable[..., Gamepad], tmp_path: Path
 ) -> None:

@@ -68,14 +68,14 @@ class Player:
                 presses.append(button)
             if down or button not in presses:
                 active = [one for one in active if one is not button] + [button] * down
-        heard = {*self._down}
+        down = {*self._down}
 
-        def all_heard() -> bool:
-            return inputs.press_count >= self._noted + len(presses) and (not hardware.releases or inputs.held == heard)
+        def all_reported() -> bool:
+            return inputs.press_count >= self._noted + len(presses) and (not hardware.releases or inputs.held == down)
 
         # The command below must be the only poll, so what has come by now is looked up inside.
         with contextlib.suppress(AssertionError):
-            wait_for(all_heard)
+            wait_for(all_reported)
         self._noted += len(presses)
         self._engaged ^= presses.count(Button.INTERVENE) % 2 == 1
         motion = np.zeros(6)
@@ -157,7 +157,7 @@ def react(name: str, trials: int, seed: int = 0) -> list[tuple[float, int]]:
 
     Args:
         name: one of `DEVICES`.
-        trials: how often to push and, where the device tells of it, to let go.
+        trials: how often to push and, where the device reports it, to release.
         seed: of the random moments.
 
     Returns:

@@ -46,7 +46,7 @@ class Hardware(ABC):
     device: InputDevice
     buttons: Sequence[Button]  # that the device has
     one_at_a_time = False  # whether two buttons together mean something else
-    releases = True  # whether the device tells of releases
+    releases = True  # whether the device reports releases
 
     @abstractmethod
     def move(self, button: Button, down: bool) -> None:

@@ -23,7 +23,7 @@ class Silent(Device):
         return TeleopCommand(gripper=self.answer)
 
 
-def test_command_of_a_device_that_nobody_uses_is_still() -> None:
+def test_command_of_an_unused_device_is_still() -> None:
     command = TeleopCommand()
     np.testing.assert_array_equal(command.motion, np.zeros(6))
     assert (command.gripper, command.engaged, command.events) == (0, False, ())

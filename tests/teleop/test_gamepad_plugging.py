@@ -24,7 +24,7 @@ def test_known_controller_is_preferred_to_other_joysticks(
     plug: Callable[..., VirtualPad], make: Callable[..., Gamepad]
 ) -> None:
     plug("Throttle")
-    plug("A pad nobody has heard of", kind=GAME_CONTROLLER)
+    plug("A pad without an entry", kind=GAME_CONTROLLER)
     plug("PS4 Controller")
     assert make().connected == "PS4 Controller"
 
@@ -44,7 +44,7 @@ def test_joystick_that_cannot_drive_is_replaced_by_a_pad_that_can(
     assert "is used instead of Touch screen, which cannot drive" in caplog.text
     plug("PS4 Controller")
     gamepad.poll()
-    assert gamepad.connected == pad.name  # one that can drive is not taken from the operator's hands
+    assert gamepad.connected == pad.name  # one that can drive stays in use
     pad.tap(RB)
     assert gamepad.poll().engaged
 
@@ -64,7 +64,7 @@ def test_start_without_a_pad_is_said_once_and_it_is_picked_up_when_it_comes(
     assert gamepad.poll().engaged
 
 
-def test_pad_is_picked_up_while_nobody_polls(plug: Callable[..., VirtualPad], make: Callable[..., Gamepad]) -> None:
+def test_pad_is_picked_up_between_polls(plug: Callable[..., VirtualPad], make: Callable[..., Gamepad]) -> None:
     gamepad = make()
     plug()
     wait_for(lambda: gamepad.connected is not None)

@@ -1,4 +1,4 @@
-"""Several devices: the first that is engaged drives until it lets go, and nobody's events are lost."""
+"""Several devices: the first that is engaged drives until it lets go, and no device's events are lost."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def test_group_is_on_the_page_if_one_of_its_devices_is(pads: list[InputDevice], 
     assert not DeviceGroup(pads).on_page
 
 
-def test_events_of_all_are_delivered_whoever_drives(pads: list[InputDevice]) -> None:
+def test_events_of_all_are_delivered(pads: list[InputDevice]) -> None:
     group = DeviceGroup(pads)
     pads[0].inputs.tap(Button.INTERVENE)
     pads[1].inputs.tap(Button.FAILURE)
@@ -101,7 +101,7 @@ def test_group_passes_everything_on(pads: list[InputDevice]) -> None:
     assert named.closed
 
 
-def test_nobody_engaged_means_no_motion(pads: list[InputDevice]) -> None:
+def test_without_an_engaged_device_there_is_no_motion(pads: list[InputDevice]) -> None:
     command = DeviceGroup(pads).poll()
     np.testing.assert_array_equal(command.motion, np.zeros(6))
     assert not command.engaged

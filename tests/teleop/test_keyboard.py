@@ -1,4 +1,4 @@
-"""The choice of how to hear keys, and what happens where none can be heard."""
+"""The choice of how to read keys, and what happens where none can be read."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_registered_name_makes_it(nowhere: None) -> None:
         make_device("keyboard", backend="terminal")
 
 
-def test_unknown_way_is_refused() -> None:
+def test_unknown_backend_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="'telepathy'; expected one of 'auto', 'pynput', 'terminal'"):
         Keyboard(backend="telepathy")
 

@@ -1,4 +1,4 @@
-"""Keys heard by pynput, here from a real X server and in another process: it leaves threads and sockets behind."""
+"""Keys read by pynput, here from a real X server and in another process: it leaves threads and sockets behind."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ while not keyboard.poll().events:
     fingers.tap("r")
     time.sleep(0.01)
 settle()
-heard = {}
+seen = {}
 for symbol in json.loads(sys.argv[2]):
     fingers.move(symbol, True)
-    heard[symbol] = settle()
+    seen[symbol] = settle()
     fingers.move(symbol, False)
-heard["before"] = settle()
+seen["before"] = settle()
 count = keyboard.inputs.press_count
 fingers.move("space", True)  # until the X server repeats it: it waits 0.66 s, then repeats it 25 times a second
 time.sleep(1.2)
 held = keyboard.poll().engaged
 fingers.move("space", False)
 settle()
-heard["repeating"] = [held, keyboard.poll().engaged, keyboard.inputs.press_count - count]
-heard["nothing"] = settle()
-print(json.dumps(heard), flush=True)
+seen["repeating"] = [held, keyboard.poll().engaged, keyboard.inputs.press_count - count]
+seen["nothing"] = settle()
+print(json.dumps(seen), flush=True)
 os._exit(0)
 """
 
@@ -88,11 +88,11 @@ def test_keys_do_what_they_mean() -> None:
     finally:
         server.stop()
     assert result.returncode == 0, result.stderr
-    heard = json.loads(result.stdout)
+    seen = json.loads(result.stdout)
     still = [0, 0, 0]
-    assert heard["repeating"] == [True, False, 2]  # once, and Return once
-    assert heard["nothing"] == [still, 0, False, ["success"]]
-    assert heard["space"] == [still, 0, True, ["success"]]
+    assert seen["repeating"] == [True, False, 2]  # once, and Return once
+    assert seen["nothing"] == [still, 0, False, ["success"]]
+    assert seen["space"] == [still, 0, True, ["success"]]
     for pair, motion in {
         ("Up", "w"): [1, 0, 0],
         ("Down", "s"): [-1, 0, 0],
@@ -102,12 +102,12 @@ def test_keys_do_what_they_mean() -> None:
         ("Shift_L", "q"): [0, 0, -1],
     }.items():
         for symbol in pair:
-            assert heard[symbol] == [motion, 0, False, ["success"]], symbol
+            assert seen[symbol] == [motion, 0, False, ["success"]], symbol
     for pair, gripper in {("Control_L", "f"): 1, ("Control_R", "g"): -1}.items():
         for symbol in pair:
-            assert heard[symbol] == [still, gripper, False, ["success"]], symbol
-    assert heard["Escape"] == [still, 0, False, ["failure", "success"]]
-    assert heard["r"] == [still, 0, False, ["rerecord", "success"]]
+            assert seen[symbol] == [still, gripper, False, ["success"]], symbol
+    assert seen["Escape"] == [still, 0, False, ["failure", "success"]]
+    assert seen["r"] == [still, 0, False, ["rerecord", "success"]]
 
 
 def test_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,10 +148,10 @@ def test_held_key_counts_once(backend: TerminalBackend, key: str, seconds: float
 
 @pytest.mark.parametrize(("period", "counted"), [(0.9, 6), (0.5, 3)])
 def test_key_that_is_typed_again_and_again_counts_again(backend: TerminalBackend, period: float, counted: int) -> None:
-    for tick in range(600):
-        if tick % round(100 * period) == 0 and tick < 600 * period:
-            backend.type("enter", tick / 100)
-        backend.release_idle(tick / 100)
+    for now in np.arange(6 * period, step=0.01):
+        if round(now % period, 2) in (0, period):
+            backend.type("enter", now)
+        backend.release_idle(now)
     assert backend.inputs.press_count == counted
 
 

@@ -93,7 +93,7 @@ def test_no_window_is_asked_for_where_none_opens(no_console: None) -> None:
     assert not options_of("--device", "scripted").get("use_viewer")
 
 
-def test_no_window_opens_against_the_operators_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_window_opens_with_no_viewer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":0")
     assert not options_of("--device", "gamepad", "--no-viewer").get("use_viewer")
 

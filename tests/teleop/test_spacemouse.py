@@ -178,7 +178,7 @@ def test_cap_that_stops_reporting_stops_the_hand(mouse, unit, clock):
     assert mouse.poll().motion[0] == 1
 
 
-def test_reports_are_taken_in_while_nobody_polls(mouse, unit):
+def test_reports_are_read_between_polls(mouse, unit):
     unit.send(LEFT_KEY, NO_KEY, *[push(BACK, -350)] * 200)
     wait_for(lambda: not unit.queue)
     command = mouse.poll()
@@ -296,7 +296,7 @@ def test_impossible_dead_zone_is_refused(bus, deadzone):
         SpaceMouse(deadzone=deadzone)
 
 
-def test_legend_tells_what_the_hands_can_do(mouse):
+def test_legend_lists_the_buttons(mouse):
     assert "left button" in mouse.describe()
     assert "close the gripper" in mouse.describe()
 

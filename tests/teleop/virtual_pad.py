@@ -60,7 +60,7 @@ class VirtualPad:
             nbuttons=buttons,
             nhats=hats,
             vendor=0x1234,
-            product=next(_PRODUCTS),  # what SDL is told of one concerns no other
+            product=next(_PRODUCTS),  # so that a mapping of one is for no other
             name=name.encode(),
         )
         self._open(self._attach())

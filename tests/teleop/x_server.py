@@ -39,10 +39,10 @@ class Server:
 
     def __init__(self, *, auto_repeat: bool = True) -> None:
         reader, writer = os.pipe()
-        # Without -noreset it starts over when the last client leaves, and hangs up on whoever comes meanwhile.
+        # Without -noreset it starts over when the last client leaves, and drops clients that come meanwhile.
         command = ["Xvfb", "-noreset", "-displayfd", str(writer), "-screen", "0", "64x64x24", "-nolisten", "tcp"]
         command += [] if auto_repeat else ["-r"]
-        # Whoever waits for this program's output must not wait for a server that outlives it.
+        # What waits for this program's output must not wait for a server that outlives it.
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(command, pass_fds=[writer], **quiet)
         os.close(writer)

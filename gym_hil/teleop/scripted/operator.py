@@ -100,7 +100,7 @@ class ScriptedOperator(Device):
         self._engaged = self._engaged or self._takes_over(seen)
         if not self._engaged:
             return TeleopCommand()
-        # Humans know what their hands have done since they last looked.
+        # A human knows which motions have followed since the last look.
         scene = seen._replace(tcp_target=seen.tcp_target + commanded)
         move = self._planner.plan(scene)
         if move is None:
