@@ -18,46 +18,24 @@ from gym_hil.teleop.input_state import Button, InputDevice, InputState
 
 logger = logging.getLogger(__name__)
 
-# Name of a key -> what it does, in the order of the legend. Letters are for keyboards and terminals without the others.
-KEYS: dict[str, Button] = {
-    "space": Button.INTERVENE,
-    "up": Button.FORWARD,
-    "w": Button.FORWARD,
-    "down": Button.BACK,
-    "s": Button.BACK,
-    "left": Button.LEFT,
-    "a": Button.LEFT,
-    "right": Button.RIGHT,
-    "d": Button.RIGHT,
-    "shift_r": Button.UP,
-    "e": Button.UP,
-    "shift_l": Button.DOWN,
-    "q": Button.DOWN,
-    "ctrl_l": Button.CLOSE,
-    "f": Button.CLOSE,
-    "ctrl_r": Button.OPEN,
-    "g": Button.OPEN,
-    "enter": Button.SUCCESS,
-    "keypad_enter": Button.SUCCESS,
-    "esc": Button.FAILURE,
-    "r": Button.RERECORD,
+# Button -> names of its keys, in the order of the legend. Letters are for keyboards and terminals without the others.
+BUTTON_KEYS: dict[Button, tuple[str, ...]] = {
+    Button.INTERVENE: ("space",),
+    Button.FORWARD: ("up", "w"),
+    Button.BACK: ("down", "s"),
+    Button.LEFT: ("left", "a"),
+    Button.RIGHT: ("right", "d"),
+    Button.UP: ("shift_r", "e"),
+    Button.DOWN: ("shift_l", "q"),
+    Button.CLOSE: ("ctrl_l", "f"),
+    Button.OPEN: ("ctrl_r", "g"),
+    Button.SUCCESS: ("enter", "keypad_enter"),
+    Button.FAILURE: ("esc",),
+    Button.RERECORD: ("r",),
 }
+KEYS = {key: button for button, keys in BUTTON_KEYS.items() for key in keys}
 MODIFIERS = frozenset({"shift_l", "shift_r", "ctrl_l", "ctrl_r"})
-# Name of a key -> what is printed on it.
-LABELS: dict[str, str] = {
-    **{key: key.upper() for key in KEYS if len(key) == 1},
-    "space": "Space",
-    "up": "Up",
-    "down": "Down",
-    "left": "Left",
-    "right": "Right",
-    "shift_r": "right Shift",
-    "shift_l": "left Shift",
-    "ctrl_l": "left Ctrl",
-    "ctrl_r": "right Ctrl",
-    "enter": "Enter",
-    "esc": "Esc",
-}
+SIDES = {"l": "left", "r": "right"}
 
 BACKENDS = {
     "pynput": "gym_hil.teleop.keyboard_pynput:PynputBackend",
@@ -185,11 +163,17 @@ def key_legend(label: Callable[[Button], str], missing: frozenset[str] = frozens
         label: the text of a button.
         missing: names of keys to leave out.
     """
-    keys: dict[Button, list[str]] = {}
-    for key, button in KEYS.items():
-        if key in LABELS and key not in missing:
-            keys.setdefault(button, []).append(LABELS[key])
-    return [(" or ".join(names), label(button)) for button, names in keys.items()]
+    rows = []
+    for button, keys in BUTTON_KEYS.items():
+        labels = [_label(key) for key in keys if key not in missing and key != "keypad_enter"]
+        rows.append((" or ".join(labels), label(button)))
+    return rows
+
+
+def _label(key: str) -> str:
+    """What is printed on a key."""
+    name, _, side = key.partition("_")
+    return f"{SIDES[side]} {name.capitalize()}" if side else name.capitalize()
 
 
 def _open(name: str, inputs: InputState) -> KeyBackend:

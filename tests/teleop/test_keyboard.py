@@ -13,7 +13,7 @@ import gym_hil  # noqa: F401
 from gym_hil.errors import ConfigurationError, DeviceError
 from gym_hil.teleop import make_device
 from gym_hil.teleop.input_state import DIRECTIONS, EVENTS, GRIPPER, Button
-from gym_hil.teleop.keyboard import KEYS, LABELS, Keyboard
+from gym_hil.teleop.keyboard import KEYS, Keyboard
 
 
 @pytest.fixture
@@ -47,7 +47,3 @@ def test_unknown_backend_is_refused() -> None:
 def test_everything_but_turning_and_quitting_has_a_key() -> None:
     buttons = {button for button in DIRECTIONS if "turn" not in button.value}
     assert set(KEYS.values()) == buttons | set(GRIPPER) | (set(EVENTS) - {Button.QUIT}) | {Button.INTERVENE}
-
-
-def test_every_key_is_in_the_legend_but_the_second_enter() -> None:
-    assert set(KEYS) - set(LABELS) == {"keypad_enter"}
