@@ -68,10 +68,9 @@ def introduction(pad: Pad) -> str:
 
 def values(pad: Pad) -> str:
     """What SDL says of a gamepad at this moment."""
-    axes, down, hats = pad.raw()
+    axes, down = pad.raw()
     parts = ["axes " + " ".join(f"{index}:{value:+.1f}" for index, value in enumerate(axes))]
     parts.append("buttons " + (" ".join(map(str, down)) or "-"))
-    parts += [f"hat {index}:{x:+d},{y:+d}" for index, (x, y) in enumerate(hats) if x or y]
     return "  ".join(parts)
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,39 +50,34 @@ SDL_NAMES = {
 }
 # SDL reports triggers at -1, or at 0 until they are first touched; both count as released.
 TRIGGER_PRESSED, TRIGGER_RELEASED = 0.1, -0.1
-_SDL_SOURCE = re.compile(r"(?P<half>[+-]?)a(?P<axis>\d+)(?P<flip>~?)|b(?P<button>\d+)|h(?P<hat>\d+)\.(?P<way>\d+)")
+_SDL_SOURCE = re.compile(r"(?P<half>[+-]?)a(?P<axis>\d+)(?P<flip>~?)|b(?P<button>\d+)")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A part of a joystick that SDL reports.
+    """An axis or a button of a joystick.
 
     Attributes:
-        kind: what it is.
+        is_axis: True for an axis, False for a button.
         index: its number.
         sign: of an axis, -1.0 if it is inverted.
         half: of an axis, True if only its positive half (after the sign) counts.
-        way: of a hat, the direction: 1 up, 2 right, 4 down, 8 left.
     """
 
-    kind: Literal["axis", "button", "hat"]
+    is_axis: bool
     index: int
     sign: float = 1.0
     half: bool = False
-    way: int = 0
 
-    def is_down(self, value: Any, was_down: bool) -> bool:
-        """Whether it counts as pressed.
+    def is_down(self, value: float, was_down: bool) -> bool:
+        """Whether it counts as pressed; an axis has a hysteresis.
 
         Args:
-            value: True or False for a button, [-1, 1] for an axis, (x, y) for a hat.
-            was_down: whether it did before; an axis has a hysteresis.
+            value: 0 or 1 for a button, [-1, 1] for an axis.
+            was_down: whether it counted as pressed before.
         """
-        if self.kind == "button":
+        if not self.is_axis:
             return bool(value)
-        if self.kind == "hat":
-            x, y = value
-            return bool(self.way & ((y > 0) * 1 | (x > 0) * 2 | (y < 0) * 4 | (x < 0) * 8))
         level = self.sign * value
         if self.half:
             level = 2 * max(level, 0.0) - 1
@@ -109,8 +104,11 @@ class Pad:
         self.instance: int = joystick.get_instance_id()
         self.name: str = joystick.get_name()
         self.origin, self.rank, self.config = origin, rank, config
-        counts = {"axis": joystick.get_numaxes(), "button": joystick.get_numbuttons(), "hat": joystick.get_numhats()}
-        self.sources = {name: source for name, source in sources.items() if source.index < counts[source.kind]}
+        self.sources = {
+            name: source
+            for name, source in sources.items()
+            if source.index < (joystick.get_numaxes() if source.is_axis else joystick.get_numbuttons())
+        }
         self._buttons = {BINDINGS[name]: source for name, source in self.sources.items() if name in BINDINGS}
         self.missing = [name for name in sources if name in STICKS and name not in self.sources]
         self.missing += [BINDINGS[name].value for name in sources if name in BINDINGS and name not in self.sources]
@@ -121,8 +119,8 @@ class Pad:
 
     def handle(self, events: JoystickEvents, inputs: InputState) -> None:
         """Report to `inputs` what has changed since the previous events."""
-        presses = [button for event in events.presses for button in self._at("button", event)]
-        releases = Counter(button for event in events.releases for button in self._at("button", event))
+        presses = [button for instance, index in events.presses for button in self._at(instance, False, index)]
+        releases = Counter(button for instance, index in events.releases for button in self._at(instance, False, index))
         reported = {*presses, *releases}
         for button in presses:
             if self._down[button]:  # it was released first
@@ -131,8 +129,8 @@ class Pad:
             self._set(button, True, inputs)
         for button in [button for button, left in releases.items() if left > 0]:
             self._set(button, False, inputs)
-        for kind, event, value in events.movements:
-            for button in self._at(kind, event):
+        for instance, index, value in events.movements:
+            for button in self._at(instance, True, index):
                 self._set(button, self._buttons[button].is_down(value, self._down[button]), inputs)
                 reported.add(button)
         self._correct(reported, inputs)
@@ -150,18 +148,18 @@ class Pad:
                 motion[component] = sign * apply_deadzone(self._level(source), deadzone) + 0.0
         return motion
 
-    def raw(self) -> tuple[list[float], list[int], list[tuple[int, int]]]:
-        """What SDL reports now: all axes, the numbers of the buttons that are down, all hats."""
+    def raw(self) -> tuple[list[float], list[int]]:
+        """What SDL reports now: all axes, and the numbers of the buttons that are down."""
         joystick = self._joystick
         axes = [joystick.get_axis(index) for index in range(joystick.get_numaxes())]
-        down = [index for index in range(joystick.get_numbuttons()) if joystick.get_button(index)]
-        return axes, down, [joystick.get_hat(index) for index in range(joystick.get_numhats())]
+        return axes, [index for index in range(joystick.get_numbuttons()) if joystick.get_button(index)]
 
-    def _at(self, kind: str, event: tuple[int, int]) -> list[Button]:
-        instance, index = event
+    def _at(self, instance: int, is_axis: bool, index: int) -> list[Button]:
         if instance != self.instance:
             return []
-        return [button for button, source in self._buttons.items() if (source.kind, source.index) == (kind, index)]
+        return [
+            button for button, source in self._buttons.items() if (source.is_axis, source.index) == (is_axis, index)
+        ]
 
     def _correct(self, reported: set[Button], inputs: InputState) -> None:
         """Correct what differs from the events twice in a row: other code in this process has taken an event."""
@@ -181,15 +179,12 @@ class Pad:
             self._down[button] = down
             (inputs.press if down else inputs.release)(button)
 
-    def _value(self, source: Source) -> Any:
-        return getattr(self._joystick, f"get_{source.kind}")(source.index)
+    def _value(self, source: Source) -> float:
+        return (self._joystick.get_axis if source.is_axis else self._joystick.get_button)(source.index)
 
     def _level(self, source: Source) -> float:
-        value = self._value(source)
-        if source.kind != "axis":
-            return float(source.is_down(value, False))
-        # SDL's range is -32768 to 32767.
-        return source.sign * max(min(value * 32768 / 32767, 1.0), -1.0)
+        # SDL's range is -32768 to 32767; some joysticks have a button in the place of a stick's axis.
+        return source.sign * max(min(self._value(source) * 32768 / 32767, 1.0), -1.0)
 
 
 class Gamepad(InputDevice):
@@ -226,17 +221,10 @@ class Gamepad(InputDevice):
         self._configs = load_controller_configs(controller_config_path)
         self._config_path = controller_config_path
         self._pad: Pad | None = None
-        self._count = 0  # joysticks at the previous events
         self._warned = False  # that there is no gamepad
         self._closed = False
         JOYSTICKS.add(self)
         JOYSTICKS.read()
-        if self._pad is None:
-            self._warned = True
-            logger.warning(
-                "No gamepad is connected; until one is plugged in there is no intervention. %s",
-                HELP,
-            )
 
     @property
     def connected(self) -> str | None:
@@ -256,6 +244,12 @@ class Gamepad(InputDevice):
         pad = self._pad
         if pad is not None:
             self.inputs.set_motion(pad.motion(self._deadzone))
+        elif not self._warned:
+            self._warned = True
+            logger.warning(
+                "No gamepad is connected; until one is plugged in there is no intervention. %s",
+                HELP,
+            )
 
     def close(self) -> None:
         if not self._closed:
@@ -267,17 +261,14 @@ class Gamepad(InputDevice):
     def on_events(self, events: JoystickEvents) -> None:
         """Take in what SDL reports; called from the thread that reads, or during a poll."""
         pad = self._pad
-        if pad is not None and self._is_gone(pad, events):
+        if pad is not None and events.changed and pad.instance not in _instances(events.count):
             self.on_disconnect()
             self._warned = True
-            logger.warning(
-                "The gamepad %s is gone: all its buttons count as released. Waiting for a gamepad.", pad.name
-            )
+            logger.warning("The gamepad %s is gone: its buttons count as released. Waiting for a gamepad.", pad.name)
         elif pad is not None:
             pad.handle(events, self.inputs)
-        if events.count and (self._pad is None or (events.added and not self._pad.can_drive)):
+        if events.count and (self._pad is None or (events.changed and not self._pad.can_drive)):
             self._connect(events.count)
-        self._count = events.count
 
     def on_disconnect(self) -> None:
         """Release everything: the gamepad is gone, or SDL was shut down."""
@@ -289,12 +280,6 @@ class Gamepad(InputDevice):
         """Names are those on the gamepad in use."""
         is_playstation = any(part in (self.connected or "") for part in PLAYSTATION_NAMES)
         return pad_legend(self.label, PLAYSTATION_LABELS if is_playstation else {})
-
-    def _is_gone(self, pad: Pad, events: JoystickEvents) -> bool:
-        """Whether it was unplugged, also if other code took the event out of pygame's queue."""
-        if events.removed is not None and (pad.instance in events.removed or events.count >= self._count):
-            return pad.instance in events.removed
-        return pad.instance not in [joystick.get_instance_id() for _, joystick in _joysticks(events.count)]
 
     def _connect(self, count: int) -> None:
         """Use the best joystick, and keep the present one if there is no better."""
@@ -327,9 +312,8 @@ def gamepad_attached() -> bool:
     Raises:
         DeviceError: SDL does not start.
     """
-    with JOYSTICKS.running() as count:
-        best = best_pad(count, load_controller_configs())
-    return best is not None and best.can_drive
+    with contextlib.closing(Gamepad()) as gamepad:
+        return gamepad.pad is not None and gamepad.pad.can_drive
 
 
 def best_pad(
@@ -362,10 +346,9 @@ def sources_of(config: ControllerConfig) -> dict[str, Source]:
     """Where the sticks and buttons are by an entry of `controller_config.json`."""
     inverted = config["axis_inversion"]
     axes = {
-        name: Source("axis", index, -1.0 if inverted.get(name, False) else 1.0)
-        for name, index in config["axes"].items()
+        name: Source(True, index, -1.0 if inverted.get(name, False) else 1.0) for name, index in config["axes"].items()
     }
-    return _in_order({**axes, **{name: Source("button", index) for name, index in config["buttons"].items()}})
+    return _in_order({**axes, **{name: Source(False, index) for name, index in config["buttons"].items()}})
 
 
 def sources_in_database(database: Mapping[str, str]) -> dict[str, Source]:
@@ -380,21 +363,19 @@ def sources_in_database(database: Mapping[str, str]) -> dict[str, Source]:
         if match is None:
             continue
         if match["button"]:
-            found[name] = Source("button", int(match["button"]))
-        elif match["hat"]:
-            found[name] = Source("hat", int(match["hat"]), way=int(match["way"]))
+            found[name] = Source(False, int(match["button"]))
         else:
             sign = -1.0 if (match["half"] == "-") != bool(match["flip"]) else 1.0
             # SDL counts down as positive.
             sign = -sign if name.endswith("_y") else sign
-            found[name] = Source("axis", int(match["axis"]), sign, half=bool(match["half"]))
+            found[name] = Source(True, int(match["axis"]), sign, half=bool(match["half"]))
     return _in_order(found)
 
 
 def config_of(sources: Mapping[str, Source]) -> dict[str, dict[str, Any]]:
-    """The entry of a configuration file with these sources; hats cannot be expressed there."""
-    axes = {name: source.index for name, source in sources.items() if source.kind == "axis"}
-    buttons = {name: source.index for name, source in sources.items() if source.kind == "button"}
+    """The entry of a configuration file with these sources."""
+    axes = {name: source.index for name, source in sources.items() if source.is_axis}
+    buttons = {name: source.index for name, source in sources.items() if not source.is_axis}
     inversion = {name: sources[name].sign < 0 for name in axes if name not in ("lt", "rt")}
     return {"axes": axes, "buttons": buttons, "axis_inversion": inversion}
 
@@ -442,3 +423,7 @@ def _joysticks(count: int) -> list[tuple[int, Any]]:
         with contextlib.suppress(pygame.error):
             found.append((index, pygame.joystick.Joystick(index)))
     return found
+
+
+def _instances(count: int) -> list[int]:
+    return [joystick.get_instance_id() for _, joystick in _joysticks(count)]

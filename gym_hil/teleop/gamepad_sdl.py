@@ -36,17 +36,15 @@ class JoystickEvents:
     Attributes:
         presses: instance and button.
         releases: instance and button.
-        movements: "axis" or "hat", instance and index, and the value: [-1, 1] or (x, y), each -1, 0 or 1.
-        added: whether a joystick was plugged in.
-        removed: instances that were unplugged; None if some were, but it is not known which.
+        movements: instance, axis and value in [-1, 1].
+        changed: whether a joystick was plugged in or unplugged.
         count: how many joysticks there are now.
     """
 
     presses: list[tuple[int, int]]
     releases: list[tuple[int, int]]
-    movements: list[tuple[str, tuple[int, int], Any]]
-    added: bool
-    removed: list[int] | None
+    movements: list[tuple[int, int, float]]
+    changed: bool
     count: int
 
 
@@ -56,7 +54,6 @@ class Listener(Protocol):
     @property
     def connected(self) -> str | None:
         """The name of the joystick in use; None while there is none."""
-        ...
 
     def on_events(self, events: JoystickEvents) -> None:
         """Take in events; called under the lock, from any thread."""
@@ -77,6 +74,7 @@ class Joysticks:
         self._listeners: weakref.WeakSet[Any] = weakref.WeakSet()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+        self._count = 0  # joysticks at the previous read
         self._owned: list[Any] = []  # pygame's modules that were started here, to be shut down again
 
     def add(self, listener: Listener) -> None:
@@ -122,20 +120,6 @@ class Joysticks:
                 except DeviceError:
                     time.sleep(IDLE_PERIOD)
 
-    @contextlib.contextmanager
-    def running(self) -> Iterator[int]:
-        """Keep SDL running for a moment, and count the joysticks."""
-        listener = _NoListener()
-        self.add(listener)
-        try:
-            import pygame
-
-            self.read()
-            with self._lock:
-                yield pygame.joystick.get_count()
-        finally:
-            self.discard(listener)
-
     def _run(self, stop: threading.Event) -> None:
         active = False
         while not stop.wait(ACTIVE_PERIOD if active else IDLE_PERIOD):
@@ -170,21 +154,19 @@ class Joysticks:
         def take(kind: int) -> list[Any]:
             return pygame.event.get(kind, pump=False)
 
-        added = bool(take(pygame.JOYDEVICEADDED))
+        count = pygame.joystick.get_count()
+        changed = bool(take(pygame.JOYDEVICEADDED)) or count != self._count
+        self._count = count
         try:
-            removed = [event.instance_id for event in take(pygame.JOYDEVICEREMOVED)]
-        except SystemError:
-            # pygame fails on one that it has never opened, and loses the others: pygame's issue 3634.
-            removed = None
-        axes = [("axis", (event.instance_id, event.axis), event.value) for event in take(pygame.JOYAXISMOTION)]
-        hats = [("hat", (event.instance_id, event.hat), event.value) for event in take(pygame.JOYHATMOTION)]
+            changed |= bool(take(pygame.JOYDEVICEREMOVED))
+        except SystemError:  # pygame fails on a joystick that it has never opened: pygame's issue 3634
+            changed = True
         return JoystickEvents(
             presses=[(event.instance_id, event.button) for event in take(pygame.JOYBUTTONDOWN)],
             releases=[(event.instance_id, event.button) for event in take(pygame.JOYBUTTONUP)],
-            movements=[*axes, *hats],
-            added=added,
-            removed=removed,
-            count=pygame.joystick.get_count(),
+            movements=[(event.instance_id, event.axis, event.value) for event in take(pygame.JOYAXISMOTION)],
+            changed=changed,
+            count=count,
         )
 
     def _start_sdl(self) -> None:
@@ -205,16 +187,6 @@ class Joysticks:
         owned, self._owned = self._owned, []
         for module in reversed(owned):
             module.quit()
-
-
-class _NoListener:
-    connected = None
-
-    def on_events(self, events: JoystickEvents) -> None:
-        pass
-
-    def on_disconnect(self) -> None:
-        pass
 
 
 @contextlib.contextmanager

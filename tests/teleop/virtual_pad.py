@@ -73,9 +73,6 @@ class VirtualPad:
     def button(self, index: int, down: bool) -> None:
         self._check(self._sdl.SDL_JoystickSetVirtualButton(self._joystick, index, ctypes.c_uint8(down)))
 
-    def hat(self, index: int, value: int) -> None:
-        self._check(self._sdl.SDL_JoystickSetVirtualHat(self._joystick, index, ctypes.c_uint8(value)))
-
     def flush(self) -> None:
         """Have SDL note the present state, as it does with each report of a real controller."""
         self._sdl.SDL_JoystickUpdate()
