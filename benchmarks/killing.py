@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 FPS, SIDE = 10, 32
+CAMERA = "observation.images.front"
 FEATURES: dict[str, dict[str, Any]] = {
     "observation.state": {"dtype": "float32", "shape": [3], "names": None},
-    "observation.images.front": {"dtype": "video", "shape": [3, SIDE, SIDE], "names": None},
+    CAMERA: {"dtype": "video", "shape": [3, SIDE, SIDE], "names": None},
     "next.reward": {"dtype": "float32", "shape": [1], "names": None},
 }
 LONGEST = 4  # frames; short episodes, so that much of the time goes into bringing them to their place
@@ -32,7 +33,7 @@ def frame(episode: int, number: int) -> dict[str, Any]:
     image[: SIDE // 2] = 40 + 10 * (episode % 20)
     return {
         "observation.state": [episode, number, episode + number],
-        "observation.images.front": image,
+        CAMERA: image,
         "next.reward": float(number + 1 == length(episode)),
     }
 
@@ -113,19 +114,28 @@ def problems(root: Path, finished: int) -> list[str]:
         found.append(f"{finished} episodes were finished, info.json has {total}")
     rows = []
     for path in sorted(root.glob("meta/episodes/*/*.parquet")):
-        rows += pq.read_table(path, columns=["episode_index", "length", "data/file_index", "gym_hil/seed"]).to_pylist()
+        rows += pq.read_table(path).to_pylist()
+    # Where the files of episodes were being joined, a row may be there twice: the first counts.
+    rows = list({row["episode_index"]: row for row in reversed(rows)}.values())[::-1]
     if [row["episode_index"] for row in rows] != list(range(len(rows))) or len(rows) not in (total, total + 1):
         found.append(f"{len(rows)} rows of episodes, info.json has {total}")
     for row in rows:
         episode = row["episode_index"]
-        data = pq.read_table(root / f"data/chunk-000/file-{row['data/file_index']:03d}.parquet").to_pylist()
+        data = pq.read_table(
+            root / f"data/chunk-000/file-{row['data/file_index']:03d}.parquet",
+            filters=[("episode_index", "==", episode)],
+        ).to_pylist()
         states = [frame(episode, number)["observation.state"] for number in range(length(episode))]
         if [line["observation.state"] for line in data] != states or row["gym_hil/seed"] != episode:
             found.append(f"episode {episode} has other frames")
-        video = root / f"videos/observation.images.front/chunk-000/file-{row['data/file_index']:03d}.mp4"
-        with av.open(str(video)) as container:
-            images = [image.to_ndarray(format="rgb24") for image in container.decode(video=0)]
-        shades = [frame(episode, number)["observation.images.front"] for number in range(length(episode))]
+        number, start = (row[f"videos/{CAMERA}/{name}"] for name in ("file_index", "from_timestamp"))
+        with av.open(str(root / f"videos/{CAMERA}/chunk-000/file-{number:03d}.mp4")) as container:
+            images = [
+                image.to_ndarray(format="rgb24")
+                for image in container.decode(video=0)
+                if -0.5 < (image.time - start) * FPS < length(episode) - 0.5
+            ]
+        shades = [frame(episode, number)[CAMERA] for number in range(length(episode))]
         if len(images) != len(shades) or np.abs(np.subtract(images, shades, dtype=np.int16)).mean() > 4:
             found.append(f"episode {episode} has other images")
     for path in root.glob("data/*/*.parquet"):

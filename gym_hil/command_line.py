@@ -6,6 +6,7 @@ import argparse
 import errno
 import importlib
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -79,6 +80,7 @@ def _run(
     parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parsed: argparse.Namespace | None = None
     try:
         command: Any = None
         for name, purpose in commands.items():
@@ -92,7 +94,7 @@ def _run(
         parsed = parser.parse_args(words)
         return command.run(parsed)
     except GymHilError as error:
-        message = str(error)
+        message = _with_flags(str(error), parsed) if parsed else str(error)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if extra is None or missing in ("gym_hil", "hil_trainer"):
@@ -103,6 +105,15 @@ def _run(
         return INTERRUPTED
     print(f"{program} {words[0]}: {message}", file=sys.stderr)
     return 1
+
+
+def _with_flags(message: str, arguments: argparse.Namespace) -> str:
+    """The library names arguments as in Python, `resume=True`; users of the command line know them as `--resume`."""
+
+    def flag(match: re.Match[str]) -> str:
+        return f"--{match[1].replace('_', '-')}" if hasattr(arguments, match[1]) else match[0]
+
+    return re.sub(r"\b([a-z_]+)=(True|\.\.\.)", flag, message)
 
 
 def _discard_broken_output() -> OSError | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import sys
-import tempfile
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -40,18 +41,25 @@ def user_config_dir() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or _home("XDG_CONFIG_HOME or HOME") / ".config") / "gym-hil"
 
 
-def atomic_write(path: str | PathLike[str], content: bytes | str | Callable[[Any], object]) -> None:
+def atomic_write(
+    path: str | PathLike[str],
+    content: bytes | str | Callable[[Any], object],
+    *,
+    staging: str | PathLike[str] | None = None,
+) -> None:
     """Write a file so that after a crash at any moment the old content or the new one is there, whole.
 
     Args:
         path: where; the folder exists. A symbolic link is replaced, its target stays as it is.
         content: bytes, text (as UTF-8), or a function that writes to the binary file it is given.
+        staging: folder on the same file system for the unfinished file; that of `path` if None.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written to. What was there before still is.
     """
     path = Path(path)
-    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    part = Path(staging or path.parent) / f".{path.name}.{secrets.token_hex(4)}"
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
             if callable(content):
@@ -60,15 +68,25 @@ def atomic_write(path: str | PathLike[str], content: bytes | str | Callable[[Any
                 file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
-        if sys.platform != "win32":
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(part, 0o666 & ~umask)  # mkstemp makes files that only their owner can read
         os.replace(part, path)
     except BaseException:
         os.unlink(part)
         raise
     sync_dir(path.parent)
+
+
+def write_advice(error: Exception) -> str:
+    """What to do about a file or folder that could not be written, in a sentence."""
+    number = getattr(error, "errno", None)
+    if isinstance(error, UnicodeError):
+        return f"File names are {sys.getfilesystemencoding()} here: choose another name, or set PYTHONUTF8=1."
+    if number in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", None)) or isinstance(error, MemoryError):
+        return "Make room."
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "Give yourself the right to write there, or choose another folder."
+    if number in (errno.ENOENT, errno.ESTALE if hasattr(errno, "ESTALE") else None):
+        return "A folder on this path is missing; was it moved or deleted?"
+    return "Choose another folder."
 
 
 def sync_dir(folder: str | PathLike[str]) -> None:

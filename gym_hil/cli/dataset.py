@@ -1,4 +1,4 @@
-"""Look into datasets, put them together, pick episodes out, give them other rewards; never in place."""
+"""Inspect datasets, and make new ones of them: merged, filtered, relabelled, with fewer files."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import argparse
 import importlib
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gym_hil.cli.arguments import path_argument
+from gym_hil.datasets.compact import compact_dataset
+from gym_hil.datasets.layout import dataset_files, is_depth
+from gym_hil.datasets.metadata import EpisodeRecord
 from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.transform import filter_dataset, merge_datasets, relabel_dataset
 from gym_hil.errors import ConfigurationError
@@ -22,51 +25,71 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil dataset`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    info = actions.add_parser("info", help="what is in a dataset", description="What is in a dataset.")
-    info.add_argument("dataset", type=path_argument, metavar="DIR", help="folder of the dataset")
-    info.add_argument("--episodes", action="store_true", help="a line for each episode")
-    info.add_argument("--check", action="store_true", help="make sure that every file is there and whole")
+    def add(name: str, text: str, *, several: bool = False) -> argparse.ArgumentParser:
+        action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        name, count = ("datasets", "+") if several else ("dataset", None)
+        action.add_argument(name, type=path_argument, nargs=count, metavar="DIR", help=f"folder of the {name}")
+        return action
 
-    merge = actions.add_parser(
-        "merge", help="put datasets one behind the other", description="Put datasets one behind the other."
+    info = add("info", "show what a dataset holds")
+    info.add_argument("--episodes", action="store_true", help="show a line for each episode")
+    info.add_argument(
+        "--check", action="store_true", help="read every file, and list what is missing, damaged or not as it should be"
     )
-    merge.add_argument("datasets", type=path_argument, nargs="+", metavar="DIR", help="folders of the datasets")
-
-    keep = actions.add_parser("filter", help="keep some episodes", description="Keep some episodes.")
-    keep.add_argument("dataset", type=path_argument, metavar="DIR", help="folder of the dataset")
-    keep.add_argument("--success", action=argparse.BooleanOptionalAction, help="those that ended in success, or not")
+    merge = add("merge", "merge datasets that have the same features into a new one", several=True)
+    merge.add_argument("--force", action="store_true", help="merge although the names of a feature's numbers differ")
+    keep = add("filter", "copy some episodes of a dataset into a new one")
     keep.add_argument(
-        "--interventions", action=argparse.BooleanOptionalAction, help="those in which an operator acted, or nobody did"
+        "--success",
+        action=argparse.BooleanOptionalAction,
+        help="keep episodes that ended in success, or the others",
     )
-    keep.add_argument("--drop", type=int, nargs="+", default=[], metavar="I", help="without these; they are not read")
-
-    relabel = actions.add_parser("relabel", help="give other rewards", description="Give every frame another reward.")
-    relabel.add_argument("dataset", type=path_argument, metavar="DIR", help="folder of the dataset")
+    keep.add_argument(
+        "--interventions",
+        action=argparse.BooleanOptionalAction,
+        help="keep episodes in which the operator intervened, or the others",
+    )
+    keep.add_argument(
+        "--drop",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="I",
+        help="numbers of episodes to leave out",
+    )
+    relabel = add("relabel", "copy a dataset into a new one with other rewards")
     relabel.add_argument(
         "--reward",
         required=True,
         metavar="MODULE:FUNCTION",
-        help="called with each Episode, returns a reward for each frame; looked for in this folder too",
+        help="function that is called with each Episode and returns a reward for each of its frames; modules in the "
+        "current folder are found, too",
     )
+    add("compact", "join the files of single episodes into larger ones, in place")
     for action in (merge, keep, relabel):
         add_out_arguments(action)
 
 
 def add_out_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare where a new dataset goes."""
+    """Declare the arguments about the new dataset."""
     parser.add_argument("--out", type=path_argument, required=True, metavar="NEW", help="folder of the new dataset")
-    parser.add_argument("--repo-id", metavar="USER/NAME", help="its name on the Hub; that of the old one if not given")
-    parser.add_argument("--overwrite", action="store_true", help="replace a dataset that is there")
+    parser.add_argument(
+        "--repo-id", metavar="USER/NAME", help="name of the new dataset on the Hub (default: that of the first one)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the dataset in the folder")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil dataset`."""
     if arguments.action == "info":
-        print(describe(arguments.dataset, episodes=arguments.episodes, check=arguments.check))
+        return _info(arguments)
+    if arguments.action == "compact":
+        before, after = compact_dataset(arguments.dataset)
+        print(f"{arguments.dataset}: {after} files" + (f", {before} before" if before != after else ""))
         return 0
     new: dict[str, Any] = {"repo_id": arguments.repo_id, "overwrite": arguments.overwrite}
     if arguments.action == "merge":
-        made = merge_datasets(arguments.datasets, arguments.out, **new)
+        made = merge_datasets(arguments.datasets, arguments.out, force=arguments.force, **new)
     elif arguments.action == "filter":
         made = filter_dataset(
             arguments.dataset,
@@ -82,45 +105,47 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def describe(path: str | Path, *, episodes: bool = False, check: bool = False) -> str:
-    """What is in a dataset, in words.
+def _info(arguments: argparse.Namespace) -> int:
+    dataset = EpisodeDataset(arguments.dataset)
+    print(describe(dataset, episodes=arguments.episodes))
+    problems = dataset.problems() if arguments.check else []
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if arguments.check and not problems:
+        print("every file is there, whole, and as meta/info.json says")
+    return 1 if problems else 0
+
+
+def describe(dataset: EpisodeDataset, *, episodes: bool = False) -> str:
+    """What a dataset holds, in lines of text.
 
     Args:
-        path: its folder.
-        episodes: tell about each episode.
-        check: read every file first.
-
-    Raises:
-        DatasetError: it cannot be read.
+        dataset: to be described.
+        episodes: add a line for each episode.
     """
-    dataset = EpisodeDataset(path)
-    if check:
-        dataset.check()
     metadata = dataset.metadata
-    size = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
+    size = sum(path.stat().st_size for path in dataset_files(dataset.path, dataset.features))
     lines = [
-        f"{path}: {metadata.get('repo_id', 'no repo_id')}, LeRobotDataset {dataset.info['codebase_version']}",
+        f"{dataset.path}: {metadata.get('repo_id', 'no repo_id')}, LeRobotDataset {dataset.info['codebase_version']}",
         f"{len(dataset)} episodes, {dataset.total_frames} frames, {dataset.fps:g} fps, "
         f"{dataset.total_frames / dataset.fps:.1f} s, {size / 1e6:.1f} MB",
         f"{_successes(dataset)}, {_interventions(dataset)}",
         f"tasks: {', '.join(map(repr, dataset.tasks)) or 'none'}",
     ]
-    if "env_id" in metadata:
-        lines.append(
-            f"recorded in {metadata['env_id']} with gym_hil {metadata.get('version')}, "
-            f"images by {metadata.get('renderer')}"
-        )
+    origins = Counter(_origin(record.metadata) for record in dataset.episodes)
+    for origin, count in origins.items():
+        if origin is not None:
+            lines.append(f"recorded in {origin}" + (f": {count} episodes" if len(origins) > 1 else ""))
     if "derived" in metadata:
         lines.append(f"made by {metadata['derived']['by']} from {', '.join(metadata['derived']['from'])}")
     lines.append("features:")
     width = max(map(len, dataset.features), default=0)
     for key, feature in dataset.features.items():
-        lines.append(f"  {key:<{width}}  {feature['dtype']} {list(feature['shape'])}")
+        unit = f" of depth in {dataset.depth_unit(key) or 'an unknown unit'}" if is_depth(feature) else ""
+        lines.append(f"  {key:<{width}}  {feature['dtype']} {list(feature['shape'])}{unit}")
     if episodes:
         lines.append("episodes:")
-        lines += [f"  {_tell(record)}" for record in dataset.episodes]
-    if check:
-        lines.append("every file is there and whole")
+        lines += [f"  {_describe_episode(record)}" for record in dataset.episodes]
     return "\n".join(lines)
 
 
@@ -133,7 +158,7 @@ def find_function(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
     if not module or not function:
         raise ConfigurationError(f"--reward is {name!r}; expected MODULE:FUNCTION, for example my_rewards:distance.")
-    # The command lies elsewhere; a module beside the operator who calls it is meant all the same.
+    # The command lies elsewhere; a module in the current folder has to be found all the same.
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
@@ -145,11 +170,16 @@ def find_function(name: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
+def _origin(metadata: dict[str, Any]) -> str | None:
+    if not metadata.get("env_id"):
+        return None
+    return f"{metadata['env_id']} with gym_hil {metadata.get('version')}, images by {metadata.get('renderer')}"
+
+
 def _successes(dataset: EpisodeDataset) -> str:
     known = [record.success for record in dataset.episodes if record.success is not None]
     unknown = len(dataset) - len(known)
-    told = f"{sum(known)} of {len(known)} end in success"
-    return f"{told}, of {unknown} it is not known" if unknown else told
+    return f"{sum(known)} of {len(known)} end in success" + (f", {unknown} unknown" if unknown else "")
 
 
 def _interventions(dataset: EpisodeDataset) -> str:
@@ -162,8 +192,7 @@ def _interventions(dataset: EpisodeDataset) -> str:
     )
 
 
-def _tell(record: Any) -> str:
-    """An episode in a line."""
+def _describe_episode(record: EpisodeRecord) -> str:
     ends = {True: "success", False: "no success", None: "success unknown"}[record.success]
     parts = [f"{record.index:>4}", f"{record.length:>5} frames", f"{ends:<15}"]
     parts.append("seed unknown" if record.seed is None else f"seed {record.seed}")

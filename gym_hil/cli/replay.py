@@ -1,15 +1,17 @@
-"""Play recorded episodes again, and tell whether the same happens."""
+"""Replay recorded episodes, and compare them with the recording."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
 import gym_hil
 from gym_hil.cli.arguments import path_argument
 from gym_hil.datasets.reader import Episode, EpisodeDataset
-from gym_hil.datasets.replay import PICTURE, Replayed, ReplayVideo, make_recorded_env, replay_episode
+from gym_hil.datasets.replay import VIDEO_SIZE, Replayed, ReplayVideo, make_recorded_env, replay_episode
 from gym_hil.errors import ConfigurationError
 
 SAME_MOTION = 1e-3  # m
@@ -17,16 +19,20 @@ SAME_MOTION = 1e-3  # m
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil replay`."""
-    parser.add_argument("dataset", type=path_argument, metavar="DATASET", help="the dataset's folder")
-    parser.add_argument("--episode", type=int, metavar="I", help="only this one; all if not given")
+    parser.add_argument("dataset", type=path_argument, metavar="DIR", help="folder of the dataset")
+    parser.add_argument("--episode", type=int, metavar="I", help="number of the only episode to replay (default: all)")
     parser.add_argument(
-        "--video", type=path_argument, metavar="FILE", help="an .mp4 with what was recorded and what happens now"
+        "--video", type=path_argument, metavar="FILE", help="write an .mp4 of the recorded and the replayed images"
     )
     parser.add_argument(
-        "--check", action="store_true", help="compare states and success; exit with 1 if a success does not repeat"
+        "--check",
+        action="store_true",
+        help="compare states and success with the recording; exit with 1 if an episode ends differently",
     )
-    parser.add_argument("--task", help="for datasets that do not say where they were recorded: PandaPickCube-v0, ...")
-    parser.add_argument("--overwrite", action="store_true", help="replace the video if it is there")
+    parser.add_argument(
+        "--task", help="task to replay in, such as PandaPickCube-v0 (default: the one that the dataset names)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing video")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -51,18 +57,18 @@ def replay(
     task: str | None = None,
     overwrite: bool = False,
 ) -> list[Replayed]:
-    """Replay a dataset and tell about it.
+    """Replay a dataset and print the outcome.
 
     Args:
-        path: the dataset's folder.
-        episode: its number; None for all.
+        path: folder of the dataset.
+        episode: number of an episode; None for all.
         video: an .mp4 file to write; None for none.
-        check: tell about deviations.
+        check: print deviations.
         task: to be used instead of the recorded one.
-        overwrite: replace the video if it is there.
+        overwrite: replace an existing video.
 
     Returns:
-        What happened, for each episode.
+        The outcome of each episode.
 
     Raises:
         DatasetError: the dataset cannot be read or replayed.
@@ -72,59 +78,66 @@ def replay(
     if episode is not None and not 0 <= episode < len(dataset):
         raise ConfigurationError(f"There is no episode {episode}; {path} has {len(dataset)}, counted from 0.")
     episodes = list(dataset) if episode is None else [dataset[episode]]
-    env = make_recorded_env(dataset, task, size=None if video is None else PICTURE)
-    try:
+    results: list[Replayed] = []
+    with contextlib.ExitStack() as stack:
+        # Everything that can fail comes before the first step.
+        envs = _make_envs(episodes, task, None if video is None else VIDEO_SIZE, stack)
+        film = None if video is None else stack.enter_context(ReplayVideo(video, dataset, overwrite=overwrite))
         if check:
-            _tell_origin(dataset, task)
-        if video is None:
-            results = [_replay(env, one, None, check) for one in episodes]
-        else:
-            with ReplayVideo(Path(video), dataset, env, overwrite=overwrite) as film:
-                results = [_replay(env, one, film, check) for one in episodes]
-            print(f"video in {video}")
-    finally:
-        env.close()
+            _print_origin(dataset, task)
+        for one, env in zip(episodes, envs, strict=True):
+            result = replay_episode(env, one) if film is None else film.replay(env, one)
+            text = f"episode {result.episode}: {result.steps} steps, {'success' if result.success else 'no success'}"
+            print(f"{text}, {_compared(result)}" if check else text)
+            results.append(result)
+    if video is not None:
+        print(f"video in {video}")
     if check:
-        _tell_all(results)
+        _print_summary(results)
     return results
 
 
-def _replay(env: Any, episode: Episode, film: ReplayVideo | None, check: bool) -> Replayed:
-    result = replay_episode(env, episode) if film is None else film.replay(episode)
-    told = f"episode {result.episode}: {result.steps} steps, {'success' if result.success else 'no success'}"
-    print(f"{told}, {_compared(result)}" if check else told)
-    return result
+def _make_envs(episodes: list[Episode], task: str | None, size: int | None, stack: contextlib.ExitStack) -> list[Any]:
+    """The environment of each episode; those with the same metadata share one."""
+    made: dict[str, Any] = {}
+    keys = [json.dumps(episode.record.metadata, sort_keys=True) for episode in episodes]
+    for key, episode in zip(keys, episodes, strict=True):
+        if key not in made:
+            made[key] = make_recorded_env(episode, task, size)
+            stack.callback(made[key].close)
+    return [made[key] for key in keys]
 
 
 def _compared(result: Replayed) -> str:
-    """How the episode compares with the recorded one, in words."""
+    """How the replay compares with the recording, as text."""
     if result.recorded_success is None:
         ends = "success was not recorded"
     elif result.repeats:
         ends = "as recorded"
     elif result.recorded_success and result.deviation is not None and result.deviation < SAME_MOTION:
-        # What an operator says of an episode cannot come out of the simulation.
-        ends = "recorded as a success, by the operator's word as it seems"
+        # The simulation cannot repeat a success that the operator declared.
+        ends = "recorded as a success, probably declared by the operator"
     else:
         ends = "recorded as a " + ("success" if result.recorded_success else "failure")
     if result.deviation is None:
-        return f"{ends}; the recorded states are of another kind and were not compared"
+        return f"{ends}; states not compared, the recorded ones are of another kind"
     first = result.first_difference
     states = "states bit-equal" if first is None else f"states differ from frame {first} on"
     return f"{ends}; TCP deviation {result.deviation:.3g} m, {states}"
 
 
-def _tell_origin(dataset: EpisodeDataset, task: str | None) -> None:
-    version, metadata = dataset.metadata.get("version"), dataset.metadata
-    if metadata:
-        print(f"recorded in {metadata.get('env_id')} with gym_hil {version}, replayed with {gym_hil.__version__}")
-    else:
-        print(f"recorded without gym_hil's metadata, replayed in {task}")
+def _print_origin(dataset: EpisodeDataset, task: str | None) -> None:
+    origins = dict.fromkeys((one.metadata.get("env_id"), one.metadata.get("version")) for one in dataset.episodes)
+    for name, version in origins:
+        if task is None:
+            print(f"recorded in {name} with gym_hil {version}, replayed with {gym_hil.__version__}")
+        else:
+            print(f"recorded in {name or 'an unknown environment'}, replayed in {task}")
     if any(record.seed is None for record in dataset.episodes):
-        print("no seed was recorded: only a task that always starts the same way can repeat")
+        print("no seed was recorded: only a task with a fixed start can repeat")
 
 
-def _tell_all(results: list[Replayed]) -> None:
+def _print_summary(results: list[Replayed]) -> None:
     count = len(results)
     repeated = sum(result.repeats for result in results)
     deviations = [result.deviation for result in results if result.deviation is not None]

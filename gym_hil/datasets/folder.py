@@ -1,4 +1,4 @@
-"""Whether a folder can be recorded into, found out before anything in it is changed and before the robot moves."""
+"""The folder that is recorded into: its lock, the unfinished files in it, and room on its disk."""
 
 from __future__ import annotations
 
@@ -12,20 +12,66 @@ from typing import IO, Any
 
 from gym_hil.datasets.layout import STAGING
 from gym_hil.errors import DatasetError
+from gym_hil.files import atomic_write, sync_dir
+
+# Room that has to be free before an episode begins: half an hour of it at 10 Hz, with two cameras of 128 x 128 pixels.
+ROOM = 64 << 20  # bytes
+JOURNAL = "journal.json"
 
 
-def clear_staging(root: Path, but: str | None = None) -> None:
-    """Remove what is unfinished, as far as that can be done; nobody looks at it.
+class FolderLock:
+    """Keeps other processes out for as long as this process lives, however it ends.
 
     Args:
-        root: the dataset's folder.
-        but: name of a file to keep, and with it the staging folder.
+        path: of a file to lock; it and its folder are made if they are missing.
+
+    Raises:
+        DatasetError: another process has it.
+        OSError: the file cannot be made.
     """
-    staging = root / STAGING
-    for path in [*staging.glob("*"), staging]:
-        if but is None or path not in (staging, staging / but):
+
+    def __init__(self, path: Path):
+        self._path = path
+        while True:
+            with contextlib.suppress(FileExistsError):  # another recorder has just removed the folder
+                path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._file: IO[bytes] = path.open("ab")
+            except FileNotFoundError:
+                continue  # likewise
+            try:
+                _lock(self._file)
+                # One that was removed by its owner while it was opened here keeps nobody out.
+                if os.path.samestat(os.fstat(self._file.fileno()), path.stat()):
+                    return
+            except FileNotFoundError:
+                pass
+            except OSError:
+                self._file.close()
+                folder = path.parent.parent if path.parent.name == STAGING else path.parent
+                raise DatasetError(
+                    f"{folder} is being written to by another process; end that process first."
+                ) from None
+            self._file.close()
+
+    def release(self) -> None:
+        """Remove the file and let others in, in this order: what they make must not be removed."""
+        if os.name == "nt":
+            self._file.close()  # an open file cannot be removed there
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+        if self._path.parent.name == STAGING:
             with contextlib.suppress(OSError):
-                path.rmdir() if path.is_dir() else path.unlink()
+                self._path.parent.rmdir()
+        self._file.close()
+
+
+def clear_staging(root: Path, *, keep_journal: bool = False) -> None:
+    """Remove what is unfinished, as far as that can be done; the lock stays."""
+    for path in (root / STAGING).glob("*"):
+        if path.name != "lock" and not (keep_journal and path.name == JOURNAL):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def check_room(root: Path) -> None:
@@ -43,22 +89,6 @@ def check_room(root: Path) -> None:
         )
 
 
-# Room that has to be free before an episode begins: half an hour of it at 10 Hz, with two cameras of 128 x 128 pixels.
-ROOM = 64 << 20  # bytes
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file and wait until it is on the disk."""
-    path.write_text(json.dumps(content, indent=4), encoding="utf-8")
-    sync(path)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's content is on the disk."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
 def move(pairs: Iterable[tuple[Path, Path]]) -> None:
     """Bring finished files to their places, in order, and wait until the disk knows.
 
@@ -67,49 +97,52 @@ def move(pairs: Iterable[tuple[Path, Path]]) -> None:
     """
     folders = []
     for source, destination in pairs:
+        with source.open("rb+") as file:
+            os.fsync(file.fileno())
         if not destination.parent.is_dir():
             destination.parent.mkdir(parents=True)
             folders.append(destination.parent.parent)
         os.replace(source, destination)
         folders.append(destination.parent)
     for folder in dict.fromkeys(folders):
-        _sync_folder(folder)
+        sync_dir(folder)
 
 
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # Windows opens no folders; it keeps renames in its journal
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def remove(root: Path, paths: Iterable[Path]) -> None:
+    """Delete files of a dataset, and the folders inside `root` that are empty then."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+        for folder in path.parents:
+            if folder == root:
+                break
+            try:
+                folder.rmdir()
+            except OSError:
+                break
 
 
-class FolderLock:
-    """Keeps a second recorder out of a folder for as long as the process lives, however it ends.
-
-    Args:
-        path: of a file to lock; made if it is missing.
+def write_json(path: Path, content: Any, staging: Path) -> None:
+    """Write a JSON file, atomically.
 
     Raises:
-        DatasetError: another recorder has it.
-        OSError: the file cannot be made.
+        ValueError: a number is not finite, which JSON cannot say.
     """
+    path.parent.mkdir(exist_ok=True)
+    atomic_write(path, json.dumps(content, indent=4, allow_nan=False), staging=staging)
 
-    def __init__(self, path: Path):
-        self._file: IO[bytes] = path.open("ab")
-        try:
-            _lock(self._file)
-        except OSError:
-            self._file.close()
-            raise DatasetError(
-                f"{path.parent.parent} is being recorded into by another process; end that first."
-            ) from None
 
-    def release(self) -> None:
-        """Let others in."""
-        self._file.close()
+def write_journal(root: Path, paths: Iterable[Path]) -> None:
+    """Note which files are about to be made or deleted: after a crash, those that no row refers to are removed."""
+    staging = root / STAGING
+    write_json(staging / JOURNAL, [path.relative_to(root).as_posix() for path in paths], staging)
+
+
+def read_journal(root: Path) -> list[Path]:
+    """The files that a recorder was about to make or delete when it was killed."""
+    try:
+        return [root / name for name in json.loads((root / STAGING / JOURNAL).read_text(encoding="utf-8"))]
+    except (OSError, ValueError):
+        return []
 
 
 def _lock(file: IO[bytes]) -> None:

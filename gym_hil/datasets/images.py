@@ -1,18 +1,46 @@
-"""Rectangles of images, as LeRobot's configurations have them."""
+"""Images: resized, cropped as LeRobot's configurations crop, and all episodes of a dataset on one sheet."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from os import PathLike
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gym_hil.datasets.features import IMAGES
-from gym_hil.datasets.reader import Episode, EpisodeDataset
 from gym_hil.errors import ConfigurationError, DatasetError
+from gym_hil.files import atomic_write, expand_path
+
+if TYPE_CHECKING:
+    from gym_hil.datasets.reader import Episode, EpisodeDataset
+
+SHEET_IMAGE = 128  # pixels
+SHEET_EPISODES = 60  # at most
+TEXT_COLOUR, BACKGROUND = (236, 240, 243), (18, 24, 31)
+_GAP, _BAR, _STRIPE = 10, 24, 5  # pixels: between episodes, the text above, the stripe beside
+_STRIPES = {True: (46, 204, 113), False: (224, 90, 78), None: (110, 122, 134)}
+_ENDS = {True: "success", False: "no success", None: ""}
+
+
+def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Bring an image to a size, bilinearly; what becomes smaller is averaged, as torchvision does with antialias.
+
+    Args:
+        image: (rows, columns, 3) uint8.
+        height: pixels.
+        width: pixels.
+
+    Returns:
+        (height, width, 3) uint8; the image itself where it has that size.
+    """
+    if image.shape[:2] == (height, width):
+        return image
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
 class Region(NamedTuple):
@@ -60,6 +88,11 @@ class Region(NamedTuple):
                 f"are {height} high and {width} wide."
             )
 
+    def crop(self, height: int, width: int) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+        """The function that cuts the rectangle out of an image and brings it to a size."""
+        rows, columns = slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+        return lambda image: resize(image[rows, columns], height, width)
+
 
 def crop_params(regions: Mapping[str, Region], resize: tuple[int, int] | None) -> dict[str, Any]:
     """What LeRobot 0.6.1 calls `image_preprocessing` of a `processor`, for a policy that acts on the same images.
@@ -74,47 +107,19 @@ def crop_params(regions: Mapping[str, Region], resize: tuple[int, int] | None) -
     }
 
 
-def cropped(region: Region, size: tuple[int, int]) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-    """What cuts a region out of an image and brings it to a size.
-
-    Args:
-        region: of the image.
-        size: height and width; smaller images are averaged and not sampled, as torchvision does it with antialias.
-    """
-    top, left, height, width = region
-
-    def change(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        part = image[top : top + height, left : left + width]
-        if size == (height, width):
-            return part
-        from PIL import Image
-
-        return np.asarray(Image.fromarray(part).resize((size[1], size[0]), Image.Resampling.BILINEAR))
-
-    return change
-
-
-PICTURE = 128  # pixels
-MOST = 60  # episodes on a sheet
-_GAP, _BAR, _MARK = 10, 24, 5  # pixels: between episodes, the words above, the stripe beside
-_INK, _PAPER = (236, 240, 243), (18, 24, 31)
-_MARKS = {True: (46, 204, 113), False: (224, 90, 78), None: (110, 122, 134)}
-_ENDS = {True: "success", False: "no success", None: ""}
-
-
-def write_contact_sheet(dataset: EpisodeDataset, path: Path, camera: str = "front") -> int:
-    """Draw the episodes of a dataset into one image; of many, the last ones.
+def write_contact_sheet(dataset: EpisodeDataset, path: str | PathLike[str], camera: str = "front") -> int:
+    """Draw the first, the middle and the last image of each episode into one image; of many episodes, the last ones.
 
     Args:
         dataset: with images.
-        path: a .png file.
-        camera: whose images; if there is none of that name, the first one's.
+        path: a .png file; one that is there is replaced, never written into.
+        camera: whose images; if there is none of that name, those of the first one.
 
     Returns:
         How many episodes are on it.
 
     Raises:
-        DatasetError: the dataset has no episodes or no images, or the file cannot be written.
+        DatasetError: the dataset has no episodes or no images, one cannot be read, or the file cannot be written.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -122,23 +127,23 @@ def write_contact_sheet(dataset: EpisodeDataset, path: Path, camera: str = "fron
     if not keys or not len(dataset):
         raise DatasetError(f"{dataset.path} has no {'images' if len(dataset) else 'episodes'} to show.")
     key = IMAGES + camera if IMAGES + camera in keys else keys[0]
-    episodes = dataset[-MOST:]
+    episodes = dataset[-SHEET_EPISODES:]
     columns = 1 if len(episodes) < 4 else 2 if len(episodes) <= 20 else 3
-    width, height = _MARK + 3 * PICTURE + _GAP, _BAR + PICTURE + _GAP
+    width, height = _STRIPE + 3 * SHEET_IMAGE + _GAP, _BAR + SHEET_IMAGE + _GAP
     size = columns * width + _GAP, math.ceil(len(episodes) / columns) * height + _GAP
-    sheet = Image.new("RGB", size, _PAPER)
+    sheet = Image.new("RGB", size, BACKGROUND)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
     for number, episode in enumerate(episodes):
         left, top = _GAP + width * (number % columns), _GAP + height * (number // columns)
-        draw.text((left + _MARK, top + _BAR / 2), _title(episode), fill=_INK, font=font, anchor="lm")
-        mark = _MARKS[episode.record.success]
-        draw.rectangle((left, top + _BAR, left + _MARK - 1, top + _BAR + PICTURE - 1), fill=mark)
+        draw.text((left + _STRIPE, top + _BAR / 2), _title(episode), fill=TEXT_COLOUR, font=font, anchor="lm")
+        stripe = (left, top + _BAR, left + _STRIPE - 1, top + _BAR + SHEET_IMAGE - 1)
+        draw.rectangle(stripe, fill=_STRIPES[episode.record.success])
         for index, frame in enumerate((0, len(episode) // 2, len(episode) - 1)):
-            image = Image.fromarray(episode.image(key, frame)).resize((PICTURE, PICTURE), Image.Resampling.BILINEAR)
-            sheet.paste(image, (left + _MARK + index * PICTURE, top + _BAR))
+            image = Image.fromarray(resize(episode.image(key, frame), SHEET_IMAGE, SHEET_IMAGE))
+            sheet.paste(image, (left + _STRIPE + index * SHEET_IMAGE, top + _BAR))
     try:
-        sheet.save(path)
-    except (OSError, ValueError) as error:
+        atomic_write(expand_path(path), lambda file: sheet.save(file, format="PNG"))
+    except OSError as error:
         raise DatasetError(f"{path} cannot be written: {error}.") from error
     return len(episodes)
 

@@ -1,37 +1,42 @@
-"""What a dataset says about itself, checked when it is opened: its `meta` folder."""
+"""The `meta` folder of a dataset, checked when it is opened."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gym_hil.datasets import tables
-from gym_hil.datasets.layout import DATA, INFO, OWN, TASKS, VIDEO
+from gym_hil.datasets.layout import DATA, INFO, OWN, TASKS, VIDEO, image_shape, numbered_files, unreadable
+from gym_hil.datasets.statistics import STATISTICS, Statistics
 from gym_hil.errors import DatasetError
 
-# Columns of statistics that tell something about an episode without opening its frames.
-TELLING = {
-    "success": ("stats/next.success/max", "stats/next.reward/max"),
-    "interventions": ("stats/complementary_info.is_intervention/mean",),
-}
+# Statistics from which success and interventions are known without opening the frames.
+_SUCCESS = ("stats/next.success/max", "stats/next.reward/max")
+_INTERVENTIONS = "stats/complementary_info.is_intervention/mean"
+_COUNTS = ("total_episodes", "total_frames")
 
 
 @dataclass(frozen=True)
 class EpisodeRecord:
-    """What a dataset knows about an episode.
+    """What `meta/episodes` says about an episode.
 
     Attributes:
         index: its number.
         length: frames.
-        tasks: what the robot was told to do.
+        tasks: instructions given to the robot.
         success: how it ended: as recorded by this package, else whether a frame has `next.success`, else whether one
-            has a reward of 1 or more; None if there is nothing to tell by.
+            has a reward of 1 or more; None if none of these is known.
         seed: of the reset, if this package recorded it.
         options: of the reset, likewise.
         interventions: share of the frames in which an operator acted; None if that was not recorded.
+        metadata: what this package recorded about the environment; empty for datasets of others.
         row: of `meta/episodes`, without statistics: where the frames and videos are.
+        file: of `meta/episodes` that holds the row.
     """
 
     index: int
@@ -41,21 +46,23 @@ class EpisodeRecord:
     seed: int | None
     options: dict[str, Any] | None
     interventions: float | None
+    metadata: dict[str, Any]
     row: dict[str, Any]
+    file: Path
 
     @property
     def task(self) -> str:
-        """What the robot was told to do; of several tasks the first."""
+        """The instruction given to the robot; of several the first."""
         return self.tasks[0] if self.tasks else ""
 
 
 @dataclass(frozen=True)
-class Description:
+class Metadata:
     """The `meta` folder.
 
     Attributes:
         info: `meta/info.json`.
-        tasks: what the robot was told to do, in the order of their numbers.
+        tasks: instructions given to the robot, in the order of their numbers.
         episodes: in the order of their numbers.
     """
 
@@ -63,48 +70,33 @@ class Description:
     tasks: tuple[str, ...]
     episodes: tuple[EpisodeRecord, ...]
 
-    def place(self, template: str, **at: Any) -> str:
-        """Where a file is, by a template of `meta/info.json`.
 
-        Args:
-            template: "data_path" or "video_path".
-            **at: `chunk_index`, `file_index` and `video_key`.
-
-        Raises:
-            DatasetError: the template cannot be filled in.
-        """
-        text = self.info.get(template) or {"data_path": DATA, "video_path": VIDEO}[template]
-        try:
-            return str(text.format(**at))
-        except (AttributeError, LookupError, ValueError) as error:
-            raise DatasetError(f"{INFO}: {template} is {text!r}, which cannot be filled in: {error!r}.") from error
-
-
-def read_description(root: Path) -> Description:
+def read_metadata(root: Path) -> Metadata:
     """Read and check the `meta` folder of a dataset.
 
     The rows of `meta/episodes` decide which episodes there are: where a recorder was killed, `meta/info.json` may count
-    one less.
+    one less. Where the files were being joined, two rows may describe an episode; the first counts.
 
     Raises:
         DatasetError: the folder is no dataset, one of another version, or not whole.
     """
-    info = _read_info(root)
-    files = sorted(root.glob("meta/episodes/*/*.parquet"))
-    records = [record for path in files for record in _read_records(path)]
-    records.sort(key=lambda record: record.index)
-    if [record.index for record in records] != list(range(len(records))):
-        raise DatasetError(f"{root / 'meta/episodes'} does not list each episode once, from 0 on. {_RESTORE}")
-    if len(records) < info.get("total_episodes", 0):
-        raise DatasetError(
-            f"{root / INFO} counts {info['total_episodes']} episodes, but meta/episodes lists {len(records)}. "
-            f"{_RESTORE}"
-        )
-    tasks = _read_tasks(root / TASKS) if records else ()
-    return Description(info, tasks, tuple(records))
+    info = read_info(root)
+    own = info.get(OWN) or {}
+    records: dict[int, EpisodeRecord] = {}
+    for path in numbered_files(root / "meta/episodes"):
+        for record in _read_records(path, own):
+            records.setdefault(record.index, record)
+    check_episodes(root, info, sorted(records))
+    tasks = tables.read_tasks(root / TASKS) if records else ()
+    return Metadata(info, tasks, tuple(records[index] for index in sorted(records)))
 
 
-def _read_info(root: Path) -> dict[str, Any]:
+def read_info(root: Path) -> dict[str, Any]:
+    """Read and check `meta/info.json`.
+
+    Raises:
+        DatasetError: the folder is no dataset, one of another version, or an entry has a value that cannot be.
+    """
     path = root / INFO
     if not path.is_file():
         what = "has no meta/info.json" if root.is_dir() else "is a file" if root.exists() else "does not exist"
@@ -115,7 +107,7 @@ def _read_info(root: Path) -> dict[str, Any]:
         info = json.loads(path.read_text(encoding="utf-8"))
         version = str(info["codebase_version"])
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise DatasetError(f"{path} cannot be read: {error!r}. {_RESTORE}") from error
+        raise unreadable(path, repr(error)) from error
     if version.startswith(("v1.", "v2.")):
         raise DatasetError(
             f"{root} has version {version} of LeRobot's format; only v3.0 is read. Convert it: "
@@ -124,43 +116,87 @@ def _read_info(root: Path) -> dict[str, Any]:
     if not version.startswith("v3."):
         raise DatasetError(f"{root} has version {version!r} of LeRobot's format; only v3.0 is read.")
     fps, features = info.get("fps"), info.get("features")
-    if not isinstance(fps, (int, float)) or not fps > 0:
-        raise DatasetError(f"{path}: fps is {fps!r}; expected frames per second, more than 0. {_RESTORE}")
-    if not isinstance(features, dict) or not all(
-        isinstance(feature, dict) and {"dtype", "shape"} <= feature.keys() for feature in features.values()
-    ):
-        raise DatasetError(f"{path}: features is {features!r}; expected dtype and shape for each. {_RESTORE}")
+    if isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps < float("inf"):
+        raise DatasetError(f"{path}: fps is {fps!r}; expected frames per second, more than 0.")
+    for name in _COUNTS:
+        count = info.get(name, 0)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            raise DatasetError(f"{path}: {name} is {count!r}; expected a number, 0 or more.")
+    if not isinstance(features, dict):
+        raise DatasetError(f"{path}: features is {features!r}; expected dtype and shape for each feature.")
+    for key, feature in features.items():
+        _check_feature(path, key, feature)
+    for name, template, keys in (("data_path", DATA, {}), ("video_path", VIDEO, {"video_key": "camera"})):
+        text = info.get(name) or template
+        try:
+            text.format(chunk_index=0, file_index=0, **keys)
+        except (AttributeError, LookupError, ValueError) as error:
+            raise DatasetError(f"{path}: {name} is {text!r}, which cannot be filled in: {error!r}.") from error
     return dict(info)
 
 
-def _read_tasks(path: Path) -> tuple[str, ...]:
-    table = tables.read(path)
-    # The words are the index of a pandas table, which has a name in some versions of LeRobot and none in others.
-    words = [name for name in table.column_names if name != "task_index"]
-    if len(words) != 1 or "task_index" not in table.column_names:
+def check_episodes(root: Path, info: Mapping[str, Any], listed: list[int]) -> None:
+    """Make sure that every episode is listed.
+
+    Args:
+        root: the dataset's folder.
+        info: `meta/info.json`.
+        listed: the numbers of the episodes in `meta/episodes`, in order.
+
+    Raises:
+        DatasetError: one is missing.
+    """
+    if listed != list(range(len(listed))):
         raise DatasetError(
-            f"{path} has the columns {table.column_names}; expected task_index and the tasks. {_RESTORE}"
+            f"{root / 'meta/episodes'} does not list each episode from 0 on. Fetch it again from where the dataset "
+            "came from."
         )
-    return tuple(table.sort_by("task_index")[words[0]].to_pylist())
+    if len(listed) < info.get("total_episodes", 0):
+        raise DatasetError(
+            f"{root / INFO} counts {info['total_episodes']} episodes, but meta/episodes lists {len(listed)}. Fetch "
+            "both again from where the dataset came from."
+        )
 
 
-def _read_records(path: Path) -> list[EpisodeRecord]:
-    table = tables.read(path)
-    telling = {name for names in TELLING.values() for name in names}
-    wanted = [name for name in table.column_names if not name.startswith("stats/") or name in telling]
+def row_statistics(row: Mapping[str, Any], key: str) -> Statistics | None:
+    """Statistics of a feature of an episode from its row of `meta/episodes`; None if they are not complete."""
     try:
-        return [_record(row) for row in table.select(wanted).to_pylist()]
+        values = {name: np.array(row[f"stats/{key}/{name}"]) for name in STATISTICS}
+        return values if all(np.isfinite(value).all() for value in values.values()) else None
+    except (LookupError, TypeError, ValueError):
+        return None
+
+
+def _check_feature(path: Path, key: str, feature: Any) -> None:
+    if not isinstance(feature, dict) or not {"dtype", "shape"} <= feature.keys():
+        raise DatasetError(f"{path}: the feature {key!r} is {feature!r}; expected dtype and shape.")
+    dtype, shape = feature["dtype"], feature["shape"]
+    if not isinstance(dtype, str):
+        raise DatasetError(f"{path}: the dtype of {key!r} is {dtype!r}; expected text, such as 'float32'.")
+    if not isinstance(shape, list) or not all(type(size) is int and size > 0 for size in shape):
+        raise DatasetError(f"{path}: the shape of {key!r} is {shape!r}; expected a list of whole numbers above 0.")
+    if dtype in ("video", "image"):
+        try:
+            image_shape(feature)
+        except DatasetError as error:
+            raise DatasetError(f"{path}: {key}: {error}") from None
+
+
+def _read_records(path: Path, own: dict[str, Any]) -> list[EpisodeRecord]:
+    table = tables.read(path)
+    kept = [name for name in table.column_names if not name.startswith("stats/") or name in (*_SUCCESS, _INTERVENTIONS)]
+    try:
+        return [_record(row, own, path) for row in table.select(kept).to_pylist()]
     except (LookupError, TypeError, ValueError) as error:
-        raise DatasetError(f"{path} does not describe episodes: {error!r}. {_RESTORE}") from error
+        raise unreadable(path, f"it does not describe episodes: {error!r}") from error
 
 
-def _record(row: dict[str, Any]) -> EpisodeRecord:
-    success, options = row.pop(f"{OWN}/success", None), row.pop(f"{OWN}/options", None)
-    seed = row.pop(f"{OWN}/seed", None)
-    by = {what: [row.pop(name, None) for name in names] for what, names in TELLING.items()}
+def _record(row: dict[str, Any], own: dict[str, Any], path: Path) -> EpisodeRecord:
+    success, seed = row.pop(f"{OWN}/success", None), row.pop(f"{OWN}/seed", None)
+    options, metadata = (row.pop(f"{OWN}/{name}", None) for name in ("options", "metadata"))
+    maxima, share = [row.pop(name, None) for name in _SUCCESS], row.pop(_INTERVENTIONS, None)
     if success is None:
-        success = next((bool(values[0] >= 1) for values in by["success"] if values), None)
-    share = by["interventions"][0]
+        success = next((bool(values[0] >= 1) for values in maxima if values), None)
     return EpisodeRecord(
         index=int(row["episode_index"]),
         length=int(row["length"]),
@@ -169,8 +205,7 @@ def _record(row: dict[str, Any]) -> EpisodeRecord:
         seed=seed,
         options=None if options is None else json.loads(options),
         interventions=float(share[0]) if share else None,
+        metadata={**own, **(json.loads(metadata) if metadata else {})},
         row=row,
+        file=path,
     )
-
-
-_RESTORE = "Fetch the dataset again from where it came from."

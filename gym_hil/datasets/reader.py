@@ -1,26 +1,32 @@
-"""Reads a LeRobotDataset v3.0 into numpy, whoever recorded it: no LeRobot and no torch are needed."""
+"""Reads a LeRobotDataset v3.0 into numpy, also what LeRobot recorded: no LeRobot and no torch are needed."""
 
 from __future__ import annotations
 
 import io
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import partial
 from os import PathLike
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.datasets.layout import OWN
-from gym_hil.datasets.metadata import EpisodeRecord, read_description
-from gym_hil.datasets.tables import read_frames
-from gym_hil.datasets.video import VideoReader, av
+from gym_hil.datasets import tables
+from gym_hil.datasets.layout import OWN, STATS, file_of, image_shape, is_depth, unreadable, video_keys
+from gym_hil.datasets.metadata import EpisodeRecord, read_metadata, row_statistics
+from gym_hil.datasets.statistics import Statistics
+from gym_hil.datasets.video import Span, VideoReader, av
 from gym_hil.errors import DatasetError
+from gym_hil.files import expand_path
 
 NUMBERS_KEPT = 256 << 20  # bytes
+FILES_OPEN = 16
+TIMESTAMP_TOLERANCE = 1e-4  # s, LeRobot's own; float32 timestamps of long episodes are less exact
 _OBSERVATION = "observation."
+Value = TypeVar("Value")
 
 
 class Transition(NamedTuple):
@@ -49,9 +55,9 @@ class Transition(NamedTuple):
 class EpisodeDataset(Sequence["Episode"]):
     """The episodes of a dataset, read when they are asked for.
 
-    Opening reads only what the dataset says about itself. Numbers are read a file at a time and images one at a time;
-    what was used last is kept, within limits. A dataset whose recorder was killed opens with every finished episode.
-    It can be given to other processes, which read for themselves; an object is for one thread at a time.
+    Opening reads only the folder `meta`. Numbers are read a file at a time and images one at a time; what was used last
+    is kept, within limits. A dataset whose recorder was killed opens with every finished episode. It can be given to
+    other processes, which read for themselves; an object is for one thread at a time.
 
     Example:
         >>> from gym_hil.datasets import EpisodeDataset
@@ -74,9 +80,9 @@ class EpisodeDataset(Sequence["Episode"]):
         info: `meta/info.json`.
         features: feature -> `dtype`, `shape`, `names`, as in `meta/info.json`.
         fps: frames per second.
-        metadata: what this package recorded about the environment; empty for datasets of others.
-        tasks: what the robot was told to do, in the order of their numbers.
-        episodes: what is known about each episode.
+        metadata: what this package recorded about the environment of all episodes; empty for datasets of others.
+        tasks: instructions given to the robot, in the order of their numbers.
+        episodes: the row of `meta/episodes` of each episode.
 
     Raises:
         DatasetError: the folder is no dataset, one of another version, or not whole. A damaged or missing file of
@@ -85,18 +91,21 @@ class EpisodeDataset(Sequence["Episode"]):
     """
 
     def __init__(self, path: str | PathLike[str], *, images_kept: int = 256 << 20):
-        self.path = Path(path)
-        self._description = read_description(self.path)
-        self.info = self._description.info
+        self.path = expand_path(path)
+        metadata = read_metadata(self.path)
+        self.info = metadata.info
         self.features: dict[str, dict[str, Any]] = self.info["features"]
         self.fps: float = self.info["fps"]
         self.metadata: dict[str, Any] = self.info.get(OWN) or {}
-        self.tasks, self.episodes = self._description.tasks, self._description.episodes
+        self.tasks, self.episodes = metadata.tasks, metadata.episodes
         self._images_kept = images_kept
-        self._images = Images(self.fps, images_kept)
-        self._numbers: RecentlyUsed[dict[str, NDArray[Any]]] = RecentlyUsed(
-            NUMBERS_KEPT, size=lambda columns: sum(column.nbytes for column in columns.values())
+        self._images: _Cache[NDArray[Any]] = _Cache(images_kept, size=lambda image: image.nbytes)
+        self._videos: _Cache[VideoReader] = _Cache(FILES_OPEN, drop=VideoReader.close)
+        self._frames: _Cache[tables.Frames] = _Cache(
+            NUMBERS_KEPT, size=lambda frames: sum(column.nbytes for column in frames.columns.values())
         )
+        self._rows: _Cache[dict[int, dict[str, Any]]] = _Cache(1)
+        self._checked: set[int] = set()
 
     @property
     def total_frames(self) -> int:
@@ -106,7 +115,7 @@ class EpisodeDataset(Sequence["Episode"]):
     @property
     def video_keys(self) -> list[str]:
         """The features that are kept as videos."""
-        return [key for key, feature in self.features.items() if feature["dtype"] == "video"]
+        return video_keys(self.features)
 
     @property
     def image_keys(self) -> list[str]:
@@ -134,7 +143,7 @@ class EpisodeDataset(Sequence["Episode"]):
         return f"EpisodeDataset({str(self.path)!r}: {len(self)} episodes, {self.total_frames} frames, {self.fps:g} fps)"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.path, self._images_kept)
+        return partial(EpisodeDataset, images_kept=self._images_kept), (self.path,)
 
     def __enter__(self) -> EpisodeDataset:
         return self
@@ -146,57 +155,153 @@ class EpisodeDataset(Sequence["Episode"]):
 
     def close(self) -> None:
         """Close files and forget what was read. Reading goes on afterwards, from the start."""
-        self._images.clear()
-        self._numbers.clear()
+        for cache in (self._images, self._videos, self._frames, self._rows):
+            cache.clear()
+
+    def depth_unit(self, key: str) -> str | None:
+        """Unit of a depth map's numbers, "mm" or "m"; None if the dataset does not say."""
+        if "video.depth_min" in self._info_of(key):
+            return "mm"
+        unit = self._info_of(key).get("depth_unit") or self._info_of(key).get("video.depth_unit")
+        return None if unit is None else str(unit)
 
     def check(self) -> None:
-        """Make sure that every file that an episode refers to is there and whole.
+        """Make sure that every file that an episode refers to is there, whole, and holds what `meta` says.
 
         Numbers are read; of videos the header and the last image of each episode.
 
         Raises:
-            DatasetError: one is not; the first that was found.
+            DatasetError: something is wrong; all of it, a line each.
         """
+        problems = self.problems()
+        if problems:
+            raise DatasetError("\n".join(problems))
+
+    def problems(self) -> list[str]:
+        """Everything that `check` finds."""
+        found: dict[str, None] = {}
+        counted = self.info.get("total_frames", self.total_frames)
+        if len(self) == self.info.get("total_episodes") and counted != self.total_frames:
+            found[f"{self.path}: meta/info.json counts {counted} frames, meta/episodes {self.total_frames}."] = None
         for episode in self:
-            episode.numbers()
-            for key in self.image_keys:
-                episode.image(key, len(episode) - 1)
+            reads: list[Callable[[], Any]] = [episode.numbers]
+            reads += [partial(episode.image, key, -1) for key in self.image_keys]
+            for read in reads:
+                try:
+                    read()
+                except DatasetError as error:
+                    found[str(error)] = None
+        if len(self):
+            try:
+                json.loads((self.path / STATS).read_text(encoding="utf-8"), parse_constant=_not_finite)
+            except (OSError, ValueError) as error:
+                found[str(unreadable(self.path / STATS, error))] = None
+        return list(found)
 
     def numbers_of(self, record: EpisodeRecord) -> dict[str, NDArray[Any]]:
         """All features of an episode that are not videos; feature -> (frames, ...)."""
-        at = {key: record.row[f"data/{key}"] for key in ("chunk_index", "file_index")}
-        path = self.path / self._description.place("data_path", **at)
-        columns = self._numbers.get(path, lambda: read_frames(path, self.features))
-        rows = np.flatnonzero(columns["episode_index"] == record.index)
+        path = file_of(self.path, self.info, record.row)
+        frames = self._frames.get(path, lambda: tables.read_frames(path, self.features))
+        rows = np.flatnonzero(frames.columns["episode_index"] == record.index)
         if len(rows) != record.length or (np.diff(rows) != 1).any():
             raise DatasetError(
                 f"{path} has {len(rows)} frames of episode {record.index}, not {record.length}. Fetch the file again "
                 "from where the dataset came from."
             )
-        return {key: column[rows[0] : rows[-1] + 1] for key, column in columns.items()}
+        first, last = int(rows[0]), int(rows[-1])
+        columns = {key: column[first : last + 1] for key, column in frames.columns.items()}
+        if record.index not in self._checked:
+            for key, missing in frames.nulls.items():
+                for row in missing[(first <= missing) & (missing <= last)]:
+                    raise self._lie(record, key, int(row) - first, "has no value (null)")
+            self._check_numbers(record, columns)
+            self._checked.add(record.index)
+        return columns
 
-    def image_of(self, record: EpisodeRecord, key: str, frame: int) -> NDArray[np.uint8]:
-        """An image of an episode, (height, width, 3)."""
-        if self.features[key]["dtype"] == "image":
-            return self._images.still(self.numbers_of(record)[key][frame], (self.path, key, record.index, frame))
-        if (self.features[key].get("info") or {}).get("is_depth_map"):
-            raise DatasetError(f"{key} of {self.path} is a depth map; only colour images are read.")
-        start, at = self.video_of(record, key)
-        return self._images.at(at, start + frame / self.fps)
+    def image_of(self, record: EpisodeRecord, key: str, frame: int) -> NDArray[Any]:
+        """An image of an episode, (height, width, 3) uint8; of a depth map (height, width, 1) uint16."""
+        feature, depth = self.features[key], is_depth(self.features[key])
+        if feature["dtype"] == "image":
+            stored = self.numbers_of(record)[key][frame]
+            place: tuple[Hashable, ...] = (key, record.index, frame)
+            image = self._images.get(place, lambda: self._locked(_decode(stored, depth, f"{self.path}: {place}"), key))
+        else:
+            span = self.video_of(record, key)
+            time = span.start + frame / self.fps
 
-    def video_of(self, record: EpisodeRecord, key: str) -> tuple[float, Path]:
-        """When an episode begins in a video file, in s, and the file."""
-        row = record.row
-        try:
-            at = {name: row[f"videos/{key}/{name}"] for name in ("chunk_index", "file_index")}
-            start = float(row[f"videos/{key}/from_timestamp"])
-        except (LookupError, TypeError) as error:
-            raise DatasetError(f"{self.path}: meta/episodes does not say where {key} is: {error!r}.") from error
-        return start, self.path / self._description.place("video_path", video_key=key, **at)
+            def decode() -> NDArray[Any]:
+                reader = self._videos.get(span.path, lambda: VideoReader(span.path, self.fps))
+                return self._locked(reader.image(time, depth=depth), key)
 
+            image = self._images.get((span.path, round(time * self.fps)), decode)
+        expected = image_shape(feature)[1:]
+        if image.shape[:2] != expected:
+            size = f"{image.shape[1]} x {image.shape[0]} pixels, not {expected[1]} x {expected[0]}"
+            raise self._lie(record, key, frame, f"has {size}")
+        return image
 
-def _reopen(path: Path, images_kept: int) -> EpisodeDataset:
-    return EpisodeDataset(path, images_kept=images_kept)
+    def video_of(self, record: EpisodeRecord, key: str) -> Span:
+        """Where the images of an episode are."""
+        start = record.row.get(f"videos/{key}/from_timestamp")
+        if not isinstance(start, float):
+            raise DatasetError(f"{self.path}: meta/episodes does not say where {key} of episode {record.index} begins.")
+        return Span(file_of(self.path, self.info, record.row, key), start, record.length)
+
+    def statistics_of(self, record: EpisodeRecord, key: str) -> Statistics | None:
+        """Statistics of a feature of an episode, from `meta/episodes`; None if they are not complete."""
+
+        def read() -> dict[int, dict[str, Any]]:
+            return {row["episode_index"]: row for row in tables.read(record.file).to_pylist()}
+
+        return row_statistics(self._rows.get(record.file, read)[record.index], key)
+
+    def _check_numbers(self, record: EpisodeRecord, columns: dict[str, NDArray[Any]]) -> None:
+        """Find what a dataset can say that is not true."""
+        for key, column in columns.items():
+            if column.dtype.kind == "f":
+                bad = np.flatnonzero(~np.isfinite(column).reshape(len(column), -1).all(axis=1))
+                if len(bad):
+                    raise self._lie(record, key, int(bad[0]), f"is {column[bad[0]]}, which is not finite")
+        frames = np.arange(record.length)
+        if "frame_index" in columns and (columns["frame_index"] != frames).any():
+            wrong = int(np.flatnonzero(columns["frame_index"] != frames)[0])
+            raise self._lie(record, "frame_index", wrong, f"is {columns['frame_index'][wrong]}")
+        if "timestamp" in columns:
+            due = frames / self.fps
+            off = np.abs(columns["timestamp"] - due) > TIMESTAMP_TOLERANCE + due * np.finfo(np.float32).eps
+            if off.any():
+                wrong = int(np.flatnonzero(off)[0])
+                given = float(columns["timestamp"][wrong])
+                raise self._lie(
+                    record, "timestamp", wrong, f"is {given:.6g} s; at {self.fps:g} fps it has to be {due[wrong]:.6g} s"
+                )
+        if "task_index" in columns and not np.isin(columns["task_index"], np.arange(len(self.tasks))).all():
+            wrong = int(np.flatnonzero(~np.isin(columns["task_index"], np.arange(len(self.tasks))))[0])
+            raise self._lie(record, "task_index", wrong, f"is {columns['task_index'][wrong]}, which names no task")
+
+    def _lie(self, record: EpisodeRecord, key: str, frame: int, what: str) -> DatasetError:
+        return DatasetError(
+            f"{self.path}: {key} in frame {frame} of episode {record.index} {what}. Correct the dataset, or leave the "
+            f"episode out: gym-hil dataset filter {self.path} --out NEW --drop {record.index}"
+        )
+
+    def _info_of(self, key: str) -> dict[str, Any]:
+        return self.features[key].get("info") or self.features[key].get("video_info") or {}
+
+    def _locked(self, image: NDArray[Any], key: str) -> NDArray[Any]:
+        """The image as it is handed out again and again: read-only, depth that LeRobot quantised in mm."""
+        info = self._info_of(key)
+        if is_depth(self.features[key]) and "video.depth_min" in info:
+            near, far, shift = (float(info.get(f"video.{name}", 0)) for name in ("depth_min", "depth_max", "shift"))
+            # LeRobot 0.6.1 stores 12-bit codes, linear in depth or in log(depth + shift); near, far and shift are in m.
+            share = image / 4095.0
+            if info.get("video.use_log", True):
+                metres = np.exp(np.log(near + shift) + share * np.log((far + shift) / (near + shift))) - shift
+            else:
+                metres = near + share * (far - near)
+            image = np.rint(1000 * metres).clip(0, 65535).astype(np.uint16)
+        image.flags.writeable = False
+        return image
 
 
 class Episode:
@@ -204,7 +309,7 @@ class Episode:
 
     Attributes:
         dataset: that it belongs to.
-        record: what is known about it.
+        record: its row of `meta/episodes`.
     """
 
     def __init__(self, dataset: EpisodeDataset, record: EpisodeRecord):
@@ -222,7 +327,11 @@ class Episode:
 
         Returns:
             (frames,) where the feature's shape is [1], else (frames, *shape); images are (frames, height, width, 3)
-            uint8, the others as their `dtype` says.
+            uint8, depth maps (frames, height, width, 1) uint16, the others as their `dtype` says.
+
+        Raises:
+            DatasetError: there is no such feature, a file is missing or damaged, or a number is not finite or not what
+                `meta/info.json` says.
         """
         self._need(key)
         if key in self.dataset.image_keys:
@@ -234,8 +343,13 @@ class Episode:
         numbers = self.dataset.numbers_of(self.record)
         return {key: column for key, column in numbers.items() if key not in self.dataset.image_keys}
 
-    def image(self, key: str, frame: int) -> NDArray[np.uint8]:
-        """An image, (height, width, 3) uint8; of a frame that may be counted from the end, as -1."""
+    def image(self, key: str, frame: int) -> NDArray[Any]:
+        """An image, (height, width, 3) uint8; of a depth map (height, width, 1) uint16.
+
+        Args:
+            key: the feature.
+            frame: its number, from the end if negative.
+        """
         self._need(key)
         return self.dataset.image_of(self.record, key, self._number(frame))
 
@@ -250,11 +364,15 @@ class Episode:
             Feature -> number, vector or image.
         """
         number = self._number(frame)
-        wanted = [key for key in self.dataset.features if keys is None or key in set(keys)]
-        for key in () if keys is None else keys:
+        wanted = self.dataset.features.keys() if keys is None else list(keys)
+        for key in wanted:
             self._need(key)
         columns = self.numbers()
-        return {key: columns[key][number] if key in columns else self.image(key, number) for key in wanted}
+        return {
+            key: columns[key][number] if key in columns else self.image(key, number)
+            for key in self.dataset.features
+            if key in wanted
+        }
 
     def transitions(self, keys: Iterable[str] | None = None) -> Iterator[Transition]:
         """The steps of the episode.
@@ -262,29 +380,29 @@ class Episode:
         Args:
             keys: the features that are wanted in the observations; None for all.
         """
-        dataset = self.dataset
+        wanted = None if keys is None else set(keys)
         chosen = [
-            key for key in dataset.features if key.startswith(_OBSERVATION) and (keys is None or key in set(keys))
+            key for key in self.dataset.features if key.startswith(_OBSERVATION) and (wanted is None or key in wanted)
         ]
         columns = self.numbers()
-        special = {"action", "next.reward", "next.done", "next.truncated", *columns.keys() & set(chosen)}
+        special = {"action", "next.reward", "next.done", "next.truncated"}
         others = [key for key in columns if key not in special and not key.startswith(_OBSERVATION)]
         observation = self.frame(0, chosen)
         for number in range(len(self)):
             is_last = number == len(self) - 1
-            following = observation if is_last else self.frame(number + 1, chosen)
+            next_observation = observation if is_last else self.frame(number + 1, chosen)
             done = bool(columns["next.done"][number]) if "next.done" in columns else is_last
             truncated = bool(columns["next.truncated"][number]) if "next.truncated" in columns else False
             yield Transition(
                 observation=observation,
                 action=columns["action"][number],
                 reward=float(columns["next.reward"][number]) if "next.reward" in columns else 0.0,
-                next_observation=following,
+                next_observation=next_observation,
                 terminated=done and not truncated,
                 truncated=truncated,
                 info={key: columns[key][number] for key in others},
             )
-            observation = following
+            observation = next_observation
 
     def _need(self, key: str) -> None:
         if key not in self.dataset.features:
@@ -299,70 +417,13 @@ class Episode:
         return frame % len(self)
 
 
-FILES_OPEN = 16
-
-
-class Images:
-    """Images out of video files, and those that are kept singly.
+class _Cache(Generic[Value]):
+    """Keeps the values that were used last, up to a total size; the last one is always kept.
 
     Args:
-        fps: of the dataset.
-        kept: bytes of decoded images to keep.
-    """
-
-    def __init__(self, fps: float, kept: int):
-        self._fps = fps
-        self._files: RecentlyUsed[VideoReader] = RecentlyUsed(FILES_OPEN, drop=VideoReader.close)
-        self._images: RecentlyUsed[NDArray[np.uint8]] = RecentlyUsed(kept, size=lambda image: image.nbytes)
-
-    def at(self, path: Path, time: float) -> NDArray[np.uint8]:
-        """The image at a time of a video file, in s; (height, width, 3), not to be written to.
-
-        Raises:
-            DatasetError: the file is missing, damaged or too short.
-        """
-
-        def decode() -> NDArray[np.uint8]:
-            reader = self._files.get(path, lambda: VideoReader(path, self._fps))
-            return _locked(reader.image(time))
-
-        return self._images.get((path, round(time * self._fps)), decode)
-
-    def still(self, stored: Any, key: Hashable) -> NDArray[np.uint8]:
-        """An image that is kept singly, as LeRobot does without videos: a dict with the `bytes` of an image file."""
-
-        def decode() -> NDArray[np.uint8]:
-            try:
-                container: Any = av.open(io.BytesIO(stored["bytes"]))
-                with container:
-                    return _locked(next(container.decode(video=0)).to_ndarray(format="rgb24"))
-            except (av.FFmpegError, LookupError, TypeError, StopIteration) as error:
-                raise DatasetError(f"The image {key} cannot be decoded: {error!r}.") from error
-
-        return self._images.get(key, decode)
-
-    def clear(self) -> None:
-        """Close files and forget images."""
-        self._files.clear()
-        self._images.clear()
-
-
-def _locked(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    # It is kept and handed out again: nobody may draw on it.
-    image.flags.writeable = False
-    return image
-
-
-Value = TypeVar("Value")
-
-
-class RecentlyUsed(Generic[Value]):
-    """Keeps what was used last, up to a total size.
-
-    Args:
-        limit: of the sizes together; what was not used for the longest time goes first. One thing is always kept.
-        size: of a thing.
-        drop: called with what goes.
+        limit: of the sizes together.
+        size: of a value.
+        drop: called with a value that goes.
     """
 
     def __init__(
@@ -376,7 +437,6 @@ class RecentlyUsed(Generic[Value]):
         self._total = 0
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """What is kept under a key; made first if it is not there."""
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
@@ -389,8 +449,24 @@ class RecentlyUsed(Generic[Value]):
         return value
 
     def clear(self) -> None:
-        """Let everything go."""
         for value in self._kept.values():
             self._drop(value)
         self._kept.clear()
         self._total = 0
+
+
+def _decode(stored: Any, depth: bool, what: str) -> NDArray[Any]:
+    """An image that is kept singly, as LeRobot does without videos: a dict with the `bytes` of an image file."""
+    try:
+        container: Any = av.open(io.BytesIO(stored["bytes"]))
+        with container:
+            frame = next(container.decode(video=0))
+            if depth:
+                return np.asarray(frame.to_ndarray(format="gray16le"))[..., None]
+            return np.asarray(frame.to_ndarray(format="rgb24"))
+    except (av.FFmpegError, LookupError, TypeError, StopIteration) as error:
+        raise DatasetError(f"{what} cannot be decoded: {error!r}.") from error
+
+
+def _not_finite(name: str) -> float:
+    raise ValueError(f"it holds {name}, which is no JSON")

@@ -1,4 +1,4 @@
-"""Records what happens in an environment, episode by episode."""
+"""A wrapper that records every episode of an environment into a LeRobotDataset."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gym_hil.datasets.features import features_of, observed
 from gym_hil.datasets.writer import DatasetWriter
 from gym_hil.errors import ConfigurationError
 
-# Arguments of the ids that say who drives and who watches, not what happens.
+# Arguments of the ids that choose the operator and the viewer: a replay needs neither.
 _OPERATOR = (
     "auto_reset",
     "controller_config_path",
@@ -28,6 +28,7 @@ _OPERATOR = (
     "render_mode",
     "reset_delay_seconds",
     "show_ui",
+    "success",
     "time_limit",
     "use_gamepad",
     "use_inputs_control",
@@ -38,17 +39,17 @@ _OPERATOR = (
 class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Writes each episode into a LeRobotDataset v3.0.
 
-    A row holds the observation before the step, the action that was executed (the operator's, where one intervened),
-    and the reward, the ends and the success that followed. When `step` returns the end of an episode, the episode is on
-    the disk. How an episode ends decides what becomes of it:
+    A frame holds the observation before the step, the action that was executed (the operator's, where one intervened),
+    and the reward, the ends and the success that followed, which is `next.success` in info. When `step` returns the end
+    of an episode, the episode is on the disk. How it ends decides what becomes of it:
 
     - success, failure, and the time limit: it is saved, with the rewards as they were.
-    - `rerecord_episode` in info: it is thrown away, and a `reset` without a seed starts the same one again.
-    - `quit` in info, another `reset`, or `close`, before the end: it is thrown away.
+    - `rerecord_episode` in info: it is discarded, and a `reset` without a seed starts the same one again.
+    - `quit` in info, another `reset`, or `close`, before the end: it is discarded.
 
-    With `steps_after_success` the end is put off by so many steps: `step` goes on with reward 1.0 and success, in what
-    it returns and in what is recorded, and tells of the end after the last of them. Reward classifiers need such
-    frames. Of the operator's words only re-record and quit count then; quit ends and saves the episode.
+    With `steps_after_success` the episode goes on for that number of steps after a success, with reward 1.0 and success
+    in what `step` returns and in what is recorded; the last of them ends it. Reward classifiers need such frames. Of
+    the operator's events only re-record and quit count then; quit ends and saves the episode.
 
     Each episode is started with a seed of its own, also when `reset` is given none, and the seed is recorded, so that a
     replay can repeat it.
@@ -68,12 +69,14 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         >>> env.close()
 
     Args:
-        env: wrapped as far as it is meant to be; this wrapper goes outside.
+        env: any environment whose observation `features_of` can describe; this wrapper goes outside.
         root: folder of the dataset; made if it is missing.
         repo_id: `user/name`, the dataset's name on the Hugging Face Hub.
-        task: what the robot is to do, in words; None for the name of the environment.
+        task: instruction given to the robot; None for the name of the environment.
+        fps: frames per second; None for what the environment says: `metadata["render_fps"]` or 1 / `control_dt`.
         steps_after_success: how many frames to record after success.
-        resume: go on with the dataset in the folder.
+        resume: go on with the dataset in the folder. The environment may be another one with the same features: each
+            episode keeps the environment that it was recorded in.
         overwrite: delete the dataset in the folder.
         seed: from which the episodes' seeds are drawn, with the number of episodes that are there already; None for
             different ones each time.
@@ -91,6 +94,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         repo_id: str,
         *,
         task: str | None = None,
+        fps: int | None = None,
         steps_after_success: int = 0,
         resume: bool = False,
         overwrite: bool = False,
@@ -101,6 +105,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             root=str(root),
             repo_id=repo_id,
             task=task,
+            fps=fps,
             steps_after_success=steps_after_success,
             resume=resume,
             overwrite=overwrite,
@@ -115,7 +120,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             root,
             repo_id=repo_id,
             features=features_of(env),
-            fps=int(env.metadata["render_fps"]),
+            fps=_fps(env) if fps is None else fps,
             metadata=describe_env(env),
             resume=resume,
             overwrite=overwrite,
@@ -125,7 +130,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         self._observation: dict[str, Any] | None = None  # before the next step; None while no episode is recorded
         self._origin: dict[str, Any] = {}  # seed and options of the episode
         self._repeats = False
-        self._left: int | None = None  # steps to go after a success
+        self._steps_left: int | None = None  # steps to go after a success
         self._successes = 0
 
     @property
@@ -135,11 +140,11 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
 
     @property
     def successes(self) -> int:
-        """How many of the episodes that were saved here ended in success."""
+        """How many of the episodes that this wrapper saved ended in success."""
         return self._successes
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Start an episode; one that has not ended is thrown away.
+        """Start an episode; one that has not ended is discarded.
 
         Args:
             seed: of this episode; the seeds of those that follow are drawn from it. If None, one is drawn, or after a
@@ -157,7 +162,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             seed = self._origin["seed"]
         else:
             seed = int(self._rng.integers(2**31))
-        self._observation, self._left, self._repeats = None, None, False
+        self._observation, self._steps_left, self._repeats = None, None, False
         observation, info = self.env.reset(seed=seed, options=options)
         self._observation = observation
         self._origin = {"seed": seed, "options": plain(options) if options else None}
@@ -177,22 +182,22 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             raise ConfigurationError("Episodes of an environment with auto_reset=True cannot be recorded; turn it off.")
         stops = bool(info.get("quit", False)) and not terminated
         repeats = bool(info.get("rerecord_episode", False))
-        success = bool(info.get("next.success", info.get("succeed", False)))
-        if self._left is not None:
-            self._left -= 1
+        success = bool(info.get("next.success", False))
+        if self._steps_left is not None:
+            self._steps_left -= 1
             reward, success, truncated = 1.0, True, False
-            terminated = self._left == 0 or bool(info.get("quit", False))
+            terminated = self._steps_left == 0 or bool(info.get("quit", False))
             info["next.success"] = True
         elif terminated and success and self._steps_after_success:
-            self._left, terminated, truncated = self._steps_after_success, False, False
+            self._steps_left, terminated, truncated = self._steps_after_success, False, False
         if repeats:
             terminated, truncated = False, True
-        if repeats or (stops and self._left is None):
+        if repeats or (stops and self._steps_left is None):
             self._writer.discard_episode()
             self._observation, self._repeats = None, repeats
             return observation, reward, terminated, truncated, info
 
-        row = {
+        frame = {
             **observed(self._observation),
             "action": self._executed(action, info),
             "next.reward": reward,
@@ -202,7 +207,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             "complementary_info.is_intervention": bool(info.get("is_intervention", False)),
             "complementary_info.discrete_penalty": info.get("discrete_penalty", 0.0),
         }
-        self._writer.add_frame(row, self._task)
+        self._writer.add_frame(frame, self._task)
         self._observation = observation
         if terminated or truncated:
             self._observation = None
@@ -211,7 +216,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         return observation, reward, terminated, truncated, info
 
     def close(self) -> None:
-        """Throw an unfinished episode away; close the dataset and the environment."""
+        """Discard an unfinished episode; close the dataset and the environment."""
         try:
             self._writer.close()
         finally:
@@ -224,13 +229,27 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         return np.clip(np.asarray(action, dtype=np.float32), space.low, space.high)  # type: ignore[attr-defined]
 
 
+def _fps(env: gym.Env[Any, Any]) -> int:
+    """Steps of the environment per second."""
+    control_dt = getattr(env.unwrapped, "control_dt", None)
+    rate = env.metadata.get("render_fps") or (1 / control_dt if control_dt else None)
+    if rate is None:
+        raise ConfigurationError(
+            "The environment does not say how many steps make a second (no render_fps in its metadata, no control_dt). "
+            "Give fps=."
+        )
+    if abs(rate - round(rate)) > 1e-6 * rate:
+        raise ConfigurationError(f"The environment makes {rate} steps a second; only whole numbers can be recorded.")
+    return round(rate)
+
+
 def describe_env(env: gym.Env[Any, Any]) -> dict[str, Any]:
     """What has to be known to make the environment again.
 
     Returns:
         `env_id`, the id it was made with; `env_kwargs`, the arguments of that id that JSON can hold, without those
         about the operator; `task_id`, the id of the same task and version without an operator; `renderer`;
-        `control_dt` in s; `max_episode_steps`; and the version of MuJoCo. What is not known is None.
+        `control_dt` in s; `max_episode_steps`; and the version of MuJoCo. None where something is unknown.
     """
     base, spec, outer = env.unwrapped, env.unwrapped.spec, env.spec
     kwargs = {} if spec is None else {key: value for key, value in spec.kwargs.items() if key not in _OPERATOR}
@@ -247,7 +266,7 @@ def describe_env(env: gym.Env[Any, Any]) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """The value in types that JSON knows; what has no counterpart there becomes its description."""
+    """The value in types that JSON knows; an object that has no counterpart there becomes its `repr`."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return plain(dataclasses.asdict(value))
     if isinstance(value, Mapping):

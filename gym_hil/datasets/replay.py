@@ -1,10 +1,10 @@
-"""Plays recorded actions again, open loop, and says how far what happens is from what happened then."""
+"""Replays recorded actions open loop, compares the states with the recorded ones, and makes a video of both."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from os import PathLike
 from types import TracebackType
 from typing import Any, cast
 
@@ -13,29 +13,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_hil.datasets.features import IMAGES, VECTORS
+from gym_hil.datasets.images import BACKGROUND, TEXT_COLOUR, resize
 from gym_hil.datasets.reader import Episode, EpisodeDataset
-from gym_hil.datasets.video import VideoFile
+from gym_hil.datasets.video import VideoWriter
 from gym_hil.envs import FrankaGymEnv, GymRenderingSpec
 from gym_hil.errors import ConfigurationError, DatasetError
+from gym_hil.files import expand_path, write_advice
 from gym_hil.registration import NAMESPACE, env_id, find_task
 
 # Length of an action -> use_gripper, orientation.
 _ACTIONS = {3: (False, False), 4: (True, False), 6: (False, True), 7: (True, True)}
 _STATE = VECTORS["agent_pos"]
 _TCP = slice(15, 18)  # of agent_pos
+_NAME_IT = "Name the task with task=...."
+
+VIDEO_SIZE = 256  # pixels, of a camera's image in the video
+CAMERAS = ("front", "wrist")
+_BAR = 32  # pixels, where the text is
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """How an episode went the second time.
+    """The outcome of a replay.
 
     Attributes:
         episode: its number.
         steps: how many.
-        recorded_success: whether it ended in success when it was recorded; None if that is not known.
+        recorded_success: whether it ended in success when it was recorded; None if that is unknown.
         success: whether it does now: the task's own test, at any step.
-        deviation: m, the largest distance between where the TCP was and where it is, at any step; None if the recorded
-            states are of another kind.
+        deviation: m, the largest distance between the recorded and the replayed TCP, over all steps; None if the
+            recorded states are of another kind.
         first_difference: the first frame in which a recorded vector differs in any bit; None if there is none.
     """
 
@@ -52,11 +59,11 @@ class Replayed:
         return self.recorded_success is None or self.success == self.recorded_success
 
 
-def make_recorded_env(dataset: EpisodeDataset, task: str | None = None, size: int | None = None) -> gym.Env[Any, Any]:
-    """Make the environment in which a dataset was recorded, without anybody driving and without a time limit.
+def make_recorded_env(episode: Episode, task: str | None = None, size: int | None = None) -> gym.Env[Any, Any]:
+    """Make the environment in which an episode was recorded, without an operator and without a time limit.
 
     Args:
-        dataset: with metadata of this package, unless a task is named.
+        episode: with metadata of this package, unless a task is named.
         task: to be used instead of the recorded one, for example `PandaPickCube-v0`.
         size: of images, in pixels; None as recorded.
 
@@ -65,13 +72,15 @@ def make_recorded_env(dataset: EpisodeDataset, task: str | None = None, size: in
             or its actions are of another kind.
         ConfigurationError: there is no such task.
     """
+    dataset, metadata = episode.dataset, episode.record.metadata
     shape = tuple(dataset.features.get("action", {}).get("shape", ()))
     if len(shape) != 1:
         raise DatasetError(f"{dataset.path} has no feature 'action' that is a vector; it cannot be replayed.")
     if task is not None:
-        name, kwargs = env_id(*_split(task)), _kwargs_for(shape[0])
+        base, version = find_task(task)
+        name, kwargs = env_id(base, "", version), _kwargs_for(shape[0])
     else:
-        name, kwargs = _recorded_id(dataset), dict(dataset.metadata.get("env_kwargs") or {})
+        name, kwargs = _recorded_id(dataset, metadata), dict(metadata.get("env_kwargs") or {})
     if isinstance(kwargs.get("render_spec"), dict):
         kwargs["render_spec"] = GymRenderingSpec(**kwargs["render_spec"])
     if size is not None:
@@ -81,13 +90,12 @@ def make_recorded_env(dataset: EpisodeDataset, task: str | None = None, size: in
         env = gym.make(name, max_episode_steps=-1, disable_env_checker=True, **kwargs)
     except (ConfigurationError, TypeError) as error:
         raise DatasetError(
-            f"{dataset.path} was recorded in {name} with {kwargs}, which cannot be made: {error}. Name the task with "
-            "task= (--task)."
+            f"{dataset.path} was recorded in {name} with {kwargs}, which cannot be made: {error}. {_NAME_IT}"
         ) from error
     if env.action_space.shape != shape:
         raise DatasetError(
             f"{dataset.path} has actions of {shape[0]} numbers, {name} has {env.action_space.shape}; it was recorded "
-            "in another environment. Name the task with task= (--task)."
+            f"in another environment. {_NAME_IT}"
         )
     return env
 
@@ -100,7 +108,7 @@ def replay_episode(
     Args:
         env: from `make_recorded_env`.
         episode: to be played.
-        on_step: called in the state that frame `frame` was recorded in, and once after the last action.
+        on_step: called with the frame's number before each action, and once after the last one.
 
     Raises:
         DatasetError: the episode cannot be read.
@@ -132,18 +140,84 @@ def replay_episode(
     )
 
 
-def recorded_task(env: gym.Env[Any, Any]) -> FrankaGymEnv:
-    """The task itself, which can be drawn."""
-    return cast(FrankaGymEnv, env.unwrapped)
+class ReplayVideo:
+    """An MP4 file of replayed episodes.
+
+    Args:
+        path: of the file; it appears when it is complete.
+        dataset: whose images are shown above.
+        overwrite: replace a file that is there.
+
+    Raises:
+        ConfigurationError: the file has another ending, is there already, or cannot be written.
+    """
+
+    def __init__(self, path: str | PathLike[str], dataset: EpisodeDataset, *, overwrite: bool = False):
+        path = expand_path(path)
+        if path.suffix != ".mp4":
+            raise ConfigurationError(f"{path} ends in {path.suffix!r}; expected .mp4.")
+        if path.exists() and not overwrite:
+            raise ConfigurationError(
+                f"{path} is there already. Replace it with overwrite=True, or choose another name."
+            )
+        self._cameras = [camera for camera in CAMERAS if IMAGES + camera in dataset.image_keys]
+        height = (VIDEO_SIZE + _BAR) * (2 if self._cameras else 1)
+        self._path, self._part = path, path.with_name(f".{path.stem}.unfinished.mp4")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = VideoWriter(self._part, height, VIDEO_SIZE * len(CAMERAS), round(dataset.fps))
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be written: {error}. {write_advice(error)}") from error
+
+    def __enter__(self) -> ReplayVideo:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._file.close()
+            self._part.replace(self._path)
+        else:
+            self._file.abandon()
+
+    def replay(self, env: gym.Env[Any, Any], episode: Episode) -> Replayed:
+        """Replay an episode and add it to the video.
+
+        Args:
+            env: from `make_recorded_env`, with images of `VIDEO_SIZE` pixels.
+            episode: to be played.
+        """
+        task = cast(FrankaGymEnv, env.unwrapped)
+
+        def film(frame: int) -> None:
+            rows = [self._row(f"replayed, episode {episode.record.index}, step {frame}", task.draw(CAMERAS))]
+            if self._cameras:
+                number = min(frame, len(episode) - 1)
+                recorded = {camera: episode.image(IMAGES + camera, number) for camera in self._cameras}
+                blank = np.zeros((VIDEO_SIZE, VIDEO_SIZE, 3), dtype=np.uint8)
+                rows.insert(0, self._row("recorded", [recorded.get(camera, blank) for camera in CAMERAS]))
+            self._file.add(np.concatenate(rows))
+
+        return replay_episode(env, episode, film)
+
+    def _row(self, title: str, images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        from PIL import Image, ImageDraw, ImageFont
+
+        row = Image.new("RGB", (VIDEO_SIZE * len(images), VIDEO_SIZE + _BAR), BACKGROUND)
+        ImageDraw.Draw(row).text((8, _BAR / 2), title, fill=TEXT_COLOUR, font=ImageFont.load_default(16), anchor="lm")
+        for index, image in enumerate(images):
+            row.paste(Image.fromarray(resize(image, VIDEO_SIZE, VIDEO_SIZE)), (VIDEO_SIZE * index, _BAR))
+        return np.asarray(row)
 
 
-def _recorded_id(dataset: EpisodeDataset) -> str:
-    """The id of the recorded environment without anybody who drives it."""
-    recorded, task = dataset.metadata.get("env_id"), dataset.metadata.get("task_id")
+def _recorded_id(dataset: EpisodeDataset, metadata: dict[str, Any]) -> str:
+    """The id of the recorded environment without an operator."""
+    recorded, task = metadata.get("env_id"), metadata.get("task_id")
     if not recorded:
         raise DatasetError(
-            f"{dataset.path} does not say in which environment it was recorded; name the task with task= (--task), for "
-            "example PandaPickCube-v0."
+            f"{dataset.path} does not say in which environment it was recorded. {_NAME_IT[:-1]}, for example "
+            "PandaPickCube-v0."
         )
     try:
         spec = gym.spec(recorded)
@@ -156,14 +230,9 @@ def _recorded_id(dataset: EpisodeDataset) -> str:
     except gym.error.Error as error:
         raise DatasetError(
             f"{dataset.path} was recorded in {recorded!r}, which does not exist here: {error} Import the package that "
-            "registers it, or name another task with task= (--task)."
+            f"registers it. {_NAME_IT}"
         ) from error
     return str(name)
-
-
-def _split(task: str) -> tuple[str, str, int]:
-    name, version = find_task(task)
-    return name, "", version
 
 
 def _kwargs_for(numbers: int) -> dict[str, Any]:
@@ -171,72 +240,3 @@ def _kwargs_for(numbers: int) -> dict[str, Any]:
         raise DatasetError(f"Actions of {numbers} numbers are of no task of {NAMESPACE}; it has 3, 4, 6 or 7.")
     use_gripper, orientation = _ACTIONS[numbers]
     return {"use_gripper": use_gripper, "orientation": orientation}
-
-
-PICTURE = 256  # pixels, of a camera in the video
-CAMERAS = ("front", "wrist")
-_BAR = 32  # pixels, where the words are
-_INK, _PAPER = (236, 240, 243), (18, 24, 31)
-
-
-class ReplayVideo:
-    """An MP4 file of replayed episodes.
-
-    Args:
-        path: of the file.
-        dataset: whose images are shown above.
-        env: that is drawn below; made with images of `PICTURE` pixels.
-        overwrite: replace a file that is there.
-
-    Raises:
-        ConfigurationError: the file has another ending, is there already, or cannot be written.
-    """
-
-    def __init__(self, path: Path, dataset: EpisodeDataset, env: gym.Env[Any, Any], *, overwrite: bool = False):
-        if path.suffix != ".mp4":
-            raise ConfigurationError(f"{path} ends in {path.suffix!r}; expected .mp4.")
-        if path.exists() and not overwrite:
-            raise ConfigurationError(f"{path} is there already; say overwrite=True (--overwrite) to replace it.")
-        self._env, self._task = env, recorded_task(env)
-        self._cameras = [camera for camera in CAMERAS if IMAGES + camera in dataset.image_keys]
-        height = (PICTURE + _BAR) * (2 if self._cameras else 1)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = VideoFile(path, height, PICTURE * len(CAMERAS), round(dataset.fps))
-        except OSError as error:
-            raise ConfigurationError(f"{path} cannot be written: {error}. Choose another place.") from error
-
-    def __enter__(self) -> ReplayVideo:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is None:
-            self._file.close()
-        else:
-            self._file.abandon()
-
-    def replay(self, episode: Episode) -> Replayed:
-        """Replay an episode in front of the camera."""
-
-        def film(frame: int) -> None:
-            rows = [self._row(f"now, episode {episode.record.index}, step {frame}", self._task.draw(CAMERAS))]
-            if self._cameras:
-                number = min(frame, len(episode) - 1)
-                recorded = {camera: episode.image(IMAGES + camera, number) for camera in self._cameras}
-                blank = np.zeros((PICTURE, PICTURE, 3), dtype=np.uint8)
-                rows.insert(0, self._row("recorded", [recorded.get(camera, blank) for camera in CAMERAS]))
-            self._file.add(np.concatenate(rows))
-
-        return replay_episode(self._env, episode, film)
-
-    def _row(self, title: str, images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        from PIL import Image, ImageDraw, ImageFont
-
-        row = Image.new("RGB", (PICTURE * len(images), PICTURE + _BAR), _PAPER)
-        ImageDraw.Draw(row).text((8, _BAR / 2), title, fill=_INK, font=ImageFont.load_default(16), anchor="lm")
-        for index, image in enumerate(images):
-            view = Image.fromarray(image).resize((PICTURE, PICTURE), Image.Resampling.BILINEAR)
-            row.paste(view, (PICTURE * index, _BAR))
-        return np.asarray(row)

@@ -1,8 +1,9 @@
 """What a dataset says about each feature: range, mean, spread and quantiles, for an episode and for all of them.
 
 The keys, shapes and scales are those of LeRobot 0.6.1's `lerobot/datasets/compute_stats.py`: a vector has a number for
-each component, an image one for each channel, shaped (3, 1, 1) and scaled to [0, 1]. Unlike there, quantiles of an
-episode are exact and images are counted in full, as they are after decoding.
+each component, an image one for each channel, shaped (3, 1, 1) and scaled to [0, 1]. As there, statistics of images
+are those of the images before encoding, and large images are sampled. Unlike there, every frame counts and quantiles of
+an episode are exact.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 Statistics = dict[str, NDArray[Any]]
 
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
+STATISTICS = ("min", "max", "mean", "std", "count", *QUANTILES)
+SAMPLED_SIDE, SAMPLED_FROM = 150, 300  # pixels: of the longer side, as LeRobot samples images from this size on
 
 
 def describe(values: NDArray[np.generic]) -> Statistics:
@@ -39,7 +42,7 @@ def describe(values: NDArray[np.generic]) -> Statistics:
 
 
 class ImageCounter:
-    """Statistics of a stream of images, of which only the counts of the 256 levels are kept.
+    """Statistics of a stream of images, for which only the counts of the 256 levels are kept.
 
     Args:
         channels: of an image.
@@ -51,8 +54,10 @@ class ImageCounter:
 
     def add(self, image: NDArray[np.uint8]) -> None:
         """Count an image, (height, width, channels)."""
+        longest = max(image.shape[:2])
+        stride = longest // SAMPLED_SIDE if longest >= SAMPLED_FROM else 1
         for channel, counts in enumerate(self._counts):
-            counts += np.bincount(image[..., channel].ravel(), minlength=256)
+            counts += np.bincount(image[::stride, ::stride, channel].ravel(), minlength=256)
         self._frames += 1
 
     def statistics(self) -> Statistics:

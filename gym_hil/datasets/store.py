@@ -1,8 +1,8 @@
-"""What a dataset on the disk holds, and how the next episode is added to it.
+"""A dataset on the disk, and how an episode is added to it.
 
-The order in which files appear makes a dataset readable at every moment, also for a reader that was never told of the
-recorder's death. Everything about an episode is first written, whole, into a folder of its own (`.recording`) and
-waited for until it is on the disk. Renames then bring it to its place:
+The order in which files appear makes a dataset readable at every moment, whatever happens to the recorder. Everything
+about an episode is first written, whole, into a folder of its own (`.recording`) and synced to the disk. Renames then
+bring it to its place:
 
 1. its videos, its frames, and the list of tasks if there is a new one. Nothing refers to them yet;
 2. `meta/episodes/...`, with a row for the episode. From here on the episode is part of the dataset;
@@ -11,15 +11,16 @@ waited for until it is on the disk. Renames then bring it to its place:
 Killed before 2, the dataset is as it was, with a few files that nothing refers to: LeRobot 0.6.1 goes by the count in
 `info.json` and never asks for frames beyond it. Killed between 2 and 3, the same is true for readers that go by the
 count, while those that go by the rows see the new episode, which is complete. To resume is to make the three agree:
-the rows decide, counts and statistics are computed from them, and what no row refers to is deleted.
+the rows decide, counts and statistics are computed from them, and files that the journal in `.recording` names and no
+row refers to are deleted. Other files that lie in the folder are never touched.
 
-An episode has files of its own, one for its frames and one for each camera, so that none is ever opened to be added to.
+While recording, an episode has files of its own, one for its frames and one for each camera, so that none is ever
+opened to be added to; `compact` joins them afterwards.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,26 +28,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.datasets import tables
-from gym_hil.datasets.folder import FolderLock, check_room, clear_staging, move, write_json
-from gym_hil.datasets.layout import (
-    DATA,
-    EPISODES,
-    FILES_PER_CHUNK,
-    FORMAT,
-    INDICES,
-    INFO,
-    OWN,
-    STAGING,
-    STATS,
-    TASKS,
-    VIDEO,
-    feature_differences,
-    place,
-    video_keys,
+from gym_hil.datasets import layout, tables
+from gym_hil.datasets.folder import (
+    FolderLock,
+    check_room,
+    clear_staging,
+    move,
+    read_journal,
+    remove,
+    write_journal,
+    write_json,
 )
+from gym_hil.datasets.layout import DATA, EPISODES, INDICES, INFO, OWN, STAGING, STATS, TASKS, VIDEO, location
+from gym_hil.datasets.metadata import check_episodes, read_info, row_statistics
 from gym_hil.datasets.statistics import Statistics, describe, merge
 from gym_hil.errors import DatasetError
+from gym_hil.files import write_advice
 
 # A file of `meta/episodes` is written anew for each episode until it has this many rows. LeRobot takes 20 ms to open
 # a file, however short it is; writing one takes about as long.
@@ -54,14 +51,14 @@ ROWS_PER_FILE = 100
 
 
 @dataclass(frozen=True)
-class Episode:
+class EpisodeData:
     """A recorded episode, ready to be added.
 
     Attributes:
         columns: feature -> (frames, size); with `timestamp` and `frame_index`, without the other indices.
         videos: feature -> finished file in the staging folder.
-        statistics: of the videos.
-        tasks: for each frame, what the robot was told to do.
+        statistics: of features whose statistics are known; those of the other columns are computed.
+        tasks: the instruction in each frame.
         own: this package's columns of `meta/episodes`.
     """
 
@@ -93,7 +90,7 @@ class State:
     files: dict[str, int] = field(default_factory=dict)
 
 
-class Catalogue:
+class DatasetStore:
     """The dataset in a folder, as far as it has to be known to add to it. Made by `create` or `resume`.
 
     Args:
@@ -104,62 +101,60 @@ class Catalogue:
     """
 
     def __init__(self, root: Path, info: dict[str, Any], features: dict[str, dict[str, Any]], state: State):
-        self.state = state
-        self._root, self._staging, self._info, self._features = root, root / STAGING, info, features
+        self.info, self.state = info, state
+        self._root, self._staging, self._features = root, root / STAGING, features
 
     @classmethod
-    def create(cls, root: Path, info: dict[str, Any], features: dict[str, dict[str, Any]]) -> Catalogue:
-        """Begin a dataset; one that is there is deleted.
+    def create(cls, root: Path, info: dict[str, Any], features: dict[str, dict[str, Any]]) -> DatasetStore:
+        """Begin a dataset; one that is there is deleted, and nothing else.
 
         Raises:
             OSError: the folder cannot be written.
         """
-        catalogue = cls(root, info, features, State(files=dict.fromkeys([EPISODES, DATA, *video_keys(features)], 0)))
+        try:
+            present = {**features, **read_info(root)["features"]}
+        except DatasetError:
+            present = features
+        old = [path for path in (*layout.dataset_files(root, present), *read_journal(root)) if path != root / INFO]
+        store = cls(root, info, features, State(files=dict.fromkeys([EPISODES, *_kinds(features)], 0)))
+        write_journal(root, old)
         # The rows go first: without them the rest counts for nothing, whatever happens now.
-        _remove(root / "meta/episodes")
-        catalogue._summarise(catalogue.state)
-        for name in ("data", "videos", STATS, TASKS):
-            _remove(root / name)
-        return catalogue
+        remove(root, [path for path in old if path.is_relative_to(root / "meta/episodes")])
+        store._write_summary(store.state)
+        remove(root, old)
+        return store
 
     @classmethod
-    def resume(cls, root: Path, info: dict[str, Any], features: dict[str, dict[str, Any]]) -> Catalogue:
+    def resume(cls, root: Path, info: dict[str, Any], features: dict[str, dict[str, Any]]) -> DatasetStore:
         """Go on with a dataset, in whatever state its recorder left it.
 
         Raises:
             DatasetError: a file is missing or damaged; nothing was changed.
             OSError: the folder cannot be written.
         """
-        rows, filling, full = _read_rows(root, features)
-        if len(rows) < info.get("total_episodes", 0):
-            raise DatasetError(
-                f"{root / INFO} counts {info['total_episodes']} episodes, but meta/episodes lists {len(rows)}. Restore "
-                "it, or record into another folder."
-            )
+        rows, filling, next_rows_file, _ = _read_rows(root, features)
+        check_episodes(root, info, [row.get("episode_index", -1) for row in rows])
         try:
-            files, known = _files_of(root, rows, features)
+            files = _next_files(root, rows, features)
             state = State(
                 episodes=len(rows),
                 frames=sum(row["length"] for row in rows),
-                tasks=tuple(tables.read_tasks(root / TASKS)) if rows else (),
+                tasks=tables.read_tasks(root / TASKS) if rows else (),
                 rows=filling,
-                statistics=_statistics_of(rows, features),
-                files={EPISODES: full, **files},
+                statistics=_statistics_of(root, rows, features),
+                files={EPISODES: next_rows_file, **files},
             )
         except (KeyError, TypeError) as error:
             raise DatasetError(
                 f"{root / 'meta/episodes'} lacks {error}, which LeRobot 0.6.1 and this package write. Record into "
                 "another folder."
             ) from error
-        catalogue = cls(root, info, features, state)
-        for folder in ("data", "videos"):
-            for path in sorted((root / folder).rglob("*")):
-                if path.is_file() and path not in known:
-                    path.unlink()
-        catalogue._summarise(catalogue.state)
-        return catalogue
+        store = cls(root, info, features, state)
+        remove_leftovers(root, features)
+        store._write_summary(store.state)
+        return store
 
-    def add(self, episode: Episode) -> int:
+    def add(self, episode: EpisodeData) -> int:
         """Add an episode.
 
         Returns:
@@ -169,24 +164,21 @@ class Catalogue:
             OSError: it cannot be written; the dataset is as it was.
         """
         state = self.state
+        files = {kind: number if kind == EPISODES else self._free(kind, number) for kind, number in state.files.items()}
         tasks = tuple(dict.fromkeys([*state.tasks, *episode.tasks]))
         columns = self._complete(episode, tasks)
-        videos = [
-            (path, self._root / VIDEO.format(video_key=key, **place(state.files[key])))
-            for key, path in episode.videos.items()
-        ]
-        statistics = {**{key: describe(values) for key, values in columns.items()}, **episode.statistics}
-        rows = (*state.rows, self._row(episode, statistics))
-        frames_file, tasks_file, rows_file = (
-            self._staging / f"{name}.parquet" for name in ("data", "tasks", "episodes")
-        )
-        tables.write_frames(frames_file, columns)
-        tables.write_episodes(rows_file, rows, self._features)
-        listed = []
+        statistics = {key: describe(values) for key, values in columns.items() if key not in episode.statistics}
+        statistics.update(episode.statistics)
+        rows = (*state.rows, self._row(episode, statistics, files))
+        staged = {name: self._staging / f"{name}.parquet" for name in ("data", "tasks", "episodes")}
+        tables.write(staged["data"], tables.frames_table(columns))
+        tables.write(staged["episodes"], tables.episodes_table(rows, self._features))
+        new = [(episode.videos[key], _path(self._root, key, files[key])) for key in episode.videos]
+        new.append((staged["data"], _path(self._root, DATA, files[DATA])))
+        write_journal(self._root, [destination for _, destination in new])
         if tasks != state.tasks:
-            tables.write_tasks(tasks_file, tasks)
-            listed = [(tasks_file, self._root / TASKS)]
-
+            tables.write(staged["tasks"], tables.tasks_table(tasks))
+            new.append((staged["tasks"], self._root / TASKS))
         is_full = len(rows) == ROWS_PER_FILE
         after = State(
             episodes=state.episodes + 1,
@@ -197,19 +189,17 @@ class Catalogue:
                 key: merge([state.statistics[key], numbers]) if state.episodes else numbers
                 for key, numbers in statistics.items()
             },
-            files={key: number + (key != EPISODES or is_full) for key, number in state.files.items()},
+            files={kind: number + (kind != EPISODES or is_full) for kind, number in files.items()},
         )
-        data = self._root / DATA.format(**place(state.files[DATA]))
-        move([*videos, *listed, (frames_file, data)])
-        move([(rows_file, self._root / EPISODES.format(**place(state.files[EPISODES])))])
-        self._summarise(after)
+        move(new)
+        move([(staged["episodes"], _path(self._root, EPISODES, files[EPISODES]))])
+        self._write_summary(after)
         self.state = after
         return state.episodes
 
-    def _complete(self, episode: Episode, tasks: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    def _complete(self, episode: EpisodeData, tasks: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         """The columns with all indices, in the order in which the features are listed."""
-        length = len(episode.tasks)
-        first = self.state.frames
+        length, first = len(episode.tasks), self.state.frames
         columns = {
             **episode.columns,
             "episode_index": np.full((length, 1), self.state.episodes, dtype=np.int64),
@@ -218,8 +208,8 @@ class Catalogue:
         }
         return {key: columns[key] for key in (*self._features, *INDICES) if key in columns}
 
-    def _row(self, episode: Episode, statistics: dict[str, Statistics]) -> dict[str, Any]:
-        """What `meta/episodes` says about the episode."""
+    def _row(self, episode: EpisodeData, statistics: dict[str, Statistics], files: dict[str, int]) -> dict[str, Any]:
+        """The row of `meta/episodes` for the episode."""
         state, length = self.state, len(episode.tasks)
         row: dict[str, Any] = {
             "episode_index": state.episodes,
@@ -228,105 +218,42 @@ class Catalogue:
             "dataset_from_index": state.frames,
             "dataset_to_index": state.frames + length,
         }
-        row.update(_prefixed("data/", place(state.files[DATA])))
-        row.update(_prefixed("meta/episodes/", place(state.files[EPISODES])))
+        row.update(_prefixed("data/", location(files[DATA])))
+        row.update(_prefixed("meta/episodes/", location(files[EPISODES])))
         for key in episode.videos:
-            span = {"from_timestamp": 0.0, "to_timestamp": length / self._info["fps"]}
-            row.update(_prefixed(f"videos/{key}/", {**place(state.files[key]), **span}))
+            span = {"from_timestamp": 0.0, "to_timestamp": length / self.info["fps"]}
+            row.update(_prefixed(f"videos/{key}/", {**location(files[key]), **span}))
         for key, numbers in statistics.items():
             row.update(_prefixed(f"stats/{key}/", {name: value.tolist() for name, value in numbers.items()}))
         return {**row, **episode.own}
 
-    def _summarise(self, state: State) -> None:
+    def _free(self, kind: str, number: int) -> int:
+        """The first number from one on whose file is not there: what is there is not ours."""
+        while _path(self._root, kind, number).exists():
+            number += 1
+        return number
+
+    def _write_summary(self, state: State) -> None:
         """Write what follows from the rows."""
         info = {
-            **self._info,
+            **self.info,
             "total_episodes": state.episodes,
             "total_frames": state.frames,
             "total_tasks": len(state.tasks),
             "splits": {"train": f"0:{state.episodes}"} if state.episodes else {},
         }
-        moves = []
-        for name, content in ((STATS, _listed(state.statistics)), (INFO, info)):
-            if content:
-                staged = self._staging / Path(name).name
-                write_json(staged, content)
-                moves.append((staged, self._root / name))
-        move(moves)
+        if state.statistics:
+            listed = {
+                key: {name: value.tolist() for name, value in part.items()} for key, part in state.statistics.items()
+            }
+            write_json(self._root / STATS, listed, self._staging)
+        write_json(self._root / INFO, info, self._staging)
 
 
-def _read_rows(
-    root: Path, features: dict[str, dict[str, Any]]
-) -> tuple[list[dict[str, Any]], tuple[dict[str, Any], ...], int]:
-    """All rows of `meta/episodes`, those of the file that can be filled further, and the number of that file."""
-    rows: list[dict[str, Any]] = []
-    last: list[dict[str, Any]] = []
-    is_own = False
-    for path in sorted(root.glob("meta/episodes/*/*.parquet")):
-        table = tables.read(path)
-        last, is_own = table.to_pylist(), table.schema.equals(tables.episode_schema(features))
-        rows += last
-    if [row.get("episode_index") for row in rows] != list(range(len(rows))):
-        raise DatasetError(f"{root / 'meta/episodes'} does not list the episodes in order; record into another folder.")
-    number = _number(rows[-1], "meta/episodes") if rows else -1
-    if is_own and len(last) < ROWS_PER_FILE:
-        return rows, tuple(last), number
-    return rows, (), number + 1
-
-
-def _files_of(
-    root: Path, rows: list[dict[str, Any]], features: dict[str, dict[str, Any]]
-) -> tuple[dict[str, int], set[Path]]:
-    """The number of the next file of each kind, and the files that the rows refer to.
-
-    Raises:
-        DatasetError: one of those is missing.
-    """
-    kinds = {DATA: "data", **{key: f"videos/{key}" for key in video_keys(features)}}
-    numbers = {kind: [_number(row, prefix) for row in rows] for kind, prefix in kinds.items()}
-    known = {
-        root / (DATA if kind == DATA else VIDEO).format(video_key=kind, **place(number))
-        for kind, of_rows in numbers.items()
-        for number in of_rows
-    }
-    for path in sorted(known):
-        if not path.is_file():
-            raise DatasetError(f"{path} is missing. Restore it, or record into another folder.")
-    return {kind: max(of_rows, default=-1) + 1 for kind, of_rows in numbers.items()}, known
-
-
-def _statistics_of(rows: list[dict[str, Any]], features: dict[str, dict[str, Any]]) -> dict[str, Statistics]:
-    names = tables.STATISTICS
-    return {
-        key: merge([{name: np.array(row[f"stats/{key}/{name}"]) for name in names} for row in rows])
-        for key in (*features, *INDICES)
-        if rows
-    }
-
-
-def _number(row: dict[str, Any], prefix: str) -> int:
-    return int(row[f"{prefix}/chunk_index"] * FILES_PER_CHUNK + row[f"{prefix}/file_index"])
-
-
-def _prefixed(prefix: str, entries: dict[str, Any]) -> dict[str, Any]:
-    return {prefix + key: value for key, value in entries.items()}
-
-
-def _listed(statistics: dict[str, Statistics]) -> dict[str, Any]:
-    return {key: {name: value.tolist() for name, value in part.items()} for key, part in statistics.items()}
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def open_folder(
+def open_store(
     root: Path, info: dict[str, Any], features: dict[str, dict[str, Any]], *, resume: bool, overwrite: bool
-) -> tuple[Catalogue, FolderLock]:
-    """Open a folder for recording.
+) -> tuple[DatasetStore, FolderLock]:
+    """Open a folder for recording: everything about it that can fail is tried here, before the robot moves.
 
     Args:
         root: made if it is missing.
@@ -336,54 +263,76 @@ def open_folder(
         overwrite: delete the dataset in the folder, if there is one.
 
     Returns:
-        The dataset, and what keeps others out of it.
+        The dataset, and the lock that keeps others out of it.
 
     Raises:
         DatasetError: the folder holds a dataset or something else that must not be touched, the dataset in it is of
             another kind or damaged, the disk is full, or the folder cannot be written. Nothing was changed.
     """
-    if root.exists() and not root.is_dir():
-        raise DatasetError(f"{root} is a file; choose a folder to record into.")
-    present = _present(root)
-    if present and not (resume or overwrite):
-        raise DatasetError(
-            f"{root} already holds a dataset. Go on with it by resume=True (--resume), delete it by overwrite=True "
-            "(--overwrite), or choose another folder."
-        )
-    is_resumed = present and resume
-    if is_resumed:
-        info = _continued(root, info, features)
-    staging = root / STAGING
     try:
-        staging.mkdir(parents=True, exist_ok=True)
-        check_room(root)
-        lock = FolderLock(staging / "lock")
+        _check_folder(root, resume or overwrite)
+        lock = FolderLock(root / STAGING / "lock")
         try:
-            # What a recorder has left that was killed is of no use to anybody.
-            clear_staging(root, but="lock")
-            catalogue = (Catalogue.resume if is_resumed else Catalogue.create)(root, info, features)
+            # Again, now that no other recorder can change it.
+            present = _check_folder(root, resume or overwrite)
+            check_room(root)
+            if present and resume:
+                store = DatasetStore.resume(root, _continued(root, info, features), features)
+            else:
+                store = DatasetStore.create(root, info, features)
+            # What a killed recorder has left there is of no use any more.
+            clear_staging(root)
         except BaseException:
             lock.release()
-            clear_staging(root)
             raise
-    except OSError as error:
-        raise DatasetError(f"{root} cannot be written: {error}. Choose another folder.") from error
-    return catalogue, lock
+    except (OSError, UnicodeError) as error:
+        raise DatasetError(f"{root} cannot be written: {error}. {write_advice(error)}") from error
+    return store, lock
 
 
-def _present(root: Path) -> bool:
-    """Whether there is a dataset in the folder.
+def remove_leftovers(root: Path, features: dict[str, dict[str, Any]]) -> None:
+    """Delete the files that a killed recorder had begun to add or to replace, and that no row refers to."""
+    journal = read_journal(root)
+    if not journal:
+        return
+    rows, _, _, superseded = _read_rows(root, features)
+    known = {path for of_kind in _files_of(root, rows, features).values() for path in of_kind.values()}
+    known |= set(layout.numbered_files(root / "meta/episodes")) - superseded
+    remove(root, [path for path in journal if path not in known])
+
+
+def _check_folder(root: Path, dataset_allowed: bool) -> bool:
+    """Whether there is a dataset in the folder; one of this package without episodes counts as none.
 
     Raises:
-        DatasetError: there is something else.
+        DatasetError: there is something else, or a dataset where none is allowed.
     """
-    if (root / INFO).is_file():
+    if root.exists() and not root.is_dir():
+        raise DatasetError(f"{root} is a file; choose a folder to record into.")
+    present = _holds_dataset(root)
+    if present and not dataset_allowed:
+        raise DatasetError(
+            f"{root} already holds a dataset. Add to it with resume=True, delete it with overwrite=True, or choose "
+            "another folder."
+        )
+    return present
+
+
+def _holds_dataset(root: Path) -> bool:
+    if not (root / INFO).is_file():
+        for path in root.rglob("*") if root.is_dir() else ():
+            # What a recorder has left that was killed before it came to write `info.json` is nothing.
+            if path.is_file() and path.parent != root / STAGING:
+                if (root / INFO).is_file():
+                    break  # another recorder has just begun
+                raise DatasetError(f"{root} is not empty and not a dataset ({path} is in it); choose another folder.")
+        return False
+    try:
+        info = read_info(root)
+    except DatasetError:
         return True
-    for path in root.rglob("*") if root.is_dir() else ():
-        # What a recorder has left that was killed before it came to write `info.json` is nothing.
-        if path.is_file() and path.parent != root / STAGING:
-            raise DatasetError(f"{root} is not empty and not a dataset ({path} is in it); choose another folder.")
-    return False
+    is_empty = not info.get("total_episodes") and not layout.numbered_files(root / "meta/episodes")
+    return not (is_empty and OWN in info)
 
 
 def _continued(root: Path, info: dict[str, Any], features: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -392,21 +341,108 @@ def _continued(root: Path, info: dict[str, Any], features: dict[str, dict[str, A
     Raises:
         DatasetError: it does not.
     """
-    path = root / INFO
-    try:
-        there = json.loads(path.read_text(encoding="utf-8"))
-        version, fps, features_there = there["codebase_version"], there["fps"], dict(there["features"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{path} cannot be read: {error!r}. Restore it, or record into another folder.") from error
-    if version != FORMAT:
-        raise DatasetError(f"{root} is a dataset of format {version}; only {FORMAT} can be continued.")
-    if fps != info["fps"]:
+    there = read_info(root)
+    if there["codebase_version"] != layout.FORMAT:
+        raise DatasetError(f"{root} has the format {there['codebase_version']}; only {layout.FORMAT} can be continued.")
+    if there["fps"] != info["fps"]:
         raise DatasetError(
-            f"{root} was recorded at {fps} frames per second, not {info['fps']}; record with the same control_dt, or "
-            "into another folder."
+            f"{root} was recorded at {there['fps']} frames per second, not {info['fps']}; record with the same "
+            "control_dt, or into another folder."
         )
-    differences = [f"{key}: {old} there, {new} now" for key, old, new in feature_differences(features_there, features)]
+    differences = layout.feature_differences(there["features"], features)
     if differences:
-        raise DatasetError(f"{root} holds other features: {'; '.join(differences)}. Record into another folder.")
+        listed = "; ".join(f"{key}: {old} there, {new} now" for key, old, new in differences)
+        raise DatasetError(f"{root} holds other features: {listed}. Record into another folder.")
+    old_name, name = (there.get(OWN) or {}).get("repo_id"), info[OWN]["repo_id"]
+    if old_name not in (None, name):
+        raise DatasetError(
+            f"{root} is the dataset {old_name}, not {name}. Give its name, or record into another folder; "
+            "`gym-hil dataset merge` makes a copy with another name."
+        )
     # LeRobot drops what it does not know when it adds to a dataset.
     return {OWN: info[OWN], **there}
+
+
+def _read_rows(
+    root: Path, features: dict[str, dict[str, Any]]
+) -> tuple[list[dict[str, Any]], tuple[dict[str, Any], ...], int, set[Path]]:
+    """The rows of `meta/episodes`.
+
+    Returns:
+        All rows; those of the file that can be filled further; the number of that file; files that repeat others.
+    """
+    rows: dict[int, dict[str, Any]] = {}
+    superseded: set[Path] = set()
+    last: list[dict[str, Any]] = []
+    is_own = False
+    for path in layout.numbered_files(root / "meta/episodes"):
+        table = tables.read(path)
+        found = table.to_pylist()
+        if all(row.get("episode_index", -1) in rows for row in found):
+            superseded.add(path)
+            continue
+        last, is_own = found, table.schema.equals(tables.episode_schema(features))
+        for row in found:
+            rows.setdefault(row.get("episode_index", -1), row)
+    number = _number(last[-1], "meta/episodes") if last else -1
+    can_be_filled = is_own and len(last) < ROWS_PER_FILE
+    filling = tuple(last) if can_be_filled else ()
+    return [rows[index] for index in sorted(rows)], filling, number + (not can_be_filled), superseded
+
+
+def _files_of(
+    root: Path, rows: Sequence[dict[str, Any]], features: dict[str, dict[str, Any]]
+) -> dict[str, dict[int, Path]]:
+    """Kind of file -> number -> path, of the files that the rows refer to."""
+    return {
+        kind: {number: _path(root, kind, number) for number in (_number(row, prefix) for row in rows)}
+        for kind, prefix in _kinds(features).items()
+    }
+
+
+def _next_files(root: Path, rows: Sequence[dict[str, Any]], features: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """The number of the next file of each kind.
+
+    Raises:
+        DatasetError: a file that the rows refer to is missing.
+    """
+    files = _files_of(root, rows, features)
+    for path in (path for of_kind in files.values() for path in of_kind.values()):
+        if not path.is_file():
+            raise layout.unreadable(path, "")
+    return {kind: max(of_kind, default=-1) + 1 for kind, of_kind in files.items()}
+
+
+def _statistics_of(
+    root: Path, rows: Sequence[dict[str, Any]], features: dict[str, dict[str, Any]]
+) -> dict[str, Statistics]:
+    statistics = {}
+    for key in (*features, *INDICES) if rows else ():
+        parts = []
+        for row in rows:
+            part = row_statistics(row, key)
+            if part is None:
+                raise DatasetError(
+                    f"{root / 'meta/episodes'} has no complete statistics of {key} in episode {row['episode_index']}. "
+                    "See what is wrong with `gym-hil dataset info DIR --check`, or record into another folder."
+                )
+            parts.append(part)
+        statistics[key] = merge(parts)
+    return statistics
+
+
+def _kinds(features: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Path template or video feature -> prefix of the columns of `meta/episodes` that say which file."""
+    return {DATA: "data", **{key: f"videos/{key}" for key in layout.video_keys(features)}}
+
+
+def _path(root: Path, kind: str, number: int) -> Path:
+    return root / (kind if kind in (DATA, EPISODES) else VIDEO).format(video_key=kind, **location(number))
+
+
+def _number(row: dict[str, Any], prefix: str) -> int:
+    return int(row[f"{prefix}/chunk_index"] * layout.FILES_PER_CHUNK + row[f"{prefix}/file_index"])
+
+
+def _prefixed(prefix: str, entries: dict[str, Any]) -> dict[str, Any]:
+    return {prefix + key: value for key, value in entries.items()}

@@ -3,55 +3,115 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.datasets.folder import sync
-from gym_hil.datasets.layout import INDICES, OWN, video_keys
-from gym_hil.datasets.statistics import QUANTILES
+from gym_hil.datasets.layout import INDICES, OWN, unreadable, video_keys
+from gym_hil.datasets.statistics import STATISTICS
 from gym_hil.errors import DatasetError, MissingExtraError
 
 try:
     import pyarrow as pa
+    import pyarrow.compute as pc  # noqa: F401  # for `compact`
     import pyarrow.parquet as pq
 except ImportError as error:
     raise MissingExtraError("Recording datasets needs pyarrow: pip install 'gym-hil[data]'") from error
 
-STATISTICS = ("min", "max", "mean", "std", "count", *QUANTILES)
+
+class Frames(NamedTuple):
+    """The frames in a file.
+
+    Attributes:
+        columns: feature -> (frames,) where its shape is [1], else (frames, *shape), in the feature's type. What is not
+            numbers, such as text or single images, are objects.
+        nulls: features that have no value in some frames -> the numbers of those rows; the column is 0 there.
+    """
+
+    columns: dict[str, NDArray[Any]]
+    nulls: dict[str, NDArray[np.intp]]
 
 
-def write_frames(path: Path, columns: dict[str, NDArray[np.generic]]) -> None:
-    """Write the frames of an episode.
+def for_pyarrow(path: Path, mode: str) -> AbstractContextManager[Any]:
+    """A file as pyarrow can open it: it takes every name for UTF-8, which is not the encoding of names everywhere.
+
+    Its threads must not hold Python's own files where that can be avoided: at exit, that ends the process.
+    """
+    is_utf8 = os.fsencode(path) == str(path).encode("utf-8", "surrogateescape")
+    return nullcontext(str(path)) if is_utf8 else path.open(mode)
+
+
+def write(path: Path, table: Any) -> None:
+    """Write a pyarrow table."""
+    with for_pyarrow(path, "wb") as file:
+        pq.write_table(table, file)
+
+
+def read(path: Path, columns: Sequence[str] | None = None) -> Any:
+    """Read a file as a pyarrow table.
+
+    Raises:
+        DatasetError: it is missing or not whole.
+    """
+    try:
+        with for_pyarrow(path, "rb") as file, pq.ParquetFile(file) as parquet:
+            return parquet.read(columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise unreadable(path, error) from error
+
+
+def frames_table(columns: Mapping[str, NDArray[np.generic]]) -> Any:
+    """The frames of an episode as a pyarrow table.
 
     Args:
-        path: of the file.
         columns: feature -> (frames, size); a feature of one number becomes a plain column.
     """
     arrays = {}
     for key, values in columns.items():
-        flat = pa.array(np.ascontiguousarray(values).ravel())
-        size = values.shape[1]
+        flat, size = pa.array(np.ascontiguousarray(values).ravel()), values.shape[1]
         arrays[key] = flat if size == 1 else pa.FixedSizeListArray.from_arrays(flat, size)
-    _write(path, pa.table(arrays))
+    return pa.table(arrays)
 
 
-def write_episodes(path: Path, rows: Sequence[dict[str, Any]], features: dict[str, dict[str, Any]]) -> None:
-    """Write what is known about some episodes.
+def read_frames(path: Path, features: dict[str, dict[str, Any]]) -> Frames:
+    """Read a file of frames.
 
     Args:
-        path: of the file.
-        rows: one for each episode; what a row lacks is null.
-        features: of the dataset, without what `layout.INDICES` adds.
+        path: of the Parquet file.
+        features: of the dataset; those that are videos are not in the file.
+
+    Raises:
+        DatasetError: the file is missing, damaged, lacks a feature, or holds another type or shape.
     """
-    _write(path, pa.Table.from_pylist(list(rows), schema=episode_schema(features)))
+    table = read(path)
+    columns: dict[str, NDArray[Any]] = {}
+    nulls: dict[str, NDArray[np.intp]] = {}
+    for key, feature in features.items():
+        if feature["dtype"] == "video":
+            continue
+        if key not in table.column_names:
+            raise DatasetError(f"{path} has no {key!r}, which meta/info.json announces. Fetch the file again.")
+        try:
+            columns[key], missing = _array(table[key].combine_chunks(), feature)
+        except (TypeError, ValueError, pa.ArrowException) as error:
+            raise DatasetError(
+                f"{path}: {key} does not fit what meta/info.json says, {feature['dtype']} of shape "
+                f"{list(feature['shape'])}: {error}."
+            ) from error
+        if len(missing):
+            nulls[key] = missing
+    if "episode_index" not in columns:
+        raise DatasetError(f"{path}: meta/info.json does not announce 'episode_index'; that is no frame of LeRobot's.")
+    return Frames(columns, nulls)
 
 
-def write_tasks(path: Path, tasks: Sequence[str]) -> None:
-    """Write what the robot was told to do; LeRobot looks tasks up in the index that pandas makes of the last column."""
+def tasks_table(tasks: Sequence[str]) -> Any:
+    """The tasks as a pyarrow table; LeRobot looks them up in the index that pandas makes of the last column."""
     columns = [("task_index", "int64", "int64"), ("task", "unicode", "object")]
     pandas = {
         "index_columns": ["task"],
@@ -72,31 +132,38 @@ def write_tasks(path: Path, tasks: Sequence[str]) -> None:
         "pandas_version": "2.0.0",
     }
     table = pa.table({"task_index": pa.array(range(len(tasks)), pa.int64()), "task": pa.array(tasks, pa.string())})
-    _write(path, table.replace_schema_metadata({"pandas": json.dumps(pandas)}))
+    return table.replace_schema_metadata({"pandas": json.dumps(pandas)})
 
 
-def read_tasks(path: Path) -> list[str]:
-    """The tasks of a dataset, in the order of their numbers."""
-    table = read(path).sort_by("task_index")
-    return table["task"].to_pylist()
-
-
-def read(path: Path, columns: Sequence[str] | None = None) -> Any:
-    """Read a file as a pyarrow table.
+def read_tasks(path: Path) -> tuple[str, ...]:
+    """The tasks of a dataset, in the order of their numbers.
 
     Raises:
-        DatasetError: it is missing or not whole.
+        DatasetError: the file is missing, damaged, or has other columns.
     """
-    try:
-        return pq.ParquetFile(path).read(columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        raise DatasetError(f"{path} cannot be read: {error}. Restore it, or record into another folder.") from error
+    table = read(path)
+    # The texts are the index of a pandas table, which has a name in some versions of LeRobot and none in others.
+    texts = [name for name in table.column_names if name != "task_index"]
+    if len(texts) != 1 or "task_index" not in table.column_names:
+        raise unreadable(path, f"it has the columns {table.column_names}, not task_index and the tasks")
+    return tuple(table.sort_by("task_index")[texts[0]].to_pylist())
+
+
+def episodes_table(rows: Sequence[dict[str, Any]], features: dict[str, dict[str, Any]]) -> Any:
+    """Rows of `meta/episodes` as a pyarrow table; what a row lacks is null.
+
+    Args:
+        rows: one for each episode.
+        features: of the dataset, without `layout.INDICES`.
+    """
+    return pa.Table.from_pylist(list(rows), schema=episode_schema(features))
 
 
 def episode_schema(features: dict[str, dict[str, Any]]) -> Any:
     """The columns of `meta/episodes`, with this package's own at the end.
 
-    Those are `gym_hil/seed` (of the reset), `gym_hil/success` and `gym_hil/options` (of the reset, as JSON).
+    Those are `gym_hil/seed` and `gym_hil/options` (of the reset, as JSON), `gym_hil/success`, and `gym_hil/metadata`
+    (what differs from the key `gym_hil` of `meta/info.json`, as JSON).
     """
     fields = [("episode_index", pa.int64()), ("tasks", pa.list_(pa.string())), ("length", pa.int64())]
     fields += [(f"data/{part}_index", pa.int64()) for part in ("chunk", "file")]
@@ -110,55 +177,28 @@ def episode_schema(features: dict[str, dict[str, Any]]) -> Any:
             numbers = pa.list_(pa.list_(numbers))
         fields += [(f"stats/{key}/{name}", pa.list_(pa.int64()) if name == "count" else numbers) for name in STATISTICS]
     fields += [(f"meta/episodes/{part}_index", pa.int64()) for part in ("chunk", "file")]
-    fields += [(f"{OWN}/seed", pa.int64()), (f"{OWN}/success", pa.bool_()), (f"{OWN}/options", pa.string())]
+    fields += [(f"{OWN}/seed", pa.int64()), (f"{OWN}/success", pa.bool_())]
+    fields += [(f"{OWN}/options", pa.string()), (f"{OWN}/metadata", pa.string())]
     return pa.schema(fields)
 
 
-def _write(path: Path, table: Any) -> None:
-    pq.write_table(table, path)
-    sync(path)
+def is_number(dtype: str) -> bool:
+    """Whether a feature's type is that of numbers or booleans."""
+    try:
+        return np.dtype(dtype).kind in "biuf"
+    except TypeError:
+        return False
 
 
-def read_frames(path: Path, features: dict[str, dict[str, Any]]) -> dict[str, NDArray[Any]]:
-    """Read a file of frames.
-
-    Args:
-        path: of the Parquet file.
-        features: of the dataset; those that are videos are not in the file.
-
-    Returns:
-        Feature -> (frames,) where its shape is [1], else (frames, *shape), in the feature's type. What is not numbers,
-        such as text or single images, are objects.
-
-    Raises:
-        DatasetError: the file is missing, damaged, or lacks a feature.
-    """
-    table = read(path)
-    columns: dict[str, NDArray[Any]] = {}
-    for key, feature in features.items():
-        if feature["dtype"] == "video":
-            continue
-        if key not in table.column_names:
-            raise DatasetError(f"{path} has no {key!r}, which meta/info.json announces. Fetch the file again.")
-        try:
-            columns[key] = _array(table[key].combine_chunks(), feature)
-        except (TypeError, ValueError) as error:
-            raise DatasetError(
-                f"{path}: {key} does not fit what meta/info.json says, {feature['dtype']} of shape "
-                f"{list(feature['shape'])}: {error}."
-            ) from error
-    if "episode_index" not in columns:
-        raise DatasetError(f"{path}: meta/info.json does not announce 'episode_index'; that is no frame of LeRobot's.")
-    return columns
-
-
-def _array(column: Any, feature: dict[str, Any]) -> NDArray[Any]:
-    """A column as an array."""
+def _array(column: Any, feature: dict[str, Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """A column as an array, and the rows in which something is null."""
     count, shape = len(column), tuple(feature["shape"])
-    if not _is_number(feature["dtype"]):
+    if not is_number(feature["dtype"]):
         objects = np.empty(count, dtype=object)
         objects[:] = column.to_pylist()
-        return objects
+        are_null = [feature["dtype"] == "image" and value is None for value in objects]
+        return objects, np.flatnonzero(np.array(are_null, dtype=bool))
+    whole, has_nulls = column, column.null_count > 0
     # Vectors come as lists, matrices as lists of lists or as an extension type of these.
     while True:
         if hasattr(column, "storage"):
@@ -167,14 +207,18 @@ def _array(column: Any, feature: dict[str, Any]) -> NDArray[Any]:
             column = column.flatten()
         else:
             break
-    numbers = column.to_numpy(zero_copy_only=False).astype(feature["dtype"], copy=False)
+        has_nulls |= column.null_count > 0
+    missing = np.empty(0, dtype=np.intp)
+    if has_nulls:
+        rows = whole.to_pylist()
+        missing = np.flatnonzero([row is None or None in np.ravel(np.array(row, dtype=object)) for row in rows])
+        empty = np.zeros(shape if shape != (1,) else ()).tolist()
+        raw = np.array([empty if number in set(missing) else row for number, row in enumerate(rows)])
+    else:
+        raw = column.to_numpy(zero_copy_only=False)
+    numbers = raw.astype(feature["dtype"], copy=False)
+    if raw.dtype.kind == "f" and numbers.dtype.kind != "f" and (raw != numbers).any():
+        raise ValueError(f"its numbers are {raw.dtype}")
     numbers = numbers.reshape(count if shape in ((1,), ()) else (count, *shape))
     numbers.flags.writeable = False
-    return numbers
-
-
-def _is_number(dtype: str) -> bool:
-    try:
-        return np.dtype(dtype).kind in "biuf"
-    except TypeError:
-        return False
+    return numbers, missing

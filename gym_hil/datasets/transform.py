@@ -1,4 +1,4 @@
-"""New datasets from old ones: put together, picked out, with other rewards, or with cropped images."""
+"""New datasets from old ones: merged, filtered, with other rewards, or with cropped images. Never in place."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import gym_hil
-from gym_hil.datasets.folder import clear_staging
-from gym_hil.datasets.images import Region, crop_params, cropped
+from gym_hil.datasets.compact import join_files
+from gym_hil.datasets.folder import FolderLock, clear_staging, remove
+from gym_hil.datasets.images import Region, crop_params
 from gym_hil.datasets.layout import (
     DATA,
     FILES_PER_CHUNK,
@@ -24,30 +25,44 @@ from gym_hil.datasets.layout import (
     OWN,
     STAGING,
     VIDEO,
+    dataset_files,
     feature_differences,
+    image_shape,
+    is_depth,
     video_keys,
 )
+from gym_hil.datasets.metadata import read_info
 from gym_hil.datasets.reader import Episode, EpisodeDataset
-from gym_hil.datasets.statistics import Statistics
-from gym_hil.datasets.store import Episode as NewEpisode
-from gym_hil.datasets.store import open_folder
-from gym_hil.datasets.video import VideoFile, copy_video, describe_video
+from gym_hil.datasets.statistics import ImageCounter, Statistics
+from gym_hil.datasets.store import DatasetStore, EpisodeData
+from gym_hil.datasets.tables import is_number
+from gym_hil.datasets.video import VideoReader, VideoWriter, copy_video, describe_video
 from gym_hil.errors import DatasetError
+from gym_hil.files import expand_path, write_advice
 
-Place = str | PathLike[str]
+DatasetPath = str | PathLike[str]
+ImageChange = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+SAMPLED_FRAMES = 100  # of an episode whose images have no statistics; LeRobot 0.6.1 samples as many of up to 464 frames
 _INTERVENTION = "complementary_info.is_intervention"
+_NOT_SHARED = ("version", "repo_id", "derived")  # of the metadata: of a dataset, not of its episodes
 
 
 def merge_datasets(
-    paths: Sequence[Place], out: Place, *, repo_id: str | None = None, overwrite: bool = False
+    paths: Sequence[DatasetPath],
+    out: DatasetPath,
+    *,
+    repo_id: str | None = None,
+    overwrite: bool = False,
+    force: bool = False,
 ) -> EpisodeDataset:
-    """Put datasets with the same features one behind the other.
+    """Put datasets with the same features one behind the other; each episode keeps its task and its environment.
 
     Args:
         paths: of the datasets.
         out: folder of the new one.
         repo_id: `user/name` of the new one; None for that of the first.
         overwrite: replace a dataset that is there.
+        force: merge although the names of a feature's numbers differ; those of the first dataset are kept.
 
     Returns:
         The new dataset.
@@ -58,7 +73,7 @@ def merge_datasets(
     if not paths:
         raise DatasetError("There is nothing to merge; name one dataset or more.")
     sources = [EpisodeDataset(path) for path in paths]
-    with NewDataset(Path(out), sources, by="merge", repo_id=repo_id, overwrite=overwrite) as new:
+    with NewDataset(out, sources, by="merge", repo_id=repo_id, overwrite=overwrite, force=force) as new:
         for source in sources:
             for episode in source:
                 new.add(episode)
@@ -66,8 +81,8 @@ def merge_datasets(
 
 
 def filter_dataset(
-    path: Place,
-    out: Place,
+    path: DatasetPath,
+    out: DatasetPath,
     *,
     success: bool | None = None,
     interventions: bool | None = None,
@@ -80,9 +95,9 @@ def filter_dataset(
     Args:
         path: of the dataset.
         out: folder of the new one.
-        success: keep those that ended in success, or those that did not; None for both. Those of which it is not known
-            are neither.
-        interventions: keep those in which an operator acted, or those in which nobody did; None for both.
+        success: keep those that ended in success, or those that did not; None for both. Episodes whose success is
+            unknown are neither.
+        interventions: keep those in which an operator acted, or those in which none did; None for both.
         drop: numbers of episodes to leave out. They are not read, so they may be damaged.
         repo_id: `user/name` of the new dataset; None for that of the old one.
         overwrite: replace a dataset that is there.
@@ -109,15 +124,15 @@ def filter_dataset(
     ]
     if not kept:
         raise DatasetError(f"None of the {len(source)} episodes of {path} is left; nothing was written.")
-    with NewDataset(Path(out), [source], by="filter", repo_id=repo_id, overwrite=overwrite) as new:
+    with NewDataset(out, [source], by="filter", repo_id=repo_id, overwrite=overwrite) as new:
         for episode in kept:
             new.add(episode)
     return EpisodeDataset(out)
 
 
 def relabel_dataset(
-    path: Place,
-    out: Place,
+    path: DatasetPath,
+    out: DatasetPath,
     reward: Callable[[Episode], ArrayLike],
     *,
     repo_id: str | None = None,
@@ -128,7 +143,7 @@ def relabel_dataset(
     Args:
         path: of the dataset.
         out: folder of the new one.
-        reward: what makes (frames,) rewards of an episode.
+        reward: returns the (frames,) rewards of an episode.
         repo_id: `user/name` of the new dataset; None for that of the old one.
         overwrite: replace a dataset that is there.
 
@@ -142,15 +157,15 @@ def relabel_dataset(
     source = EpisodeDataset(path)
     if "next.reward" not in source.features:
         raise DatasetError(f"{path} has no 'next.reward' that could be replaced.")
-    with NewDataset(Path(out), [source], by="relabel", repo_id=repo_id, overwrite=overwrite) as new:
+    with NewDataset(out, [source], by="relabel", repo_id=repo_id, overwrite=overwrite) as new:
         for episode in source:
             new.add(episode, columns={"next.reward": _rewards(reward, episode)})
     return EpisodeDataset(out)
 
 
 def crop_dataset(
-    path: Place,
-    out: Place,
+    path: DatasetPath,
+    out: DatasetPath,
     regions: Mapping[str, Region],
     *,
     resize: tuple[int, int] | None = None,
@@ -180,31 +195,21 @@ def crop_dataset(
             raise DatasetError(f"{path} has no video {key!r}; it has {', '.join(source.video_keys) or 'none'}.")
     changes, sizes = {}, {}
     for key in source.video_keys:
-        _, height, width = video_shape(source, key)
+        channels, height, width = image_shape(source.features[key])
         region = regions.get(key, Region(0, 0, height, width))
         region.check_inside(key, height, width)
         size = (region.height, region.width) if resize is None else resize
         if region != Region(0, 0, height, width) or size != (height, width):
-            changes[key], sizes[key] = cropped(region, size), size
+            if channels != 3 or is_depth(source.features[key]):
+                raise DatasetError(f"{source.path}: {key} is a depth map; only colour images can be cropped.")
+            changes[key], sizes[key] = region.crop(*size), size
     details = crop_params(regions, resize)
     with NewDataset(
-        Path(out), [source], by="crop", details=details, sizes=sizes, repo_id=repo_id, overwrite=overwrite
+        out, [source], by="crop", details=details, sizes=sizes, repo_id=repo_id, overwrite=overwrite
     ) as new:
         for episode in source:
             new.add(episode, images=changes)
     return EpisodeDataset(out)
-
-
-def video_shape(source: EpisodeDataset, key: str) -> tuple[int, int, int]:
-    """Channels, height and width; LeRobot's features say which is which by name."""
-    feature = source.features[key]
-    shape = tuple(feature["shape"])
-    names = feature.get("names") or []
-    if len(shape) == 3 and (list(names)[-1:] in (["channels"], ["channel"]) or (shape[0] != 3 and shape[2] == 3)):
-        shape = (shape[2], shape[0], shape[1])
-    if len(shape) != 3 or shape[0] != 3:
-        raise DatasetError(f"{source.path}: {key} has shape {list(shape)}; only colour images can be cropped.")
-    return shape
 
 
 def _has_intervention(episode: Episode) -> bool:
@@ -235,17 +240,18 @@ Images = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 class NewDataset:
     """A dataset that is filled with episodes of other datasets, as they are or changed.
 
-    Everything is written into a folder beside, `NAME.unfinished`, which takes its place at the end. Videos are copied
-    without loss where they are not changed.
+    Everything is written into a folder beside, `NAME.unfinished`, which takes its place at the end: the dataset appears
+    when it is complete, or not at all. Videos are copied without loss where they are not changed.
 
     Args:
         path: of the new dataset.
         sources: datasets that the episodes come from.
-        by: what is done, for the metadata.
-        details: of that, likewise.
-        sizes: features that are videos -> (height, width) of the new ones, if another.
+        by: name of the operation, for the metadata.
+        details: of that operation, likewise.
+        sizes: videos that are resized -> (height, width).
         repo_id: `user/name` of the new dataset; None for that of the first source.
         overwrite: replace a dataset that is there.
+        force: let the names of a feature's numbers differ.
 
     Raises:
         DatasetError: the sources do not fit together or cannot be written, or the folder may not be used.
@@ -253,7 +259,7 @@ class NewDataset:
 
     def __init__(
         self,
-        path: Path,
+        path: DatasetPath,
         sources: Sequence[EpisodeDataset],
         *,
         by: str,
@@ -261,20 +267,21 @@ class NewDataset:
         sizes: Mapping[str, tuple[int, int]] | None = None,
         repo_id: str | None = None,
         overwrite: bool = False,
+        force: bool = False,
     ):
+        self.path = path = expand_path(path)
+        self._root = path.with_name(path.name + ".unfinished")
         check_place(path, sources, overwrite)
-        self.path, self._root = path, path.with_name(path.name + ".unfinished")
         first = sources[0]
         self._fps = int(first.fps)
-        self._features = _common_features(sources)
+        self._features = _common_features(sources, force)
         for key, (height, width) in (sizes or {}).items():
             self._features[key] = {
                 **self._features[key],
                 "shape": [3, height, width],
-                "names": ["channels", "height", "width"],
                 "info": describe_video(height, width, self._fps),
             }
-        self._sizes = dict(sizes or {})
+        self._metadata = _common_metadata(sources)
         info = {
             **first.info,
             "features": {**self._features, **INDICES},
@@ -282,14 +289,28 @@ class NewDataset:
             "data_path": DATA,
             "video_path": VIDEO if video_keys(self._features) else None,
             OWN: {
-                **_common_metadata(sources),
+                **self._metadata,
                 "version": gym_hil.__version__,
                 "repo_id": repo_id or first.metadata.get("repo_id") or f"local/{path.name}",
                 "derived": {"by": by, "from": [_name(source) for source in sources], **(details or {})},
             },
         }
-        shutil.rmtree(self._root, ignore_errors=True)
-        self._catalogue, self._lock = open_folder(self._root, info, self._features, resume=False, overwrite=False)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = FolderLock(path.with_name(f".{path.name}.lock"))
+        except (OSError, UnicodeError) as error:
+            raise DatasetError(f"{path} cannot be written: {error}. {write_advice(error)}") from error
+        try:
+            if self._root.exists() and not (self._root / STAGING).is_dir():
+                raise DatasetError(f"{self._root} is in the way; move it, or choose another name than {path.name}.")
+            shutil.rmtree(self._root, ignore_errors=True)  # of one that was killed
+            (self._root / STAGING).mkdir(parents=True)
+            self._store = DatasetStore.create(self._root, info, self._features)
+        except BaseException as error:
+            self._lock.release()
+            if isinstance(error, OSError):
+                raise DatasetError(f"{self._root} cannot be written: {error}. {write_advice(error)}") from error
+            raise
 
     def __enter__(self) -> NewDataset:
         return self
@@ -297,32 +318,53 @@ class NewDataset:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._lock.release()
         try:
             if error is None:
-                clear_staging(self._root)
-                # Up to here nothing has happened to what is there.
-                if self.path.exists():
-                    shutil.rmtree(self.path)
-                self._root.replace(self.path)
+                join_files(self._root, self._store.info)
+                self._take_place()
+                clear_staging(self.path)
+                (self.path / STAGING).rmdir()
         except OSError as problem:
-            raise DatasetError(f"{self.path} cannot be written: {problem}. Choose another folder.") from problem
+            raise DatasetError(f"{self.path} cannot be written: {problem}. {write_advice(problem)}") from problem
         finally:
             shutil.rmtree(self._root, ignore_errors=True)
+            self._lock.release()
+
+    def _take_place(self) -> None:
+        """Put the new dataset where it belongs. Of one that is there, files that are not its own are kept."""
+        old = self.path.with_name(self.path.name + ".replaced")
+        if not self.path.exists():
+            self._root.replace(self.path)
+            return
+        if old.exists():
+            raise DatasetError(f"{old} is in the way; it holds what was replaced before. Move or delete it.")
+        try:
+            features = read_info(self.path)["features"]
+        except DatasetError:
+            features = self._features
+        self.path.replace(old)
+        self._root.replace(self.path)
+        remove(old, [*dataset_files(old, features)])
+        for path in [path for path in old.rglob("*") if not path.is_dir()]:
+            place = self.path / path.relative_to(old)
+            if not place.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(place)
+        _remove_empty(old)
 
     def add(
         self,
         episode: Episode,
         *,
         columns: Mapping[str, NDArray[Any]] | None = None,
-        images: Mapping[str, Images] | None = None,
+        images: Mapping[str, ImageChange] | None = None,
     ) -> None:
         """Add an episode of a source.
 
         Args:
-            episode: whose place is behind those that were added before.
+            episode: added behind those before.
             columns: features that are changed -> (frames,) or (frames, size).
-            images: videos that are changed -> what makes a new image of an old one.
+            images: videos that are changed -> a function from an old image to a new one.
 
         Raises:
             DatasetError: the episode cannot be read or written.
@@ -336,33 +378,46 @@ class NewDataset:
             for key, feature in self._features.items()
             if feature["dtype"] != "video"
         }
+        statistics = {
+            key: known
+            for key in self._features.keys() - changed.keys() - (images or {}).keys()
+            if (known := dataset.statistics_of(record, key)) is not None
+        }
         arrays.update(frame_index=frames, timestamp=(frames / self._fps).astype(np.float32))
         tasks = [dataset.tasks[index] for index in numbers["task_index"]]
+        metadata = {
+            key: value
+            for key, value in record.metadata.items()
+            if key not in _NOT_SHARED and (key not in self._metadata or self._metadata[key] != value)
+        }
         own = {
             f"{OWN}/seed": record.seed,
             f"{OWN}/success": record.success,
             f"{OWN}/options": None if record.options is None else json.dumps(record.options),
+            f"{OWN}/metadata": json.dumps(metadata) if metadata else None,
         }
-        videos, statistics = {}, {}
+        videos = {}
         try:
             for key in video_keys(self._features):
                 videos[key] = self._root / STAGING / f"{key}.mp4"
                 change = (images or {}).get(key)
-                if change is None:
-                    start, source = dataset.video_of(record, key)
-                    statistics[key] = copy_video(source, start, len(episode), self._fps, videos[key])
-                else:
+                if change is not None:
                     statistics[key] = self._encode(episode, key, change, videos[key])
-            self._catalogue.add(NewEpisode(arrays, videos, statistics, tasks, own))
+                    continue
+                depth = is_depth(self._features[key])
+                copy_video(dataset.video_of(record, key), self._fps, videos[key], depth=depth)
+                if key not in statistics:
+                    statistics[key] = _sampled(videos[key], len(episode), self._fps, depth)
+            self._store.add(EpisodeData(arrays, videos, statistics, tasks, own))
         except OSError as error:
             raise DatasetError(
-                f"Episode {record.index} of {dataset.path} cannot be written to {self._root}: {error}. Make room, or "
-                "choose another folder."
+                f"Episode {record.index} of {dataset.path} cannot be written to {self._root}: {error}. "
+                f"{write_advice(error)}"
             ) from error
 
-    def _encode(self, episode: Episode, key: str, change: Images, path: Path) -> Statistics:
+    def _encode(self, episode: Episode, key: str, change: ImageChange, path: Path) -> Statistics:
         _, height, width = self._features[key]["shape"]
-        file = VideoFile(path, height, width, self._fps)
+        file = VideoWriter(path, height, width, self._fps)
         try:
             for frame in range(len(episode)):
                 file.add(change(episode.image(key, frame)))
@@ -372,7 +427,7 @@ class NewDataset:
         return file.close()
 
 
-def check_place(path: Path, sources: Sequence[EpisodeDataset], overwrite: bool) -> None:
+def check_place(path: DatasetPath, sources: Sequence[EpisodeDataset], overwrite: bool) -> None:
     """Make sure that a new dataset may be made in a folder.
 
     Args:
@@ -383,6 +438,7 @@ def check_place(path: Path, sources: Sequence[EpisodeDataset], overwrite: bool) 
     Raises:
         DatasetError: it may not.
     """
+    path = expand_path(path)
     place = path.resolve()
     for source in sources:
         there = source.path.resolve()
@@ -395,47 +451,68 @@ def check_place(path: Path, sources: Sequence[EpisodeDataset], overwrite: bool) 
     if not (path / INFO).is_file():
         raise DatasetError(f"{path} is there already and no dataset; choose another folder.")
     if not overwrite:
-        raise DatasetError(f"{path} already holds a dataset; say overwrite=True (--overwrite) to replace it.")
+        raise DatasetError(f"{path} already holds a dataset. Replace it with overwrite=True, or choose another folder.")
 
 
-def _common_features(sources: Sequence[EpisodeDataset]) -> dict[str, dict[str, Any]]:
+def _common_features(sources: Sequence[EpisodeDataset], force: bool) -> dict[str, dict[str, Any]]:
     """The features of the sources, which have to be the same; those of `layout.INDICES` are left out."""
     first = sources[0]
     if first.fps != int(first.fps):
         raise DatasetError(f"{first.path} has {first.fps} frames per second; only whole numbers can be written.")
     features = {key: dict(feature) for key, feature in first.features.items() if key not in INDICES}
     for key, feature in features.items():
-        is_vector = len(feature["shape"]) == 1 and feature["dtype"] in _NUMBERS
-        is_depth = bool((feature.get("info") or {}).get("is_depth_map"))
-        if not is_vector and (feature["dtype"] != "video" or is_depth):
-            what = "a depth map" if is_depth else f"{feature['dtype']} of shape {list(feature['shape'])}"
+        if feature["dtype"] == "video":
+            if not is_depth(feature):
+                feature.update(shape=list(image_shape(feature)), names=["channels", "height", "width"])
+        elif len(feature["shape"]) != 1 or not is_number(feature["dtype"]):
             raise DatasetError(
-                f"{first.path}: {key} is {what}; only vectors of numbers or booleans and colour videos can be written."
+                f"{first.path}: {key} is {feature['dtype']} of shape {list(feature['shape'])}; only vectors of numbers "
+                "or booleans and videos can be written."
             )
     for other in sources[1:]:
         if other.fps != first.fps:
             raise DatasetError(f"{first.path} has {first.fps} frames per second, {other.path} {other.fps}.")
-        different = [f"{key}: {here} and {there}" for key, here, there in feature_differences(features, other.features)]
+        different = feature_differences(features, other.features, names=not force)
         if different:
-            raise DatasetError(f"{first.path} and {other.path} have different features: {'; '.join(different)}.")
+            listed = "; ".join(f"{key}: {here} and {there}" for key, here, there in different)
+            only_names = not feature_differences(features, other.features, names=False)
+            advice = " If they mean the same, merge with force=True." if only_names else ""
+            raise DatasetError(f"{first.path} and {other.path} have different features: {listed}.{advice}")
     return features
 
 
 def _common_metadata(sources: Sequence[EpisodeDataset]) -> dict[str, Any]:
-    """What the sources agree on. Of an environment only as much is kept as makes the right one again."""
-    first, *others = [source.metadata for source in sources]
-    common = {key: value for key, value in first.items() if all(other.get(key, ...) == value for other in others)}
-    if "env_kwargs" not in common or "task_id" not in common:
-        for key in ("env_id", "env_kwargs", "task_id"):
-            common.pop(key, None)
-    elif "env_id" not in common:
-        # The same task, driven by different devices.
-        common["env_id"] = common["task_id"]
-    return common
+    """The metadata that all episodes share; the rest is kept with each episode."""
+    all_metadata = [record.metadata for source in sources for record in source.episodes]
+    first, *others = all_metadata or [sources[0].metadata]
+    return {
+        key: value
+        for key, value in first.items()
+        if key not in _NOT_SHARED and all(key in other and other[key] == value for other in others)
+    }
+
+
+def _sampled(path: Path, frames: int, fps: int, depth: bool) -> Statistics:
+    """Statistics of some images of a video."""
+    if depth:
+        raise DatasetError(f"The dataset has no statistics of the depth maps in {path.name}; they cannot be computed.")
+    reader, counter = VideoReader(path, fps), ImageCounter()
+    try:
+        for frame in np.unique(np.linspace(0, frames - 1, SAMPLED_FRAMES).round()):
+            counter.add(reader.image(frame / fps))  # type: ignore[arg-type]
+    finally:
+        reader.close()
+    return counter.statistics()
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder and those in it, as far as they are empty."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _name(source: EpisodeDataset) -> str:
-    return source.metadata.get("repo_id") or source.path.name
-
-
-_NUMBERS = ("bool", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+    return str(source.metadata.get("repo_id") or source.path.name)

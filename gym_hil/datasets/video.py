@@ -1,27 +1,25 @@
-"""One camera's images of one episode, as an MP4 file."""
+"""Camera images as MP4 files: written, read one by one, and copied without encoding them again."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gym_hil.datasets.layout import LEAVE_OUT, unreadable
 from gym_hil.datasets.statistics import ImageCounter, Statistics
 from gym_hil.errors import DatasetError, MissingExtraError
 
 try:
     import av
 except ImportError as error:
-    raise MissingExtraError("Recording datasets needs PyAV: pip install 'gym-hil[data]'") from error
-
-try:
-    import av
-except ImportError as error:
-    raise MissingExtraError("Reading a dataset's videos needs PyAV: pip install 'gym-hil[data]'") from error
+    raise MissingExtraError("The videos of a dataset need PyAV: pip install 'gym-hil[data]'") from error
 
 # Every second frame is a key frame, as in LeRobot's own recordings: training reads frames in any order.
 KEY_FRAME_EVERY, QUALITY, PRESET = 2, 18, "ultrafast"
@@ -33,6 +31,22 @@ OPTIONS = {
     "g": str(KEY_FRAME_EVERY),
     "threads": "1",
 }
+# Up to here it is cheaper to decode on than to go back to the key frame before the one that is wanted.
+FRAMES_TO_DECODE_ON = 12
+
+
+class Span(NamedTuple):
+    """Images of one episode in a video file.
+
+    Attributes:
+        path: of the file.
+        start: s, when the episode begins in it.
+        frames: how many.
+    """
+
+    path: Path
+    start: float
+    frames: int
 
 
 def pixel_format(height: int, width: int) -> str:
@@ -60,13 +74,11 @@ def describe_video(height: int, width: int, fps: int) -> dict[str, Any]:
     }
 
 
-class VideoFile:
+class VideoWriter:
     """An MP4 file that is written image by image; frame k is shown at exactly k / fps seconds.
 
-    Each image is decoded again as soon as it is encoded: the statistics are of what a reader will see.
-
     Args:
-        path: of the file; replaced if it is there.
+        file: a path, replaced if it is there, or a file in memory.
         height: pixels.
         width: pixels.
         fps: frames per second.
@@ -75,61 +87,47 @@ class VideoFile:
         OSError: the file cannot be written; so does every method.
     """
 
-    def __init__(self, path: Path, height: int, width: int, fps: int):
-        self.path = path
-        self._container = av.open(str(path), "w")
-        self._stream = self._container.add_stream("libx264", rate=fps, options=OPTIONS)
-        self._stream.height, self._stream.width = height, width
-        self._stream.pix_fmt = pixel_format(height, width)
-        self._decoder: Any = None
+    def __init__(self, file: Path | io.BytesIO, height: int, width: int, fps: int):
+        self._file = file
         self._counter = ImageCounter()
         self._count = 0
+        with _os_errors():
+            self._container = av.open(str(file) if isinstance(file, Path) else file, "w", format="mp4")
+            self._stream = self._container.add_stream("libx264", rate=fps, options=OPTIONS)
+            self._stream.height, self._stream.width = height, width
+            self._stream.pix_fmt = pixel_format(height, width)
 
     def add(self, image: NDArray[np.uint8]) -> None:
         """Append an image, (height, width, 3) uint8."""
-        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-        frame.pts = self._count
+        with _os_errors():
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = self._count
+            self._container.mux(self._stream.encode(frame))
+        self._counter.add(image)
         self._count += 1
-        self._write(frame)
 
     def close(self) -> Statistics:
         """Finish the file.
 
         Returns:
-            Statistics of the decoded images.
+            Statistics of the images, as they were before encoding.
         """
-        try:
-            self._write(None)
-            self._read(None)
-        finally:
-            self._container.close()
+        with _os_errors():
+            try:
+                self._container.mux(self._stream.encode(None))
+            finally:
+                self._container.close()
         return self._counter.statistics()
 
     def abandon(self) -> None:
-        """Close the file as it is, for one that will be deleted."""
+        """Close the file as it is and delete it."""
         try:
             self._container.close()
-        except OSError:
-            # The disk that has no room for the rest of the file is no reason to keep its beginning.
-            return
-
-    def _write(self, frame: Any) -> None:
-        for packet in self._stream.encode(frame):
-            # Before it is written: writing empties the packet.
-            self._read(packet)
-            self._container.mux(packet)
-
-    def _read(self, packet: Any) -> None:
-        if self._decoder is None:
-            self._decoder = av.CodecContext.create("h264", "r")
-            self._decoder.extradata = self._stream.codec_context.extradata
-            self._decoder.thread_count = 1
-        for frame in self._decoder.decode(packet):
-            self._counter.add(frame.to_ndarray(format="rgb24"))
-
-
-# Up to here it is cheaper to decode on than to go back to the key frame before the one that is wanted.
-FRAMES_TO_DECODE_ON = 12
+        except (OSError, av.FFmpegError):
+            pass  # the disk has no room for the rest of a file that is not kept
+        finally:
+            if isinstance(self._file, Path):
+                self._file.unlink(missing_ok=True)
 
 
 class VideoReader:
@@ -145,16 +143,15 @@ class VideoReader:
 
     def __init__(self, path: Path, fps: float):
         self._path, self._frame = path, 1.0 / fps
-        if not path.is_file():
-            raise DatasetError(f"{path} is missing. {REMEDY}")
         try:
             self._container = av.open(str(path))
         except (av.FFmpegError, OSError) as error:
-            raise DatasetError(f"{path} is not a whole video: {error}. {REMEDY}") from error
+            raise unreadable(path, error) from error
         # Of a file that was cut short the list of streams may be left, but not what they are.
         streams: list[Any] = [stream for stream in self._container.streams.video if stream.codec_context is not None]
         if not streams:
-            raise DatasetError(f"{path} has no images in it. {REMEDY}")
+            self._container.close()
+            raise unreadable(path, "it has no images in it")
         self._stream = streams[0]
         # One thread hands out each image as soon as it is decoded.
         self._stream.codec_context.thread_count = 1
@@ -166,26 +163,40 @@ class VideoReader:
         """How many images the file holds, as its header has it."""
         return int(self._stream.frames)
 
-    def image(self, time: float) -> NDArray[np.uint8]:
+    def image(self, time: float, *, depth: bool = False) -> NDArray[np.uint8] | NDArray[np.uint16]:
         """The image that is shown from a time on.
 
         Args:
             time: s from the beginning of the file.
+            depth: return the numbers that are stored, of a video with one channel.
 
         Returns:
-            (height, width, 3) uint8.
+            (height, width, 3) uint8, or (height, width, 1) uint16 for depth.
 
         Raises:
-            DatasetError: there is none at that time, or the file is damaged there.
+            DatasetError: there is none at that time, the file is damaged there, or it holds no depth.
         """
         try:
             frame = self._find(time)
         except (av.FFmpegError, OSError) as error:
             self._frames = None
-            raise DatasetError(f"{self._path} is damaged before {time:.2f} s: {error}. {REMEDY}") from error
+            raise DatasetError(
+                f"{self._path} is damaged before {time:.2f} s: {error}. Fetch it again from where the dataset came "
+                f"from, or leave its episodes out: {LEAVE_OUT}"
+            ) from error
         if frame is None or abs(frame.time - time) > self._frame / 2:
-            raise DatasetError(f"{self._path} has no image at {time:.2f} s. {REMEDY}")
-        return frame.to_ndarray(format="rgb24")
+            raise DatasetError(
+                f"{self._path} has no image at {time:.2f} s. Fetch it again from where the dataset came from, or leave "
+                f"its episodes out: {LEAVE_OUT}"
+            )
+        if not depth:
+            return frame.to_ndarray(format="rgb24")  # type: ignore[no-any-return]
+        if not frame.format.name.startswith(("gray10", "gray12", "gray16")):
+            raise DatasetError(
+                f"{self._path} holds {frame.format.name} images, though meta/info.json says that they are depth maps; "
+                "expected gray16le or gray12le."
+            )
+        return frame.to_ndarray(format=frame.format.name)[..., None]  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Close the file."""
@@ -210,95 +221,152 @@ class VideoReader:
         return None
 
 
-REMEDY = (
-    "Fetch the file again from where the dataset came from, or leave its episodes out: "
-    "gym-hil dataset filter DIR --out NEW --drop EPISODE ..."
-)
-
-
-def copy_video(source: Path, start: float, frames: int, fps: int, path: Path) -> Statistics:
-    """Bring the images of an episode into a file of their own.
-
-    A file that holds nothing else is copied, one that holds more is cut. Only where it cannot be cut without loss,
-    because the episode does not begin with a key frame, its images are encoded again.
-
-    Args:
-        source: video file.
-        start: s, when the episode begins in it.
-        frames: of the episode.
-        fps: of the dataset.
-        path: of the new file; frame k is shown at k / fps seconds.
-
-    Returns:
-        Statistics of the decoded images.
+def check_encoder(height: int, width: int, fps: int) -> None:
+    """Encode an image, into memory, to see that this machine can.
 
     Raises:
-        DatasetError: the source is missing or damaged.
+        OSError: it cannot.
+    """
+    writer = VideoWriter(io.BytesIO(), height, width, fps)
+    writer.add(np.zeros((height, width, 3), dtype=np.uint8))
+    writer.close()
+
+
+def copy_video(span: Span, fps: int, path: Path, *, depth: bool = False) -> None:
+    """Bring the images of an episode into a file of their own.
+
+    Packets are copied; only where that loses images, because the episode does not begin with a key frame, the images
+    are encoded again.
+
+    Args:
+        span: the episode.
+        fps: of the dataset.
+        path: of the new file; frame k is shown at k / fps seconds.
+        depth: the images are depth maps, which are never encoded again.
+
+    Raises:
+        DatasetError: the source is missing or damaged, or holds depth that cannot be copied.
         OSError: the new file cannot be written.
     """
-    original = VideoReader(source, fps)
+    original = VideoReader(span.path, fps)
     try:
-        if start == 0 and original.frames == frames:
-            shutil.copyfile(source, path)
-            return _examine(path, frames, fps)
-        ends = [original.image(start + frame / fps) for frame in (0, frames - 1)]
-        if _cut(source, start, frames, fps, path):
-            cut = VideoReader(path, fps)
-            try:
-                are_same = all(
-                    np.array_equal(image, cut.image(frame / fps))
-                    for image, frame in zip(ends, (0, frames - 1), strict=True)
-                )
-            except DatasetError:
-                are_same = False
-            finally:
-                cut.close()
-            if are_same:
-                return _examine(path, frames, fps)
-        height, width, _ = ends[0].shape
-        file = VideoFile(path, height, width, fps)
+        ends = [span.start + frame / fps for frame in (0, span.frames - 1)]
+        for time in ends:
+            original.image(time)
+        if join_videos([span], fps, path) and _same_ends(original, ends, path, span.frames, fps):
+            return
+        if depth:
+            raise DatasetError(
+                f"The depth maps from {span.start:.2f} s on in {span.path} do not begin with a key frame and cannot be "
+                "copied without loss."
+            )
+        first = original.image(span.start)
+        height, width = first.shape[:2]
+        writer = VideoWriter(path, height, width, fps)
         try:
-            for frame in range(frames):
-                file.add(original.image(start + frame / fps))
+            for frame in range(span.frames):
+                writer.add(original.image(span.start + frame / fps))  # type: ignore[arg-type]
         except BaseException:
-            file.abandon()
+            writer.abandon()
             raise
-        return file.close()
+        writer.close()
     finally:
         original.close()
 
 
-def _cut(source: Path, start: float, frames: int, fps: int, path: Path) -> bool:
-    """Copy the packets of an episode; False if they do not begin with a key frame."""
-    with av.open(str(source)) as container, av.open(str(path), "w") as target:
-        stream: Any = container.streams.video[0]
-        # Opaque: an encoder, which may not be there, is not wanted.
-        copied: Any = target.add_stream_from_template(stream, opaque=True)
-        first, frame = round(start / stream.time_base), 1 / fps / stream.time_base
-        container.seek(max(int(first - frame / 2), 0), stream=stream)
-        count = 0
-        for packet in container.demux(stream):
-            # In the order in which they are decoded, which is not always that in which they are shown.
-            if packet.pts is None or not first - frame / 2 <= packet.pts < first + (frames - 0.5) * frame:
-                continue
-            if count == 0 and not packet.is_keyframe:
+def join_videos(spans: Sequence[Span], fps: float, path: Path) -> bool:
+    """Copy the packets of episodes one behind the other into a file; frame k of all is shown at k / fps seconds.
+
+    Returns:
+        Whether that could be done: every episode begins with a key frame, none lacks a frame, and all are encoded
+        alike. If not, the file is not to be used.
+
+    Raises:
+        DatasetError: a source is missing or damaged.
+        OSError: the new file cannot be written.
+    """
+    before, wanted = 0, 0
+    stream: Any = None
+    with av.open(str(path), "w") as target:
+        for span in spans:
+            wanted += span.frames
+            try:
+                with av.open(str(span.path)) as source:
+                    original: Any = source.streams.video[0]
+                    if stream is None:
+                        # Opaque: an encoder, which may not be there, is not wanted.
+                        stream, kind = target.add_stream_from_template(original, opaque=True), _encoding(original)
+                    elif _encoding(original) != kind:
+                        return False
+                    for packet in _packets(source, original, span, fps, before):
+                        packet.stream = stream
+                        target.mux(packet)
+                        before += 1
+            except (av.FFmpegError, IndexError) as error:
+                raise unreadable(span.path, error) from error
+            if before != wanted:
                 return False
-            packet.pts -= first
-            packet.dts = None if packet.dts is None else packet.dts - first
-            packet.stream = copied
-            target.mux(packet)
-            count += 1
-            if count == frames:
-                return True
-    return False
+    return True
 
 
-def _examine(path: Path, frames: int, fps: int) -> Statistics:
-    """Statistics of the images of a file; they are all decoded, so what is damaged is found."""
-    reader, counter = VideoReader(path, fps), ImageCounter()
+def images_kind(path: Path) -> tuple[Any, int]:
+    """What has to be equal for the packets of two files to be decoded as one stream; and how many frames it has.
+
+    Raises:
+        DatasetError: the file is missing or no video.
+    """
     try:
-        for frame in range(frames):
-            counter.add(reader.image(frame / fps))
+        with av.open(str(path)) as container:
+            return _encoding(container.streams.video[0]), container.streams.video[0].frames
+    except (av.FFmpegError, OSError, IndexError) as error:
+        raise unreadable(path, error) from error
+
+
+def _packets(source: Any, stream: Any, span: Span, fps: float, before: int) -> Iterator[Any]:
+    """The packets of an episode, with the times that they have after `before` frames; none without a key frame."""
+    first, frame = round(span.start / stream.time_base), 1 / fps / stream.time_base
+    offset = round(Fraction(before) / Fraction(fps).limit_denominator(100_000) / stream.time_base) - first
+    source.seek(max(int(first - frame / 2), 0), stream=stream)
+    count = 0
+    for packet in source.demux(stream):
+        # In the order in which they are decoded, which is not always that in which they are shown.
+        if packet.pts is None or not first - frame / 2 <= packet.pts < first + (span.frames - 0.5) * frame:
+            continue
+        if count == 0 and not packet.is_keyframe:
+            return
+        packet.pts += offset
+        packet.dts = None if packet.dts is None else packet.dts + offset
+        yield packet
+        count += 1
+        if count == span.frames:
+            return
+
+
+def _encoding(stream: Any) -> tuple[Any, ...]:
+    codec = stream.codec_context
+    return codec.name, codec.width, codec.height, codec.pix_fmt, bytes(codec.extradata or b"")
+
+
+def _same_ends(original: VideoReader, times: Sequence[float], path: Path, frames: int, fps: int) -> bool:
+    """Whether the first and the last image of a copy are those of the original."""
+    copy = VideoReader(path, fps)
+    try:
+        return copy.frames == frames and all(
+            np.array_equal(original.image(time), copy.image(frame / fps))
+            for time, frame in zip(times, (0, frames - 1), strict=True)
+        )
+    except DatasetError:
+        return False
     finally:
-        reader.close()
-    return counter.statistics()
+        copy.close()
+
+
+@contextmanager
+def _os_errors() -> Iterator[None]:
+    """An encoder's errors are of many kinds; callers have to know one."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        if isinstance(error, OSError):
+            raise
+        raise OSError(f"the video encoder says: {error}") from error

@@ -1,8 +1,8 @@
 """Writes a LeRobotDataset v3.0, frame by frame, beside the control loop.
 
-The thread that calls only checks and copies. A second thread encodes each image as it comes, so that little is left
-to do when the episode ends; `save_episode` waits for that, and what it returns is on the disk. `catalogue` tells in
-which order the files appear, and why a dataset whose recorder was killed still opens.
+The calling thread only checks and copies. A second thread encodes each image as it comes, so that little is left to do
+when the episode ends; `save_episode` waits for that, and what it returns is on the disk. `store` says in which order
+the files appear, and why a dataset whose recorder was killed still opens.
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 import gym_hil
+from gym_hil.datasets.compact import join_files
 from gym_hil.datasets.folder import check_room, clear_staging
 from gym_hil.datasets.layout import DATA, FILES_PER_CHUNK, FORMAT, INDICES, OWN, STAGING, VIDEO, video_keys
 from gym_hil.datasets.statistics import Statistics
-from gym_hil.datasets.store import Episode, open_folder
-from gym_hil.datasets.video import VideoFile, describe_video
+from gym_hil.datasets.store import EpisodeData, open_store
+from gym_hil.datasets.tables import is_number
+from gym_hil.datasets.video import VideoWriter, check_encoder, describe_video
 from gym_hil.errors import ConfigurationError, DatasetError
+from gym_hil.files import expand_path, write_advice
 
 OWN_INFO = ("seed", "success", "options")
 
@@ -51,8 +55,10 @@ class DatasetWriter:
         resume: go on with the dataset in the folder; a new one is begun if there is none.
         overwrite: delete the dataset in the folder.
 
+    Episodes that are added with other metadata than the dataset has keep theirs in `meta/episodes`.
+
     Raises:
-        ConfigurationError: an argument has a value that cannot work.
+        ConfigurationError: an argument has a value that cannot work, or its images cannot be encoded here.
         DatasetError: the folder cannot be recorded into; nothing in it was changed.
         MissingExtraError: PyAV or pyarrow is not installed.
     """
@@ -73,11 +79,11 @@ class DatasetWriter:
             raise ConfigurationError("resume and overwrite are both True; a dataset is either continued or deleted.")
         if fps != int(fps) or fps < 1:
             raise ConfigurationError(f"fps is {fps!r}; expected a whole number of frames per second, 1 or more.")
-        self._root, self._fps = Path(root), int(fps)
+        self._root, self._fps = expand_path(root), int(fps)
         self._staging = self._root / STAGING
         self._features = _checked_features(features, self._fps)
         self._cameras = video_keys(self._features)
-        info = {
+        info: dict[str, Any] = {
             "codebase_version": FORMAT,
             "fps": self._fps,
             "features": {**self._features, **INDICES},
@@ -97,7 +103,19 @@ class DatasetWriter:
             json.dumps(info)
         except (TypeError, ValueError) as error:
             raise ConfigurationError(f"metadata cannot be written as JSON: {error}.") from error
-        self._catalogue, self._lock = open_folder(self._root, info, self._features, resume=resume, overwrite=overwrite)
+        for key in self._cameras:
+            _, height, width = self._features[key]["shape"]
+            try:
+                check_encoder(height, width, self._fps)
+            except OSError as error:
+                raise ConfigurationError(
+                    f"{key}, {width} x {height} pixels at {self._fps} frames per second, cannot be encoded: {error}."
+                ) from error
+        self._store, self._lock = open_store(self._root, info, self._features, resume=resume, overwrite=overwrite)
+        there = self._store.info.get(OWN) or {}
+        differences = {key: value for key, value in info[OWN].items() if there.get(key) != value}
+        self._metadata = json.dumps(differences) if differences.keys() - {"version"} else None
+        self._saved = False
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gym_hil-recording")
         self._is_open = True
         self._begin()
@@ -115,16 +133,16 @@ class DatasetWriter:
     @property
     def num_episodes(self) -> int:
         """How many episodes are on the disk."""
-        return self._catalogue.state.episodes
+        return self._store.state.episodes
 
     @property
     def num_frames(self) -> int:
         """How many frames are on the disk."""
-        return self._catalogue.state.frames
+        return self._store.state.frames
 
     @property
     def episode_frames(self) -> int:
-        """How many frames the episode has that is being recorded."""
+        """How many frames the unfinished episode has."""
         return len(self._tasks)
 
     def check_room(self) -> None:
@@ -144,17 +162,18 @@ class DatasetWriter:
         Args:
             frame: a value for each feature: `shape` numbers, a plain number where that is [1], and for a video a
                 (height, width, 3) uint8 image.
-            task: what the robot is to do, in words.
+            task: instruction given to the robot.
 
         Raises:
-            DatasetError: a feature is missing, unknown or of another shape or type, or the writer is closed. The frame
-                was not added.
+            DatasetError: a feature is missing, unknown, not finite or of another shape or type, or the writer is
+                closed. The frame was not added.
         """
         self._need_open()
         if frame.keys() != self._features.keys():
             missing, unknown = self._features.keys() - frame.keys(), frame.keys() - self._features.keys()
             raise DatasetError(f"The frame lacks {sorted(missing)} and has unknown {sorted(unknown)}.")
-        values = {key: _checked_value(key, frame[key], feature) for key, feature in self._features.items()}
+        number = len(self._tasks)
+        values = {key: _checked_value(key, frame[key], feature, number) for key, feature in self._features.items()}
         images = {key: values.pop(key) for key in self._cameras}
         for key, value in values.items():
             self._columns[key].append(value)
@@ -163,10 +182,10 @@ class DatasetWriter:
             self._encoding.append(self._worker.submit(self._encode, self._videos, images))
 
     def save_episode(self, info: Mapping[str, Any] | None = None) -> int:
-        """End the episode and bring it to the disk.
+        """End the episode and bring it to the disk, whole.
 
-        When this returns, the episode is on the disk, whole. That takes as long as the rest of the encoding and
-        some small files take, 20 to 50 ms as a rule: call it when the episode is over and no step is waited for.
+        Takes as long as the rest of the encoding and some small files take, typically 20 to 50 ms: call it when the
+        episode is over and the control loop does not wait.
 
         Args:
             info: `seed` (int), `options` (dict) of the reset, and `success` (bool); each may be left out or None.
@@ -179,7 +198,7 @@ class DatasetWriter:
                 are intact, and the next one can be recorded.
         """
         self._need_open()
-        own = _own_columns(info or {})
+        own = {**_own_columns(info or {}), f"{OWN}/metadata": self._metadata}
         if not self._tasks:
             raise DatasetError("The episode has no frames; add_frame comes before save_episode.")
         columns, videos, tasks, encoding = self._columns, self._videos, self._tasks, self._encoding
@@ -190,30 +209,45 @@ class DatasetWriter:
             for part in encoding:
                 part.result()
             return self._worker.submit(self._save, columns, videos, tasks, own).result()
-        except (OSError, MemoryError) as error:
+        except (OSError, MemoryError, UnicodeError) as error:
             self._worker.submit(self._abandon, videos)
             raise DatasetError(
                 f"Episode {self.num_episodes} cannot be written to {self._root} and is lost: {error}. "
-                f"What was recorded before is intact ({self.num_episodes} episodes). Make room, then record it again."
+                f"What was recorded before is intact ({self.num_episodes} episodes). {write_advice(error)} Then record "
+                "it again."
             ) from error
 
     def discard_episode(self) -> None:
-        """Throw the frames of the episode away."""
+        """Discard the frames of the unfinished episode."""
         self._need_open()
+        self._discard()
+
+    def _discard(self) -> None:
         for part in self._encoding:
             part.cancel()
         self._worker.submit(self._abandon, self._videos)
         self._begin()
 
     def close(self) -> None:
-        """Throw an unfinished episode away and let others into the folder. Closing twice does no harm."""
+        """Discard an unfinished episode, join the files of the episodes, and let others into the folder.
+
+        Joining keeps to the sizes in `meta/info.json`; where it fails, a warning says why, and the dataset is whole
+        without. Closing twice does no harm.
+        """
         if not self._is_open:
             return
-        self.discard_episode()
         self._is_open = False
-        self._worker.shutdown(wait=True)
-        self._lock.release()
-        clear_staging(self._root)
+        try:
+            self._discard()
+            self._worker.shutdown(wait=True)
+            if self._saved:
+                join_files(self._root, self._store.info)
+            clear_staging(self._root)
+        except (DatasetError, OSError) as error:
+            clear_staging(self._root, keep_journal=True)
+            gym.logger.warn(f"{self._root} is whole, but its files were not joined: {error}")
+        finally:
+            self._lock.release()
 
     def __enter__(self) -> DatasetWriter:
         return self
@@ -226,7 +260,7 @@ class DatasetWriter:
     def _begin(self) -> None:
         self._columns: dict[str, list[NDArray[Any]]] = {key: [] for key in self._features if key not in self._cameras}
         self._tasks: list[str] = []
-        self._videos: dict[str, VideoFile] = {}
+        self._videos: dict[str, VideoWriter] = {}
         self._encoding: list[Future[None]] = []
 
     def _need_open(self) -> None:
@@ -235,17 +269,17 @@ class DatasetWriter:
 
     # What follows runs in the second thread, one after the other.
 
-    def _encode(self, videos: dict[str, VideoFile], images: dict[str, NDArray[np.uint8]]) -> None:
+    def _encode(self, videos: dict[str, VideoWriter], images: dict[str, NDArray[np.uint8]]) -> None:
         for key, image in images.items():
             if key not in videos:
                 height, width, _ = image.shape
-                videos[key] = VideoFile(self._staging / f"{key}.mp4", height, width, self._fps)
+                videos[key] = VideoWriter(self._staging / f"{key}.mp4", height, width, self._fps)
             videos[key].add(image)
 
     def _save(
         self,
         columns: dict[str, list[NDArray[Any]]],
-        videos: dict[str, VideoFile],
+        videos: dict[str, VideoWriter],
         tasks: list[str],
         own: dict[str, Any],
     ) -> int:
@@ -253,13 +287,14 @@ class DatasetWriter:
         frames = np.arange(len(tasks), dtype=np.int64)[:, None]
         arrays = {key: np.stack(values) for key, values in columns.items()}
         arrays.update(frame_index=frames, timestamp=(frames / self._fps).astype(np.float32))
-        files = {key: video.path for key, video in videos.items()}
-        return self._catalogue.add(Episode(arrays, files, statistics, tasks, own))
+        files = {key: self._staging / f"{key}.mp4" for key in videos}
+        number = self._store.add(EpisodeData(arrays, files, statistics, tasks, own))
+        self._saved = True
+        return number
 
-    def _abandon(self, videos: dict[str, VideoFile]) -> None:
+    def _abandon(self, videos: dict[str, VideoWriter]) -> None:
         for video in videos.values():
             video.abandon()
-            video.path.unlink(missing_ok=True)
 
 
 def _checked_features(features: Mapping[str, Mapping[str, Any]], fps: int) -> dict[str, dict[str, Any]]:
@@ -278,7 +313,7 @@ def _checked_features(features: Mapping[str, Mapping[str, Any]], fps: int) -> di
             if len(shape) != 3 or shape[0] != 3 or min(shape) < 1:
                 raise ConfigurationError(f"The video {key!r} has the shape {shape}; expected [3, height, width].")
             checked[key]["info"] = describe_video(shape[1], shape[2], fps)
-        elif len(shape) != 1 or shape[0] < 1 or not _is_number(dtype):
+        elif len(shape) != 1 or shape[0] < 1 or not is_number(dtype):
             raise ConfigurationError(
                 f"The feature {key!r} is {dtype} of shape {shape}; only vectors of numbers or booleans and videos can "
                 "be written."
@@ -288,15 +323,8 @@ def _checked_features(features: Mapping[str, Mapping[str, Any]], fps: int) -> di
     return checked
 
 
-def _is_number(dtype: str) -> bool:
-    try:
-        return np.dtype(dtype).kind in "biuf"
-    except TypeError:
-        return False
-
-
-def _checked_value(key: str, value: Any, feature: dict[str, Any]) -> NDArray[Any]:
-    """A copy of the value, in the feature's type and shape."""
+def _checked_value(key: str, value: Any, feature: dict[str, Any], frame: int) -> NDArray[Any]:
+    """A copy of the value, in the feature's type and shape, and finite."""
     shape = tuple(feature["shape"])
     if feature["dtype"] == "video":
         _, height, width = shape
@@ -310,6 +338,8 @@ def _checked_value(key: str, value: Any, feature: dict[str, Any]) -> NDArray[Any
         numbers = np.array(value, dtype=feature["dtype"])
     except (TypeError, ValueError) as error:
         raise DatasetError(f"{key} is {value!r}; expected {feature['dtype']} of shape {shape}.") from error
+    if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
+        raise DatasetError(f"{key} is {value!r} in frame {frame} of the episode; only finite numbers can be recorded.")
     if numbers.shape == () and shape == (1,):
         return numbers.reshape(1)
     if numbers.shape != shape:
@@ -321,7 +351,7 @@ def _own_columns(info: Mapping[str, Any]) -> dict[str, Any]:
     """This package's columns of `meta/episodes`."""
     unknown = info.keys() - set(OWN_INFO)
     if unknown:
-        raise DatasetError(f"info has {sorted(unknown)}; what can be said about an episode is {', '.join(OWN_INFO)}.")
+        raise DatasetError(f"info has {sorted(unknown)}; expected {', '.join(OWN_INFO)}.")
     seed, success, options = (info.get(name) for name in OWN_INFO)
     if seed is not None and not 0 <= seed < 2**63:
         raise DatasetError(f"seed is {seed!r}; expected a whole number in [0, 2**63).")

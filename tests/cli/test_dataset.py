@@ -19,12 +19,12 @@ def test_info_tells_what_is_in_a_dataset(recorded: Path, capsys: pytest.CaptureF
     frames = EpisodeDataset(recorded).total_frames
     for words in (
         f"3 episodes, {frames} frames, 10 fps",
-        "2 of 3 end in success, an operator acted in 2 of them",
+        "2 of 3 end in success, the operator acted in 2 of them",
         "tasks: 'pick up the cube'",
         "recorded in gym_hil/PandaPickCube-v1",
         "observation.images.front             video [3, 32, 32]",
         "no success       seed 1  operator 0%",
-        "every file is there and whole",
+        "every file is there, whole, and as meta/info.json says",
     ):
         assert words in told
 
@@ -35,12 +35,14 @@ def test_info_tells_what_lerobot_recorded(lerobot_pick: Path, capsys: pytest.Cap
     assert "1 of 2 end in success, interventions were not recorded" in told
 
 
-def test_info_finds_a_damaged_file(own_copy: Path, capsys: pytest.CaptureFixture) -> None:
-    path = own_copy / "videos/observation.images.wrist/chunk-000/file-001.mp4"
-    path.write_bytes(path.read_bytes()[:200])
+def test_check_lists_every_damaged_file(own_copy: Path, capsys: pytest.CaptureFixture) -> None:
+    paths = [own_copy / f"videos/observation.images.{name}/chunk-000/file-000.mp4" for name in ("front", "wrist")]
+    for path in paths:
+        path.write_bytes(path.read_bytes()[:200])
     assert main(["dataset", "info", str(own_copy)]) == 0
     assert main(["dataset", "info", str(own_copy), "--check"]) == 1
-    assert str(path) in capsys.readouterr().err
+    lines = capsys.readouterr().err.splitlines()
+    assert [str(path) in line for path, line in zip(paths, lines, strict=True)] == [True, True]
 
 
 def test_merge_filter_and_relabel(
@@ -59,18 +61,21 @@ def test_merge_filter_and_relabel(
     assert "3 of 3 end as recorded, 3 in success; largest TCP deviation 0 m" in capsys.readouterr().out
 
 
-def test_no_success_is_a_wish_too(recorded: Path, tmp_path: Path) -> None:
+def test_episodes_without_success_can_be_kept(recorded: Path, tmp_path: Path) -> None:
     assert main(["dataset", "filter", str(recorded), "--out", str(tmp_path / "bad"), "--no-success"]) == 0
     assert [record.seed for record in EpisodeDataset(tmp_path / "bad").episodes] == [1]
 
 
-def test_nothing_is_overwritten_unless_that_is_said(recorded: Path, tmp_path: Path) -> None:
+def test_a_dataset_is_replaced_only_on_request(recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     arguments = ["dataset", "merge", str(recorded), "--out", str(tmp_path / "new"), "--repo-id", "me/new"]
     assert [main(arguments), main(arguments), main([*arguments, "--overwrite"])] == [0, 1, 0]
+    message = capsys.readouterr().err
+    assert "with --overwrite" in message
+    assert "=True" not in message
     assert json.loads((tmp_path / "new/meta/info.json").read_text())["gym_hil"]["repo_id"] == "me/new"
 
 
 @pytest.mark.parametrize("name", ["os", ":path", "os:", "no_such_module:f", "os:no_such_function", "os:sep"])
-def test_a_function_that_is_not_there_is_said(name: str) -> None:
+def test_a_function_that_does_not_exist_is_an_error(name: str) -> None:
     with pytest.raises(ConfigurationError, match="--reward"):
         find_function(name)

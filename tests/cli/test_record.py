@@ -50,7 +50,8 @@ def test_recording_goes_on_only_when_told_to(record, tmp_path, capsys):
     assert record("--episodes", "2") == 0
     before = reading.files(tmp_path / "data")
     assert record("--episodes", "1") == 1
-    assert "already holds a dataset" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "already holds a dataset. Add to it with --resume, delete it with --overwrite" in message
     assert reading.files(tmp_path / "data") == before
     assert record("--episodes", "1", "--resume") == 0
     assert len({row["gym_hil/seed"] for row in reading.rows(tmp_path / "data")}) == 3
@@ -98,10 +99,15 @@ def test_a_push_without_login_is_told_before_anything_is_recorded(record, tmp_pa
 def test_the_dataset_is_pushed_at_the_end(record, tmp_path, capsys, monkeypatch):
     pushed = []
     monkeypatch.setattr("huggingface_hub.get_token", lambda: "token")
-    monkeypatch.setattr("gym_hil.cli.record.push_to_hub", lambda *what: pushed.append(what) or "https://there")
+    monkeypatch.setattr("gym_hil.cli.record.check_upload", lambda *what: pushed.append(what))
+    monkeypatch.setattr(
+        "gym_hil.cli.record.push_to_hub", lambda *what, **how: pushed.append((*what, how)) or "https://a"
+    )
     assert record("--push-to-hub", "--episodes", "1") == 0
-    assert pushed == [(tmp_path / "data", "me/demo")]
-    assert "uploaded to https://there" in capsys.readouterr().out
+    assert record("--push-to-hub", "--episodes", "1", "--resume") == 0
+    push = (tmp_path / "data", "me/demo", {"overwrite_on_hub": False})
+    assert pushed == [(None, "me/demo"), push, (tmp_path / "data", "me/demo"), push]
+    assert "uploaded to https://a" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -135,6 +141,15 @@ class Terminal:
     def type(self, text):
         os.write(self._master, text.encode())
 
+    def rest(self):
+        """What else the program has written."""
+        try:
+            while data := os.read(self._master, 4096):
+                self.seen += data.decode()
+        except OSError:  # the other end is closed
+            pass
+        return self.seen
+
     def wait_for(self, text):
         """Wait until something is written, after what was waited for before."""
         deadline = time.monotonic() + PATIENCE
@@ -145,20 +160,21 @@ class Terminal:
         self.seen = self.seen[self.seen.index(text) + len(text) :]
 
 
-def test_a_operator_at_the_keys_decides_what_is_kept(terminal, tmp_path):
+def test_an_operator_at_the_keys_decides_what_is_kept(terminal, tmp_path):
     terminal.wait_for("episode 1 of 2: step")
     terminal.type("r")
-    terminal.wait_for("episode 1 thrown away")
+    terminal.wait_for("episode 1 discarded")
     terminal.wait_for("episode 1 of 2: step")
     terminal.type(" w")
-    terminal.wait_for("operator acts")
+    terminal.wait_for("operator drives")
     terminal.type("\r")
     terminal.wait_for("episode 1 of 2: success")
     terminal.wait_for("episode 2 of 2: step")
     terminal.process.send_signal(signal.SIGINT)
-    terminal.wait_for("interrupted; 1 episodes are on the disk")
-    terminal.wait_for("1 episodes, 1 of them successes")
-    assert terminal.process.wait(PATIENCE) == 130
+    terminal.wait_for("interrupted; 1 episode recorded")
+    terminal.wait_for("1 episode, 1 of them successes")
+    code = terminal.process.wait(PATIENCE)
+    assert code == 130, terminal.rest()
     (row,) = reading.rows(tmp_path / "data")
     columns = reading.frames(tmp_path / "data", row)
     assert columns["next.reward"].tolist() == [0.0] * (row["length"] - 1) + [1.0]

@@ -25,16 +25,19 @@ def rows(root):
 def frames(root, row):
     """The columns of an episode's frames, as arrays."""
     path = f"data/chunk-{row['data/chunk_index']:03d}/file-{row['data/file_index']:03d}.parquet"
-    table = pq.read_table(Path(root) / path)
+    table = pq.read_table(Path(root) / path, filters=[("episode_index", "==", row["episode_index"])])
     return {name: np.array(table[name].to_pylist()) for name in table.column_names}
 
 
 def images(root, row, camera="observation.images.front"):
-    """The images of an episode, (frames, height, width, 3), and when each is shown, in s."""
+    """The images of an episode, (frames, height, width, 3), and when each is shown, in s from its beginning."""
     place = f"chunk-{row[f'videos/{camera}/chunk_index']:03d}/file-{row[f'videos/{camera}/file_index']:03d}.mp4"
     with av.open(str(Path(root) / "videos" / camera / place)) as container:
         decoded = list(container.decode(video=0))
-    return np.array([frame.to_ndarray(format="rgb24") for frame in decoded]), [float(frame.time) for frame in decoded]
+    start, half = row[f"videos/{camera}/from_timestamp"], 0.5 / info(root)["fps"]
+    decoded = [frame for frame in decoded if -half < frame.time - start < row["length"] * 2 * half - half]
+    times = [float(frame.time - start) for frame in decoded]
+    return np.array([frame.to_ndarray(format="rgb24") for frame in decoded]), times
 
 
 def files(root):

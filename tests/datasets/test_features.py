@@ -15,8 +15,17 @@ ALWAYS = [
     "next.success",
     "complementary_info.is_intervention",
     "complementary_info.discrete_penalty",
-    "observation.state",
 ]
+VECTOR = gym.spaces.Box(-1, 1, (5,), np.float64)
+IMAGE = gym.spaces.Box(0, 255, (16, 24, 3), np.uint8)
+
+
+class AnyEnv(gym.Env):
+    """An environment with any spaces."""
+
+    def __init__(self, observation_space, action_space=None):
+        self.observation_space = observation_space
+        self.action_space = action_space or gym.spaces.Box(-1, 1, (2,))
 
 
 def features(env_id, **kwargs):
@@ -27,23 +36,22 @@ def features(env_id, **kwargs):
 
 
 def test_state_only_environment_has_its_objects_and_no_images():
-    assert list(features("PandaPickCube-v0")) == [*ALWAYS, "observation.environment_state"]
+    expected = [*ALWAYS, "observation.state", "observation.environment_state"]
+    assert sorted(features("PandaPickCube-v0")) == sorted(expected)
 
 
 def test_images_are_videos_with_the_channels_first():
     result = features("PandaPickCube-v0", image_obs=True, render_spec=GymRenderingSpec(48, 64))
-    assert list(result) == [*ALWAYS, "observation.images.front", "observation.images.wrist"]
-    assert result["observation.images.wrist"] == {
-        "dtype": "video",
-        "shape": [3, 48, 64],
-        "names": ["channels", "height", "width"],
-    }
+    images = ["observation.images.front", "observation.images.wrist"]
+    assert sorted(result) == sorted([*ALWAYS, "observation.state", *images])
+    assert result[images[1]] == {"dtype": "video", "shape": [3, 48, 64], "names": ["channels", "height", "width"]}
 
 
 def test_types_shapes_and_names_are_those_of_lerobots_recorder():
-    result = features("PandaPickCube-v0")
+    result = features("PandaPickCube-v0", force_torque_obs=True)
     assert result["action"] == {"dtype": "float32", "shape": [4], "names": ["delta_x", "delta_y", "delta_z", "gripper"]}
     assert result["observation.state"] == {"dtype": "float32", "shape": [18], "names": None}
+    assert result["observation.force_torque"]["shape"] == [6]
     assert result["next.reward"] == {"dtype": "float32", "shape": [1], "names": None}
     assert result["next.done"] == {"dtype": "bool", "shape": [1], "names": None}
     penalty = result["complementary_info.discrete_penalty"]
@@ -64,27 +72,60 @@ def test_each_number_of_an_action_has_a_name(env_id, kwargs, size):
     assert len(set(action["names"])) == size
 
 
-def test_forces_are_recorded_when_they_are_observed():
-    assert features("PandaPickCube-v0", force_torque_obs=True)["observation.force_torque"]["shape"] == [6]
+@pytest.mark.parametrize(
+    ("space", "expected"),
+    [
+        (VECTOR, {"observation.state": [5]}),
+        (IMAGE, {"observation.images.front": [3, 16, 24]}),
+        (
+            gym.spaces.Dict(observation=VECTOR, desired_goal=VECTOR),
+            {"observation.state": [5], "observation.desired_goal": [5]},
+        ),
+        (
+            gym.spaces.Dict(
+                agent_pos=VECTOR,
+                pixels=gym.spaces.Dict(top=IMAGE),
+                robot=gym.spaces.Dict(arm=gym.spaces.Dict(speed=gym.spaces.Box(0, 1, ()))),
+            ),
+            {"observation.state": [5], "observation.images.top": [3, 16, 24], "observation.robot.arm.speed": [1]},
+        ),
+    ],
+)
+def test_vectors_and_images_are_found_wherever_they_are(space, expected):
+    env = AnyEnv(space)
+    found = {key: value["shape"] for key, value in features_of(env).items() if key not in ALWAYS}
+    assert found == expected
+    values = observed(space.sample())
+    for key, shape in expected.items():
+        assert values[key].shape == ((*shape[1:], 3) if key.startswith("observation.images.") else tuple(shape)) or (
+            shape == [1] and values[key].shape == ()
+        )
 
 
 @pytest.mark.parametrize("image_obs", [True, False])
 def test_an_observation_has_a_value_for_each_feature(image_obs):
     env = gym.make("gym_hil/PandaArrangeBoxes-v0", image_obs=image_obs, force_torque_obs=True)
     observation, _ = env.reset(seed=0)
-    expected = {key: value for key, value in features_of(env).items() if key.startswith("observation.")}
-    values = observed(observation)
-    assert values.keys() == expected.keys()
-    for key, value in values.items():
-        shape = expected[key]["shape"]
-        assert value.shape == ((*shape[1:], 3) if expected[key]["dtype"] == "video" else tuple(shape))
-    np.testing.assert_array_equal(values["observation.state"], observation["agent_pos"])
+    assert observed(observation).keys() == {key for key in features_of(env) if key not in ALWAYS}
+    np.testing.assert_array_equal(observed(observation)["observation.state"], observation["agent_pos"])
     env.close()
 
 
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
-def test_environment_of_another_kind_is_refused(env_id):
-    env = gym.make(env_id)
-    with pytest.raises(ConfigurationError, match="space is"):
-        features_of(env)
-    env.close()
+@pytest.mark.parametrize(
+    ("observation", "action", "message"),
+    [
+        (VECTOR, gym.spaces.Discrete(2), "The action space is Discrete"),
+        (gym.spaces.Discrete(3), None, "The observation space is Discrete"),
+        (gym.spaces.Dict(a=gym.spaces.Dict(map=gym.spaces.Box(0, 1, (4, 4)))), None, r"The observation a\.map is Box"),
+        (
+            gym.spaces.Dict(agent_pos=VECTOR, observation=VECTOR),
+            None,
+            "observation cannot be recorded as",
+        ),
+        (gym.spaces.Dict({"a/b": VECTOR}), None, "a/b cannot be recorded"),
+        (gym.spaces.Dict(text=gym.spaces.Text(3)), None, "The observation text is Text"),
+    ],
+)
+def test_spaces_that_cannot_be_recorded_are_refused(observation, action, message):
+    with pytest.raises(ConfigurationError, match=message):
+        features_of(AnyEnv(observation, action))

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from gym_hil.datasets import DatasetWriter, EpisodeDataset
-from gym_hil.datasets.images import MOST, PICTURE, write_contact_sheet
+from gym_hil.datasets.images import SHEET_EPISODES, SHEET_IMAGE, write_contact_sheet
 from gym_hil.errors import DatasetError
 
 SIDE = 16
@@ -33,20 +33,20 @@ def test_each_episode_shows_its_first_middle_and_last_image(tmp_path):
         pixels = np.asarray(sheet.convert("L"), dtype=int)
     row = pixels[pixels.shape[0] // 2 + 10]
     for index, shade in enumerate((40, 120, 200)):
-        assert abs(row[15 + index * PICTURE + PICTURE // 2] - shade) < 6
+        assert abs(row[15 + index * SHEET_IMAGE + SHEET_IMAGE // 2] - shade) < 6
 
 
 @pytest.mark.parametrize("count", [3, 5])
 def test_the_sheet_grows_with_the_episodes(tmp_path, count):
     assert write_contact_sheet(dataset(tmp_path / "data", count), tmp_path / "sheet.png") == count
     with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.height > 3 * PICTURE
+        assert sheet.height > 3 * SHEET_IMAGE
 
 
 def test_of_many_episodes_the_last_are_shown(tmp_path, monkeypatch):
-    monkeypatch.setattr("gym_hil.datasets.images.MOST", 2)
+    monkeypatch.setattr("gym_hil.datasets.images.SHEET_EPISODES", 2)
     assert write_contact_sheet(dataset(tmp_path / "data", 3), tmp_path / "sheet.png") == 2
-    assert MOST > 2
+    assert SHEET_EPISODES > 2
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from benchmarks.killing import FEATURES, FPS, Killer, frame, length, problems, record
-from gym_hil.datasets import store
+from gym_hil.datasets import tables
 from gym_hil.datasets.writer import DatasetWriter
 from tests.datasets import reading
 
@@ -13,7 +13,7 @@ class Killed(BaseException):
     """Stands for the end of the process: nothing in the package catches it."""
 
 
-@pytest.mark.parametrize("change", range(7))
+@pytest.mark.parametrize("change", range(8))
 def test_a_recorder_that_dies_between_two_changes_leaves_whole_episodes(tmp_path, monkeypatch, change):
     record(str(tmp_path), episodes=3)
     writer = DatasetWriter(tmp_path, repo_id="me/killed", features=FEATURES, fps=FPS, resume=True)
@@ -27,18 +27,21 @@ def test_a_recorder_that_dies_between_two_changes_leaves_whole_episodes(tmp_path
         replace(source, destination)
 
     with monkeypatch.context() as patches:
-        patches.setattr("gym_hil.datasets.folder.os.replace", replace_or_die)
+        patches.setattr(os, "replace", replace_or_die)
         died = False
         try:
             writer.save_episode({"seed": 3})
         except Killed:
             died = True
     writer._lock.release()  # as the end of a process does
-    assert died == (change < 6)  # a video, tasks, frames, rows, statistics, info
+    assert died == (change < 7)  # journal, video, frames, tasks, rows, statistics, info
     assert problems(tmp_path, finished=3 if died else 4) == []
-    assert record(str(tmp_path), episodes=2) == (5 if change < 4 else 6)
+    assert record(str(tmp_path), episodes=2) == (5 if change < 5 else 6)
     assert problems(tmp_path, finished=5) == []
     assert reading.info(tmp_path)["total_episodes"] == len(reading.rows(tmp_path))
+    # What the dead recorder had begun is gone.
+    files = reading.files(tmp_path)
+    assert len([path for path in files if path.startswith(("data/", "videos/"))]) == 2
 
 
 def test_a_recorder_killed_at_any_moment_leaves_every_finished_episode(tmp_path):
@@ -46,36 +49,33 @@ def test_a_recorder_killed_at_any_moment_leaves_every_finished_episode(tmp_path)
     for _ in range(6):
         finished = max(finished, killer.kill())
         assert problems(tmp_path / "data", finished) == []
-    # The one that is allowed to end finds everything in its place and cleans up.
+    # The one that is allowed to end finds everything in its place, cleans up and joins the files.
     assert record(str(tmp_path / "data"), episodes=1) > finished
     assert problems(tmp_path / "data", finished + 1) == []
     left = set(reading.files(tmp_path / "data"))
-    rows = reading.rows(tmp_path / "data")
-    assert len([path for path in left if path.startswith(("data/", "videos/"))]) == 2 * len(rows)
+    assert len([path for path in left if path.startswith(("data/", "videos/"))]) == 2
     assert not any(path.startswith(".recording") for path in left)
 
 
-def test_what_the_rows_say_decides(tmp_path):
+def test_rows_decide_where_counts_and_statistics_were_not_written(tmp_path):
     record(str(tmp_path), episodes=3)
     info = (tmp_path / "meta/info.json").read_text()
     (tmp_path / "meta/info.json").write_text(info.replace('"total_episodes": 3', '"total_episodes": 2'))
     (tmp_path / "meta/stats.json").unlink()
-    (tmp_path / "data/chunk-000/file-003.parquet").write_text("half")
     expected = reading.files(tmp_path)
     record(str(tmp_path), episodes=0)
     assert reading.info(tmp_path)["total_episodes"] == 3
-    assert not (tmp_path / "data/chunk-000/file-003.parquet").exists()
     assert reading.stats(tmp_path)["observation.state"]["count"] == [6]
-    untouched = [path for path in expected if path.startswith("videos/") or path.endswith("episodes.parquet")]
+    untouched = [path for path in expected if path.startswith(("videos/", "data/", "meta/episodes"))]
     assert all(reading.files(tmp_path)[path] == expected[path] for path in untouched)
 
 
-def test_a_file_that_another_program_wrote_is_not_added_to(tmp_path):
+def test_rows_that_another_program_wrote_are_kept(tmp_path):
     record(str(tmp_path), episodes=2)
     path = tmp_path / "meta/episodes/chunk-000/file-000.parquet"
-    table = store.tables.read(path)
-    store.tables.pq.write_table(table.drop_columns(["gym_hil/seed"]), path)
-    before = path.read_bytes()
+    table = tables.read(path)
+    tables.write(path, table.drop_columns(["gym_hil/seed"]).append_column("of_others", [[7, 8]]))
     record(str(tmp_path), episodes=1)
-    assert path.read_bytes() == before
     assert [row["episode_index"] for row in reading.rows(tmp_path)] == [0, 1, 2]
+    assert [row["of_others"] for row in reading.rows(tmp_path)] == [7, 8, None]
+    assert [row["gym_hil/seed"] for row in reading.rows(tmp_path)] == [None, None, 2]

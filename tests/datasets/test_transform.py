@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gym_hil.datasets import tables
 from gym_hil.datasets.images import Region
 from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.transform import crop_dataset, filter_dataset, merge_datasets, relabel_dataset
-from gym_hil.datasets.video import VideoFile, VideoReader, copy_video
+from gym_hil.datasets.video import Span, VideoReader, VideoWriter, copy_video
 from gym_hil.datasets.writer import DatasetWriter
 from gym_hil.errors import ConfigurationError, DatasetError
 
@@ -66,6 +67,13 @@ def edit_metadata(root: Path, **entries: object) -> None:
     path.write_text(json.dumps(info))
 
 
+def edit_feature(root: Path, key: str, **entries: object) -> None:
+    path = root / "meta/info.json"
+    info = json.loads(path.read_text())
+    info["features"][key].update(entries)
+    path.write_text(json.dumps(info))
+
+
 def test_merging_keeps_every_bit(own: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(own, tmp_path / "other"))
     new, old = merge_datasets([own, other], tmp_path / "new"), EpisodeDataset(own)
@@ -92,12 +100,11 @@ def test_videos_of_lerobot_are_cut_without_loss(tmp_path: Path) -> None:
 
 def test_an_episode_that_does_not_begin_with_a_key_frame_is_encoded_again(tmp_path: Path) -> None:
     source, path = tmp_path / "a.mp4", tmp_path / "b.mp4"
-    file = VideoFile(source, 16, 16, 10)
+    file = VideoWriter(source, 16, 16, 10)
     for level in range(10):
         file.add(np.full((16, 16, 3), 20 * level, dtype=np.uint8))
     file.close()
-    statistics = copy_video(source, 0.3, 5, 10, path)
-    assert statistics["count"].tolist() == [5]
+    copy_video(Span(source, 0.3, 5), 10, path)
     reader = VideoReader(path, 10)
     levels = [reader.image(frame / 10).mean() for frame in range(5)]
     np.testing.assert_allclose(levels, 20 * np.arange(3, 8), atol=4)
@@ -111,8 +118,19 @@ def test_statistics_are_those_of_the_new_dataset(own: Path, tmp_path: Path) -> N
     actions = np.concatenate([episode["action"] for episode in new])
     images = np.concatenate([episode[FRONT] for episode in new]) / 255
     np.testing.assert_allclose(stats["action"]["mean"], actions.mean(axis=0))
-    np.testing.assert_allclose(np.ravel(stats[FRONT]["std"]), images.std(axis=(0, 1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(np.ravel(stats[FRONT]["std"]), images.std(axis=(0, 1, 2)), atol=0.01)
     assert stats[FRONT]["count"] == [6]
+    assert stats["episode_index"]["max"] == [1]
+
+
+def test_statistics_that_are_missing_are_computed(own: Path, tmp_path: Path) -> None:
+    expected = json.loads((filter_dataset(own, tmp_path / "one").path / "meta/stats.json").read_text())
+    path = own / "meta/episodes/chunk-000/file-000.parquet"
+    table = tables.read(path)
+    tables.write(path, table.drop_columns([name for name in table.column_names if name.startswith("stats/")]))
+    found = json.loads((filter_dataset(own, tmp_path / "two", drop=[]).path / "meta/stats.json").read_text())
+    np.testing.assert_allclose(found["action"]["q90"], expected["action"]["q90"])
+    np.testing.assert_allclose(found[FRONT]["mean"], expected[FRONT]["mean"], atol=0.01)
 
 
 @pytest.mark.parametrize(
@@ -133,10 +151,14 @@ def test_filtering_keeps_what_is_asked_for(own: Path, tmp_path: Path, options: d
 
 
 def test_a_damaged_episode_can_be_left_out(own: Path, tmp_path: Path) -> None:
-    (own / f"videos/{FRONT}/chunk-000/file-002.mp4").write_bytes(b"")
-    with pytest.raises(DatasetError, match=r"file-002\.mp4 .*--drop"):
+    path = own / "data/chunk-000/file-000.parquet"
+    table = tables.read(path)
+    actions = table["action"].to_pylist()
+    actions[7] = [float("nan"), 0.0]
+    column = table.schema.get_field_index("action")
+    tables.write(path, table.set_column(column, "action", tables.pa.array(actions, table.schema.field("action").type)))
+    with pytest.raises(DatasetError, match=r"action in frame 1 of episode 2 is .*--drop 2"):
         merge_datasets([own], tmp_path / "new")
-    assert not (tmp_path / "new").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own"]
     filter_dataset(own, tmp_path / "new", drop=[2]).check()
 
@@ -188,18 +210,33 @@ def test_a_region_outside_the_images_is_said(own: Path, tmp_path: Path) -> None:
         crop_dataset(own, tmp_path / "new", {"top": Region(0, 0, 4, 4)})
 
 
-def test_nothing_is_overwritten_unless_that_is_said(own: Path, tmp_path: Path) -> None:
+def test_a_dataset_is_replaced_only_on_request_and_nothing_else_ever(own: Path, tmp_path: Path) -> None:
     out = tmp_path / "new"
     filter_dataset(own, out, success=True)
-    with pytest.raises(DatasetError, match="--overwrite"):
+    for name in ("notes.txt", "data/notes.txt", "videos/mine/film.mp4"):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("mine")
+    with pytest.raises(DatasetError, match="overwrite=True"):
         filter_dataset(own, out, success=False)
     assert EpisodeDataset(out).episodes[0].success
     assert not filter_dataset(own, out, success=False, overwrite=True).episodes[0].success
+    for name in ("notes.txt", "data/notes.txt", "videos/mine/film.mp4"):
+        assert (out / name).read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "own"]
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/mine.txt").write_text("mine")
     with pytest.raises(DatasetError, match="no dataset"):
         filter_dataset(own, tmp_path / "notes", overwrite=True)
     assert (tmp_path / "notes/mine.txt").read_text() == "mine"
+
+
+def test_a_folder_of_others_beside_the_new_dataset_is_not_touched(own: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.unfinished").mkdir()
+    (tmp_path / "new.unfinished/mine.txt").write_text("mine")
+    with pytest.raises(DatasetError, match=r"new\.unfinished is in the way"):
+        filter_dataset(own, tmp_path / "new")
+    assert (tmp_path / "new.unfinished/mine.txt").read_text() == "mine"
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("place", ["own", "own/inside", "."])
@@ -219,20 +256,34 @@ def test_datasets_that_do_not_fit_together_are_said(own: Path, tmp_path: Path) -
         merge_datasets([own, other], tmp_path / "new")
 
 
-@pytest.mark.parametrize(
-    ("entries", "env_id"),
-    [
-        ({"env_id": "a/Gamepad-v0"}, "a/Task-v0"),
-        ({"env_kwargs": {"x": 2}}, None),
-        ({"task_id": "a/Other-v0"}, None),
-    ],
-)
-def test_a_merged_dataset_names_only_an_environment_that_all_were_recorded_in(
-    own: Path, tmp_path: Path, entries: dict, env_id: str | None
-) -> None:
+def test_each_episode_of_a_merged_dataset_keeps_its_environment(own: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(own, tmp_path / "other"))
-    edit_metadata(other, **entries)
-    assert merge_datasets([own, other], tmp_path / "new").metadata.get("env_id") == env_id
+    edit_metadata(other, env_id="a/Gamepad-v0", env_kwargs={"x": 2})
+    new = merge_datasets([own, other], tmp_path / "new")
+    found = [(record.metadata["env_id"], record.metadata["env_kwargs"]) for record in new.episodes]
+    assert found == [("a/Operator-v0", {"x": 1})] * 4 + [("a/Gamepad-v0", {"x": 2})] * 4
+    assert new.metadata["task_id"] == "a/Task-v0"
+    assert "env_id" not in new.metadata
+    again = merge_datasets([new.path], tmp_path / "again", repo_id="me/again")
+    assert [record.metadata["env_id"] for record in again.episodes] == [env_id for env_id, _ in found]
+
+
+def test_images_with_their_channels_last_are_merged_with_others(own: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(own, tmp_path / "other"))
+    edit_feature(other, FRONT, shape=[16, 24, 3], names=["height", "width", "channel"])
+    for sources in ([own, other], [other, own]):
+        new = merge_datasets(sources, tmp_path / "new", overwrite=True)
+        assert new.features[FRONT]["shape"] == [3, 16, 24]
+        new.check()
+
+
+def test_numbers_with_other_names_are_merged_only_on_request(own: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(own, tmp_path / "other"))
+    edit_feature(own, "action", names=["x", "gripper"])
+    edit_feature(other, "action", names={"motors": ["gripper", "x"]})
+    with pytest.raises(DatasetError, match=r"action: x, gripper and gripper, x.*force=True"):
+        merge_datasets([own, other], tmp_path / "new")
+    assert merge_datasets([own, other], tmp_path / "new", force=True).features["action"]["names"] == ["x", "gripper"]
 
 
 def test_nothing_left_is_said(own: Path, tmp_path: Path) -> None:
@@ -240,5 +291,5 @@ def test_nothing_left_is_said(own: Path, tmp_path: Path) -> None:
         filter_dataset(own, tmp_path / "new", drop=[0, 1, 2, 3])
     with pytest.raises(DatasetError, match="no episode 4 to drop"):
         filter_dataset(own, tmp_path / "new", drop=[4])
-    with pytest.raises(DatasetError, match="whether an operator acted was not recorded"):
+    with pytest.raises(DatasetError, match=r"has no complementary_info.is_intervention"):
         filter_dataset(LEROBOT_PICK, tmp_path / "new", interventions=True)

@@ -1,10 +1,8 @@
-import itertools
-
 import av
 import numpy as np
 import pytest
 
-from gym_hil.datasets.video import VideoFile, describe_video
+from gym_hil.datasets.video import VideoWriter, describe_video
 from tests.datasets.reading import psnr
 
 
@@ -19,7 +17,7 @@ def images():
 
 
 def write(path, images, fps=10):
-    video = VideoFile(path, *images.shape[1:3], fps)
+    video = VideoWriter(path, *images.shape[1:3], fps)
     for image in images:
         video.add(image)
     return video.close()
@@ -42,19 +40,12 @@ def test_images_come_back_much_as_they_were(tmp_path, images):
     assert psnr(images, [frame.to_ndarray(format="rgb24") for frame in decode(tmp_path / "a.mp4")]).min() > 32
 
 
-def test_statistics_are_of_what_a_reader_sees(tmp_path, images):
+def test_statistics_are_those_of_the_images_and_near_to_what_a_reader_sees(tmp_path, images):
     statistics = write(tmp_path / "a.mp4", images)
     decoded = np.array([frame.to_ndarray(format="rgb24") for frame in decode(tmp_path / "a.mp4")]) / 255
-    assert statistics["count"] == [9]
-    np.testing.assert_allclose(statistics["mean"].ravel(), decoded.mean(axis=(0, 1, 2)), atol=1e-9)
-    np.testing.assert_allclose(statistics["std"].ravel(), decoded.std(axis=(0, 1, 2)), atol=1e-9)
-
-
-def test_a_key_frame_is_never_far(tmp_path, images):
-    write(tmp_path / "a.mp4", images)
-    key = [frame.key_frame for frame in decode(tmp_path / "a.mp4")]
-    assert key[0]
-    assert all(before or now for before, now in itertools.pairwise(key))
+    np.testing.assert_allclose(statistics["mean"].ravel(), images.mean(axis=(0, 1, 2)) / 255, atol=1e-9)
+    np.testing.assert_allclose(statistics["mean"].ravel(), decoded.mean(axis=(0, 1, 2)), atol=0.01)
+    assert statistics["count"] == [len(images)]
 
 
 @pytest.mark.parametrize("size", [(31, 48), (48, 31), (1, 1)])
