@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import gymnasium as gym
+from gymnasium.envs.registration import WrapperSpec
 
 from gym_hil.errors import ConfigurationError
 from gym_hil.teleop.registry import DEVICES
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from gym_hil.envs import FrankaGymEnv
 
 NAMESPACE = "gym_hil"
+FACTORY = "gym_hil.wrappers.factory"
 
 
 class Version(NamedTuple):
@@ -68,14 +70,17 @@ def register_task(task: str, entry_point: str, versions: Sequence[Version]) -> N
     for number, version in enumerate(versions):
         steps = version.max_episode_steps
         base = env_id(task, "Base", number)
-        gym.register(base, entry_point=entry_point, max_episode_steps=steps, kwargs=dict(version.kwargs))
+        # The environment itself checks that it was reset.
+        common: dict[str, Any] = {"max_episode_steps": steps, "order_enforce": False}
+        gym.register(base, entry_point=entry_point, kwargs=dict(version.kwargs), **common)
         for control, kwargs in controls().items():
-            maker = "make_viewer_env" if control == "Viewer" else "make_env"
+            maker, wrapper = ("make_watched_task", "watch_task") if control == "Viewer" else ("make_task", "wrap_task")
             gym.register(
                 env_id(task, control, number),
-                entry_point=f"gym_hil.wrappers.factory:{maker}",
-                max_episode_steps=steps,
-                kwargs={"env_id": base, "time_limit": False, **kwargs},  # Gymnasium puts its limit outside
+                entry_point=f"{FACTORY}:{maker}",
+                additional_wrappers=(WrapperSpec(wrapper, f"{FACTORY}:{wrapper}", {}),),
+                kwargs={"env_id": base, **kwargs},
+                **common,
             )
 
 

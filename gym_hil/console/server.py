@@ -149,8 +149,9 @@ class Console:
 
     def _title(self, env: Any) -> str:
         spec = getattr(env, "spec", None)
-        title = type(env).__name__ if spec is None else f"{spec.name}-v{spec.version}"
-        title = title.replace("Base-v", "-v")
+        # An id with an operator names the task's own id.
+        env_id = type(env).__name__ if spec is None else spec.kwargs.get("env_id", spec.id)
+        title = env_id.rpartition("/")[2].replace("Base-v", "-v")
         same = sum(channel.title == title or channel.title.startswith(f"{title} (") for channel in self.channels)
         return f"{title} ({same + 1})" if same else title
 

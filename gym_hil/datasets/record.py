@@ -20,6 +20,7 @@ from gym_hil.errors import ConfigurationError
 # Arguments of the ids that choose the operator and the viewer: a replay needs neither.
 _OPERATOR = (
     "auto_reset",
+    "console",
     "controller_config_path",
     "device",
     "device_options",
@@ -29,7 +30,6 @@ _OPERATOR = (
     "reset_delay_seconds",
     "show_ui",
     "success",
-    "time_limit",
     "use_gamepad",
     "use_inputs_control",
     "use_viewer",
@@ -112,6 +112,8 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             seed=seed,
         )
         gym.Wrapper.__init__(self, env)
+        if env.has_wrapper_attr("auto_reset") and env.get_wrapper_attr("auto_reset"):
+            raise ConfigurationError("Episodes of an environment with auto_reset=True cannot be recorded; turn it off.")
         if steps_after_success != int(steps_after_success) or steps_after_success < 0:
             raise ConfigurationError(f"steps_after_success is {steps_after_success!r}; expected a number, 0 or more.")
         self._task = type(env.unwrapped).__name__.removesuffix("GymEnv") if task is None else task
@@ -172,14 +174,11 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         """Make a step and record it; after the end of an episode, only make it.
 
         Raises:
-            ConfigurationError: the environment starts the next episode by itself.
             DatasetError: the episode has ended and cannot be saved; those before it are intact.
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
         if self._observation is None:
             return observation, reward, terminated, truncated, info
-        if "final_obs" in info:
-            raise ConfigurationError("Episodes of an environment with auto_reset=True cannot be recorded; turn it off.")
         stops = bool(info.get("quit", False)) and not terminated
         repeats = bool(info.get("rerecord_episode", False))
         success = bool(info.get("next.success", False))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import gymnasium as gym
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from gym_hil.envs.human_view import HumanView, open_human_view
-from gym_hil.errors import ConfigurationError, InvalidStateError, ResetNeededError
-from gym_hil.rendering import RENDERERS, Renderer, make_renderer
+from gym_hil import display
+from gym_hil.errors import ConfigurationError, GymHilError, InvalidActionError, InvalidStateError, ResetNeededError
+from gym_hil.rendering import RENDERERS, Renderer, make_renderer, window
 
 Observation = dict[str, Any]
 
@@ -97,7 +99,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         self._state_size = mujoco.mj_stateSize(self.model, _STATE)
         self._drawer: Renderer | None = None
         self._view: HumanView | None = None
-        self.shows_itself = True  # in human mode; a wrapper that shows more says False
+        self.shows_itself = True  # in human mode; False where a wrapper shows more
         self._started = False
         if seed is not None:
             super().reset(seed=seed)
@@ -167,10 +169,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
                 f"physics has shape {physics.shape}; {type(self).__name__} needs {(self._state_size,)} finite numbers, "
                 "as its own get_state() returns."
             )
-        mujoco.mj_setState(self.model, self.data, physics, _STATE)
-        self.np_random.bit_generator.state = state.rng
-        mujoco.mj_forward(self.model, self.data)
-        self._started = True
+        self._restore(physics, state.rng)
         return self.observation()
 
     def close(self) -> None:
@@ -183,6 +182,12 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
             self._view = None
         self._started = False
 
+    def _restore(self, physics: NDArray[np.float64], rng: dict[str, Any]) -> None:
+        mujoco.mj_setState(self.model, self.data, physics, _STATE)
+        self.np_random.bit_generator.state = rng
+        mujoco.mj_forward(self.model, self.data)
+        self._started = True
+
     def _advance(self) -> None:
         """Simulate one control step, then bring poses up to the new state; `mj_step` leaves them one substep behind."""
         mujoco.mj_step(self.model, self.data, self.n_substeps)
@@ -192,7 +197,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         """Show the present state to an operator."""
         if self.shows_itself:
             if self._view is None:
-                self._view = open_human_view(self)
+                self._view = _open_human_view(self)
             self._view.sync()
 
     def _need_reset(self, what: str) -> None:
@@ -232,3 +237,68 @@ def substeps(control_dt: float, physics_dt: float) -> int:
             f"the nearest that fits is {max(count, 1) * physics_dt:g} s."
         )
     return count
+
+
+def check_action(
+    action: ArrayLike, low: NDArray[np.float32], high: NDArray[np.float32], dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
+    """The action within its limits.
+
+    Args:
+        action: of the shape of the limits; finite values out of range are clipped.
+        low: (n,) smallest values.
+        high: (n,) largest values.
+        dtype: of the result.
+
+    Returns:
+        (n,), a new array.
+
+    Raises:
+        InvalidActionError: the shape is wrong, or a value is not a finite number.
+    """
+    try:
+        values = np.asarray(action, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        # PyTorch refuses tensors that record gradients with a RuntimeError.
+        advice = " Call .detach() on the tensor first." if getattr(action, "requires_grad", False) else ""
+        raise InvalidActionError(f"action {action!r} is not an array of {low.size} numbers: {error}{advice}") from None
+    if values.shape != low.shape:
+        raise InvalidActionError(f"action has shape {values.shape}; expected {low.shape}.")
+    if not all(map(math.isfinite, values.tolist())):  # several times faster than numpy on so few numbers
+        raise InvalidActionError(f"action {values} has a value that is not finite.")
+    return np.minimum(np.maximum(values, low), high).astype(dtype)
+
+
+class HumanView(Protocol):
+    """What `render_mode="human"` shows the environment in: MuJoCo's viewer, or the web console."""
+
+    def sync(self) -> None:
+        """Show the present state."""
+
+    def close(self) -> None:
+        """Stop showing it."""
+
+
+class ConsoleView:
+    """An environment on the web console, without what only a wrapper has: who acts, and how the episode goes."""
+
+    def __init__(self, env: MujocoGymEnv):
+        from gym_hil.console import get_console
+
+        self._channel = get_console().channel_for(env)
+
+    def sync(self) -> None:
+        self._channel.publish({})
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+def _open_human_view(env: MujocoGymEnv) -> HumanView:
+    """The viewer where a window can open, else the console if it is installed, else a viewer that warns once."""
+    if display.uses_console():
+        try:
+            return ConsoleView(env)
+        except GymHilError as error:
+            warnings.warn(f"The console does not start: {error}", stacklevel=5)
+    return window.ViewerWindow(env.model, env.data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
@@ -9,8 +10,8 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gym_hil.envs.mujoco_env import GymRenderingSpec, MujocoGymEnv, Observation, one_of
-from gym_hil.errors import ConfigurationError, InvalidActionError
+from gym_hil.envs.mujoco_env import GymRenderingSpec, MujocoGymEnv, Observation, check_action, one_of
+from gym_hil.errors import ConfigurationError
 from gym_hil.robot.controller import ROTATION_LIMIT, TOOL_DOWN
 from gym_hil.robot.gripper import COMMAND_CLOSED, STROKE, TCP_SITE
 from gym_hil.robot.gripper import JOINTS as FINGERS
@@ -40,6 +41,12 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
     command (0 open to 255 closed), TCP position (m). With `image_obs`, `pixels`: `front` and `wrist`, each uint8
     (height, width, 3); without, `environment_state` float32 (m), the positions of the task's objects. With
     `force_torque_obs`, `force_torque` float32 (6,): N and N m that the flange exerts on the gripper, in the TCP's axes.
+
+    `pickle` stores the constructor's arguments: what is loaded is a new environment, to be reset first. `copy.deepcopy`
+    copies the episode as it stands: `EnvState`, nothing that a task keeps beside it.
+
+    Attributes:
+        checked_action: the next action, where a wrapper has checked and clipped this very array already.
 
     Args:
         seed: seeds `np_random` until `reset(seed=...)` does.
@@ -96,6 +103,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         # Their address in qpos and qvel is the same: the arm comes first and all its joints are hinges.
         self._arm = slice(0, len(JOINTS))
         self.action_space = gym.spaces.Box(-ACTION_LIMIT, ACTION_LIMIT, dtype=np.float32)
+        self.checked_action: NDArray[np.float32] | None = None
         self._go_home()
         self.observation_space = self._describe_observation()
 
@@ -188,8 +196,12 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
             InvalidActionError: the shape is wrong or a value is not finite; nothing has moved then.
             ResetNeededError: before the first `reset`.
         """
-        self._need_reset("step")
-        self._command(_checked(action))
+        if not self._started:
+            self._need_reset("step")
+        checked, self.checked_action = self.checked_action, None
+        if checked is None or action is not checked:
+            checked = check_action(action, -ACTION_LIMIT, ACTION_LIMIT, np.float64)
+        self._command(checked)
         self._advance()
         succeed = self.is_success()
         reward = self.dense_reward() if self.reward_type == "dense" else float(succeed)
@@ -214,11 +226,11 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
             observation["force_torque"] = self._force_torque()
         return observation
 
-    def _command(self, action: NDArray[np.float64]) -> None:
+    def _command(self, action: NDArray[Any]) -> None:
         """Move the controller's target; a target that is never re-read from the arm does not drift."""
         ctrl, (low, high) = self._ctrl, self.cartesian_bounds
         ctrl[:3] = np.minimum(np.maximum(ctrl[:3] + action[:3], low), high)
-        if action[3:6].any():
+        if action[3] or action[4] or action[5]:
             ctrl[3:6] = _turned(ctrl[3:6], action[3:6])
         ctrl[6] = min(max(ctrl[6] + COMMAND_CLOSED * action[6], 0.0), COMMAND_CLOSED)
 
@@ -227,6 +239,23 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         mujoco.mj_forward(self.model, self.data)
         force, torque = self.data.sensor(FORCE_SENSOR).data, self.data.sensor(TORQUE_SENSOR).data
         return np.concatenate([force, torque]).astype(np.float32)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "spec": self.spec}
+
+    def __setstate__(self, d: dict[str, Any]) -> None:
+        super().__setstate__(d)
+        self.spec = d["spec"]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FrankaGymEnv:
+        make: Any = type(self)
+        copied = memo[id(self)] = make(*self._ezpickle_args, **self._ezpickle_kwargs)
+        copied.spec = copy.deepcopy(self.spec, memo)
+        copied._np_random, copied._np_random_seed = copy.deepcopy((self._np_random, self._np_random_seed))
+        if self._started:
+            state = self.get_state()
+            copied._restore(state.physics, state.rng)
+        return copied
 
     def _go_home(self) -> None:
         mujoco.mj_resetDataKeyframe(self.model, self.data, 0)
@@ -250,21 +279,6 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
             limit = np.array([_FORCE] * 3 + [_TORQUE] * 3, np.float32)
             spaces["force_torque"] = gym.spaces.Box(-limit, limit)
         return gym.spaces.Dict(spaces)
-
-
-def _checked(action: ArrayLike) -> NDArray[np.float64]:
-    """The action as float64 within its limits."""
-    try:
-        action = np.asarray(action, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidActionError(f"action {action!r} is not an array of 7 numbers: {error}") from None
-    if action.shape != (7,):
-        raise InvalidActionError(
-            f"action has shape {action.shape}; expected (7,): dx, dy, dz, rotation vector, gripper change."
-        )
-    if not np.isfinite(action).all():
-        raise InvalidActionError(f"action {action} has a value that is not finite.")
-    return np.minimum(np.maximum(action, -ACTION_LIMIT), ACTION_LIMIT)
 
 
 def _turned(command: NDArray[np.float64], rotation: NDArray[np.float64]) -> NDArray[np.float64]:

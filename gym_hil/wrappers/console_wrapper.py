@@ -1,4 +1,4 @@
-"""The operator's console beside a running environment."""
+"""The web console beside a running environment."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
-from gymnasium.envs.registration import EnvSpec
 from numpy.typing import ArrayLike
+
+from gym_hil.wrappers.base import OperatorWrapper
 
 if TYPE_CHECKING:
     from gym_hil.console.messages import EventKind
@@ -21,84 +22,72 @@ OUTCOMES = {
 }
 
 
-class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+class ConsoleWrapper(OperatorWrapper):
     """Shows every step and reset on the web console, and the history of episodes.
 
-    It never waits for a page, but for an operator who has pressed "pause": then `step` and `reset` come back when the
+    It never waits for a page, except after an operator has pressed "pause": then `step` and `reset` return when the
     operator goes on, or leaves.
 
-    A wrapper further outside that decides about reward, success and end sets `is_told`, and calls `show_step` with what
-    it returns from each of its steps. So the page shows what the episode really is.
+    It goes outside of the wrappers that decide about reward, success and the end of the episode.
 
     Args:
         env: an environment with `model` and `data`, whose `info` has the keys of `InputsControlWrapper`.
 
     Attributes:
-        is_told: whether somebody else calls `show_step`; if not, `step` does.
+        channel: the environment's place on the console; None in a copy that has not been reset yet.
 
     Raises:
         MissingExtraError: the extra `web` is not installed.
     """
 
+    NOT_COPIED = ("channel",)
+
     def __init__(self, env: gym.Env[Any, Any]):
         gym.utils.RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
-        self.seconds_paused = 0.0
-        self.is_told = False
         self._dt: float = env.unwrapped.control_dt  # type: ignore[attr-defined]
+        self._limit = None if env.spec is None else env.spec.max_episode_steps
+        self._resets_itself = env.has_wrapper_attr("auto_reset") and env.get_wrapper_attr("auto_reset")
+        self._seconds_paused = 0.0
         self._episode = self._steps = self._interventions = 0
         self._return = 0.0
         self._operator = False
         self._over = True
+        self.channel: Any = None
         self._open()
 
     @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]  # a property in Gymnasium's wrappers too
-        """That of the environment inside: whether this wrapper is needed depends on the machine, not on the id."""
-        return self.env.spec
+    def seconds_paused(self) -> float:
+        """How long steps and resets have waited for the operator, in s: while paused, and to get ready."""
+        inside = self.env.get_wrapper_attr("seconds_paused") if self.env.has_wrapper_attr("seconds_paused") else 0.0
+        return self._seconds_paused + inside
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         """Start an episode and show it."""
         self._open()
-        self.seconds_paused += self.channel.wait_while_paused()
+        self._wait_while_paused()
         if not self._over and self._steps:
             self._finish("timeout", success=False)  # by a time limit further outside, most likely
         observation, info = self.env.reset(**kwargs)
-        self._begin()
-        self._show(observation, 0.0, info)
+        self._begin(observation, info)
         return observation, info
 
     def step(self, action: ArrayLike) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Make a step and show it."""
-        self.seconds_paused += self.channel.wait_while_paused()
+        if self.channel is None:
+            return self.env.step(action)
+        self._wait_while_paused()
         result = self.env.step(action)
-        if not self.is_told:
-            self.show_step(*result)
+        if self._over and self._resets_itself:
+            self._begin(result[0], result[4])
+        else:
+            self._note(*result)
         return result
-
-    def show_step(
-        self, observation: Any, reward: Any, terminated: bool, truncated: bool, info: Mapping[str, Any]
-    ) -> None:
-        """Show what a step returned. The end of an episode is noted once, also if there are further steps."""
-        last = info.get("final_info", info)
-        operator = bool(last.get("is_intervention", False))
-        self._steps += 1
-        self._interventions += operator
-        self._return += float(reward)
-        if operator != self._operator:
-            self.channel.log_event(
-                *(("takeover", "the operator drives") if operator else ("handback", "the policy drives"))
-            )
-            self._operator = operator
-        if (terminated or truncated) and not self._over:
-            self._finish(_outcome(last, truncated), success=_succeeded(last))
-        if last is not info:
-            self._begin()
-        self._show(observation, float(reward), info)
 
     def close(self) -> None:
         """Take the environment off the console, then close it. The console goes on."""
-        self.channel.close()
+        if self.channel is not None:
+            self.channel.close()
         self.env.close()
 
     def _open(self) -> None:
@@ -108,12 +97,31 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         self.channel = get_console().channel_for(base)
         base.shows_itself = False  # this shows more
 
-    def _begin(self) -> None:
+    def _wait_while_paused(self) -> None:
+        self._seconds_paused += self.channel.wait_while_paused()
+
+    def _begin(self, observation: Any, info: Mapping[str, Any]) -> None:
         self._episode += 1
         self._over = False
         self._steps = self._interventions = 0
         self._return = 0.0
         self._operator = False
+        self._show(observation, 0.0, info)
+
+    def _note(self, observation: Any, reward: Any, terminated: bool, truncated: bool, info: Mapping[str, Any]) -> None:
+        """Show what a step returned. The end of an episode counts once, also if there are further steps."""
+        operator = bool(info.get("is_intervention", False))
+        self._steps += 1
+        self._interventions += operator
+        self._return += float(reward)
+        if operator != self._operator:
+            self.channel.log_event(
+                *(("takeover", "the operator drives") if operator else ("handback", "the policy drives"))
+            )
+            self._operator = operator
+        if (terminated or truncated) and not self._over:
+            self._finish(_outcome(info, truncated), success=_succeeded(info))
+        self._show(observation, float(reward), info)
 
     def _finish(self, outcome: EventKind, *, success: bool) -> None:
         self._over = True
@@ -130,7 +138,7 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         )
 
     def _show(self, observation: Any, reward: float, info: Mapping[str, Any]) -> None:
-        limit = self._limit()
+        limit = self._limit if self._limit is not None and self._steps <= self._limit else None
         self.channel.publish(
             {
                 "episode": self._episode,
@@ -144,13 +152,6 @@ class ConsoleWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             },
             observation.get("pixels") if isinstance(observation, dict) else None,
         )
-
-    def _limit(self) -> int | None:
-        """Steps after which the episode ends, by the id; None if there is none, or the episode shows otherwise."""
-        spec = self.env.unwrapped.spec
-        registered = None if spec is None else gym.registry.get(spec.id)
-        limit = None if registered is None else registered.max_episode_steps
-        return limit if limit is None or self._steps <= limit else None
 
 
 def _succeeded(info: Mapping[str, Any]) -> bool:

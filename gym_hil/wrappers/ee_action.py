@@ -1,4 +1,4 @@
-"""Small end-effector actions, the same for policies and people."""
+"""End-effector actions, the same for policies and operators."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gym_hil.envs.mujoco_env import check_action
+from gym_hil.envs.panda_env import FrankaGymEnv
 from gym_hil.errors import ConfigurationError
-from gym_hil.wrappers.actions import checked_action
 
 AXES = ("x", "y", "z")
 DEFAULT_EE_STEP_SIZE = {"x": 0.025, "y": 0.025, "z": 0.025}  # m a step at full speed
@@ -18,8 +19,8 @@ DEFAULT_ROTATION_STEP = 0.1  # rad a step at full speed, about each axis
 GRIPPER_OPEN, GRIPPER_STAY, GRIPPER_CLOSE = 0.0, 1.0, 2.0
 
 
-class EEActionWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Turns small actions into the 7 numbers of the environment below.
+class EEActionWrapper(gym.ActionWrapper[Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """Turns end-effector actions into the 7 numbers of the environment inside.
 
     The action is float32: dx, dy, dz in [-1, 1], of a step of `ee_action_step_size`; with `orientation` a rotation
     vector in [-1, 1], of `rotation_step` rad; with `use_gripper` the gripper in [0, 2]: 0 opens, 1 stays, 2 closes.
@@ -61,7 +62,7 @@ class EEActionWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
             orientation=orientation,
             rotation_step=rotation_step,
         )
-        gym.Wrapper.__init__(self, env)
+        gym.ActionWrapper.__init__(self, env)
         space = env.action_space
         if not isinstance(space, gym.spaces.Box) or space.shape != (7,):
             raise ConfigurationError(f"EEActionWrapper needs an environment with 7 numbers in its action, not {space}.")
@@ -84,18 +85,12 @@ class EEActionWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
             low, high = np.append(low, GRIPPER_OPEN), np.append(high, GRIPPER_CLOSE)
         self._low, self._high = low.astype(np.float32), high.astype(np.float32)
         self.ee_action_step_size = steps
+        self.checked_action: NDArray[np.float32] | None = None  # see `FrankaGymEnv`
+        self._panda = env.unwrapped if isinstance(env.unwrapped, FrankaGymEnv) else None
         self.action_space = gym.spaces.Box(self._low, self._high, dtype=np.float32)
 
-    def step(self, action: ArrayLike) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Make a step with a small action.
-
-        Raises:
-            InvalidActionError: the shape is wrong or a value is not finite; nothing has moved then.
-        """
-        return self.env.step(self.action(action))
-
     def action(self, action: ArrayLike) -> NDArray[np.float32]:
-        """The environment's action for a small one.
+        """The environment's action for an end-effector action.
 
         Args:
             action: as in `action_space`; finite values out of range are clipped.
@@ -106,6 +101,10 @@ class EEActionWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
         Raises:
             InvalidActionError: the shape is wrong or a value is not finite.
         """
+        checked, self.checked_action = self.checked_action, None
+        values = checked if checked is not None and action is checked else check_action(action, self._low, self._high)
         whole = np.zeros(7, dtype=np.float32)
-        whole[self._slots] = (checked_action(action, self._low, self._high) - self._neutral) * self._scale
+        whole[self._slots] = (values - self._neutral) * self._scale
+        if self._panda is not None:
+            self._panda.checked_action = whole  # within the limits by construction
         return whole

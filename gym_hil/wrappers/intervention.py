@@ -1,7 +1,9 @@
-"""An operator's input takes the place of the policy's action, and every step says who acted."""
+"""The intervention: an operator's input replaces the policy's action, and the operator's events end episodes."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
@@ -10,31 +12,34 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gym_hil.envs.mujoco_env import check_action
 from gym_hil.errors import ConfigurationError
-from gym_hil.teleop import Device, Event, TeleopCommand
+from gym_hil.teleop import Device, DeviceGroup, Event, TeleopCommand
 from gym_hil.teleop.operator import OperatorOptions
-from gym_hil.wrappers.actions import checked_action
+from gym_hil.wrappers.base import OperatorWrapper, share, unshare
 
-# Length of an action -> how many numbers of the motion it carries; 4 and 7 have one for the gripper behind.
+# Length of an action -> how many numbers of the motion it has; 4 and 7 have one for the gripper behind.
 MOTION_NUMBERS = {3: 3, 4: 3, 6: 6, 7: 6}
 SUCCESS_KEYS = ("succeed", "is_success", "success")  # of info; the first that is there is the environment's success
+TIME_TO_GET_READY = 1.0  # s, for a human, before the first step of an episode
 
 # (observation, info) after a step -> whether the task is done. May have a method `reset()`, called at each reset.
 SuccessHook = Callable[[Any, dict[str, Any]], bool]
 
 
-class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Lets an operator drive.
+class InputsControlWrapper(OperatorWrapper):
+    """Lets an operator drive, and decides about reward, success and the end of the episode.
 
-    While the device is engaged, its command replaces the policy's action entirely. On every step info has:
+    While the device is engaged, its command replaces the policy's action entirely. Info has, after a reset too:
 
     - `is_intervention` bool: the operator acted.
-    - `action_intervention` and `teleop_action` float32: the action that was executed, in `action_space`, whoever acted.
+    - `action_intervention` and `teleop_action` float32: the executed action, in `action_space`; the neutral one after
+      a reset.
     - `succeed` bool: the environment's own success: its `succeed`, `is_success` or `success`.
     - `next.success` bool: that or the success hook's, and the operator's.
     - `discrete_penalty` float: the gripper penalty, 0.0 without `GripperPenaltyWrapper`.
-    - `rerecord_episode` bool: the operator wants this episode discarded and recorded again.
-    - `quit` True: only there when the operator wants to stop.
+    - `rerecord_episode` bool: the operator discards this episode, to record it again.
+    - `quit` bool: the operator wants to stop.
 
     The operator ends an episode with an event, engaged or not: success terminates with reward 1.0, failure terminates
     with the reward as it is, re-record and quit truncate. Of several events in one step the last decides.
@@ -43,8 +48,11 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     the reward is 1.0 on success and 0.0 otherwise, and success terminates. An episode that the environment or the
     operator ends as a failure is no success, whatever the hook says.
 
-    At reset the device forgets what is pending and the intervention ends; held buttons stay held. A device given by
-    name is made here and closed with the environment; a device object belongs to whoever made it.
+    An episode starts with its first step: there the rest of the reset delay is waited, then the device forgets what was
+    pressed before, and the intervention is over; held buttons stay held. So the new scene is on the screen while the
+    operator gets ready. `seconds_paused` has the time that was waited.
+
+    A device given by name is made here and closed with the environment; a device object belongs to the caller.
 
     Args:
         env: an environment whose action has 3, 4, 6 or 7 numbers: x, y, z, a rotation vector if there are 6 or 7, the
@@ -53,18 +61,18 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         y_step_size: see above.
         z_step_size: see above.
         use_gripper: whether the operator moves the gripper; None if the action has a number for it.
-        auto_reset: whether the end of an episode starts the next one at once. The step then returns the first
-            observation of the next episode, and in info `final_obs` and `final_info` of the last. A time limit has to
-            lie inside this wrapper then; see `make_env`.
+        auto_reset: the step after the end of an episode resets instead, as with Gymnasium's `Autoreset`: it returns the
+            first observation of the next episode, reward 0.0, and no end. A time limit has to be inside this wrapper.
         input_threshold: motion below this share of full speed counts as none.
-        use_gamepad: True for the device "gamepad", False for "keyboard"; only looked at without `device`.
-        controller_config_path: a mapping file of one's own, for gamepads.
-        device: a device or its name, or several of these to be used together; None if nobody drives.
+        use_gamepad: True for the device "gamepad", False for "keyboard"; ignored where there is a `device`.
+        controller_config_path: mapping file for gamepads; None for the bundled one.
+        device: a device or its name, or several of these to be used together; None for no operator.
         intervention: `toggle`, `hold` or `auto`; None leaves the device's own.
         device_options: constructor arguments for devices given by name.
         success: called with the observation and info of each step; returns whether the task is done, and may add to
             info. It is called at reset too, so that info has the same keys then; that answer is not used, and its
             method `reset()`, if it has one, is called afterwards.
+        reset_delay_seconds: s from a reset to the first step, at least; None for 1 s where a human drives.
 
     Raises:
         UnknownDeviceError: no device has that name.
@@ -87,10 +95,10 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         intervention: str | None = None,
         device_options: dict[str, Any] | None = None,
         success: SuccessHook | None = None,
+        reset_delay_seconds: float | None = 0.0,
     ):
         gym.utils.RecordConstructorArgs.__init__(
             self,
-            _disable_deepcopy=True,  # a hook or a device is the caller's, and may hold what cannot be copied
             x_step_size=x_step_size,
             y_step_size=y_step_size,
             z_step_size=z_step_size,
@@ -99,10 +107,11 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             input_threshold=input_threshold,
             use_gamepad=use_gamepad,
             controller_config_path=controller_config_path,
-            device=device,
+            device=share(device),
             intervention=intervention,
-            device_options=device_options,
-            success=success,
+            device_options=share(device_options),
+            success=share(success),
+            reset_delay_seconds=reset_delay_seconds,
         )
         gym.Wrapper.__init__(self, env)
         space = env.action_space
@@ -120,27 +129,35 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         if not 0 <= input_threshold < 1:
             raise ConfigurationError(f"input_threshold is {input_threshold!r}; expected 0 or more and less than 1.")
         self._low, self._high = space.low, space.high
-        self._threshold, self._auto_reset = input_threshold, auto_reset
+        self._threshold = input_threshold
         self._scale = np.array([*steps, 1.0, 1.0, 1.0])[: self._motion_numbers]
         self._neutral = ((space.low + space.high) / 2).astype(np.float32)
+        self._inner: Any = env if hasattr(env, "checked_action") else None
 
+        self._success_hook = unshare(success)
+        if success is not None and not callable(self._success_hook):
+            raise ConfigurationError(f"success is {success!r}; expected a function of an observation and info.")
         if device is None and use_gamepad is not None:
             device = "gamepad" if use_gamepad else "keyboard"
-        if success is not None and not callable(success):
-            raise ConfigurationError(f"success is {success!r}; expected a function of an observation and info.")
-        self._success_hook = success
-        self._given = device
         self._operator = OperatorOptions(
-            device=device,
+            device=unshare(device),
             intervention=intervention,
             controller_config=controller_config_path,
-            device_options=device_options or {},
+            device_options=unshare(device_options) or {},
         )
         self._device = self._operator.make_device(self)
+        if reset_delay_seconds is None:
+            reset_delay_seconds = TIME_TO_GET_READY if self._device is not None and self._device.human else 0.0
+        self.reset_delay_seconds = checked_delay(reset_delay_seconds)
+        self.auto_reset = bool(auto_reset)
+        self.seconds_paused = 0.0  # s that steps have waited for the operator
+        self._first_step = False  # whether the next step is the first of its episode
+        self._ready_at = 0.0  # s, time.monotonic() before which it must not begin
+        self._ended = False
 
     @property
     def device(self) -> Device | None:
-        """Who drives besides the policy; None if nobody does, and after `close`."""
+        """What the operator drives with; None for no operator, and after `close`."""
         return self._device
 
     @property
@@ -154,26 +171,25 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         return x, y, z
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Start an episode with nobody intervening."""
+        """Start an episode in which the operator does not intervene."""
         if self._device is None:
             self._device = self._operator.make_device(self)
         observation, info = self.env.reset(seed=seed, options=options)
-        if self._device is not None:
-            if seed is not None:
-                self._device.seed(seed)
-            self._device.reset()
-        info["succeed"] = info["next.success"] = _own_success(info)
+        if self._device is not None and seed is not None:
+            self._device.seed(seed)
+        success = info["succeed"] = _own_success(info)
         if self._success_hook is not None:
-            info["next.success"] = False
             self._success_hook(observation, info)
             if hasattr(self._success_hook, "reset"):
                 self._success_hook.reset()
-        info["discrete_penalty"] = float(info.get("discrete_penalty", 0.0))
-        info["is_intervention"] = info["rerecord_episode"] = False
+            success = False
+        self._report(info, self._neutral.copy(), success=success)
+        self._first_step, self._ended = True, False
+        self._ready_at = time.monotonic() + self.reset_delay_seconds
         return observation, info
 
     def step(self, action: ArrayLike) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Make a step with the operator's action, or with the policy's while nobody intervenes.
+        """Make a step with the operator's action, or with the policy's while the operator does not intervene.
 
         Args:
             action: the policy's; finite values out of range are clipped.
@@ -181,54 +197,75 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         Raises:
             InvalidActionError: the shape is wrong or a value is not finite; nothing has moved then, no press is lost.
         """
-        executed = checked_action(action, self._low, self._high)
-        engaged, end, asks_quit = False, None, False
+        if self._ended and self.auto_reset:
+            observation, info = self.reset()
+            return observation, 0.0, False, False, info
+        executed = check_action(action, self._low, self._high)
+        engaged = False
+        events: tuple[Event, ...] = ()
         if self._device is not None:
+            if self._first_step:
+                self._wait_until_ready()
+                self._device.reset()
+                self._first_step = False
             command = self._device.poll()
-            engaged = bool(command.engaged)
+            engaged, events = bool(command.engaged), command.events
             if engaged:
                 executed = self._action(command)
-            if command.events:
-                end, asks_quit = command.events[-1], Event.QUIT in command.events
+        if self._inner is not None:
+            self._inner.checked_action = executed
 
         observation, reward, terminated, truncated, info = self.env.step(executed)
+        end = events[-1] if events else None
         info["succeed"] = success = _own_success(info)
         if self._success_hook is not None:
             terminated = bool(terminated) and (not success or self._has_failed())
             success = bool(self._success_hook(observation, info)) and not terminated and end is not Event.FAILURE
             reward, terminated = float(success), terminated or success
-        info["next.success"] = success or end is Event.SUCCESS
-        info["is_intervention"] = engaged
-        info["action_intervention"] = executed
-        info["teleop_action"] = executed.copy()
-        info["discrete_penalty"] = float(info.get("discrete_penalty", 0.0))
-        info["rerecord_episode"] = end is Event.RERECORD
-        if asks_quit:
-            info["quit"] = True
         if end is Event.SUCCESS:
             reward, terminated = 1.0, True
         elif end is Event.FAILURE:
             terminated = True
         elif end is not None:
             truncated = True
-        if self._auto_reset and (terminated or truncated):
-            final = {"final_obs": observation, "final_info": info}
-            observation, _ = self.reset()
-            info = {**info, **final}
+        self._report(info, executed, success=success or end is Event.SUCCESS, engaged=engaged, events=events)
+        self._ended = terminated or truncated
         return observation, reward, terminated, truncated, info
 
     def close(self) -> None:
         """Close the devices that were made here, and the environment. A later `reset` makes them anew."""
         device, self._device = self._device, None
+        made = device.devices if isinstance(device, DeviceGroup) else (device,)
         try:
-            if isinstance(self._given, str) and device is not None:
-                device.close()
-            elif device is not None and not isinstance(self._given, Device):
-                for one, given in zip(device.devices, self._given, strict=True):  # type: ignore[attr-defined, arg-type]
-                    if isinstance(given, str):
-                        one.close()
+            for one, given in zip(made, self._operator.devices, strict=False):
+                if isinstance(given, str) and one is not None:
+                    one.close()
         finally:
             self.env.close()
+
+    def _wait_until_ready(self) -> None:
+        remaining = self._ready_at - time.monotonic()
+        if remaining > 0:
+            time.sleep(remaining)
+            self.seconds_paused += remaining
+
+    def _report(
+        self,
+        info: dict[str, Any],
+        executed: NDArray[np.float32],
+        *,
+        success: bool,
+        engaged: bool = False,
+        events: Sequence[Event] = (),
+    ) -> None:
+        """Write what this wrapper has decided into info."""
+        info["next.success"] = success
+        info["is_intervention"] = engaged
+        info["action_intervention"] = executed
+        info["teleop_action"] = executed.copy()
+        info["discrete_penalty"] = float(info.get("discrete_penalty", 0.0))
+        info["rerecord_episode"] = bool(events) and events[-1] is Event.RERECORD
+        info["quit"] = Event.QUIT in events
 
     def _has_failed(self) -> bool:
         """Whether an environment that ended with success has failed on the same step, as far as it can be asked."""
@@ -236,13 +273,50 @@ class InputsControlWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         return is_failure is not None and bool(is_failure())
 
     def _action(self, command: TeleopCommand) -> NDArray[np.float32]:
-        """The action that carries a command."""
+        """The action for a command."""
         action = self._neutral.copy()
         motion = command.motion[: self._motion_numbers]
         action[: self._motion_numbers] = np.where(np.abs(motion) < self._threshold, 0.0, motion) * self._scale
         if self._use_gripper and command.gripper:
             action[-1] = (self._low if command.gripper < 0 else self._high)[-1]
         return np.minimum(np.maximum(action, self._low), self._high)
+
+
+class ResetDelayWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """Waits after each reset, around any environment.
+
+    `InputsControlWrapper(reset_delay_seconds=...)` waits before the first step of an episode instead, when the new
+    scene is on the screen.
+
+    Args:
+        env: the environment.
+        delay_seconds: s to wait.
+
+    Raises:
+        ConfigurationError: the delay is negative or not finite.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], delay_seconds: float = 0.0):
+        gym.utils.RecordConstructorArgs.__init__(self, delay_seconds=delay_seconds)
+        gym.Wrapper.__init__(self, env)
+        self.delay_seconds = checked_delay(delay_seconds)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Start an episode, and wait."""
+        result = self.env.reset(seed=seed, options=options)
+        time.sleep(self.delay_seconds)
+        return result
+
+
+def checked_delay(seconds: float) -> float:
+    """The reset delay in s.
+
+    Raises:
+        ConfigurationError: it is negative or not finite.
+    """
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise ConfigurationError(f"The reset delay is {seconds!r}; expected seconds, 0 or more.")
+    return float(seconds)
 
 
 def _own_success(info: dict[str, Any]) -> bool:

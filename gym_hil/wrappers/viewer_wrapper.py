@@ -8,9 +8,10 @@ import gymnasium as gym
 from numpy.typing import ArrayLike
 
 from gym_hil.rendering.window import ViewerWindow
+from gym_hil.wrappers.base import OperatorWrapper
 
 
-class PassiveViewerWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+class PassiveViewerWrapper(OperatorWrapper):
     """Shows every step and reset in MuJoCo's viewer.
 
     The window opens at the first reset. Without a display there is one warning and no window; a window that the
@@ -23,22 +24,20 @@ class PassiveViewerWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         show_right_ui: whether the right one is.
     """
 
+    NOT_COPIED = ("_window",)
+
     def __init__(self, env: gym.Env[Any, Any], *, show_left_ui: bool = False, show_right_ui: bool = False):
         gym.utils.RecordConstructorArgs.__init__(self, show_left_ui=show_left_ui, show_right_ui=show_right_ui)
         gym.Wrapper.__init__(self, env)
-        base: Any = env.unwrapped
+        self._panels = {"show_left_ui": show_left_ui, "show_right_ui": show_right_ui}
         self._window: ViewerWindow | None = None
-        if env.render_mode != "human":
-            self._window = ViewerWindow(
-                base.model,
-                base.data,
-                show_left_ui=show_left_ui,
-                show_right_ui=show_right_ui,
-            )
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         """Start an episode and show it."""
         result = self.env.reset(**kwargs)
+        if self._window is None and self.env.render_mode != "human":
+            base: Any = self.env.unwrapped
+            self._window = ViewerWindow(base.model, base.data, **self._panels)
         self._show()
         return result
 

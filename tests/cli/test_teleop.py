@@ -179,7 +179,7 @@ def tapping(plug: Callable[..., VirtualPad]) -> Iterator[Callable[[int], None]]:
 def test_a_gamepad_drives_and_ends_the_episode(
     tapping: Callable[[int], None], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gym_hil.wrappers.factory.TIME_TO_GET_READY", 0.0)
+    monkeypatch.setattr("gym_hil.wrappers.intervention.TIME_TO_GET_READY", 0.0)
     tapping(Y_BUTTON)
     assert main(["teleop", "--no-viewer", "--episodes", "1"]) == 0
     out = capsys.readouterr().out
@@ -248,7 +248,7 @@ def test_the_console_starts_and_ends_with_the_command(
     extra: list[str], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("aiohttp", reason="needs the extra `web`")
-    monkeypatch.setattr("gym_hil.wrappers.factory.TIME_TO_GET_READY", 0.0)
+    monkeypatch.setattr("gym_hil.wrappers.intervention.TIME_TO_GET_READY", 0.0)
     words = ["teleop", "--device", "web", "--port", "0", "--episodes", "1", "--max-episode-steps", "2"]
     assert main([*words, *extra]) == 0
     output = capsys.readouterr()

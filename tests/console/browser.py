@@ -110,6 +110,7 @@ class Stand:
         while not self._over.wait(STEP):
             if self._restart.is_set():
                 self.env.reset(seed=0)
+                self.env.step(np.array([0, 0, 0, 1], np.float32))  # from here on, what is pressed counts
                 # Nobody has acted in the new episode; who asks before its first step may not hear of the last one.
                 self.operator = False
                 self._restart.clear()

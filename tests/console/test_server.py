@@ -256,6 +256,7 @@ def test_controls_of_a_silent_page_can_be_taken_after_a_while(
 
 def test_page_that_comes_back_keeps_the_controls(driven: gym.Env, open_page: OpenPage) -> None:
     page = open_page().connect().watch(1).take()
+    driven.step(STAY)
     page.tap("INTERVENE")
     page.sync()
     assert driven.step(STAY)[4]["is_intervention"]
@@ -301,6 +302,7 @@ def test_each_channel_has_controls_of_its_own(console: Console, open_page: OpenP
     envs = [gym.make("gym_hil/PandaPickCubeWeb-v1", reset_delay_seconds=0) for _ in range(2)]
     for env in envs:
         env.reset(seed=0)
+        env.step(STAY)
     assert [channel.title for channel in console.channels] == ["PandaPickCube-v1", "PandaPickCube-v1 (2)"]
     pages = [open_page().connect().watch(number).take() for number in (1, 2)]
     pages[1].tap("INTERVENE")

@@ -101,6 +101,7 @@ def test_gap_while_driving_is_an_event_and_so_is_its_end(
 ) -> None:
     env = gym.make("gym_hil/PandaPickCubeWeb-v1", device_options={"clock": clock}, reset_delay_seconds=0)
     env.reset(seed=0)
+    env.step(STAY)
     events: list[object] = []
     monkeypatch.setattr(env.get_wrapper_attr("channel"), "_send", lambda channel, message: events.append(message))
     device = env.get_wrapper_attr("device")
@@ -132,6 +133,7 @@ def test_losing_the_page_needs_no_timeout(device: WebDevice) -> None:
 def test_dragged_target_is_reached_without_overshoot(console: Console, clock: Clock) -> None:
     env = gym.make("gym_hil/PandaPickCubeWeb-v1", device_options={"clock": clock}, reset_delay_seconds=0)
     env.reset(seed=0)
+    env.step(STAY)
     device = env.get_wrapper_attr("device")
     goal = (0.42, 0.11, 0.21)
     device.receive(message(changes=(("press", Button.INTERVENE), ("release", Button.INTERVENE)), target=goal))
@@ -160,6 +162,7 @@ def test_frames_tell_which_input_they_show(driven: gym.Env, open_page: OpenPage)
 
 def test_input_reaches_the_very_next_step(driven: gym.Env, open_page: OpenPage) -> None:
     page = open_page().connect().watch(1).take()
+    driven.step(STAY)
     page.input(changes=[["press", "INTERVENE"], ["release", "INTERVENE"]], motion=[1, 0, 0, 0, 0, 0])
     page.sync()
     info = driven.step(STAY)[4]
@@ -170,6 +173,7 @@ def test_input_reaches_the_very_next_step(driven: gym.Env, open_page: OpenPage) 
 @pytest.mark.parametrize("how", ["close", "kill"])
 def test_page_that_is_gone_drives_no_longer(driven: gym.Env, open_page: OpenPage, how: str) -> None:
     page, witness = open_page().connect().watch(1).take(), open_page().connect().watch(1)
+    driven.step(STAY)
     page.input(changes=[["press", "INTERVENE"], ["release", "INTERVENE"]], motion=[1, 0, 0, 0, 0, 0])
     page.sync()
     assert driven.step(STAY)[4]["is_intervention"]

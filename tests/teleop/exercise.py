@@ -170,6 +170,7 @@ def react(name: str, trials: int, seed: int = 0) -> list[tuple[float, int]]:
         env.reset(seed=0)
         dt = env.unwrapped.control_dt
         stay = np.array([0, 0, 0, 1], np.float32)
+        env.step(stay)  # what is pressed counts from the first step on
         hardware.move(Button.INTERVENE, True)
         hardware.move(Button.INTERVENE, False)
         wait_for(lambda: env.step(stay)[4]["is_intervention"])
@@ -209,6 +210,7 @@ def replug(times: int, seed: int = 0) -> list[str]:
     with contextlib.closing(GamepadHardware()) as hardware:
         env = hardware.make_env()
         env.reset(seed=0)
+        env.step(stay)
         pacer = Pacer(env.unwrapped.control_dt)
 
         def step() -> tuple[bool, float]:

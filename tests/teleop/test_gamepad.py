@@ -219,8 +219,14 @@ def test_legend_speaks_of_the_buttons_that_are_there(
 
 
 def test_registered_environment_is_driven(pad: VirtualPad) -> None:
-    env = gym.make("gym_hil/PandaPickCube-v1", device="gamepad", controller_config_path=bundled_config_path())
+    env = gym.make(
+        "gym_hil/PandaPickCube-v1",
+        device="gamepad",
+        controller_config_path=bundled_config_path(),
+        reset_delay_seconds=0,
+    )
     env.reset(seed=0)
+    env.step(np.array([0, 0, 0, 1], dtype=np.float32))
     pad.tap(RB)
     pad.axis(LEFT_X, -1.0)
     pad.axis(RT, 1.0)

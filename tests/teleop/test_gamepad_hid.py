@@ -265,6 +265,7 @@ def test_it_drives_the_arm(bus):
     unit = bus.plug(*pad.model)
     env = gym.make("gym_hil/PandaPickCube-v1", device="gamepad_hid", reset_delay_seconds=0)
     env.reset(seed=0)
+    env.step(np.array([0, 0, 0, 1], np.float32))
     start = env.unwrapped.tcp_position.copy()
     unit.send(pad.report(), pad.report("rb"), pad.report(right_y=True))
     for _ in range(6):

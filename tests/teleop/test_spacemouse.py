@@ -376,6 +376,7 @@ def test_success_comes_from_a_device_beside_it(unit):
     pedal = InputDevice()
     env = make(device=["spacemouse", pedal])
     env.reset(seed=0)
+    env.step(np.array([0, 0, 0, 1], np.float32))
     unit.send(push(BACK, -350))
     pedal.inputs.tap(Button.SUCCESS)
     _, reward, terminated, _, info = env.step(np.array([0, 0, 0, 1], np.float32))

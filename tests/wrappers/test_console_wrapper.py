@@ -87,6 +87,7 @@ def test_success_is_an_event_and_an_episode() -> None:
 def test_the_operators_word_ends_the_episode(event: Event, kind: str) -> None:
     env, told = make()
     env.reset(seed=0)
+    env.step(STAY)
     device = env.get_wrapper_attr("device").devices[1]
     device.inputs.tap(next(button for button, meant in gym_hil.teleop.input_state.EVENTS.items() if meant is event))
     env.step(STAY)
@@ -96,28 +97,15 @@ def test_the_operators_word_ends_the_episode(event: Event, kind: str) -> None:
     env.close()
 
 
-def test_a_wrapper_outside_can_tell_the_console_what_a_step_was() -> None:
-    env, told = make()
-    console = env
-    while not isinstance(console, ConsoleWrapper):
-        console = console.env
-    console.is_told = True
-    env.reset(seed=0)
-    observation, _, _, _, info = env.step(STAY)
-    assert told.status["step"] == 0
-    for _ in range(2):
-        console.show_step(observation, 1.0, True, False, {**info, "next.success": True})
-    assert {"step": 2, "success": True, "reward": 1.0}.items() <= told.status.items()
-    assert told.events.count("success") == len(told.episodes) == 1
-    env.close()
-
-
-def test_time_limit_outside_is_noticed_at_the_next_reset() -> None:
-    env, told = make(max_episode_steps=3)
+@pytest.mark.parametrize("outside", [False, True])
+def test_time_limit_ends_the_episode(outside: bool) -> None:
+    env, told = make(max_episode_steps=-1 if outside else 3)
+    env = gym.wrappers.TimeLimit(env, 3) if outside else env
     env.reset(seed=0)
     for _ in range(3):
         *_, truncated, _ = env.step(STAY)
     assert truncated
+    assert (told.events[-1:] == ["timeout"]) is not outside
     env.reset()
     assert told.events[-1] == "timeout"
     assert told.episodes[-1]["steps"] == 3
@@ -125,23 +113,25 @@ def test_time_limit_outside_is_noticed_at_the_next_reset() -> None:
     env.close()
 
 
-def test_auto_reset_begins_the_next_episode_in_the_same_step() -> None:
-    env, told = make(auto_reset=True, max_episode_steps=-1)
+def test_auto_reset_begins_the_next_episode_in_the_step_that_resets() -> None:
+    env, told = make(auto_reset=True, max_episode_steps=3)
     env.reset(seed=0)
-    for _ in range(100):
+    seen = []
+    for _ in range(5):
         env.step(STAY)
-    assert told.events[-1] == "timeout"
-    assert {"episode": 2, "step": 0}.items() <= told.status.items()
+        seen.append((told.status["episode"], told.status["step"]))
+    assert seen == [(1, 1), (1, 2), (1, 3), (2, 0), (2, 1)]
+    assert told.events.count("timeout") == len(told.episodes) == 1
     env.close()
 
 
-def test_more_steps_than_the_id_allows_have_no_time_left() -> None:
-    env, told = make(max_episode_steps=200)
+@pytest.mark.parametrize(("given", "shown", "left"), [(60, 60, 5.8), (200, 200, 19.8), (-1, None, None)])
+def test_page_shows_the_time_limit_in_force(given: int, shown: int | None, left: float | None) -> None:
+    env, told = make(max_episode_steps=given)
     env.reset(seed=0)
-    for _ in range(101):
+    for _ in range(2):
         env.step(STAY)
-    assert told.status["max_steps"] is None
-    assert told.status["seconds_left"] is None
+    assert (told.status["max_steps"], told.status["seconds_left"]) == (shown, left)
     env.close()
 
 
@@ -159,8 +149,8 @@ def test_environment_can_be_made_again_from_its_spec_in_another_mode(monkeypatch
     monkeypatch.setattr("gym_hil.display.missing_display", lambda: "There is no display.")
     env = gym.make("gym_hil/PandaPickCube-v0", render_mode="rgb_array")
     again = gym.make(env.spec, render_mode="human")
-    assert again.has_wrapper_attr("seconds_paused")
-    assert not gym.make(again.spec, render_mode="rgb_array").has_wrapper_attr("seconds_paused")
+    assert again.has_wrapper_attr("channel")
+    assert not gym.make(again.spec, render_mode="rgb_array").has_wrapper_attr("channel")
     for made in (env, again):
         made.close()
 
@@ -177,7 +167,7 @@ def test_any_environment_with_a_model_can_be_shown(console: Console) -> None:
 def test_wrapper_is_in_the_stack_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     def has_console(**options: Any) -> bool:
         env = gym.make("gym_hil/PandaPickCube-v0", reset_delay_seconds=0, **options)
-        found = env.has_wrapper_attr("seconds_paused")
+        found = env.has_wrapper_attr("channel")
         env.close()
         return found
 

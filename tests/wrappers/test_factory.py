@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from typing import Any
 
 import gymnasium as gym
+import mujoco
 import numpy as np
 import pytest
 
 import gym_hil
 from gym_hil.errors import ConfigurationError, UnknownDeviceError
 from gym_hil.teleop import Button, InputDevice
-from gym_hil.wrappers.factory import TIME_TO_GET_READY, make_env, wrap_env
-from gym_hil.wrappers.hil_wrappers import ResetDelayWrapper
+from gym_hil.wrappers.factory import make_env, wrap_env
+from gym_hil.wrappers.intervention import TIME_TO_GET_READY
 
 BASE = "gym_hil/PandaPickCubeBase-v1"
 WRAPPED = "gym_hil/PandaPickCube-v1"
@@ -32,15 +34,29 @@ def layers(env: gym.Env[Any, Any]) -> list[str]:
 
 @pytest.mark.usefixtures("no_console")
 def test_stack_is_in_order() -> None:
-    env = make_env(BASE, use_viewer=True, reset_delay_seconds=0.5)
-    assert layers(env) == [
-        "ResetDelayWrapper",
-        "PassiveViewerWrapper",
-        "InputsControlWrapper",
-        "EEActionWrapper",
-        "GripperPenaltyWrapper",
-    ]
-    assert layers(gym.make(WRAPPED)) == layers(env)[2:]
+    inner = ["InputsControlWrapper", "EEActionWrapper", "GripperPenaltyWrapper"]
+    assert layers(make_env(BASE, use_viewer=True)) == ["PassiveViewerWrapper", *inner]
+    assert layers(gym.make(WRAPPED, use_viewer=True)) == ["PassiveViewerWrapper", *inner]
+    assert layers(gym.make(WRAPPED)) == inner
+
+
+def test_a_step_takes_at_most_eleven_functions_on_its_way_to_the_physics() -> None:
+    env = gym.make("gym_hil/PandaPickCube-v0")
+    env.reset(seed=0)
+    env.step(STAY)  # Gymnasium looks at the first step more closely
+    called: list[str] = []
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        if event == "call":
+            called.append(frame.f_code.co_name)
+        elif event == "c_call" and argument is mujoco.mj_step:
+            sys.setprofile(None)
+
+    sys.setprofile(note)
+    env.step(STAY)
+    sys.setprofile(None)
+    assert called.count("check_action") == 1
+    assert len(called) <= 11, called
 
 
 @pytest.mark.parametrize(
@@ -69,13 +85,35 @@ def test_what_lerobot_passes_is_understood() -> None:
     env.close()
 
 
-def test_operator_gets_time_after_a_reset_and_nobody_else() -> None:
+def test_a_human_gets_time_before_the_first_step_and_nothing_else_does() -> None:
+    def delay(**options: Any) -> float:
+        return wrap_env(gym_hil.PandaPickCubeGymEnv(), **options).get_wrapper_attr("reset_delay_seconds")
+
     pad = InputDevice()
-    with_operator = wrap_env(gym_hil.PandaPickCubeGymEnv(), device=pad)
-    assert isinstance(with_operator, ResetDelayWrapper)
-    assert with_operator.delay_seconds == TIME_TO_GET_READY
-    for options in ({}, {"device": "scripted"}, {"device": pad, "reset_delay_seconds": 0}):
-        assert "ResetDelayWrapper" not in layers(wrap_env(gym_hil.PandaPickCubeGymEnv(), **options))
+    assert delay(device=pad) == TIME_TO_GET_READY
+    assert delay() == delay(device="scripted") == delay(device=pad, reset_delay_seconds=0) == 0
+    assert delay(reset_delay_seconds=2.5) == 2.5
+
+
+@pytest.mark.usefixtures("console")
+@pytest.mark.parametrize("display", [None, "There is no display."])
+def test_new_scene_is_shown_before_the_operator_gets_ready(monkeypatch: Any, display: str | None) -> None:
+    shown: list[float] = []
+    monkeypatch.setattr("gym_hil.display.missing_display", lambda: display)
+    monkeypatch.setattr("gym_hil.rendering.window.ViewerWindow.sync", lambda self: shown.append(self._data.time))
+    monkeypatch.setattr("time.sleep", lambda _: shown.append(-1.0))
+    env = gym.make(WRAPPED, device=InputDevice(), use_viewer=True)
+    if env.has_wrapper_attr("channel"):
+        publish = env.get_wrapper_attr("channel").publish
+        monkeypatch.setattr(
+            env.get_wrapper_attr("channel"),
+            "publish",
+            lambda *args: (shown.append(env.unwrapped.data.time), publish(*args)),
+        )
+    env.reset()
+    env.step(STAY)
+    assert shown == pytest.approx([0.0, -1.0, 0.1])
+    env.close()
 
 
 def test_time_limit_is_applied_once_and_the_callers_wins() -> None:
@@ -92,14 +130,18 @@ def test_environment_made_directly_has_the_time_limit_of_its_id() -> None:
     assert [env.step(STAY)[3] for _ in range(150)] == [False] * 149 + [True]
 
 
-def test_auto_reset_starts_a_full_episode_after_a_time_out() -> None:
-    direct = make_env(BASE, auto_reset=True)
-    through_make = gym.make(WRAPPED, auto_reset=True, max_episode_steps=-1)
-    for env in (direct, through_make):
-        env.reset(seed=0)
-        ends = [env.step(STAY)[2:4] for _ in range(301)]
-        assert [k for k, (terminated, truncated) in enumerate(ends) if truncated] == [149, 299]
+@pytest.mark.parametrize("limit", [None, 60, 200, -1])
+def test_auto_reset_starts_full_episodes_at_any_time_limit(limit: int | None) -> None:
+    options = {} if limit is None else {"max_episode_steps": limit}
+    length = {None: 150, -1: 10**9}.get(limit, limit)
+    env = gym.make(WRAPPED, auto_reset=True, **options)
+    for made in (env, gym.make(env.spec), make_env(BASE, auto_reset=True, **options)):
+        made.reset(seed=0)
+        ends = [made.step(STAY)[2:4] for _ in range(420)]
         assert not any(terminated for terminated, _ in ends)
+        # One step more, in which the next episode starts.
+        assert [k for k, (_, truncated) in enumerate(ends) if truncated] == list(range(length - 1, 420, length + 1))
+    assert gym.make(gym.make(WRAPPED).spec, auto_reset=True).get_wrapper_attr("auto_reset")
 
 
 @pytest.mark.parametrize(
@@ -116,6 +158,7 @@ def test_spec_makes_the_same_environment_again(options: dict[str, Any]) -> None:
     spec = pickle.loads(pickle.dumps(env.spec))
     again = gym.make(spec)
     assert str(again) == str(env)
+    assert again.spec == env.spec
     assert again.action_space == env.action_space
     np.testing.assert_array_equal(again.reset(seed=1)[0]["agent_pos"], env.reset(seed=1)[0]["agent_pos"])
 
@@ -123,8 +166,10 @@ def test_spec_makes_the_same_environment_again(options: dict[str, Any]) -> None:
 def test_spec_of_an_environment_with_a_device_in_hand_names_that_device() -> None:
     pad = InputDevice(clock=lambda: 0.0)
     env = gym.make(WRAPPED, device=pad, reset_delay_seconds=0)
-    again = gym.make(env.spec)
+    outside = gym.wrappers.RecordEpisodeStatistics(env)
+    again = gym.make(outside.spec)
     again.reset(seed=0)
+    again.step(STAY)
     pad.inputs.tap(Button.INTERVENE)
     assert again.step(STAY)[4]["is_intervention"]
 

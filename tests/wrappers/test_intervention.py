@@ -12,7 +12,12 @@ from gym_hil import PandaPickCubeGymEnv
 from gym_hil.errors import ConfigurationError, InvalidActionError, UnknownDeviceError
 from gym_hil.teleop import Button, Device, Event, InputDevice, TeleopCommand
 from gym_hil.teleop.sequence import SequenceDevice
-from gym_hil.wrappers.hil_wrappers import EEActionWrapper, GripperPenaltyWrapper, InputsControlWrapper
+from gym_hil.wrappers.hil_wrappers import (
+    EEActionWrapper,
+    GripperPenaltyWrapper,
+    InputsControlWrapper,
+    ResetDelayWrapper,
+)
 
 POLICY = np.array([0.5, -0.5, 0.25, 1], np.float32)
 STEP_KEYS = {
@@ -20,6 +25,7 @@ STEP_KEYS = {
     "next.success": bool,
     "is_intervention": bool,
     "rerecord_episode": bool,
+    "quit": bool,
     "discrete_penalty": float,
     "action_intervention": np.ndarray,
     "teleop_action": np.ndarray,
@@ -47,6 +53,12 @@ def stack(base: gym.Env[Any, Any], use_gripper: bool = True, orientation: bool =
     return InputsControlWrapper(env, **options)
 
 
+def begin(env: Any) -> None:
+    """Start an episode: from its first step on, what is pressed counts."""
+    env.reset()
+    env.step(POLICY)
+
+
 def after(base: gym.Env[Any, Any], *events: Event, **options: Any) -> tuple[Any, ...]:
     """A step in which somebody has pressed something."""
     env = stack(base, device=SequenceDevice([TeleopCommand(events=events)]), **options)
@@ -55,17 +67,18 @@ def after(base: gym.Env[Any, Any], *events: Event, **options: Any) -> tuple[Any,
 
 
 @pytest.mark.parametrize("driven", [False, True])
-def test_every_step_tells_everything_in_plain_types(base: Any, pad: Pad, driven: bool) -> None:
+def test_every_step_and_reset_reports_everything_in_plain_types(base: Any, pad: Pad, driven: bool) -> None:
     env = stack(base, device=pad if driven else None)
     for _ in range(2):
         _, info = env.reset()
-        assert {key: type(info[key]) for key in list(STEP_KEYS)[:5]} == dict(list(STEP_KEYS.items())[:5])
-        assert not any(info[key] for key in list(STEP_KEYS)[:5])
+        assert {key: type(value) for key, value in info.items()} == STEP_KEYS
+        assert not any(info[key] for key in STEP_KEYS if "action" not in key)
+        np.testing.assert_array_equal(info["action_intervention"], [0, 0, 0, 1])
         for step in range(4):
             if driven and step == 2:
                 pad.inputs.tap(Button.INTERVENE)
             observation, reward, terminated, truncated, info = env.step(POLICY)
-            assert {key: type(info[key]) for key in STEP_KEYS} == STEP_KEYS
+            assert {key: type(value) for key, value in info.items()} == STEP_KEYS
             assert info["action_intervention"].dtype == info["teleop_action"].dtype == np.float32
             assert (type(reward), type(terminated), type(truncated)) == (float, bool, bool)
             assert info["is_intervention"] == (driven and step >= 2)
@@ -74,7 +87,7 @@ def test_every_step_tells_everything_in_plain_types(base: Any, pad: Pad, driven:
 
 def test_policy_acts_while_nobody_intervenes(base: Any, pad: Pad) -> None:
     env = stack(base, device=pad)
-    env.reset()
+    begin(env)
     pad.inputs.set_motion([1, 1, 1, 0, 0, 0])
     start = base.tcp_target
     info = env.step(POLICY)[4]
@@ -86,7 +99,7 @@ def test_policy_acts_while_nobody_intervenes(base: Any, pad: Pad) -> None:
 
 def test_operators_command_replaces_the_policys_action_entirely(base: Any, pad: Pad) -> None:
     env = stack(base, device=pad)
-    env.reset()
+    begin(env)
     pad.inputs.tap(Button.INTERVENE)
     pad.inputs.set_motion([-1, 0, 0.5, 0, 0, 0])
     pad.inputs.press(Button.CLOSE)
@@ -101,7 +114,7 @@ def test_operators_command_replaces_the_policys_action_entirely(base: Any, pad: 
 @pytest.mark.parametrize(("button", "number"), [(Button.OPEN, 0), (None, 1), (Button.CLOSE, 2)])
 def test_gripper_opens_stays_and_closes_as_its_label_says(base: Any, pad: Pad, button: Button, number: int) -> None:
     env = stack(base, device=pad)
-    env.reset()
+    begin(env)
     pad.inputs.tap(Button.INTERVENE)
     if button:
         pad.inputs.press(button)
@@ -183,7 +196,7 @@ def test_rerecord_truncates_and_says_so(base: Any) -> None:
 def test_quit_truncates_and_says_so(base: Any) -> None:
     _, _, terminated, truncated, info = after(base, Event.QUIT)
     assert (terminated, truncated, info["quit"]) == (False, True, True)
-    assert "quit" not in after(base, Event.FAILURE)[4]
+    assert after(base, Event.FAILURE)[4]["quit"] is False
 
 
 def test_last_of_several_events_decides(base: Any) -> None:
@@ -204,7 +217,7 @@ def test_success_of_the_task_itself_is_told(base: Any) -> None:
 
 def test_intervention_ends_with_the_episode(base: Any, pad: Pad) -> None:
     env = stack(base, device=pad)
-    env.reset()
+    begin(env)
     pad.inputs.tap(Button.INTERVENE)
     assert env.step(POLICY)[4]["is_intervention"]
     pad.inputs.tap(Button.SUCCESS)
@@ -215,23 +228,94 @@ def test_intervention_ends_with_the_episode(base: Any, pad: Pad) -> None:
 
 def test_button_held_over_a_reset_still_intervenes_in_hold_mode(base: Any, pad: Pad) -> None:
     env = stack(base, device=pad, intervention="hold")
-    env.reset()
+    begin(env)
     pad.inputs.press(Button.INTERVENE)
     assert env.step(POLICY)[4]["is_intervention"]
     env.reset()
     assert env.step(POLICY)[4]["is_intervention"]
 
 
-def test_events_pressed_before_the_reset_do_not_end_the_next_episode(base: Any, pad: Pad) -> None:
+@pytest.mark.parametrize("auto_reset", [False, True])
+@pytest.mark.parametrize("button", [Button.SUCCESS, Button.FAILURE, Button.RERECORD, Button.QUIT, Button.INTERVENE])
+def test_what_is_pressed_before_the_first_step_counts_for_nothing(
+    base: Any, pad: Pad, monkeypatch: pytest.MonkeyPatch, button: Button, auto_reset: bool
+) -> None:
+    def sleep(seconds: float) -> None:
+        pad.inputs.tap(button)  # while the operator gets ready
+
+    monkeypatch.setattr("time.sleep", sleep)
+    env = stack(base, device=pad, reset_delay_seconds=60, auto_reset=auto_reset)
+    for _ in range(2):
+        pad.inputs.tap(button)
+        env.reset()
+        pad.inputs.tap(button)
+        if auto_reset:
+            for _ in range(2):
+                env.step(POLICY)
+                pad.inputs.tap(Button.FAILURE)
+            assert env.step(POLICY)[2] is False
+        _, reward, terminated, truncated, info = env.step(POLICY)
+        assert (reward, terminated, truncated, info["is_intervention"]) == (0.0, False, False, False)
+
+
+class SlowPad(Pad):
+    """A pad whose presses wait in the system's queue until they are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue: list[Button] = []
+
+    def read(self) -> None:
+        while self.queue:
+            self.inputs.press(self.queue.pop(0))
+
+
+def test_what_waits_in_a_queue_before_the_first_step_counts_for_nothing(base: Any) -> None:
+    pad = SlowPad()
     env = stack(base, device=pad)
-    pad.inputs.tap(Button.FAILURE)
     env.reset()
+    pad.queue = [Button.SUCCESS, Button.CLOSE]
     assert not env.step(POLICY)[2]
+    pad.inputs.tap(Button.INTERVENE)
+    assert env.step(POLICY)[4]["teleop_action"][3] == 2, "a held button stays held"
+
+
+def test_first_step_waits_for_the_rest_of_the_reset_delay(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, slept = [0.0], []
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.sleep", slept.append)
+    env = stack(base, device=SequenceDevice([[0, 0, 0, 0]]), reset_delay_seconds=2)
+    for pause, waited in ((0.5, [1.5]), (3.0, [])):
+        slept.clear()
+        env.reset()
+        assert slept == []
+        now[0] += pause
+        env.step(POLICY)
+        env.step(POLICY)
+        assert slept == waited
+    assert env.seconds_paused == 1.5
+
+
+@pytest.mark.parametrize("delay", [-1, np.nan, np.inf])
+def test_delay_that_cannot_be_waited_is_refused(base: Any, delay: float) -> None:
+    for make in (lambda: ResetDelayWrapper(base, delay), lambda: stack(base, reset_delay_seconds=delay)):
+        with pytest.raises(ConfigurationError, match="reset delay"):
+            make()
+
+
+def test_reset_delay_wrapper_waits_after_each_reset(recorder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    env = ResetDelayWrapper(recorder, 1.5)
+    env.reset(seed=3)
+    env.step(np.zeros(7))
+    env.reset()
+    assert slept == [1.5, 1.5]
 
 
 def test_refused_action_loses_no_press(base: Any, pad: Pad) -> None:
     env = stack(base, device=pad)
-    env.reset()
+    begin(env)
     pad.inputs.tap(Button.SUCCESS)
     before = base.get_state().physics
     for action in ([np.nan, 0, 0, 1], [0, 0, 0]):
@@ -241,27 +325,26 @@ def test_refused_action_loses_no_press(base: Any, pad: Pad) -> None:
     assert env.step(POLICY)[2]
 
 
-def test_auto_reset_returns_the_next_episode_and_keeps_the_last(base: Any) -> None:
-    device = SequenceDevice([TeleopCommand(), TeleopCommand(events=(Event.SUCCESS,))])
-    env = stack(base, device=device, auto_reset=True)
-    first, _ = env.reset()
-    for _ in range(2):
-        moved, _, terminated, _, info = env.step(POLICY)
-        assert not terminated
-        assert "final_obs" not in info
-        observation, reward, terminated, truncated, info = env.step(POLICY)
-        assert (reward, terminated, truncated) == (1.0, True, False)
-        np.testing.assert_array_equal(observation["agent_pos"], first["agent_pos"])
-        assert np.abs(info["final_obs"]["agent_pos"] - moved["agent_pos"]).max() > 1e-3
-        assert info["next.success"]
-        assert info["final_info"]["next.success"]
-        assert {key: type(info[key]) for key in STEP_KEYS} == STEP_KEYS
+def test_auto_reset_is_gymnasiums(base: Any) -> None:
+    def steps(env: Any) -> list[tuple[Any, ...]]:
+        env.reset(seed=0)
+        return [
+            (observation["agent_pos"].tolist(), *ends, info["next.success"])
+            for observation, *ends, info in (env.step(POLICY) for _ in range(9))
+        ]
+
+    def device() -> SequenceDevice:
+        return SequenceDevice([TeleopCommand(), TeleopCommand(events=(Event.SUCCESS,))])
+
+    limited = gym.wrappers.TimeLimit(base, 5)
+    own = steps(stack(limited, device=device(), auto_reset=True))
+    assert own == steps(gym.wrappers.Autoreset(stack(limited, device=device())))
+    assert [step[1:] for step in own[:3]] == [(0.0, False, False, False), (1.0, True, False, True), (0.0, *[False] * 3)]
 
 
 def test_without_auto_reset_nothing_is_reset(base: Any) -> None:
-    observation, *_, info = after(base, Event.SUCCESS)
+    observation, *_ = after(base, Event.SUCCESS)
     np.testing.assert_array_equal(observation["agent_pos"], base.observation()["agent_pos"])
-    assert "final_obs" not in info
 
 
 def test_device_object_belongs_to_its_maker(base: Any, pad: Pad) -> None:
@@ -304,7 +387,7 @@ def test_environment_is_closed_even_if_a_device_fails_to(base: Any, monkeypatch:
 def test_several_devices_share_the_robot(base: Any) -> None:
     pads = [Pad(), Pad()]
     env = stack(base, device=pads)
-    env.reset()
+    begin(env)
     for number, pad in enumerate(pads, start=1):
         pad.inputs.set_motion([number / 10, 0, 0, 0, 0, 0])
     pads[1].inputs.tap(Button.INTERVENE)
