@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -175,6 +176,16 @@ def test_unknown_joystick_gets_the_default(plug: Callable[..., VirtualPad], make
     command = gamepad.poll()
     assert command.engaged
     assert command.motion[2] == 1.0
+
+
+def test_without_sdls_database_such_a_controller_gets_the_default(
+    plug: Callable[..., VirtualPad], make: Callable[..., Gamepad], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pygame._sdl2", None)
+    pad = plug("A pad without an entry", kind=GAME_CONTROLLER)
+    gamepad = make()
+    pad.tap(RB)
+    assert gamepad.poll().engaged
 
 
 def test_small_joystick_works_as_far_as_it_goes(
