@@ -121,7 +121,7 @@ def write_report(
 def hardest(
     probabilities: NDArray[np.float64], success: NDArray[np.bool_], threshold: float, most: int = MAX_FRAMES
 ) -> NDArray[np.int64]:
-    """Indices of the most wrong frames, hardest first; if none is wrong, of those nearest to the threshold.
+    """Indices of the frames that are wrong by the largest margin; if none is wrong, of those nearest to the threshold.
 
     Args:
         probabilities: (n,) of success.

@@ -1,4 +1,4 @@
-"""How good a policy is: episodes from fixed seeds, without anybody helping, with the likeliest action each time."""
+"""Evaluation of a policy: episodes from fixed seeds, without an operator, with the most likely action of each step."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ Frames = list[NDArray[np.uint8]]
 
 
 class Evaluation(NamedTuple):
-    """How episodes went.
+    """Result of an evaluation.
 
     Attributes:
-        episodes: how many.
-        successes: of them.
-        lengths: steps of each.
-        seed: of the first; the others count on from there.
-        outcomes: success of each.
-        frames: images of the first episodes, as many episodes as were asked for.
+        episodes: number of episodes.
+        successes: number of successful ones.
+        lengths: steps of each episode.
+        seed: of the first episode; the others count up from it.
+        outcomes: success of each episode.
+        frames: images of the first episodes, of those that were filmed.
     """
 
     episodes: int
@@ -48,20 +48,20 @@ class Evaluation(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Successes by episodes."""
+        """Success rate."""
         return self.successes / self.episodes
 
     @property
     def mean_length(self) -> float:
-        """Steps an episode."""
+        """Mean steps of an episode."""
         return float(np.mean(self.lengths))
 
 
 class Greedy:
-    """A policy that takes the likeliest action.
+    """Acts with the most likely action of a policy.
 
     Args:
-        policy: the policy.
+        policy: to act with.
     """
 
     def __init__(self, policy: Policy):
@@ -73,11 +73,11 @@ class Greedy:
 
 
 def evaluation_env(config: TrainConfig, *, encoder: FrozenEncoder | None = None) -> RolloutEnv:
-    """The task as it is evaluated: nobody helps, and the simulation says what success is.
+    """The environment for evaluations: without an operator, with the simulation's success.
 
     Args:
         config: of the run.
-        encoder: see `RolloutEnv`.
+        encoder: of the images; None for that of the configuration.
     """
     env = dataclasses.replace(config.env, reward_classifier=None, real_time=False, console=False)
     config = dataclasses.replace(config, env=env)
@@ -90,9 +90,9 @@ def evaluate(env: RolloutEnv, policy: Chooser, *, episodes: int, seed: int, film
     Args:
         env: from `evaluation_env`.
         policy: to evaluate.
-        episodes: how many.
-        seed: of the first; the others count on from there.
-        filmed: of how many, from the first on, images are kept.
+        episodes: number of episodes.
+        seed: of the first episode; the others count up from it.
+        filmed: number of episodes, from the first one, whose images are kept.
     """
     outcomes: list[bool] = []
     lengths: list[int] = []
@@ -115,7 +115,7 @@ def evaluate(env: RolloutEnv, policy: Chooser, *, episodes: int, seed: int, film
 
 
 class Evaluator:
-    """Evaluates in a process of its own, so that neither an operator nor the learner has to wait.
+    """Evaluates in another process, so that neither the operator nor the learner has to wait.
 
     Args:
         config: of the run.
@@ -128,7 +128,7 @@ class Evaluator:
         self._pool = ProcessPoolExecutor(1, context, initializer=_prepare, initargs=(config, shape, self._stop))
 
     def start(self, weights: Weights, *, episodes: int, seed: int) -> Future[Evaluation]:
-        """Begin to evaluate a policy.
+        """Start the evaluation of a policy.
 
         Raises:
             LearnerError: the process has ended.
@@ -154,7 +154,7 @@ class Evaluator:
             raise _ended() from error
 
     def close(self) -> None:
-        """Drop what is not done, and end the process."""
+        """Drop unfinished evaluations, and end the process."""
         self._stop.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -169,7 +169,7 @@ _worker: dict[str, Any] = {}
 
 
 class _StoppedError(Exception):
-    """Nobody wants to know any more."""
+    """The run ends before the evaluation does."""
 
 
 class _Stoppable(Greedy):
@@ -186,7 +186,7 @@ def _prepare(config: TrainConfig, shape: PolicyShape, stop: Any) -> None:
 
 
 def _evaluate(weights: Weights, episodes: int, seed: int) -> Evaluation:
-    # Not before: an error while the process starts is told as its end.
+    # Checked here because an error while the process starts is reported only as its end.
     _worker["env"].layout.require_encoding_of(_worker["policy"].shape.layout)
     load_weights(_worker["policy"], weights)
     return evaluate(_worker["env"], _Stoppable(_worker["policy"]), episodes=episodes, seed=seed)

@@ -1,4 +1,4 @@
-"""An evaluator that is here instead of in a process of its own."""
+"""An evaluator in the same process."""
 
 from concurrent.futures import Future
 
@@ -6,7 +6,7 @@ from hil_trainer.rollout.evaluation import Evaluation
 
 
 class EvaluatorHere:
-    """Finds what it was told to find, one after the other, then nothing good."""
+    """Returns given success rates, one after the other, then 0."""
 
     def __init__(self, rates):
         self.rates, self.asked = list(rates), []

@@ -164,10 +164,10 @@ def test_the_layer_behind_an_encoder_is_learned(env, privileged):
     buffer.add(actor.run(sac.policy, 20).transitions)
     layer = sac.policy.encoder.layers[0]
     before = layer.weight.clone()
-    told = sac.update(buffer.sample(32))
+    numbers = sac.update(buffer.sample(32))
     assert not torch.equal(layer.weight, before)
     # By predicting what only the simulation knows, where that may be used.
-    assert ("auxiliary_loss" in told) == privileged
+    assert ("auxiliary_loss" in numbers) == privileged
 
 
 def test_images_of_a_dataset_are_encoded_once_each(env, tmp_path, monkeypatch):
@@ -257,12 +257,12 @@ def test_a_run_sees_through_it_goes_on_and_leaves_a_policy_that_acts(tmp_path, c
     assert (out / "report" / "evaluation.mp4").exists()
     capsys.readouterr()
     assert main(["eval", str(out), "--episodes", "1", "--video", str(tmp_path / "film.mp4")]) == 0
-    told = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out.splitlines()
     loaded = load_policy(out)
     config = TrainConfig(env=EnvConfig(obs="pixels"), demos="0")
     one = evaluation_env(config, encoder=loaded.encoder)
     here = evaluate(one, Greedy(loaded.policy), episodes=1, seed=0)
-    assert told[-1] == f"successes: {here.successes}/1"
+    assert printed[-1] == f"successes: {here.successes}/1"
     observation, _ = one.env.reset(seed=0)
     assert one.env.action_space.contains(loaded.act(observation))
     one.close()

@@ -28,7 +28,7 @@ def write_recording(
         root: of the dataset.
         successes: for each episode the frame whose observation is the first to show success, None if none does.
         frames: of each episode.
-        labels: the feature that tells success.
+        labels: the feature with the labels.
         cameras: their names.
         state: numbers of proprioception; 0 for none.
     """

@@ -1,4 +1,4 @@
-"""Evaluations are of the policy alone, from fixed seeds, and end when nobody wants them any more."""
+"""Evaluations are of the policy alone, from fixed seeds, and can be stopped."""
 
 import multiprocessing
 import os
@@ -12,7 +12,7 @@ from hil_trainer.errors import LearnerError
 from hil_trainer.learner.learner import Learner, LearnerSetup
 from hil_trainer.rollout.evaluation import Evaluator, Greedy, evaluate, evaluation_env
 
-EPISODES = 10**6  # more than anybody waits for
+EPISODES = 10**6  # more than there is time for
 
 
 class Reaching:
@@ -33,7 +33,7 @@ def env(small):
     made.close()
 
 
-def test_nobody_helps_and_the_same_seeds_give_the_same(env):
+def test_no_operator_helps_and_the_same_seeds_give_the_same(env):
     class Still:
         def act(self, obs):
             starts.append(obs.numbers)
@@ -60,7 +60,7 @@ def test_seeds_count_on(env):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise on Windows")
-def test_a_process_of_its_own_evaluates_alike_and_can_be_stopped_and_missed(small, env):
+def test_a_process_of_its_own_evaluates_alike_and_reports_its_end_and_can_be_stopped(small, env):
     config = small(help_probability=0.0)
     setup = LearnerSetup(config, env.layout, env.actions)
     learner = Learner(setup)
