@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from gym_hil.errors import ConfigurationError
@@ -103,14 +102,6 @@ class MetricsLog:
                 self._loggers.append(WandbLogger(wandb_module, wandb, directory, config=config, resume=resumed))
                 opened.callback(self._loggers[-1].close)
             self._opened = opened.pop_all()
-
-    def __enter__(self) -> MetricsLog:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def write(self, kind: str, step: int, seconds: float, **values: Any) -> None:
         """Append a row.

@@ -46,6 +46,7 @@ def test_features_and_weights_are_those_of_the_published_results(imagenet):
     assert imagenet.sha256 == "5afe2737fd48d8fa1e8a743321b43e3a70d04fb12ad03d1c6aefb4785ac892c7"
 
 
+@pytest.mark.slow
 def test_the_position_of_the_cube_can_be_predicted_from_the_features(env, imagenet):
     """By ridge regression on 300 images, in 100 others."""
     obs, places = [], []

@@ -12,12 +12,11 @@ from gym_hil.datasets import EpisodeDataset
 from hil_trainer.cli.train import parse
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reward_classifier.md").read_text(encoding="utf-8")
-RECORDING, USING = re.findall(r"(?ms)^```python\n(.*?)^```$", PAGE)
-(SHOWN,) = re.findall(r"(?ms)^```\n(.*?)^```$", PAGE)
+BLOCKS = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", PAGE)
+RECORDING, USING = (text for kind, text in BLOCKS if kind == "python")
+(SHOWN,) = (text for kind, text in BLOCKS if not kind)
 COMMANDS = [
-    shlex.split(line)
-    for block in re.findall(r"(?ms)^```bash\n(.*?)^```$", PAGE)
-    for line in block.replace("\\\n", "").splitlines()
+    shlex.split(line) for kind, text in BLOCKS if kind == "bash" for line in text.replace("\\\n", "").splitlines()
 ]
 
 

@@ -1,5 +1,6 @@
 import sys
 import types
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def events(directory):
 
 def test_tensorboard_shows_the_numbers(tmp_path):
     pytest.importorskip("torch.utils.tensorboard")
-    with MetricsLog(tmp_path) as metrics:
+    with closing(MetricsLog(tmp_path)) as metrics:
         metrics.write("episode", 20, 1.0, **EPISODE)
         metrics.write("learning", 20, 1.0, critic_loss=0.5, actor_loss=float("nan"))
         metrics.write("evaluation", 40, 2.0, **EVALUATION)
@@ -60,10 +61,10 @@ def test_tensorboard_shows_the_numbers(tmp_path):
 
 def test_after_a_resume_tensorboard_shows_one_curve(tmp_path):
     pytest.importorskip("torch.utils.tensorboard")
-    with MetricsLog(tmp_path) as metrics:
+    with closing(MetricsLog(tmp_path)) as metrics:
         for step in (10, 20, 30):
             metrics.write("learning", step, 1.0, critic_loss=step)
-    with MetricsLog(tmp_path, resume=ResumePoint(20, 0)) as metrics:
+    with closing(MetricsLog(tmp_path, resume=ResumePoint(20, 0))) as metrics:
         metrics.write("learning", 30, 1.0, critic_loss=31)
     assert events(tmp_path)["learning/critic_loss"] == [(10, 10.0), (20, 20.0), (30, 31.0)]
 
@@ -101,7 +102,7 @@ def wandb(monkeypatch):
 
 def test_weights_and_biases_gets_the_settings_and_the_numbers_over_our_steps(tmp_path, wandb):
     config = {"task": "PandaPickCube-v1", "agent": {"width": 16}}
-    with MetricsLog(tmp_path, tensorboard=False, wandb="cubes", config=config) as metrics:
+    with closing(MetricsLog(tmp_path, tensorboard=False, wandb="cubes", config=config)) as metrics:
         metrics.write("learning", 20, 90.0, critic_loss=0.5)
         metrics.write("event", 20, 90.0, text="paused")
     (run,) = wandb.runs

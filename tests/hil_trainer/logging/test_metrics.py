@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,10 @@ def log(directory, **options):
     return MetricsLog(directory, tensorboard=False, **options)
 
 
+def closing_log(directory, **options):
+    return closing(log(directory, **options))
+
+
 def write_steps(metrics, steps):
     """A row for each step, of kinds in turn, with the row's number in it."""
     for number, step in enumerate(steps):
@@ -52,7 +57,7 @@ def numbers(rows):
 
 
 def test_a_row_tells_what_was_written_and_when(tmp_path):
-    with log(tmp_path) as metrics:
+    with closing_log(tmp_path) as metrics:
         before = time.time()
         metrics.write("episode", 20, 1.5, episode=1, **EPISODE)
     (row,) = read_metrics(tmp_path)
@@ -62,20 +67,20 @@ def test_a_row_tells_what_was_written_and_when(tmp_path):
 
 
 def test_a_row_is_there_as_soon_as_it_is_written(tmp_path):
-    with log(tmp_path) as metrics:
+    with closing_log(tmp_path) as metrics:
         metrics.write("event", 0, 0.0, text="started")
         assert [row["text"] for row in read_metrics(tmp_path)] == ["started"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), np.float32("nan"), None])
 def test_what_is_not_a_finite_number_is_null(tmp_path, value):
-    with log(tmp_path) as metrics:
+    with closing_log(tmp_path) as metrics:
         metrics.write("learning", 1, 0.1, critic_loss=value)
     assert json.loads((tmp_path / FILE).read_text(), parse_constant=pytest.fail)["critic_loss"] is None
 
 
 def test_scalars_of_numpy_and_torch_become_plain_numbers(tmp_path):
-    with log(tmp_path) as metrics:
+    with closing_log(tmp_path) as metrics:
         metrics.write(
             "learning", np.int64(7), np.float64(0.5), updates=np.array([3]), on=np.True_, critic_loss=torch.tensor(0.25)
         )
@@ -85,24 +90,24 @@ def test_scalars_of_numpy_and_torch_become_plain_numbers(tmp_path):
 
 @pytest.mark.parametrize("value", [[1, 2], {"a": 1}, np.zeros(3), object()])
 def test_what_is_no_single_value_is_refused(tmp_path, value):
-    with log(tmp_path) as metrics, pytest.raises(ConfigurationError, match="critic_loss is"):
+    with closing_log(tmp_path) as metrics, pytest.raises(ConfigurationError, match="critic_loss is"):
         metrics.write("learning", 1, 0.1, critic_loss=value)
 
 
 def test_an_unknown_kind_is_refused_and_names_the_known(tmp_path):
-    with log(tmp_path) as metrics, pytest.raises(ConfigurationError, match=r"'lesson'.*episode, learning"):
+    with closing_log(tmp_path) as metrics, pytest.raises(ConfigurationError, match=r"'lesson'.*episode, learning"):
         metrics.write("lesson", 1, 0.1)
 
 
 def test_a_row_that_lacks_a_value_is_refused(tmp_path):
-    with log(tmp_path) as metrics:
+    with closing_log(tmp_path) as metrics:
         with pytest.raises(ConfigurationError, match="lacks successes"):
             metrics.write("evaluation", 1, 0.1, **{k: v for k, v in EVALUATION.items() if k != "successes"})
         assert read_metrics(tmp_path) == []
 
 
 def test_rows_of_several_threads_do_not_mix(tmp_path):
-    with log(tmp_path) as metrics:
+    with closing_log(tmp_path) as metrics:
         threads = [threading.Thread(target=write_steps, args=(metrics, range(200))) for _ in range(4)]
         for thread in threads:
             thread.start()
@@ -115,7 +120,7 @@ def test_rows_of_several_threads_do_not_mix(tmp_path):
 @given(rows=st.integers(0, 6), cut=st.floats(0, 1))
 def test_a_file_torn_at_any_byte_loses_only_the_row_that_is_torn(rows, cut):
     with tempfile.TemporaryDirectory() as folder:
-        with log(folder) as metrics:
+        with closing_log(folder) as metrics:
             write_steps(metrics, range(rows))
         path = Path(folder, FILE)
         content = path.read_bytes()
@@ -124,7 +129,7 @@ def test_a_file_torn_at_any_byte_loses_only_the_row_that_is_torn(rows, cut):
         # A row that lacks its line's end only is whole.
         whole = max(left.count(b"\n"), (left + b"\n").count(b"}\n"))
         assert numbers(read_metrics(folder)) == list(range(whole))
-        with log(folder) as metrics:
+        with closing_log(folder) as metrics:
             metrics.write("learning", 99, 9.9, updates=99)
         assert numbers(read_metrics(folder)) == [*range(whole), 99]
 
@@ -133,13 +138,13 @@ def test_a_file_torn_at_any_byte_loses_only_the_row_that_is_torn(rows, cut):
 @given(steps=st.lists(st.integers(0, 9), max_size=8).map(sorted), resume=st.integers(0, 9), cut=st.floats(0, 1))
 def test_a_resume_keeps_the_rows_up_to_its_step_and_puts_the_others_aside(steps, resume, cut):
     with tempfile.TemporaryDirectory() as folder:
-        with log(folder) as metrics:
+        with closing_log(folder) as metrics:
             write_steps(metrics, steps)
         path = Path(folder, FILE)
         content = path.read_bytes()
         path.write_bytes(content[: round(cut * len(content))])
         before = read_metrics(folder)
-        with log(folder, resume=ResumePoint(resume, 0)) as metrics:
+        with closing_log(folder, resume=ResumePoint(resume, 0)) as metrics:
             assert read_metrics(folder) == [row for row in before if row["step"] <= resume]
             metrics.write("learning", resume + 1, 1.0, updates=99)
         kept = read_metrics(folder)
@@ -150,7 +155,7 @@ def test_a_resume_keeps_the_rows_up_to_its_step_and_puts_the_others_aside(steps,
 
 
 def test_a_resume_amid_demonstrations_puts_aside_those_that_it_does_not_have(tmp_path):
-    with log(tmp_path) as metrics:
+    with closing_log(tmp_path) as metrics:
         for number in range(1, 5):
             metrics.write("episode", 0, number / 10, episode=number, **EPISODE)
     log(tmp_path, resume=ResumePoint(0, 3)).close()
@@ -159,7 +164,7 @@ def test_a_resume_amid_demonstrations_puts_aside_those_that_it_does_not_have(tmp
 
 
 def test_a_resume_that_is_killed_has_lost_nothing(tmp_path, monkeypatch):
-    with log(tmp_path) as metrics:
+    with closing_log(tmp_path) as metrics:
         write_steps(metrics, range(5))
 
     def killed(*_):
@@ -191,13 +196,13 @@ def test_a_killed_process_leaves_rows_that_can_be_read_and_continued(tmp_path):
     rows = numbers(read_metrics(tmp_path))
     assert rows == list(range(len(rows)))
     assert len(rows) > 100
-    with log(tmp_path, resume=ResumePoint(50, 0)) as metrics:
+    with closing_log(tmp_path, resume=ResumePoint(50, 0)) as metrics:
         metrics.write("learning", 51, 5.1, updates=51)
     assert numbers(read_metrics(tmp_path)) == list(range(52))
 
 
 def test_a_damaged_line_in_the_middle_is_named(tmp_path):
-    with log(tmp_path) as metrics:
+    with closing_log(tmp_path) as metrics:
         write_steps(metrics, range(3))
     lines = (tmp_path / FILE).read_bytes().splitlines(keepends=True)
     (tmp_path / FILE).write_bytes(lines[0] + b"\0\0\0\n" + lines[2])
@@ -215,7 +220,7 @@ def test_a_folder_without_metrics_is_said_to_be_no_run(tmp_path):
 def test_a_row_that_finds_no_room_is_told_with_what_to_do(tmp_path):
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with log(tmp_path) as metrics:
+    with closing_log(tmp_path) as metrics:
         metrics.write("event", 0, 0.0, text="started")
         resource.setrlimit(resource.RLIMIT_FSIZE, (metrics.path.stat().st_size + 5, limits[1]))
         try:
