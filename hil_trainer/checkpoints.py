@@ -1,8 +1,10 @@
-"""Checkpoints: all or nothing, and the newest two are kept.
+"""Checkpoints of a run: atomic, and written beside the learning.
 
-`DIR/checkpoints/step_00001500/` has `learner.pt` (networks, optimisers, both buffers, generators) and `run.json`
-(counters, the actor's generator, wall time). A directory gets this name only when everything in it is on disk, and
-loses it before anything in it is removed. A second one of the same step is called `step_00001500.001`.
+`DIR/checkpoints/step_00001500/` holds `learner.pt` (networks, optimizers, generators), `run.json` (counters, the
+actor's generator, wall time) and `buffers.json`, which names the files of `DIR/checkpoints/buffers/` with the replay
+buffers. Each of these files holds the transitions that were added between two checkpoints and is never changed, so that
+a checkpoint writes only what is new. A folder gets the name of a checkpoint once everything in it is on disk, and loses
+it before anything in it is removed. A second checkpoint of the same step is called `step_00001500.001`.
 """
 
 from __future__ import annotations
@@ -11,57 +13,137 @@ import json
 import os
 import pickle
 import shutil
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gym_hil.files import sync_dir
 from hil_trainer.errors import CheckpointError
 
 FOLDER = "checkpoints"
-KEPT = 2
-_PREFIX, _UNFINISHED = "step_", ".unfinished-"
+KEPT = 2  # checkpoints
+_BUFFERS, _PREFIX, _UNFINISHED = "buffers", "step_", ".unfinished-"
+
+Manifest = dict[str, list[dict[str, Any]]]  # buffer -> its files, oldest first: name, first and end number
+Segments = dict[str, dict[str, Any]]  # buffer -> what `ReplayBuffer.segment` returns
 
 
-def save_checkpoint(directory: Path, step: int, learner: dict[str, Any], run: dict[str, Any]) -> Path:
-    """Write a checkpoint, then remove the oldest ones.
+class CheckpointWriter:
+    """Writes the checkpoints of a run in a thread, one after the other.
 
     Args:
         directory: of the run.
-        step: of training.
-        learner: the learner's state: tensors, numbers, and lists and dicts of these.
-        run: everything else, as JSON.
-
-    Returns:
-        The checkpoint.
+        resumed_from: the checkpoint that the run goes on from.
 
     Raises:
-        CheckpointError: it cannot be written; those from before are kept.
+        CheckpointError: that checkpoint is damaged.
     """
-    folder = directory / FOLDER
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f"{_UNFINISHED}*"):
-            shutil.rmtree(left)
-        unfinished, final = folder / f"{_UNFINISHED}{step}", _free_name(folder / f"{_PREFIX}{step:08d}")
-        unfinished.mkdir()
-        with open(unfinished / "learner.pt", "wb") as file:
-            torch.save(learner, file)
-            _to_disk(file)
-        with open(unfinished / "run.json", "w", encoding="utf-8") as file:
-            json.dump({"step": step, **run}, file)
-            _to_disk(file)
-        _folder_to_disk(unfinished)
-        os.replace(unfinished, final)
-        _folder_to_disk(folder)
-        for old in checkpoints(directory)[:-KEPT]:
+
+    def __init__(self, directory: Path, resumed_from: Path | None = None):
+        self._directory = directory
+        self._manifest: Manifest = {} if resumed_from is None else _read_manifest(resumed_from)
+        self._thread: threading.Thread | None = None
+        self._failure: Exception | None = None
+        self.finished = 0  # checkpoints that are on disk
+
+    def next_transition(self, buffer: str) -> int:
+        """The number of the first transition of a buffer that is not on disk."""
+        self.wait()
+        files = self._manifest.get(buffer)
+        return files[-1]["end"] if files else 0
+
+    def save(
+        self, step: int, learner: dict[str, Any], segments: Segments, stored: Mapping[str, int], run: dict[str, Any]
+    ) -> None:
+        """Start to write a checkpoint; returns once the previous one is written.
+
+        Args:
+            step: of training.
+            learner: the learner's state: tensors, numbers, and lists and dicts of these. Nobody else may change it.
+            segments: the transitions that are not on disk yet.
+            stored: number of the oldest transition that each buffer still stores.
+            run: all other state, as JSON.
+
+        Raises:
+            CheckpointError: a previous one could not be written.
+        """
+        self.wait()
+        arguments = (step, learner, segments, dict(stored), run)
+        self._thread = threading.Thread(target=self._write, args=arguments, daemon=True, name="hil-checkpoint")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until everything is on disk.
+
+        Raises:
+            CheckpointError: it cannot be written; the previous checkpoints are kept.
+        """
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self.raise_failure()
+
+    def raise_failure(self) -> None:
+        """Raise why a checkpoint could not be written, if one could not."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _write(
+        self, step: int, learner: dict[str, Any], segments: Segments, stored: dict[str, int], run: dict[str, Any]
+    ) -> None:
+        folder = self._directory / FOLDER
+        try:
+            (folder / _BUFFERS).mkdir(parents=True, exist_ok=True)
+            for left in folder.glob(f"{_UNFINISHED}*"):
+                shutil.rmtree(left)
+            manifest = self._write_segments(folder / _BUFFERS, segments, stored)
+            unfinished, final = folder / f"{_UNFINISHED}{step}", _free_name(folder / f"{_PREFIX}{step:08d}")
+            unfinished.mkdir()
+            _save_tensors(unfinished / "learner.pt", learner)
+            _save_json(unfinished / "run.json", {"step": step, **run})
+            _save_json(unfinished / "buffers.json", manifest)
+            sync_dir(unfinished)
+            os.replace(unfinished, final)
+            sync_dir(folder)
+            self._manifest = manifest
+            self._remove_old(folder)
+            self.finished += 1
+        except OSError as error:
+            self._failure = CheckpointError(
+                f"No checkpoint can be written to {folder}: {error}. Make room, then go on with --resume."
+            )
+        except BaseException as error:
+            self._failure = error if isinstance(error, Exception) else RuntimeError(repr(error))
+            raise
+
+    def _write_segments(self, folder: Path, segments: Segments, stored: dict[str, int]) -> Manifest:
+        manifest: Manifest = {}
+        for buffer, segment in segments.items():
+            first, end = segment["first"], segment["first"] + len(segment["rows"])
+            # Files whose transitions have all been overwritten in the buffer are not needed any more.
+            files = [file for file in self._manifest.get(buffer, []) if file["end"] > stored[buffer]]
+            if end > first:
+                name = f"{buffer}_{first:09d}_{end:09d}.pt"
+                unfinished = folder / f"{_UNFINISHED}{name}"
+                _save_tensors(unfinished, segment)
+                os.replace(unfinished, folder / name)
+                files.append({"name": name, "first": first, "end": end})
+            manifest[buffer] = files
+        sync_dir(folder)
+        return manifest
+
+    def _remove_old(self, folder: Path) -> None:
+        for old in checkpoints(self._directory)[:-KEPT]:
             os.replace(old, folder / f"{_UNFINISHED}{old.name}")
             shutil.rmtree(folder / f"{_UNFINISHED}{old.name}")
-    except OSError as error:
-        raise CheckpointError(
-            f"No checkpoint can be written to {folder}: {error}. Make room, then go on with --resume."
-        ) from error
-    return final
+        kept = [_read_manifest(checkpoint) for checkpoint in checkpoints(self._directory)]
+        needed = {file["name"] for manifest in kept for files in manifest.values() for file in files}
+        for path in (folder / _BUFFERS).iterdir():
+            if path.name not in needed:
+                path.unlink()
 
 
 def checkpoints(directory: Path) -> list[Path]:
@@ -70,7 +152,7 @@ def checkpoints(directory: Path) -> list[Path]:
 
 
 def read_run_state(checkpoint: Path) -> dict[str, Any]:
-    """Everything but the learner's state.
+    """All state but the learner's.
 
     Args:
         checkpoint: from `checkpoints`.
@@ -78,51 +160,78 @@ def read_run_state(checkpoint: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: it is missing or damaged.
     """
-    try:
-        state = json.loads((checkpoint / "run.json").read_text(encoding="utf-8"))
-        if not isinstance(state, dict) or "step" not in state:
-            raise ValueError("run.json is no object with a step")
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{checkpoint} cannot be read: {error}. Remove it to use the one before.") from error
+    state = _read_json(checkpoint, "run.json")
+    if "step" not in state:
+        raise _damaged(checkpoint, "run.json is no object with a step")
     return state
 
 
-def read_learner_state(checkpoint: Path) -> dict[str, Any]:
+def read_learner_state(checkpoint: Path) -> tuple[dict[str, Any], dict[str, Iterator[dict[str, Any]]]]:
     """The learner's state; its tensors on the CPU.
 
     Args:
         checkpoint: from `checkpoints`.
 
+    Returns:
+        The state, and the segments of each buffer, oldest first, each read when it is asked for.
+
     Raises:
-        CheckpointError: it is missing or damaged.
+        CheckpointError: it is missing or damaged; also while segments are read.
     """
+    folder, manifest = checkpoint.parent / _BUFFERS, _read_manifest(checkpoint)
+
+    def read(files: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for file in files:
+            yield _load_tensors(checkpoint, folder / file["name"])
+
+    state = _load_tensors(checkpoint, checkpoint / "learner.pt")
+    return state, {buffer: read(files) for buffer, files in manifest.items()}
+
+
+def _read_manifest(checkpoint: Path) -> Manifest:
+    return _read_json(checkpoint, "buffers.json")
+
+
+def _read_json(checkpoint: Path, name: str) -> dict[str, Any]:
     try:
-        return torch.load(checkpoint / "learner.pt", map_location="cpu", weights_only=True)
+        state = json.loads((checkpoint / name).read_text(encoding="utf-8"))
+        if not isinstance(state, dict):
+            raise ValueError(f"{name} is no JSON object")
+    except (OSError, ValueError) as error:
+        raise _damaged(checkpoint, error) from error
+    return state
+
+
+def _load_tensors(checkpoint: Path, path: Path) -> dict[str, Any]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its reader stumbles over
         # What torch advises then is to run code that may be in the file.
-        why = "learner.pt is damaged" if isinstance(error, pickle.UnpicklingError) else error
-        raise CheckpointError(f"{checkpoint} cannot be read: {why}. Remove it to use the one before.") from error
+        why = f"{path.name} is damaged" if isinstance(error, pickle.UnpicklingError) else error
+        raise _damaged(checkpoint, why) from error
+
+
+def _damaged(checkpoint: Path, why: object) -> CheckpointError:
+    return CheckpointError(f"{checkpoint} cannot be read: {why}. Remove it to use the previous one.")
 
 
 def _free_name(final: Path) -> Path:
-    # What is there is never replaced: were it removed first, a crash could leave nothing.
-    there = sorted(final.parent.glob(f"{final.name}*"))
-    if not there:
+    # An existing one is never replaced: were it removed first, a crash could leave none.
+    existing = sorted(final.parent.glob(f"{final.name}*"))
+    if not existing:
         return final
-    return final.with_name(f"{final.name}.{int(there[-1].suffix[1:] or 0) + 1:03d}")
+    return final.with_name(f"{final.name}.{int(existing[-1].suffix[1:] or 0) + 1:03d}")
 
 
-def _to_disk(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+def _save_tensors(path: Path, state: dict[str, Any]) -> None:
+    with open(path, "wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
-def _folder_to_disk(folder: Path) -> None:
-    """Where directories can be opened (not on Windows), make sure that a rename survives a loss of power."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _save_json(path: Path, state: dict[str, Any]) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(state, file)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,10 +1,9 @@
-"""A run: one acts, one learns, one evaluates, until the policy is good enough."""
+"""A training run: demonstrate, act, learn, evaluate and save, until the policy is good enough."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -13,31 +12,30 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from hil_trainer.agents.policy import Policy
+from gym_hil.files import atomic_write
+from hil_trainer.agents.policy import Policy, load_weights
 from hil_trainer.checkpoints import checkpoints, read_run_state
 from hil_trainer.config import CONFIG_FILE, TrainConfig, to_dict
 from hil_trainer.data.demonstrations import read_demonstrations
-from hil_trainer.data.observations import Observation
+from hil_trainer.data.transitions import EpisodeSummary, Rollout
 from hil_trainer.errors import CheckpointError, DivergenceError
-from hil_trainer.learner.learner import LearnerSetup
-from hil_trainer.learner.link import KEPT
-from hil_trainer.learner.process import Learned, LearnerHandle, LearnerProcess
+from hil_trainer.learner.learner import LearnerSetup, find_device
+from hil_trainer.learner.process import LearnerClient, ProcessLearner
 from hil_trainer.logging.metrics import MetricsLog, Milestone, ResumePoint, read_metrics
 from hil_trainer.logging.status import TrainingStatus
-from hil_trainer.rollout.actor import Actor, EpisodeSummary, Rollout
+from hil_trainer.rollout.actor import Actor
 from hil_trainer.rollout.env import RolloutEnv
-from hil_trainer.rollout.evaluation import Evaluation, load_weights
+from hil_trainer.rollout.evaluation import Evaluation
 from hil_trainer.rollout.run_evaluations import Candidate, RunEvaluations
 
 if TYPE_CHECKING:
-    from hil_trainer.learner.ray_actors import RayActors
+    from hil_trainer.rollout.ray_actors import RayActors
 
-LAG = 20  # deliveries, by which the weights that act may be behind in real time
-_LEARNING_ROWS_EVERY = 100  # steps
-_WAIT_FOR_OTHERS = 0.1  # s
-_REQUESTS = ("save", "stop")
+MAX_LAG = 20  # rollouts, by which the acting policy may be behind the learner's rollouts in real time
+_LOG_EVERY = 100  # steps between two rows of losses
+_REPORTS_TIMEOUT = 0.1  # s, for actors elsewhere
+_REQUESTS = ("save", "stop")  # that the web console can send
 
 
 class Outcome(NamedTuple):
@@ -46,7 +44,7 @@ class Outcome(NamedTuple):
     Attributes:
         reached: when the target was reached; None if it was not.
         steps: of training.
-        stopped: whether the operator wanted to stop.
+        stopped: whether the operator stopped it.
         final: evaluation of the exported policy on seeds that chose nothing; None if the run was stopped.
     """
 
@@ -56,267 +54,229 @@ class Outcome(NamedTuple):
     final: Evaluation | None = None
 
 
-class _Resting:
-    def __init__(self, actions: int):
-        self._still = np.zeros(actions, np.float32)
-
-    def act(self, obs: Observation) -> NDArray[np.float32]:
-        return self._still
-
-
 class Training:
     """One run, in one directory.
 
     Args:
-        config: what to train.
+        config: settings.
         directory: where everything is written.
         resume: go on from the newest checkpoint in it.
-        progress: tells the operator at the terminal.
+        progress: shows the run at the terminal.
 
     Raises:
         CheckpointError: the directory holds a run already, or none to resume.
-        HilTrainerError: something is wrong with the configuration, the demonstrations or the learner.
+        GymHilError: something is wrong with the configuration, the demonstrations or the learner.
     """
+
+    _sent: int  # rollouts
+    _policy_rollouts: int  # that the acting policy has learned from
+    _staleness: int  # steps that the policies of actors on Ray were behind, at most
 
     def __init__(
         self, config: TrainConfig, directory: Path, *, resume: bool = False, progress: TrainingStatus | None = None
     ):
         self._started = time.perf_counter()
         self.config, self.directory = config, directory
+        find_device(config.device)
         checkpoint = _find_checkpoint(directory, resume=resume)
-        state = {} if checkpoint is None else read_run_state(checkpoint)
-        self._step, self._operator_steps = state.get("step", 0), state.get("operator_steps", 0)
+        state: dict[str, Any] = {"step": 0} if checkpoint is None else read_run_state(checkpoint)
+        self._step, self._operator_steps = state["step"], state.get("operator_steps", 0)
+        self._demonstrations = state.get("demonstrations", 0)
         self._seconds_before = state.get("seconds", 0.0)
-        self._shown = state.get("shown", 0)  # demonstrations so far
-        self._resumed = checkpoint is not None
-        # Without a checkpoint a run that is resumed begins anew; nothing of it counts.
-        point = ResumePoint(self._step, self._shown + state["actor"]["episodes"]) if state else ResumePoint(-1, 0)
+        self._stopped = False
         self.progress = TrainingStatus() if progress is None else progress
-        if self._resumed:
+        # A run that is resumed without a checkpoint begins anew; none of its metrics count.
+        point = None
+        if resume:
+            episodes = state["actor"]["episodes"] if checkpoint is not None else 0
+            point = ResumePoint(self._step if checkpoint is not None else -1, self._demonstrations + episodes)
+        if checkpoint is not None and point is not None:
             rows = [row for row in read_metrics(directory) if point.covers(row)]
-            # An evaluation may have ended after the checkpoint, and is kept.
+            # An evaluation that ended after the checkpoint is kept.
             self._seconds_before = max(self._seconds_before, *(row["seconds"] for row in rows), 0.0)
             self.progress.restore(rows)
-
         torch.set_num_threads(1)
         torch.manual_seed(config.seed + 1)
-        self._opened = ExitStack()
-        with ExitStack() as opened:
-            self._open(config, directory, checkpoint, state, opened, point if resume else None)
-            self._opened = opened.pop_all()
+        with ExitStack() as resources:
+            self._start(resources, checkpoint, state, point)
+            self._resources = resources.pop_all()
         if checkpoint is not None:
-            self._tell("event", text=f"resumed from {checkpoint.relative_to(directory)}")
-        if self._others is not None:
-            self._tell("event", text=self._others.summary)
+            self._log("event", text=f"resumed from {checkpoint.relative_to(directory)}")
+        if self._actors is not None:
+            self._log("event", text=self._actors.summary)
         if self.env.channel is not None:
             self.env.channel.set_requests(_REQUESTS)
 
-    def _open(
-        self,
-        config: TrainConfig,
-        directory: Path,
-        checkpoint: Path | None,
-        state: dict[str, Any],
-        opened: ExitStack,
-        resume: ResumePoint | None,
-    ) -> None:
-        """Start everything; what `opened` was told is closed, the last first, if something does not start."""
-        opened.callback(self.progress.close)
-        self.env = RolloutEnv(config)
-        opened.callback(self.env.close)
-        self._log = MetricsLog(
-            directory,
-            tensorboard=config.tensorboard,
-            wandb=config.wandb,
-            config=to_dict(config),
-            resume=resume,
-        )
-        opened.callback(self._log.close)
-        self.actor = Actor(
-            self.env,
-            discount=config.agent.discount,
-            n_step=config.agent.n_step,
-            seed=np.random.SeedSequence(config.seed),
-        )
-        self._recorded = None
-        if config.demo_dataset is not None and not self._step:
-            self._recorded = read_demonstrations(
-                config.demo_dataset,
-                self.env.layout,
-                action_low=self.env.action_low,
-                action_high=self.env.action_high,
-                discount=config.agent.discount,
-                n_step=config.agent.n_step,
-                encoder=self.env.encoder,
-            )
-        setup = LearnerSetup(config, self.env.layout, self.env.actions)
-        self.policy = Policy(setup.shape).eval()
-        if checkpoint is not None:
-            self.actor.load_state_dict(state["actor"])
-            # Not before the policy has drawn its first weights: what is drawn next are actions.
-            torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
-        self._evaluations = RunEvaluations(
-            config,
-            directory,
-            self.env,
-            self.policy,
-            step=self._step,
-            resume=resume is not None,
-            tell=self._tell,
-            progress=self.progress,
-        )
-        opened.callback(self._evaluations.close)
-        self._in_real_time = self.env.in_real_time
-        self._lag = LAG if self._in_real_time else 1
-        self._others: RayActors | None = None
-        self._staleness = 0  # of others' weights
-        self.learner: LearnerHandle
-        if config.ray.address is None:
-            self.learner = LearnerProcess(setup, keep_pace=self._in_real_time, checkpoint=checkpoint, steps=self._step)
-            opened.callback(self.learner.close)
-        else:
-            from hil_trainer.learner.ray_actors import RayActors
-
-            self._others = RayActors(setup, directory, resume=self._resumed, step=self._step)
-            self.learner = self._others.learner
-            opened.callback(self._others.close)
-            self._lag = KEPT  # nobody waits for a learner that is started again
-        # Not before it is known that this can be learned, and that a checkpoint fits it.
-        _write_config(config, directory)
-        self._delivered = 0
-        self._learned = self.learner.newest()
-        self._acts_since = -1  # deliveries that the acting weights have learned from
-        self._episode = self._shown + self.actor.episodes
-        self._last_checkpoint = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of training so far, of all its parts: demonstrations, evaluations, starting processes."""
-        return self._seconds_before + time.perf_counter() - self._started
-
     def run(self) -> Outcome:
-        """Train until the target is reached, all steps are made, or the operator wants to stop.
+        """Train until the target is reached, all steps are made, or the operator stops it.
 
         Raises:
             DivergenceError: a loss is not finite.
             LearnerError: the learner's process ended.
         """
         try:
-            stopped = self._demonstrate()
-            if self._others is not None:
-                self._others.begin()
-            while not stopped and self._evaluations.reached is None and self._step < self.config.steps:
-                stopped = self._advance()
-            if self._others is not None:
-                self._others.dismiss()
-                self._hear_others(self._others)
-            if self._evaluations.reached is None and not stopped:
-                self._evaluate_last()
+            self._demonstrate()
+            if self._actors is not None:
+                self._actors.start()
+            while not self._stopped and self._evaluations.reached is None and self._step < self.config.steps:
+                step_before = self._step
+                self._act()
+                self._collect_reports()
+                if self._step // _LOG_EVERY != step_before // _LOG_EVERY:
+                    self._log_learning()
+                self._evaluations.advance(self._candidate())
+                self._save_if_due()
+                self._handle_requests()
+            if self._actors is not None:
+                self._actors.stop()
+                self._collect_reports()
+            self._evaluate_last()
             self._save()
             self._evaluations.keep(self._candidate())
-            final = None if stopped else self._evaluations.final()
+            final = None if self._stopped else self._evaluations.final()
         except DivergenceError as error:
-            self._tell("event", text=str(error))
+            self._log("event", text=str(error))
             raise
         except KeyboardInterrupt:
-            self._tell("event", text="stopped by Ctrl-C; go on with --resume")
+            self._log("event", text="stopped by Ctrl-C; go on with --resume")
             self._save()
             self._evaluations.keep(self._candidate())
             raise
-        return Outcome(self._evaluations.reached, self._step, stopped, final)
+        return Outcome(self._evaluations.reached, self._step, self._stopped, final)
 
-    def close(self) -> None:
-        """End all processes, and close the environment and the files. What was asked for is finished first."""
-        self._opened.close()
-
-    def _demonstrate(self) -> bool:
-        """Have the task shown before training, as far as it was not. Returns whether the operator wants to stop."""
-        config = self.config
+    def _demonstrate(self) -> None:
+        """Send the demonstrations that are still missing to the learner: of a dataset, or of the operator."""
         if self._step:
-            return False
+            return
         rollouts: Iterator[Rollout]
-        if self._recorded is not None:
-            rollouts = itertools.islice(self._recorded, self._shown, None)
+        if self._dataset is not None:
+            rollouts = itertools.islice(self._dataset, self._demonstrations, None)
         else:
-            rollouts = self._shown_by_operator(config.demo_episodes - self._shown)
-        successes = number = steps = by_operator = 0
+            missing = self.config.demo_episodes - self._demonstrations
+            rollouts = itertools.islice(self._operator_demonstrations(), max(missing, 0))
+        number = successes = steps = operator_steps = 0
         for rollout in rollouts:
-            self._deliver(rollout)
-            self._shown += len(rollout.episodes)
-            number, steps, by_operator = number + 1, steps + rollout.steps, by_operator + rollout.operator_steps
+            self._demonstrations += len(rollout.episodes)
+            self._send(rollout)
+            number, steps, operator_steps = number + 1, steps + rollout.steps, operator_steps + rollout.operator_steps
             successes += sum(episode.success for episode in rollout.episodes)
-            if rollout.quit:
-                return True
-            self._save_in_time()
+            if self._stopped:
+                return
+            self._save_if_due()
         if number:
-            self._tell(
+            self._log(
                 "event",
-                text=f"{number} demonstrations: {successes} succeed, {by_operator} of {steps} steps by an operator",
+                text=f"{number} demonstrations: {successes} succeed, {operator_steps} of {steps} steps by an operator",
             )
         self._save()
-        return False
 
-    def _shown_by_operator(self, episodes: int) -> Iterator[Rollout]:
-        resting = _Resting(self.env.actions)
-        shown = 0
-        while shown < episodes:
-            rollout = self.actor.demonstrate(resting)
-            shown += len(rollout.episodes)
+    def _operator_demonstrations(self) -> Iterator[Rollout]:
+        """Demonstrations without those that the operator discards."""
+        while True:
+            rollout = self.actor.demonstrate()
             if rollout.episodes or rollout.quit:
                 yield rollout
 
-    def _advance(self) -> bool:
-        """Act for a while, and see to everything else. Returns whether to stop."""
-        before, wants_to_stop = self._step, False
-        if self._others is None or self.env.is_human:
-            wants_to_stop = self._act()
-        if self._others is not None:
-            self._hear_others(self._others)
-        self.progress.update(self._step, self.seconds)
-        if before // _LEARNING_ROWS_EVERY != self._step // _LEARNING_ROWS_EVERY and self._learned.numbers:
-            self._report(self._learned)
-        self._evaluations.advance(self._candidate())
-        self._save_in_time()
-        return self._answer_requests() or wants_to_stop
-
-    def _act(self) -> bool:
-        """Make some steps here. Returns whether the operator wants to stop."""
-        config = self.config
-        self._learned = self.learner.newest(deliveries=max(self._delivered - self._lag, 0))
-        if self._learned.deliveries > self._acts_since:
-            load_weights(self.policy, self._learned.weights)
-            self._acts_since = self._learned.deliveries
-        rollout = self.actor.run(self.policy, min(config.rollout_steps, config.steps - self._step))
+    def _act(self) -> None:
+        """Make some steps with the learner's newest policy, and send them; unless only actors on Ray act."""
+        if self._actors is not None and not self.env.is_human:
+            return
+        self._snapshot = self.learner.snapshot(rollouts=max(self._sent - self._max_lag, 0))
+        if self._snapshot.rollouts > self._policy_rollouts:
+            load_weights(self.policy, self._snapshot.weights)
+            self._policy_rollouts = self._snapshot.rollouts
+        rollout = self.actor.run(self.policy, min(self.config.rollout_steps, self.config.steps - self._step))
         self._step += rollout.steps
         self._operator_steps += rollout.operator_steps
-        self._deliver(rollout)
-        return rollout.quit
+        self._send(rollout)
 
-    def _hear_others(self, others: RayActors) -> None:
-        """Note what actors elsewhere did."""
-        news = others.news(0.0 if self.env.is_human else _WAIT_FOR_OTHERS)
-        for event in news.events:
-            self._tell("event", text=event)
-        for report in news.reports:
-            self._step += report.steps
-            self._operator_steps += report.operator_steps
-            self.actor.set_episodes(self.actor.episodes + len(report.episodes))
-            self._note_episodes(report.episodes)
-        self._staleness = max(self._staleness, news.staleness)
-        self._learned = self.learner.newest()
+    def _send(self, rollout: Rollout) -> None:
+        self.learner.send(rollout)
+        self._sent += 1
+        self._stopped = self._stopped or rollout.quit
+        self._log_episodes(rollout.episodes)
 
-    def _deliver(self, rollout: Rollout) -> None:
-        self.learner.deliver(rollout)
-        self._delivered += 1
-        self._note_episodes(rollout.episodes)
+    def _collect_reports(self) -> None:
+        """Count the steps of the actors on Ray, and show progress."""
+        if self._actors is not None:
+            reports = self._actors.reports(0.0 if self.env.is_human else _REPORTS_TIMEOUT)
+            for event in reports.events:
+                self._log("event", text=event)
+            self._step += reports.steps
+            self._operator_steps += reports.operator_steps
+            self.actor.set_episodes(self.actor.episodes + len(reports.episodes))
+            self._log_episodes(reports.episodes)
+            self._staleness = max(self._staleness, reports.staleness)
+            self._snapshot = self.learner.snapshot()
+        self.progress.update(self._step, self.seconds)
 
-    def _note_episodes(self, episodes: Iterable[EpisodeSummary]) -> None:
+    def _evaluate_last(self) -> None:
+        """Evaluate what was learned in full, when the training ends without having reached its target."""
+        if self._evaluations.reached is not None or self._stopped:
+            return
+        self._evaluations.finish()
+        if self._evaluations.reached is None and self._step:
+            self._snapshot = self.learner.snapshot(rollouts=self._sent)
+            self._evaluations.decide(self._candidate())
+
+    def _candidate(self) -> Candidate:
+        return Candidate(self._step, self._operator_steps, self._snapshot.updates, self._snapshot.weights)
+
+    def _save_if_due(self) -> None:
+        if time.perf_counter() - self._last_checkpoint > self.config.checkpoint_seconds:
+            self._save()
+
+    def _save(self) -> None:
+        """Ask the learner for a checkpoint."""
+        self._last_checkpoint = time.perf_counter()
+        state = {
+            "operator_steps": self._operator_steps,
+            "demonstrations": self._demonstrations,
+            "seconds": self.seconds,
+            "actor": self.actor.state_dict(),
+            "torch": torch.get_rng_state().tolist(),
+        }
+        self.learner.save(self._step, state)
+        self.progress.checkpoint(f"at step {self._step}")
+
+    def _handle_requests(self) -> None:
+        """Do what the web console asks for."""
+        requests = [] if self.env.channel is None else self.env.channel.take_requests()
+        if "save" in requests:
+            self._save()
+            self.env.channel.log_event("training", f"checkpoint at step {self._step}")
+        if "stop" in requests:
+            self._log("event", text="stopped on the console; go on with --resume")
+            self._stopped = True
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the training so far, of all its parts: demonstrations, evaluations, starting processes."""
+        return self._seconds_before + time.perf_counter() - self._started
+
+    def _log_learning(self) -> None:
+        snapshot = self._snapshot
+        if not snapshot.metrics:
+            return
+        values: dict[str, Any] = {
+            **snapshot.metrics,
+            "updates": snapshot.updates,
+            "staleness": self._step - snapshot.env_steps if self._actors is None else self._staleness,
+            "steps_per_second": self._step / max(self.seconds, 1e-9),
+            "updates_per_second": snapshot.updates / max(self.seconds, 1e-9),
+        }
+        self._staleness = 0
+        self._log("learning", **values)
+        if self.env.channel is not None:
+            self.env.channel.publish_metrics(values)
+
+    def _log_episodes(self, episodes: Iterable[EpisodeSummary]) -> None:
         for episode in episodes:
             self._episode += 1
-            judged: dict[str, Any] = {}
+            classified: dict[str, Any] = {}
             if episode.simulator_success is not None:
-                judged = {"simulator_success": episode.simulator_success, "misjudged": episode.misjudged}
-            self._tell(
+                classified = {"simulator_success": episode.simulator_success, "misjudged": episode.misjudged}
+            self._log(
                 "episode",
                 episode=self._episode,
                 success=episode.success,
@@ -324,81 +284,99 @@ class Training:
                 operator_steps=episode.operator_steps,
                 **{"return": episode.total},
                 demonstration=episode.demonstration,
-                **judged,
+                **classified,
             )
 
-    def _report(self, learned: Learned) -> None:
-        values: dict[str, Any] = {
-            **learned.numbers,
-            "updates": learned.updates,
-            "staleness": self._step - learned.steps if self._others is None else self._staleness,
-            "steps_per_second": self._step / max(self.seconds, 1e-9),
-            "updates_per_second": learned.updates / max(self.seconds, 1e-9),
-        }
-        self._staleness = 0
-        self._tell("learning", **values)
-        if self.env.channel is not None:
-            self.env.channel.publish_metrics(values)
-
-    def _candidate(self) -> Candidate:
-        """What there is to evaluate."""
-        return Candidate(self._step, self._operator_steps, self._learned.updates, self._learned.weights)
-
-    def _evaluate_last(self) -> None:
-        """Decide about what was learned, when it ends without the target reached."""
-        self._evaluations.finish()
-        if self._evaluations.reached is None and self._step:
-            self._learned = self.learner.newest(deliveries=self._delivered)
-            self._evaluations.decide(self._candidate())
-
-    def _save_in_time(self) -> None:
-        """Have a checkpoint written if the last one is old."""
-        if time.perf_counter() - self._last_checkpoint > self.config.checkpoint_seconds:
-            self._save()
-
-    def _save(self) -> None:
-        """Have a checkpoint written."""
-        self._last_checkpoint = time.perf_counter()
-        state = {
-            "operator_steps": self._operator_steps,
-            "shown": self._shown,
-            "seconds": self.seconds,
-            "actor": self.actor.state_dict(),
-            "torch": torch.get_rng_state().tolist(),
-        }
-        self.learner.save(self.directory, self._step, state)
-        self.progress.checkpoint(f"at step {self._step}")
-
-    def _answer_requests(self) -> bool:
-        """Do what was asked for on the console. Returns whether to stop."""
-        asked = [] if self.env.channel is None else self.env.channel.take_requests()
-        if "save" in asked:
-            self._save()
-            self.env.channel.log_event("training", f"checkpoint at step {self._step}")
-        if "stop" in asked:
-            self._tell("event", text="stopped on the console; go on with --resume")
-        return "stop" in asked
-
-    def _tell(self, kind: str, at: int | None = None, /, **values: Any) -> float:
+    def _log(self, kind: str, at: int | None = None, /, **values: Any) -> float:
+        """Write a row of metrics for the current step, or an earlier one. Returns the row's seconds."""
         step, seconds = self._step if at is None else at, self.seconds
-        self._log.write(kind, step, seconds, **values)
+        self._metrics.write(kind, step, seconds, **values)
         self.progress.write(kind, step, seconds, **values)
         return seconds
 
+    def close(self) -> None:
+        """End all processes once what was asked for is done, and close the environment and the files."""
+        self._resources.close()
+
+    def _start(
+        self, resources: ExitStack, checkpoint: Path | None, state: dict[str, Any], point: ResumePoint | None
+    ) -> None:
+        """Start the environment, the log, the actor, the evaluations and the learner; `resources` closes them."""
+        config = self.config
+        resources.callback(self.progress.close)
+        self.env = RolloutEnv(config)
+        resources.callback(self.env.close)
+        self._metrics = MetricsLog(
+            self.directory,
+            tensorboard=config.tensorboard,
+            wandb=config.wandb,
+            config=to_dict(config),
+            resume=point,
+        )
+        resources.callback(self._metrics.close)
+        returns: dict[str, Any] = {"discount": config.agent.discount, "n_step": config.agent.n_step}
+        self.actor = Actor(self.env, **returns, seed=np.random.SeedSequence(config.seed))
+        self._dataset: Iterator[Rollout] | None = None
+        if config.demo_dataset is not None and not self._step:
+            self._dataset = read_demonstrations(
+                config.demo_dataset,
+                self.env.layout,
+                action_low=self.env.action_low,
+                action_high=self.env.action_high,
+                **returns,
+                encoder=self.env.encoder,
+            )
+        setup = LearnerSetup(config, self.env.layout, self.env.actions)
+        self.policy = Policy(setup.shape).eval()
+        if checkpoint is not None:
+            self.actor.load_state_dict(state["actor"])
+            # Not before the policy's initial weights are drawn: what is drawn next are actions.
+            torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
+        self._evaluations = RunEvaluations(
+            config,
+            self.directory,
+            self.env,
+            self.policy,
+            step=self._step,
+            resume=point is not None,
+            tell=self._log,
+            progress=self.progress,
+        )
+        resources.callback(self._evaluations.close)
+        self._start_learner(resources, setup, checkpoint)
+        # Only once it is known that this can be learned, and that a checkpoint fits.
+        self.directory.mkdir(parents=True, exist_ok=True)
+        atomic_write(self.directory / CONFIG_FILE, json.dumps(to_dict(config), indent=2) + "\n")
+        self._snapshot = self.learner.snapshot()
+        self._sent, self._policy_rollouts, self._staleness = 0, -1, 0
+        self._episode = self._demonstrations + self.actor.episodes
+        self._last_checkpoint = time.perf_counter()
+
+    def _start_learner(self, resources: ExitStack, setup: LearnerSetup, checkpoint: Path | None) -> None:
+        self._actors: RayActors | None = None
+        self.learner: LearnerClient
+        if self.config.ray.address is None:
+            real_time = self.env.in_real_time
+            self._max_lag = MAX_LAG if real_time else 1
+            self.learner = ProcessLearner(
+                setup, self.directory, lockstep=not real_time, checkpoint=checkpoint, env_steps=self._step
+            )
+            resources.callback(self.learner.close)
+        else:
+            from hil_trainer.rollout.ray_actors import RayActors
+
+            self._actors = RayActors(setup, self.directory, resume=checkpoint is not None)
+            self.learner = self._actors.learner
+            self._max_lag = self.learner.max_pending  # an operator never waits for a learner that is started again
+            resources.callback(self._actors.close)
+
 
 def _find_checkpoint(directory: Path, *, resume: bool) -> Path | None:
-    """See whether a run can be there. Returns the checkpoint to go on from, if there is one."""
-    there = (directory / CONFIG_FILE).is_file()
-    if resume and not there:
+    """The checkpoint to go on from, if there is one; refuses a directory in which the run cannot be."""
+    exists = (directory / CONFIG_FILE).is_file()
+    if resume and not exists:
         raise CheckpointError(f"There is no run to resume in {directory}: it has no {CONFIG_FILE}.")
-    if there and not resume:
+    if exists and not resume:
         raise CheckpointError(f"{directory} holds a run already. Go on with --resume, or choose another --out.")
     found = checkpoints(directory)
     return found[-1] if resume and found else None
-
-
-def _write_config(config: TrainConfig, directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    unfinished = directory / f".{CONFIG_FILE}"
-    unfinished.write_text(json.dumps(to_dict(config), indent=2) + "\n", encoding="utf-8")
-    os.replace(unfinished, directory / CONFIG_FILE)

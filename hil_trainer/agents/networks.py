@@ -1,8 +1,9 @@
-"""The networks: an ensemble of critics, a policy that draws actions from a squashed Gaussian, and their features."""
+"""Networks: features of the state vector, attention over objects, an ensemble of critics, and a Gaussian policy."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,7 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hil_trainer.data.observations import OBJECT_FEATURES, ROBOT_FEATURES, Part, feature_map, object_features
+
 LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0  # of actions, before they are squashed
+ATTENTION_WIDTH = 64  # features of each object
+# Wavelengths of an object's position, in its feature's unit of a third of a metre: 0.6, 0.3 and 0.15 m. The shortest
+# resolves 2 cm, which decides whether an object is in its place.
+_WAVELENGTHS = (1.8, 0.9, 0.45)
+_NEAR_SCALE = 4.0  # a distance from the tool is magnified before it saturates: full scale at 2.5 cm
 
 
 class Features(nn.Module):
@@ -29,10 +37,57 @@ class Features(nn.Module):
         """How many features there are."""
         return self.matrix.shape[0]
 
-    def forward(self, numbers: Tensor) -> Tensor:
-        """(..., numbers) -> (..., features), in float32: with bfloat16, 0.5 m would be known to 2 mm only."""
-        with torch.autocast(numbers.device.type, enabled=False):
-            return functional.linear(numbers.float(), self.matrix, self.offset)
+    def forward(self, state: Tensor) -> Tensor:
+        """(..., state) -> (..., features), in float32: bfloat16 would resolve 0.5 m to 2 mm only."""
+        with torch.autocast(state.device.type, enabled=False):
+            return functional.linear(state.float(), self.matrix, self.offset)
+
+
+class Attention(nn.Module):
+    """Attention over objects: one network encodes each of them, and a softmax weighs them against each other.
+
+    With several objects of a kind, what to do with one is learned from all of them, and which one is next is a choice
+    that a network without attention has to learn for each arrangement. An object's position is also encoded by sines,
+    so that small differences of large numbers count (Fourier features, Tancik et al. 2020, arXiv:2006.10739). The
+    weights are a softmax over objects of scores from a linear layer (attention pooling, Ilse et al. 2018,
+    arXiv:1802.04712), one set for each head.
+
+    Args:
+        parts: of the state vector; see `hil_trainer.data.observations.feature_map`, whose features are the input.
+        heads: number of objects that can be attended to at once.
+    """
+
+    which: Tensor
+
+    def __init__(self, parts: Sequence[Part], heads: int):
+        super().__init__()
+        self._first, self._objects = object_features(parts)
+        self._end = self._first + self._objects * OBJECT_FEATURES
+        inputs = OBJECT_FEATURES + 3 + 6 * len(_WAVELENGTHS) + self._objects + ROBOT_FEATURES
+        self.look = nn.Sequential(
+            nn.Linear(inputs, ATTENTION_WIDTH),
+            nn.LayerNorm(ATTENTION_WIDTH),
+            nn.ReLU(),
+            nn.Linear(ATTENTION_WIDTH, ATTENTION_WIDTH),
+            nn.ReLU(),
+        )
+        self.score = nn.Linear(ATTENTION_WIDTH, heads)
+        self.size = feature_map(parts)[0].shape[0] - self._objects * OBJECT_FEATURES + heads * ATTENTION_WIDTH
+        self.register_buffer("which", torch.eye(self._objects), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(batch, features) -> (batch, size): the features without the objects', and what the heads attend to."""
+        count = self._objects
+        before, objects, behind = features.tensor_split((self._first, self._end), -1)
+        objects = objects.unflatten(-1, (count, OBJECT_FEATURES))
+        near, position = objects.split(3, -1)
+        phases = [position * (2 * math.pi / wavelength) for wavelength in _WAVELENGTHS]
+        waves = [function(phase) for phase in phases for function in (torch.sin, torch.cos)]
+        robot = features[:, None, :ROBOT_FEATURES].expand(-1, count, -1)
+        which = self.which.expand(len(features), -1, -1)
+        encoded = self.look(torch.cat([objects, torch.tanh(_NEAR_SCALE * near), *waves, which, robot], -1))
+        weights = torch.softmax(self.score(encoded), 1)
+        return torch.cat([before, behind, (weights.transpose(1, 2) @ encoded).flatten(1)], -1)
 
 
 class EnsembleLinear(nn.Module):
@@ -45,23 +100,23 @@ class EnsembleLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
 
     def forward(self, inputs: Tensor, chosen: Tensor | None = None) -> Tensor:
-        """(members, batch, inputs) -> (members, batch, outputs), of chosen members or of all."""
+        """(members, batch, inputs) -> (members, batch, outputs), of the chosen members or of all."""
         if chosen is None:
             return torch.baddbmm(self.bias, inputs, self.weight)
         return torch.baddbmm(self.bias[chosen], inputs, self.weight[chosen])
 
 
 class CriticEnsemble(nn.Module):
-    """Several estimates of the same values, each by its own network.
+    """Ensemble of critics, each with its own network.
 
-    Layer normalisation keeps values of actions that the data never showed from growing without bounds (RLPD, Ball et
-    al. 2023, arXiv:2302.02948, section 4.2). Its scale and offset are shared by the members.
+    Layer normalisation bounds the values of actions that are not in the data (RLPD, Ball et al. 2023,
+    arXiv:2302.02948, section 4.2). Its scale and offset are shared by the members.
 
     Args:
-        members: how many networks.
+        members: number of critics.
         inputs: size of the input.
-        outputs: values for each input: 1, or one for each choice.
-        width: of the two hidden layers.
+        outputs: values for each input: 1, or one for each discrete action.
+        width: units of each of the two hidden layers.
     """
 
     def __init__(self, members: int, inputs: int, outputs: int = 1, width: int = 256):
@@ -77,20 +132,20 @@ class CriticEnsemble(nn.Module):
         self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
 
     def forward(self, inputs: Tensor, chosen: Tensor | None = None) -> Tensor:
-        """(batch, inputs) -> (members, batch, outputs), of chosen members or of all."""
+        """(batch, inputs) -> (members, batch, outputs), of the chosen members or of all."""
         hidden = inputs.expand(self.members if chosen is None else len(chosen), -1, -1)
         for layer, norm in zip(self.layers[:-1], self.norms, strict=True):
             hidden = torch.relu(norm(layer(hidden, chosen)))
-        return _precisely(self.layers[-1], hidden, chosen)
+        return _in_float32(self.layers[-1], hidden, chosen)
 
 
 class GaussianPolicy(nn.Module):
-    """Draws actions from a Gaussian whose samples are squashed by tanh (SAC, Haarnoja et al. 2018, appendix C).
+    """Gaussian policy whose samples are squashed by tanh (SAC, Haarnoja et al. 2018, appendix C).
 
     Args:
         inputs: size of the input.
-        actions: numbers of an action, each in [-1, 1].
-        width: of the two hidden layers.
+        actions: size of an action, each component in [-1, 1].
+        width: units of each of the two hidden layers.
     """
 
     def __init__(self, inputs: int, actions: int, width: int = 256):
@@ -106,8 +161,8 @@ class GaussianPolicy(nn.Module):
         self.head = nn.Linear(width, 2 * actions)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, inputs) -> mean and logarithm of the standard deviation, each (batch, actions), not squashed."""
-        mean, log_std = _precisely(self.head, self.trunk(inputs)).chunk(2, -1)
+        """(batch, inputs) -> mean and log standard deviation before squashing, each (batch, actions)."""
+        mean, log_std = _in_float32(self.head, self.trunk(inputs)).chunk(2, -1)
         return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
 
 
@@ -119,17 +174,17 @@ def sample(mean: Tensor, log_std: Tensor) -> tuple[Tensor, Tensor]:
         log_std: (batch, actions).
 
     Returns:
-        Actions (batch, actions) in [-1, 1], and the logarithms of their densities, (batch,).
+        Actions (batch, actions) in [-1, 1], and their log probabilities, (batch,).
     """
     noise = torch.randn_like(mean)
-    drawn = mean + log_std.exp() * noise
+    sampled = mean + log_std.exp() * noise
     gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
     # log(1 - tanh(x)^2), written so that large x keep their digits.
-    squashing = 2 * (math.log(2) - drawn - functional.softplus(-2 * drawn))
-    return torch.tanh(drawn), (gaussian - squashing).sum(-1)
+    squashing = 2 * (math.log(2) - sampled - functional.softplus(-2 * sampled))
+    return torch.tanh(sampled), (gaussian - squashing).sum(-1)
 
 
-def _precisely(layer: nn.Module, inputs: Tensor, *others: Tensor | None) -> Tensor:
-    """Values and actions are computed in float32 whatever precision is used before: they differ by little."""
+def _in_float32(layer: nn.Module, inputs: Tensor, *others: Tensor | None) -> Tensor:
+    """Compute in float32 whatever the precision before: values and actions differ by little."""
     with torch.autocast(inputs.device.type, enabled=False):
         return layer(inputs.float(), *others)

@@ -1,4 +1,4 @@
-"""The policy: from what it sees to an action. This much is sent to actors and exported; the rest only learns."""
+"""The policy: from an observation to an action. Only this is sent to actors and exported."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hil_trainer.agents.attention import Attention
 from hil_trainer.agents.encoders import Bottleneck, SpatialSoftmaxEncoder, prepare
-from hil_trainer.agents.networks import CriticEnsemble, Features, GaussianPolicy, sample
-from hil_trainer.data.observations import Observation, ObservationLayout, ViewEncoder, feature_map, things_of
+from hil_trainer.agents.networks import Attention, CriticEnsemble, Features, GaussianPolicy, sample
+from hil_trainer.data.observations import ImageEncoder, Observation, ObservationLayout, feature_map, object_features
 
+Weights = dict[str, NDArray[Any]]  # of a policy, as they are sent to actors
 _ENCODER = "encoder_sha256"
-GRIPPER_CHOICES = 3  # opens, stays, closes: -1, 0 and 1 in an action
+GRIPPER_CHOICES = 3  # open, stay, close: -1, 0 and 1 in an action
 
 
 @dataclass(frozen=True)
 class PolicyShape:
-    """All that has to be known to build a policy before its weights are loaded.
+    """All that is needed to build a policy before its weights are loaded.
 
     Attributes:
-        layout: of what it sees. A policy leaves the privileged parts out.
-        actions: numbers of an action.
-        width: of hidden layers.
-        discrete_gripper: whether the last number of an action is chosen from three by values of its own.
-        gripper_critics: how many estimates of these values there are.
-        attention_heads: of the attention over things that are obs as numbers; 0 is none. Without things, it is left
-            out.
+        layout: of its observations; the privileged parts are left out.
+        actions: size of an action.
+        width: units of each hidden layer.
+        discrete_gripper: the last component of the action is one of three choices, made by critics of its own.
+        gripper_critics: number of these critics.
+        attention_heads: heads of the attention over objects in the state vector; 0 for none. Without objects there is
+            no attention.
     """
 
     layout: ObservationLayout
@@ -46,73 +46,76 @@ class Policy(nn.Module):
     """Chooses actions.
 
     Args:
-        shape: what it sees and what it moves.
+        shape: of the observations, the networks and the action.
     """
 
     def __init__(self, shape: PolicyShape):
         super().__init__()
         self.shape = shape = replace(shape, layout=replace(shape.layout, privileged=()))
-        self.features = Features(*feature_map(shape.layout.measured))
-        self.measured = shape.layout.numbers_size - shape.layout.encoded_size
-        if shape.layout.encoding is not None:
-            # What was learned from one encoder's numbers means nothing with another's.
-            sha256 = bytes.fromhex(shape.layout.encoding.sha256)
+        layout = shape.layout
+        self.features = Features(*feature_map(layout.measured))
+        self.measured = layout.state_size - layout.encoded_size
+        if layout.encoding is not None:
+            # What was learned from the features of one encoder is useless with another.
+            sha256 = bytes.fromhex(layout.encoding.sha256)
             self.register_buffer(_ENCODER, torch.tensor(list(sha256), dtype=torch.uint8))
-        self.encoder = _encoder(shape.layout)
-        attends = shape.attention_heads and things_of(shape.layout.measured)[1]
-        self.attention = Attention(shape.layout.measured, shape.attention_heads) if attends else None
+        self.encoder: SpatialSoftmaxEncoder | Bottleneck | None = None
+        if layout.encoding is not None:
+            self.encoder = Bottleneck(layout.encoded_size, len(layout.views))
+        elif layout.cameras:
+            self.encoder = SpatialSoftmaxEncoder(len(layout.cameras), layout.image_size)
+        has_attention = shape.attention_heads and object_features(layout.measured)[1]
+        self.attention = Attention(layout.measured, shape.attention_heads) if has_attention else None
         measured = self.features if self.attention is None else self.attention
         self.inputs = measured.size + (0 if self.encoder is None else self.encoder.size)
         self.arm = GaussianPolicy(self.inputs, shape.actions - shape.discrete_gripper, shape.width)
-        self.gripper = (
-            CriticEnsemble(shape.gripper_critics, self.inputs, GRIPPER_CHOICES, shape.width)
-            if shape.discrete_gripper
-            else None
-        )
+        self.gripper: CriticEnsemble | None = None
+        if shape.discrete_gripper:
+            self.gripper = CriticEnsemble(shape.gripper_critics, self.inputs, GRIPPER_CHOICES, shape.width)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Take over weights; see `torch.nn.Module.load_state_dict`.
+        """Load weights, as `torch.nn.Module.load_state_dict` does.
 
         Raises:
             RuntimeError: they belong to another network, or to another frozen encoder.
         """
         mine, other = getattr(self, _ENCODER, None), state_dict.get(_ENCODER)
         if mine is not None and other is not None and not torch.equal(mine.cpu(), other.cpu()):
-            raise RuntimeError("the frozen encoder has other weights than then")
+            raise RuntimeError("the frozen encoder has other weights than in training")
         return super().load_state_dict(state_dict, strict, assign)
 
-    def see(self, numbers: Tensor, images: Tensor | None = None) -> Tensor:
-        """Bring together what is obs.
+    def encode(self, state: Tensor, images: Tensor | None = None) -> Tensor:
+        """Features of observations.
 
         Args:
-            numbers: (batch, numbers).
-            images: (batch, views, 3, height, width) float32, prepared; None without cameras.
+            state: (batch, state).
+            images: (batch, views, 3, height, width) float32 from `prepare`; None without images.
 
         Returns:
             (batch, inputs).
         """
-        measured, encoded = numbers.tensor_split((self.measured,), -1)
+        measured, encoded = state.tensor_split((self.measured,), -1)
         features = self.features(measured)
         if self.attention is not None:
             features = self.attention(features)
         views = encoded if self.shape.layout.encoding is not None else images
         return features if self.encoder is None else torch.cat([features, self.encoder(views)], -1)
 
-    def decide(self, inputs: Tensor, *, greedy: bool = False) -> Tensor:
+    def choose(self, features: Tensor, *, greedy: bool = False) -> Tensor:
         """Choose actions.
 
         Args:
-            inputs: (batch, inputs), from `see`.
-            greedy: take the middle of the distribution instead of drawing from it.
+            features: (batch, inputs), from `encode`.
+            greedy: take the most likely action instead of sampling.
 
         Returns:
             (batch, actions) in [-1, 1].
         """
-        mean, log_std = self.arm(inputs)
+        mean, log_std = self.arm(features)
         action = torch.tanh(mean) if greedy else sample(mean, log_std)[0]
         if self.gripper is None:
             return action
-        choice = self.gripper(inputs).mean(0).argmax(-1, keepdim=True)
+        choice = self.gripper(features).mean(0).argmax(-1, keepdim=True)
         return torch.cat([action, choice.to(action.dtype) - 1], -1)
 
     @torch.no_grad()
@@ -121,31 +124,33 @@ class Policy(nn.Module):
 
         Args:
             obs: from the layout's `read`.
-            greedy: see `decide`.
+            greedy: see `choose`.
 
         Returns:
             (actions,) float32 in [-1, 1].
         """
         device = self.features.matrix.device
-        numbers = torch.from_numpy(obs.numbers)[None].to(device)
+        state = torch.from_numpy(obs.state)[None].to(device)
         images = None if obs.images is None else prepare(torch.from_numpy(obs.images)[None].to(device))
-        return self.decide(self.see(numbers, images), greedy=greedy)[0].cpu().numpy()
+        return self.choose(self.encode(state, images), greedy=greedy)[0].cpu().numpy()
 
     def act_in(
-        self, observation: Mapping[str, Any], *, greedy: bool = True, encoder: ViewEncoder | None = None
+        self, observation: Mapping[str, Any], *, greedy: bool = True, encoder: ImageEncoder | None = None
     ) -> NDArray[np.float32]:
-        """Choose an action for an environment's observation; see `act`.
+        """Choose an action for an environment's observation.
 
         Args:
             observation: see the layout's `read`.
-            greedy: see `decide`.
-            encoder: of the views, where they are encoded.
+            greedy: see `choose`.
+            encoder: of the images, if the layout has an encoding.
+
+        Returns:
+            (actions,) float32 in [-1, 1].
         """
         return self.act(self.shape.layout.read(observation, encoder=encoder), greedy=greedy)
 
 
-def _encoder(layout: ObservationLayout) -> SpatialSoftmaxEncoder | Bottleneck | None:
-    """What is learned about views, if there are any."""
-    if layout.encoding is not None:
-        return Bottleneck(layout.encoded_size, len(layout.views))
-    return SpatialSoftmaxEncoder(len(layout.cameras), layout.image_size) if layout.cameras else None
+def load_weights(policy: Policy, weights: Weights) -> None:
+    """Load weights that were sent."""
+    # Copied, because weights in shared memory must not be written to.
+    policy.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})

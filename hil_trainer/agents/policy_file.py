@@ -84,12 +84,13 @@ def save_policy(
         CheckpointError: the file cannot be written.
         MissingExtraError: safetensors is not installed.
     """
-    shape, origin = policy.shape, dict(provenance)
+    shape, origin, layout = policy.shape, dict(provenance), asdict(policy.shape.layout)
+    layout["numbers"] = layout.pop("state")  # its name in files of this format
     if encoder is not None:
         origin["encoder"] = {"source": encoder.source, "sha256": encoder.sha256}
     description = {
         "format": FORMAT,
-        "observation": asdict(shape.layout),
+        "observation": layout,
         "action": {"low": np.asarray(action_low).tolist(), "high": np.asarray(action_high).tolist()},
         "network": {key: value for key, value in asdict(shape).items() if key != "layout"},
         "normalisation": "features = matrix @ numbers + offset, the tensors features.matrix and features.offset",
@@ -152,7 +153,7 @@ def _shape(description: dict[str, Any]) -> PolicyShape:
     layout = description["observation"]
     return PolicyShape(
         ObservationLayout(
-            numbers=tuple((name, size) for name, size in layout["numbers"]),
+            state=tuple((name, size) for name, size in layout["numbers"]),
             privileged=tuple((name, size) for name, size in layout["privileged"]),
             cameras=tuple(layout["cameras"]),
             image_size=layout["image_size"],

@@ -1,15 +1,15 @@
-"""Soft actor-critic with an ensemble of critics, for batches of which half is an operator's.
+"""Soft actor-critic with an ensemble of critics and prior data.
 
-The method is SAC (Haarnoja et al. 2018, arXiv:1812.05905) as RLPD uses it with prior data (Ball et al. 2023,
-arXiv:2302.02948) and HIL-SERL with interventions (Luo et al. 2024, arXiv:2410.21845); targets take the least of a
-random part of the ensemble (REDQ, Chen et al. 2021, arXiv:2101.05982).
+SAC (Haarnoja et al. 2018, arXiv:1812.05905) as RLPD uses it with prior data (Ball et al. 2023, arXiv:2302.02948) and
+HIL-SERL with interventions (Luo et al. 2024, arXiv:2410.21845); targets are the minimum over a random subset of the
+ensemble (REDQ, Chen et al. 2021, arXiv:2101.05982).
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +18,10 @@ from hil_trainer.agents.encoders import prepare, random_shift
 from hil_trainer.agents.networks import CriticEnsemble, Features, sample
 from hil_trainer.agents.policy import Policy, PolicyShape
 from hil_trainer.config import SACConfig
-from hil_trainer.data.observations import ObservationLayout, feature_map
-from hil_trainer.data.replay_buffer import Batch
+from hil_trainer.data.observations import Observation, ObservationLayout, feature_map
+from hil_trainer.data.transitions import Batch
 
-_AT_ONCE = 128  # observations with images: more do not fit a processor's cache, and take longer
+_IMAGE_BATCH = 128  # observations with images at once: more do not fit a processor's cache, and take longer
 
 
 def policy_shape(layout: ObservationLayout, actions: int, config: SACConfig) -> PolicyShape:
@@ -29,35 +29,28 @@ def policy_shape(layout: ObservationLayout, actions: int, config: SACConfig) -> 
 
     Args:
         layout: of the observations.
-        actions: numbers of an action.
-        config: how to learn.
+        actions: size of an action.
+        config: settings of the algorithm.
     """
     discrete = config.gripper == "discrete"
     return PolicyShape(layout, actions, config.width, discrete_gripper=discrete, attention_heads=config.attention_heads)
 
 
-class _Targets(NamedTuple):
-    """What critics should say of each transition, and what the gripper's should."""
-
-    arm: Tensor
-    gripper: Tensor | None
-
-    def every(self, step: int, first: int) -> _Targets:
-        return _Targets(self.arm[first::step], None if self.gripper is None else self.gripper[first::step])
-
-
 class SAC:
-    """The learner's networks, their optimisers, and how they are updated.
+    """Networks, optimizers and updates.
 
-    With views there are two ways. If the layout has privileged parts, critics see these instead of views, and the
-    policy's encoder learns from the policy's loss (asymmetric actor-critic, Pinto et al. 2017, arXiv:1710.06542) and
-    from predicting the privileged parts. If not, critics see through the policy's encoder and train it, and the
-    policy's loss does not reach it (DrQ, arXiv:2004.13649).
+    With images there are two ways. If the layout has privileged parts, the critics see these instead of images, and the
+    policy's encoder learns from the policy loss (asymmetric actor-critic, Pinto et al. 2017, arXiv:1710.06542) and from
+    an auxiliary head that predicts the privileged parts. If not, the critics see images through the policy's encoder
+    and train it, and the policy loss does not reach it (DrQ, Kostrikov et al. 2020, arXiv:2004.13649).
+
+    The gripper penalty is part of the reward, except with a discrete gripper, where only the gripper's critics learn
+    from it.
 
     Args:
         layout: of the observations.
-        actions: numbers of an action.
-        config: how to learn.
+        actions: size of an action.
+        config: settings of the algorithm.
         device: to learn on.
         mixed_precision: compute hidden layers in bfloat16.
     """
@@ -73,180 +66,147 @@ class SAC:
     ):
         self.config, self.device, self.mixed_precision = config, torch.device(device), mixed_precision
         self.policy = Policy(policy_shape(layout, actions, config)).to(self.device)
-        # What the policy sees comes first, so that the features behind it are what only the critics know.
+        # The policy's features come first; those behind them are only the critics'.
         self.features = Features(*feature_map([*layout.measured, *layout.privileged])).to(self.device)
-        self.sees_views = bool(layout.views) and not layout.privileged
+        self.critics_see_images = bool(layout.views) and not layout.privileged
         self.arm_actions = actions - self.policy.shape.discrete_gripper
-        inputs = self.policy.inputs if self.sees_views else self.features.size
+        inputs = self.policy.inputs if self.critics_see_images else self.features.size
         self.critic = CriticEnsemble(config.critics, inputs + self.arm_actions, width=config.width).to(self.device)
         self.critic_target = _frozen(self.critic)
         self.gripper_target = None if self.policy.gripper is None else _frozen(self.policy.gripper)
         self.log_temperature = torch.tensor(math.log(config.temperature), device=self.device, requires_grad=True)
-        hidden = self.features.size - self.policy.features.size
-        self.guess = (
-            nn.Linear(self.policy.encoder.size, hidden).to(self.device)
-            if self.policy.encoder is not None and hidden
-            else None
-        )
-        self.optimisers = self._optimisers()
-
-    def update(self, batch: Batch, *, updates: int = 1) -> dict[str, Tensor]:
-        """Improve the critics some times, and the policy and the temperature once.
-
-        Args:
-            batch: transitions for all updates. Each takes every `updates`-th row, and so its share of all that was put
-                together.
-            updates: of the critics.
-
-        Returns:
-            The last losses and values, each one number.
-        """
-        # Targets of all updates come at once, which takes less time than one by one. They know nothing of the updates
-        # that they are for, by each of which the target critics would have followed by a hundredth at most.
-        with self._precision():
-            targets = self._targets(batch)
-        for number in range(updates):
-            part = batch.every(updates, number)
-            # Each time anew, because weights in low precision are kept until the end of such a block.
-            with self._precision():
-                numbers = self._critic_update(part, targets.every(updates, number))
-        with self._precision():
-            return numbers | self._policy_update(part)
+        privileged = self.features.size - self.policy.features.size
+        self.auxiliary_head: nn.Linear | None = None
+        if self.policy.encoder is not None and privileged:
+            self.auxiliary_head = nn.Linear(self.policy.encoder.size, privileged).to(self.device)
+        self.optimizers = self._make_optimizers()
 
     @property
     def temperature(self) -> Tensor:
-        """What entropy is worth."""
+        """The entropy temperature alpha."""
         return self.log_temperature.exp()
 
-    def state_dict(self) -> dict[str, Any]:
-        """All networks, optimisers and the temperature."""
-        return {
-            "policy": self.policy.state_dict(),
-            "critic": self.critic.state_dict(),
-            "critic_target": self.critic_target.state_dict(),
-            "gripper_target": None if self.gripper_target is None else self.gripper_target.state_dict(),
-            "guess": None if self.guess is None else self.guess.state_dict(),
-            "log_temperature": self.log_temperature.detach(),
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
-        }
+    def update(self, batch: Batch, *, critic_updates: int = 1) -> dict[str, Tensor]:
+        """Update the critics some times, and the policy and the temperature once.
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
-        self.policy.load_state_dict(state["policy"])
-        self.critic.load_state_dict(state["critic"])
-        self.critic_target.load_state_dict(state["critic_target"])
-        if self.gripper_target is not None:
-            self.gripper_target.load_state_dict(state["gripper_target"])
-        if self.guess is not None:
-            self.guess.load_state_dict(state["guess"])
-        with torch.no_grad():
-            self.log_temperature.copy_(state["log_temperature"])
-        for name, optimiser in self.optimisers.items():
-            # The learning rates are those of the configuration, which may have been changed since.
-            rates = [group["lr"] for group in optimiser.param_groups]
-            optimiser.load_state_dict(state["optimisers"][name])
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                group["lr"] = rate
+        Args:
+            batch: transitions for all updates; see `Batch.minibatch`.
+            critic_updates: number of updates of the critics.
 
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision)
+        Returns:
+            The last losses and values, each a scalar.
+        """
+        # The targets of all updates are computed at once, which is faster than one by one. They miss the polyak updates
+        # in between, of a hundredth at most each.
+        with self._precision():
+            targets, gripper_targets = self._targets(batch)
+        for number in range(critic_updates):
+            minibatch, chosen = batch.minibatch(number, critic_updates), slice(number, None, critic_updates)
+            gripper_target = None if gripper_targets is None else gripper_targets[chosen]
+            # A new block for each update, because autocast keeps weights in low precision until the end of a block.
+            with self._precision():
+                report = self._update_critics(minibatch, targets[chosen], gripper_target)
+        with self._precision():
+            return report | self._update_policy(minibatch)
 
     @torch.no_grad()
-    def _targets(self, batch: Batch) -> _Targets:
-        """What the critics should say."""
+    def _targets(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Targets y of the critics, and of the gripper's critics if there are any."""
         config, gripper = self.config, self.policy.gripper
-        following = self._policy_sees(batch.next_numbers, batch.next_images, shifted=self.sees_views)
-        next_action, _ = sample(*self.policy.arm(following))
-        critic_following = (
-            following if self.sees_views else self._critic_sees(batch.next_numbers, batch.next_privileged, None)
-        )
-        chosen = torch.randperm(config.critics, device=self.device)[: config.target_critics]
-        values = self.critic_target(torch.cat([critic_following, next_action], -1), chosen)[..., 0].amin(0)
-        # As in RLPD's sparse tasks, entropy is no part of what critics estimate.
-        arm = batch.reward + batch.discount * values
+        next_features = self._encode(batch.next_observation, shift=self.critics_see_images)
+        next_action, _ = sample(*self.policy.arm(next_features))  # a' ~ pi(s')
+        next_obs = next_features if self.critics_see_images else self._critic_obs(batch.next_observation)
+        subset = torch.randperm(config.critics, device=self.device)[: config.target_critics]
+        next_q = self.critic_target(torch.cat([next_obs, next_action], -1), subset)[..., 0]
         if gripper is None or self.gripper_target is None:
-            return _Targets(arm, None)
-        # Double Q-learning (van Hasselt et al. 2015, arXiv:1509.06461) over the gripper's three choices.
-        choice = gripper(following).mean(0).argmax(-1)
-        values = self.gripper_target(following).amin(0).gather(-1, choice[:, None])[:, 0]
-        return _Targets(arm, batch.reward + batch.penalty + batch.discount * values)
+            # y = r + gamma^n min Q'(s', a'), without entropy backup (RLPD, section 4.1)
+            return batch.reward + batch.gripper_penalty + batch.discount * next_q.amin(0), None
+        # Double Q-learning over the gripper's three choices (van Hasselt et al. 2015, arXiv:1509.06461).
+        choice = gripper(next_features).mean(0).argmax(-1)
+        next_gripper_q = self.gripper_target(next_features).amin(0).gather(-1, choice[:, None])[:, 0]
+        gripper_target = batch.reward + batch.gripper_penalty + batch.discount * next_gripper_q
+        return batch.reward + batch.discount * next_q.amin(0), gripper_target
 
-    def _critic_update(self, batch: Batch, targets: _Targets) -> dict[str, Tensor]:
-        obs = self._critic_sees(batch.numbers, batch.privileged, batch.images)
-        estimates = self.critic(torch.cat([obs, batch.action[:, : self.arm_actions]], -1))[..., 0]
-        loss = critic_loss = (estimates - targets.arm).square().mean()
-        if targets.gripper is not None:
-            loss = loss + self._gripper_loss(batch, targets.gripper)
+    def _update_critics(self, batch: Batch, target: Tensor, gripper_target: Tensor | None) -> dict[str, Tensor]:
+        obs = self._critic_obs(batch.observation)
+        q = self.critic(torch.cat([obs, batch.action[:, : self.arm_actions]], -1))[..., 0]
+        loss = critic_loss = (q - target).square().mean()  # J_Q = E (Q_i(s, a) - y)^2
+        if gripper_target is not None:
+            loss = loss + self._gripper_loss(batch, gripper_target)
         self._step("critic", loss)
-        self._follow(self.critic_target, self.critic)
+        self._polyak_update(self.critic_target, self.critic)
         if self.gripper_target is not None and self.policy.gripper is not None:
-            self._follow(self.gripper_target, self.policy.gripper)
-        return {"critic_loss": critic_loss.detach(), "q": estimates.detach().mean()}
+            self._polyak_update(self.gripper_target, self.policy.gripper)
+        return {"critic_loss": critic_loss.detach(), "q": q.detach().mean()}
 
-    def _gripper_loss(self, batch: Batch, targets: Tensor) -> Tensor:
+    def _gripper_loss(self, batch: Batch, target: Tensor) -> Tensor:
         gripper = self.policy.gripper
         assert gripper is not None
-        obs = self._policy_sees(batch.numbers, batch.images)
-        done = (batch.action[:, -1].round() + 1).long()
-        estimates = gripper(obs).gather(-1, done.expand(gripper.members, -1)[..., None])[..., 0]
-        return (estimates - targets).square().mean()
+        features = self._encode(batch.observation)
+        choice = (batch.action[:, -1].round() + 1).long()
+        q = gripper(features).gather(-1, choice.expand(gripper.members, -1)[..., None])[..., 0]
+        return (q - target).square().mean()
 
-    def _policy_update(self, batch: Batch) -> dict[str, Tensor]:
+    def _update_policy(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
-        with torch.set_grad_enabled(not self.sees_views):
-            encoded = self._policy_sees(batch.numbers, batch.images)
-        mean, log_std = self.policy.arm(encoded)
-        action, log_probability = sample(mean, log_std)
-        obs = encoded if self.sees_views else self._critic_sees(batch.numbers, batch.privileged, None)
+        with torch.set_grad_enabled(not self.critics_see_images):
+            features = self._encode(batch.observation)
+        mean, log_std = self.policy.arm(features)
+        action, log_prob = sample(mean, log_std)
+        obs = features if self.critics_see_images else self._critic_obs(batch.observation)
         self.critic.requires_grad_(False)
-        value = self.critic(torch.cat([obs, action], -1)).mean(0)[:, 0]
+        q = self.critic(torch.cat([obs, action], -1)).mean(0)[:, 0]
         self.critic.requires_grad_(True)
-        loss = actor_loss = (self.temperature.detach() * log_probability - value).mean()
+        loss = policy_loss = (self.temperature.detach() * log_prob - q).mean()  # J_pi = E (alpha log pi(a|s) - Q(s, a))
         report = {}
         if config.imitation:
             distance = (torch.tanh(mean) - batch.action[:, : self.arm_actions]).square().sum(-1)
             imitation = (distance * batch.is_intervention).mean()
             loss = loss + config.imitation * imitation
             report["imitation_loss"] = imitation.detach()
-        if self.guess is not None and self.policy.encoder is not None:
-            guessed = self.guess(encoded[:, -self.policy.encoder.size :])
-            truth = self._critic_sees(batch.numbers, batch.privileged, None)[:, self.policy.features.size :]
-            auxiliary = (guessed - truth).square().mean()
+        if self.auxiliary_head is not None and self.policy.encoder is not None:
+            predicted = self.auxiliary_head(features[:, -self.policy.encoder.size :])
+            truth = self._critic_obs(batch.observation)[:, self.policy.features.size :]
+            auxiliary = (predicted - truth).square().mean()
             loss = loss + config.auxiliary * auxiliary
             report["auxiliary_loss"] = auxiliary.detach()
         self._step("policy", loss)
-        missing = log_probability.detach().mean() + config.target_entropy * self.arm_actions
-        self._step("temperature", -self.log_temperature.exp() * missing)
+        entropy = -log_prob.detach().mean()
+        # J_alpha = alpha (H - H_target), with the target entropy of all action components
+        self._step("temperature", self.log_temperature.exp() * (entropy - config.target_entropy * self.arm_actions))
         return report | {
-            "actor_loss": actor_loss.detach(),
+            "actor_loss": policy_loss.detach(),
             "temperature": self.temperature.detach(),
-            "entropy": -log_probability.detach().mean(),
+            "entropy": entropy,
         }
 
-    def _policy_sees(self, numbers: Tensor, images: Tensor | None, *, shifted: bool = True) -> Tensor:
-        if images is None:
-            return self.policy.see(numbers)
-        if shifted and self.config.shift:
-            images = random_shift(images, self.config.shift)
-        parts = zip(numbers.split(_AT_ONCE), images.split(_AT_ONCE), strict=True)
-        return torch.cat([self.policy.see(some, prepare(images)) for some, images in parts])
+    def _encode(self, obs: Observation, *, shift: bool = True) -> Tensor:
+        """The policy's features of a batch of observations, of randomly shifted images if there are any."""
+        if obs.images is None:
+            return self.policy.encode(obs.state)
+        images = random_shift(obs.images, self.config.shift) if shift and self.config.shift else obs.images
+        parts = zip(obs.state.split(_IMAGE_BATCH), images.split(_IMAGE_BATCH), strict=True)
+        return torch.cat([self.policy.encode(state, prepare(part)) for state, part in parts])
 
-    def _critic_sees(self, numbers: Tensor, privileged: Tensor, images: Tensor | None) -> Tensor:
-        if self.sees_views:
-            return self._policy_sees(numbers, images)
-        return self.features(torch.cat([numbers[:, : self.policy.measured], privileged], -1))
+    def _critic_obs(self, obs: Observation) -> Tensor:
+        if self.critics_see_images:
+            return self._encode(obs)
+        return self.features(torch.cat([obs.state[:, : self.policy.measured], obs.privileged], -1))
 
     def _step(self, name: str, loss: Tensor) -> None:
-        optimiser = self.optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
+        optimizer = self.optimizers[name]
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
 
-    def _follow(self, target: nn.Module, network: nn.Module) -> None:
+    def _polyak_update(self, target: nn.Module, network: nn.Module) -> None:
         with torch.no_grad():
             torch._foreach_lerp_(list(target.parameters()), list(network.parameters()), self.config.tau)
 
-    def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision)
+
+    def _make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         config, policy = self.config, self.policy
         encoder = [] if policy.encoder is None else list(policy.encoder.parameters())
         critic, actor = list(self.critic.parameters()), list(policy.arm.parameters())
@@ -254,9 +214,9 @@ class SAC:
             actor += policy.attention.parameters()
         if policy.gripper is not None:
             critic += policy.gripper.parameters()
-        if self.guess is not None:
-            actor += self.guess.parameters()
-        (critic if self.sees_views else actor).extend(encoder)
+        if self.auxiliary_head is not None:
+            actor += self.auxiliary_head.parameters()
+        (critic if self.critics_see_images else actor).extend(encoder)
         rate = config.learning_rate
         policy_rate = rate if config.policy_learning_rate is None else config.policy_learning_rate
         return {
@@ -265,6 +225,36 @@ class SAC:
             "temperature": torch.optim.Adam([self.log_temperature], rate),
         }
 
+    def _modules(self) -> dict[str, nn.Module]:
+        modules = {
+            "policy": self.policy,
+            "critic": self.critic,
+            "critic_target": self.critic_target,
+            "gripper_target": self.gripper_target,
+            "auxiliary_head": self.auxiliary_head,
+        }
+        return {name: module for name, module in modules.items() if module is not None}
 
-def _frozen(network: nn.Module) -> nn.Module:
+    def state_dict(self) -> dict[str, Any]:
+        """All networks, optimizers and the temperature."""
+        return {
+            **{name: module.state_dict() for name, module in self._modules().items()},
+            "log_temperature": self.log_temperature.detach(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned, with the learning rates of the configuration."""
+        for name, module in self._modules().items():
+            module.load_state_dict(state[name])
+        with torch.no_grad():
+            self.log_temperature.copy_(state["log_temperature"])
+        for name, optimizer in self.optimizers.items():
+            rates = [group["lr"] for group in optimizer.param_groups]
+            optimizer.load_state_dict(state["optimizers"][name])
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+
+
+def _frozen(network: nn.Module) -> Any:
     return copy.deepcopy(network).requires_grad_(False)

@@ -75,7 +75,7 @@ def _check_fit(loaded: LoadedPolicy, env: RolloutEnv, trained: str, task: str) -
     """
     shape, layout = loaded.policy.shape, env.layout
     problems = []
-    needed, given = dict(shape.layout.numbers), dict(layout.numbers)
+    needed, given = dict(shape.layout.state), dict(layout.state)
     for name in sorted(needed.keys() | given.keys()):
         if needed.get(name) != given.get(name):
             problems.append(f"{name} has {_size(given.get(name))} instead of {_size(needed.get(name))}")

@@ -1,8 +1,8 @@
-"""Recorded episodes as transitions."""
+"""Recorded episodes as demonstrations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from gym_hil.datasets import Episode, EpisodeDataset
 from gym_hil.datasets.features import IMAGES, VECTORS
-from hil_trainer.data.n_step import NStepReturns
-from hil_trainer.data.observations import Observation, ObservationLayout, ViewEncoder
-from hil_trainer.data.replay_buffer import Transition
+from hil_trainer.data.observations import ImageEncoder, Observation, ObservationLayout
+from hil_trainer.data.transitions import EpisodeSummary, NStepReturns, Rollout, RowFormat, Step
 from hil_trainer.errors import DemonstrationsError
-from hil_trainer.rollout.actor import EpisodeSummary, Rollout
+
+_PENALTY = "complementary_info.discrete_penalty"
 
 
 def read_demonstrations(
@@ -26,104 +26,107 @@ def read_demonstrations(
     action_high: NDArray[np.float32],
     discount: float,
     n_step: int,
-    encoder: ViewEncoder | None = None,
+    encoder: ImageEncoder | None = None,
 ) -> Iterator[Rollout]:
     """Read a LeRobotDataset, an episode at a time.
 
-    What was recorded after a success is left out: an episode that is trained on ends there.
+    Steps that were recorded after a success are left out: in training an episode ends with success.
 
     Args:
         path: its folder.
         layout: of the observations that are needed.
-        action_low: (actions,) of the environment's action space.
+        action_low: (action,) of the environment's action space.
         action_high: likewise.
-        discount: of a reward one step later.
-        n_step: over how many steps rewards are added up.
-        encoder: of the views, where the layout has them encoded.
+        discount: discount factor of one step.
+        n_step: steps over which rewards are summed.
+        encoder: of the images, if the layout has an encoding.
 
     Returns:
-        What happened in each episode, read when it is asked for.
+        A rollout of each episode, read when it is asked for.
 
     Raises:
-        DemonstrationsError: the dataset lacks something that is needed, or its actions are of another kind.
+        DemonstrationsError: the dataset lacks something that is needed, its actions are of another kind, or a value in
+            it is not finite.
         DatasetError: it cannot be read.
     """
     dataset = EpisodeDataset(path)
     _check(dataset, layout, len(action_low))
+    returns = NStepReturns(RowFormat(layout, len(action_low)), discount, n_step)
     middle, half = (action_low + action_high) / 2, (action_high - action_low) / 2
 
-    def scaled(action: NDArray[np.floating]) -> NDArray[np.float32]:
-        return np.clip((action - middle) / half, -1, 1).astype(np.float32)
+    def read_observation(observation: Mapping[str, Any]) -> Observation:
+        parts = {name: observation[feature] for name, feature in VECTORS.items() if feature in observation}
+        images = {camera: observation[IMAGES + camera] for camera in layout.views}
+        return layout.read({**parts, "pixels": images}, encoder=encoder)
 
-    def obs(observation: dict[str, Any]) -> Observation:
-        return _seen(layout, observation, encoder)
-
-    return (_rollout(episode, obs, scaled, NStepReturns(discount, n_step)) for episode in dataset)
-
-
-def _rollout(
-    episode: Episode,
-    read: Callable[[dict[str, Any]], Observation],
-    scaled: Callable[[NDArray[np.floating]], NDArray[np.float32]],
-    returns: NStepReturns,
-) -> Rollout:
-    transitions: list[Transition] = []
-    total, by_operator, length = 0.0, 0, 0
-    obs: Observation | None = None
-    for step in episode.transitions():
-        is_intervention = bool(step.info.get("complementary_info.is_intervention", True))
+    def read_step(step: Any) -> Step:
         success = bool(step.info.get("next.success", False))
-        total += step.reward
-        by_operator += is_intervention
-        # What was obs after a step is obs before the next one, and not encoded again.
-        obs = read(step.observation) if obs is None else obs
-        following = read(step.next_observation)
-        transitions += returns.add(
-            obs,
-            scaled(step.action),
-            step.reward,
-            following,
-            penalty=float(step.info.get("complementary_info.discrete_penalty", 0.0)),
+        return Step(
+            action=np.clip((step.action - middle) / half, -1, 1).astype(np.float32),
+            reward=float(step.reward),
+            gripper_penalty=float(step.info.get(_PENALTY, 0.0)),
+            obs=read_observation(step.next_observation),
             terminated=step.terminated or success,
             truncated=step.truncated,
-            is_intervention=is_intervention,
+            is_intervention=bool(step.info.get("complementary_info.is_intervention", True)),
+            success=success,
         )
-        obs = following
-        length += 1
-        if success:
-            break
-    summary = EpisodeSummary(bool(episode.record.success), length, by_operator, total, demonstration=True)
-    return Rollout(transitions, [summary], length, by_operator, demonstration=True)
+
+    def read_episode(episode: Episode) -> Rollout:
+        returns.discard_episode()
+        _require_finite(episode, [VECTORS[name] for name, _ in layout.measured])
+        total, operator_steps, length = 0.0, 0, 0
+        obs: Observation | None = None
+        for transition in episode.transitions():
+            # The observation after a step is the one before the next step, and not encoded again.
+            obs = read_observation(transition.observation) if obs is None else obs
+            step = read_step(transition)
+            returns.add(obs, step)
+            obs, length = step.obs, length + 1
+            total, operator_steps = total + step.reward, operator_steps + step.is_intervention
+            if step.success:
+                break
+        summary = EpisodeSummary(bool(episode.record.success), length, operator_steps, total, demonstration=True)
+        return Rollout(returns.take(), [summary], length, operator_steps, demonstration=True)
+
+    return map(read_episode, dataset)
 
 
-def _seen(layout: ObservationLayout, observation: dict[str, Any], encoder: ViewEncoder | None) -> Observation:
-    known = {name: observation[feature] for name, feature in VECTORS.items() if feature in observation}
-    images = {camera: observation[IMAGES + camera] for camera in layout.views}
-    return layout.read({**known, "pixels": images}, encoder=encoder)
+def _require_finite(episode: Episode, features: Sequence[str]) -> None:
+    columns = episode.numbers()
+    for feature in {*features, "action", "next.reward", _PENALTY} & columns.keys():
+        finite = np.isfinite(columns[feature]).reshape(len(episode), -1).all(1)
+        if not finite.all():
+            frame = int(finite.argmin())
+            raise DemonstrationsError(
+                f"{episode.dataset.path}: {feature} of episode {episode.record.index}, frame {frame} is "
+                f"{columns[feature][frame].tolist()}; expected finite numbers. Copy the other episodes with "
+                "`gym-hil dataset filter`."
+            )
 
 
 def _check(dataset: EpisodeDataset, layout: ObservationLayout, actions: int) -> None:
     if layout.privileged:
         names = " and ".join(name for name, _ in layout.privileged)
         raise DemonstrationsError(
-            f"{dataset.path} does not hold what only the simulation knows ({names}). Train with --no-privileged, or "
-            "let the operator show the task: --demos 20."
+            f"{dataset.path} does not hold the simulation state {names}. Train with --no-privileged, or let the "
+            "operator demonstrate the task: --demos 20."
         )
     unknown = [name for name, _ in layout.measured if name not in VECTORS]
     if unknown:
         raise DemonstrationsError(
-            f"Datasets do not hold {' and '.join(unknown)}, which the task's observations have. Let the operator show "
-            "the task: --demos 20."
+            f"Datasets do not hold {' and '.join(unknown)}, which the task's observations have. Let the operator "
+            "demonstrate the task: --demos 20."
         )
-    wanted: dict[str, list[int] | None] = {VECTORS[name]: [size] for name, size in layout.measured}
-    wanted |= dict.fromkeys([IMAGES + camera for camera in layout.views])  # of any size
-    wanted["action"] = [actions]
-    for key, shape in wanted.items():
+    expected: dict[str, list[int] | None] = {VECTORS[name]: [size] for name, size in layout.measured}
+    expected |= dict.fromkeys([IMAGES + camera for camera in layout.views])  # of any size
+    expected["action"] = [actions]
+    for key, shape in expected.items():
         feature = dataset.features.get(key)
         if feature is None:
             raise DemonstrationsError(
                 f"{dataset.path} has no {key}; it has {', '.join(dataset.features)}. Train with the other --obs, or "
-                "record anew."
+                "record a new dataset."
             )
         if shape is not None and list(feature["shape"]) != shape:
             raise DemonstrationsError(f"{key} of {dataset.path} has the shape {feature['shape']}; expected {shape}.")

@@ -1,1 +1,1 @@
-"""The learner, and how it is reached: in a process or on Ray."""
+"""The learner, and its transports: a process, or Ray."""

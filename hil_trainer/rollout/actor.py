@@ -1,205 +1,140 @@
-"""The one who acts: drives an environment with the policy and its operator, and notes what happened."""
+"""The actor: drives an environment with the policy and its operator, and collects transitions."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hil_trainer.data.n_step import NStepReturns
 from hil_trainer.data.observations import Observation
-from hil_trainer.data.replay_buffer import Transition
-from hil_trainer.rollout.env import RolloutEnv, Step
+from hil_trainer.data.transitions import EpisodeSummary, NStepReturns, Rollout, RowFormat, Step
+from hil_trainer.rollout.env import RolloutEnv
 
 
-class Chooser(Protocol):
+class Agent(Protocol):
     """Chooses actions: a policy."""
 
     def act(self, obs: Observation) -> NDArray[np.float32]:
         """(actions,) float32 in [-1, 1]."""
 
 
-class EpisodeSummary(NamedTuple):
-    """How an episode went.
+class NeutralAgent:
+    """Holds still: what drives a demonstration while the operator does not.
 
-    Attributes:
-        success: whether the task was done.
-        length: steps.
-        operator_steps: of these, the operator's.
-        total: of the rewards.
-        demonstration: whether the operator was asked to show the task.
-        simulator_success: what the simulator said of success in the end, where a classifier decides; else None.
-        misjudged: steps in which the classifier and the simulator differed; None where no classifier decides.
+    Args:
+        actions: size of an action.
     """
 
-    success: bool
-    length: int
-    operator_steps: int
-    total: float
-    demonstration: bool
-    simulator_success: bool | None = None
-    misjudged: int | None = None
+    def __init__(self, actions: int):
+        self._action = np.zeros(actions, np.float32)
 
-
-class Rollout(NamedTuple):
-    """What happened during some steps.
-
-    Attributes:
-        transitions: in order.
-        episodes: that ended.
-        steps: how many there were.
-        operator_steps: of these, the operator's.
-        demonstration: whether the operator was asked to show the task.
-        quit: whether the operator wants to stop.
-    """
-
-    transitions: list[Transition]
-    episodes: list[EpisodeSummary]
-    steps: int
-    operator_steps: int
-    demonstration: bool = False
-    quit: bool = False
+    def act(self, obs: Observation) -> NDArray[np.float32]:
+        """(actions,) zeros."""
+        return self._action
 
 
 class Actor:
     """Makes steps in an environment, one episode after the other.
 
-    An episode that its operator wants recorded again is forgotten, as far as it has not been handed out yet.
+    An episode that its operator wants to record again is discarded, as far as it has not been returned yet.
 
     Args:
         env: to act in.
-        discount: of a reward one step later.
-        n_step: over how many steps rewards are added up.
+        discount: discount factor of one step.
+        n_step: steps over which rewards are summed.
         seed: of all episodes together.
+
+    Attributes:
+        episodes: that have ended so far, without demonstrations.
     """
 
     def __init__(self, env: RolloutEnv, *, discount: float, n_step: int, seed: int | np.random.SeedSequence):
         self.env = env
         self.episodes = 0
-        self._returns = NStepReturns(discount, n_step)
+        self._returns = NStepReturns(RowFormat(env.layout, env.actions), discount, n_step)
         self._rng = np.random.default_rng(seed)
-        self._seen: Observation | None = None
+        self._obs: Observation | None = None
         self._length = self._operator_steps = self._misjudged = 0
         self._total = 0.0
 
-    def run(self, policy: Chooser, steps: int) -> Rollout:
-        """Make some steps, over the ends of episodes.
+    def run(self, agent: Agent, steps: int) -> Rollout:
+        """Make some steps, across the ends of episodes.
 
         Args:
-            policy: acts while the operator does not.
+            agent: acts while the operator does not.
             steps: how many; fewer if the operator wants to stop.
         """
-        transitions: list[Transition] = []
         episodes: list[EpisodeSummary] = []
-        made = by_operator = earlier = 0
-        wants_to_stop = False
-        while made < steps and not wants_to_stop:
-            if self._seen is None:
-                self._begin()
-            assert self._seen is not None
-            step = self.env.step(policy.act(self._seen))
-            made += 1
-            by_operator += step.is_intervention
-            wants_to_stop = step.quit
-            transitions += self._note(self._seen, step)
-            self._seen = step.obs
-            if step.terminated or step.truncated:
-                if step.discarded:
-                    del transitions[earlier:]
-                else:
-                    episodes.append(self._summary(step, demonstration=False))
-                earlier = len(transitions)
-                self._end()
-        return Rollout(transitions, episodes, made, by_operator, quit=wants_to_stop)
+        made = operator_steps = 0
+        quit = False
+        while made < steps and not quit:
+            step, summary = self._step(agent)
+            made, operator_steps, quit = made + 1, operator_steps + step.is_intervention, step.quit
+            if summary is not None and not step.rerecord:
+                episodes.append(summary)
+                self.set_episodes(self.episodes + 1)
+        return Rollout(self._returns.take(), episodes, made, operator_steps, quit=quit)
 
-    def demonstrate(self, resting: Chooser) -> Rollout:
-        """Have the operator show the task, for one whole episode.
-
-        Args:
-            resting: acts until the operator does.
-        """
-        operator = self.env.scripted_operator
-        if operator is not None:
-            operator.demonstrates = True
+    def demonstrate(self) -> Rollout:
+        """Have the operator demonstrate the task, for one whole episode."""
+        scripted_operator, agent = self.env.scripted_operator, NeutralAgent(self.env.actions)
+        if scripted_operator is not None:
+            scripted_operator.demonstrates = True
+        self.abandon_episode()
+        summary = None
         try:
-            self._begin()
-            transitions: list[Transition] = []
-            while True:
-                assert self._seen is not None
-                step = self.env.step(resting.act(self._seen))
-                transitions += self._note(self._seen, step)
-                self._seen = step.obs
-                if step.terminated or step.truncated:
-                    summary = self._summary(step, demonstration=True)
-                    self._end()
-                    kept = [] if step.discarded else [summary]
-                    return Rollout(
-                        [] if step.discarded else transitions,
-                        kept,
-                        summary.length,
-                        summary.operator_steps,
-                        demonstration=True,
-                        quit=step.quit,
-                    )
+            while summary is None:
+                step, summary = self._step(agent)
         finally:
-            if operator is not None:
-                operator.demonstrates = False
+            if scripted_operator is not None:
+                scripted_operator.demonstrates = False
+        episodes = [] if step.rerecord else [summary._replace(demonstration=True)]
+        transitions = self._returns.take()
+        return Rollout(
+            transitions, episodes, summary.length, summary.operator_steps, demonstration=True, quit=step.quit
+        )
 
     def state_dict(self) -> dict[str, Any]:
-        """How to go on with other episodes than those that were."""
+        """What is needed to go on with other episodes than before."""
         return {"episodes": self.episodes, "generator": self._rng.bit_generator.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned. The episode that ran then is gone."""
+        """Restore what `state_dict` returned. The episode that was running then is lost."""
         self._rng.bit_generator.state = state["generator"]
         self.set_episodes(state["episodes"])
-        self._end()
+        self.abandon_episode()
 
     def set_episodes(self, number: int) -> None:
-        """Say how many episodes there were, so that a scripted operator helps accordingly."""
+        """Set the number of episodes so far, on which the scripted operator's help depends."""
         self.episodes = number
         if self.env.scripted_operator is not None:
             self.env.scripted_operator.episodes = number
 
-    def _begin(self) -> None:
-        self._returns.clear()
-        self._length = self._operator_steps = self._misjudged = 0
-        self._total = 0.0
-        self._seen = self.env.reset(int(self._rng.integers(2**31)))
+    def abandon_episode(self) -> None:
+        """Discard the running episode; the next step begins another one."""
+        self._returns.discard_episode()
+        self._obs = None
 
-    def _end(self) -> None:
-        self._seen = None
-        self._returns.clear()
-
-    def _summary(self, step: Step, *, demonstration: bool) -> EpisodeSummary:
-        if not demonstration:
-            self.set_episodes(self.episodes + 1)
-        return EpisodeSummary(
-            step.success,
-            self._length,
-            self._operator_steps,
-            self._total,
-            demonstration,
-            step.simulator_success,
-            None if step.simulator_success is None else self._misjudged,
-        )
-
-    def _note(self, obs: Observation, step: Step) -> list[Transition]:
-        """The transitions that this step completes."""
+    def _step(self, agent: Agent) -> tuple[Step, EpisodeSummary | None]:
+        """Make a step. Returns it, and a summary if it ended the episode."""
+        if self._obs is None:
+            self._length = self._operator_steps = self._misjudged = 0
+            self._total = 0.0
+            self._obs = self.env.reset(int(self._rng.integers(2**31)))
+        step = self.env.step(agent.act(self._obs))
         self._length += 1
         self._operator_steps += step.is_intervention
         self._total += step.reward
         self._misjudged += step.simulator_success not in (None, step.success)
-        if step.discarded:
-            return []
-        return self._returns.add(
-            obs,
-            step.action,
-            step.reward,
-            step.obs,
-            penalty=step.penalty,
-            terminated=step.terminated,
-            truncated=step.truncated,
-            is_intervention=step.is_intervention,
-        )
+        if step.rerecord:
+            self._returns.discard_episode()
+        else:
+            self._returns.add(self._obs, step)
+        self._obs = step.obs
+        if not (step.terminated or step.truncated):
+            return step, None
+        self._obs = None
+        misjudged = None if step.simulator_success is None else self._misjudged
+        counts = self._length, self._operator_steps, self._total
+        return step, EpisodeSummary(step.success, *counts, False, step.simulator_success, misjudged)

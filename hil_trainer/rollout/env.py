@@ -1,8 +1,8 @@
-"""An environment as the trainer uses it: observations of one layout, actions in [-1, 1], and who acted."""
+"""The environment of a training: observations of one layout, actions in [-1, 1], an operator who can take over."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
@@ -16,60 +16,32 @@ from gym_hil.teleop.operator import OperatorOptions, introduce, seconds_paused
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 from hil_trainer.config import NO_OPERATOR, SCRIPTED, TrainConfig
 from hil_trainer.data.observations import Encoding, Observation, ObservationLayout, Part, encoded
+from hil_trainer.data.transitions import Step
 from hil_trainer.rollout.scheduled_operator import ScheduledOperator
 
 if TYPE_CHECKING:
     from hil_trainer.agents.frozen_encoder import FrozenEncoder
 
-FILM_SIZE = 192  # pixels
-# What only the simulation knows, for the critics.
-_HIDDEN = ("environment_state", "gripper_closed")
-
-
-class Step(NamedTuple):
-    """What one step did.
-
-    Attributes:
-        action: (actions,) float32 that was executed, each number in [-1, 1].
-        reward: as the environment gives it.
-        penalty: for what the gripper was told, 0.0 or less.
-        obs: the observation after.
-        terminated: the episode has ended, and there is nothing to come.
-        truncated: it was cut off.
-        is_intervention: whether an operator acted.
-        success: whether the task is done.
-        discarded: the operator wants the episode forgotten.
-        quit: the operator wants to stop.
-        simulator_success: what the simulator says of success, where a classifier decides; None where it decides itself.
-    """
-
-    action: NDArray[np.float32]
-    reward: float
-    penalty: float
-    obs: Observation
-    terminated: bool
-    truncated: bool
-    is_intervention: bool
-    success: bool
-    discarded: bool
-    quit: bool
-    simulator_success: bool | None = None
+VIDEO_SIZE = 192  # height and width of video frames, pixels
+_PRIVILEGED = ("environment_state", "gripper_closed")  # simulation state for the critics
 
 
 class RolloutEnv:
     """One environment with or without an operator.
 
     Args:
-        config: names the task and what is obs of it.
-        operator: who may take over; None for the one of the configuration.
-        encoder: of the views; None for the one of the configuration, if that names one.
+        config: names the task and what is observed of it.
+        operator: who can take over; None for the one of the configuration.
+        encoder: of the images; None for the one of the configuration, if it names one.
 
     Attributes:
         env: the environment.
         layout: of the observations.
-        encoder: of the views, where it is not learned.
-        actions: numbers of an action.
-        operator: the scripted operator, if that is the operator.
+        encoder: the frozen encoder of the images, if there is one.
+        actions: size of an action.
+        action_low: (actions,) bounds of the environment's action space.
+        action_high: likewise.
+        scripted_operator: the operator, if it is the scripted one.
         is_human: whether the operator is a human.
         introduction: what a human operator has to know before the first step.
     """
@@ -113,33 +85,33 @@ class RolloutEnv:
         real_time = self.is_human if config.env.real_time is None else config.env.real_time
         self._pacer = Pacer(self.control_dt) if real_time else None
         self._paused = 0.0
-        self._film: Renderer | None = None
+        self._renderer: Renderer | None = None
 
     @property
     def channel(self) -> Any:
-        """Where the web console shows this environment; None if it does not."""
+        """The channel of the web console that shows this environment; None if none does."""
         return self.env.get_wrapper_attr("channel") if self.env.has_wrapper_attr("channel") else None
 
     @property
     def control_dt(self) -> float:
-        """How long a step lasts, in s."""
+        """Duration of a step, s."""
         return self.env.get_wrapper_attr("control_dt")
 
     @property
     def in_real_time(self) -> bool:
-        """Whether steps take as long as they would with a real robot."""
+        """Whether steps take as long as on a real robot."""
         return self._pacer is not None
 
     @property
     def pace(self) -> str:
-        """How well real time was kept, in words; empty where it was not asked for."""
+        """A sentence on how well real time was kept; empty without real time."""
         return "" if self._pacer is None else self._pacer.report()
 
     def reset(self, seed: int) -> Observation:
         """Start an episode.
 
         Args:
-            seed: of everything that is drawn in it.
+            seed: of all random numbers in it.
         """
         observation, _ = self.env.reset(seed=seed)
         if self._pacer is not None:
@@ -151,7 +123,7 @@ class RolloutEnv:
         """Make a step with the policy's action, or with the operator's.
 
         Args:
-            action: (actions,), each number in [-1, 1].
+            action: (actions,), each component in [-1, 1].
         """
         observation, reward, terminated, truncated, info = self.env.step(self._middle + self._half * action)
         executed = ((info["action_intervention"] - self._middle) / self._half).astype(np.float32)
@@ -163,34 +135,34 @@ class RolloutEnv:
         return Step(
             action=executed,
             reward=float(reward),
-            penalty=info["discrete_penalty"],
+            gripper_penalty=info["discrete_penalty"],
             obs=self._read(observation),
             terminated=terminated,
             truncated=truncated,
             is_intervention=info["is_intervention"],
             success=info["next.success"],
-            discarded=info["rerecord_episode"],
+            rerecord=info["rerecord_episode"],
             quit=info.get("quit", False),
             simulator_success=info["succeed"] if self._has_classifier else None,
         )
 
     def render(self) -> NDArray[np.uint8]:
-        """What the camera in front sees, (FILM_SIZE, FILM_SIZE, 3); for videos."""
+        """Image of the front camera for videos, (VIDEO_SIZE, VIDEO_SIZE, 3) uint8."""
         base: Any = self.env.unwrapped
-        if self._film is None:
-            self._film = make_renderer("raster", base.model, FILM_SIZE, FILM_SIZE)
-        return self._film.render(base.data, ["front"])[0]
+        if self._renderer is None:
+            self._renderer = make_renderer("raster", base.model, VIDEO_SIZE, VIDEO_SIZE)
+        return self._renderer.render(base.data, ["front"])[0]
 
     def close(self) -> None:
-        """Close the environment and what drives it."""
-        if self._film is not None:
-            self._film.close()
+        """Close the environment and its device."""
+        if self._renderer is not None:
+            self._renderer.close()
         self.env.close()
 
     def _read(self, observation: dict[str, Any]) -> Observation:
         base: Any = self.env.unwrapped
-        hidden = {name: _hidden(base, name) for name, _ in self.layout.privileged}
-        return self.layout.read(observation, hidden, self.encoder)
+        privileged = {name: _simulation_state(base, name) for name, _ in self.layout.privileged}
+        return self.layout.read(observation, privileged, self.encoder)
 
 
 def _encoder(config: TrainConfig) -> FrozenEncoder | None:
@@ -204,24 +176,23 @@ def _encoder(config: TrainConfig) -> FrozenEncoder | None:
 def _layout(env: gym.Env[Any, Any], config: TrainConfig, encoder: FrozenEncoder | None) -> ObservationLayout:
     spaces = env.observation_space
     assert isinstance(spaces, gym.spaces.Dict)
-    numbers: tuple[Part, ...] = tuple(
+    state: tuple[Part, ...] = tuple(
         (name, int(np.prod(space.shape or ()))) for name, space in spaces.items() if name != "pixels"
     )
     if config.env.obs == "state":
-        return ObservationLayout(numbers)
+        return ObservationLayout(state)
     pixels = spaces["pixels"]
     assert isinstance(pixels, gym.spaces.Dict)
     cameras = tuple(pixels)
-    privileged = (
-        tuple((name, np.size(_hidden(env.unwrapped, name))) for name in _HIDDEN) if config.env.privileged else ()
-    )
+    names = _PRIVILEGED if config.env.privileged else ()
+    privileged = tuple((name, np.size(_simulation_state(env.unwrapped, name))) for name in names)
     if encoder is None:
-        return ObservationLayout(numbers, privileged, cameras, config.env.image_size)
-    numbers += tuple((encoded(camera), encoder.numbers) for camera in cameras)
+        return ObservationLayout(state, privileged, cameras, config.env.image_size)
+    state += tuple((encoded(camera), encoder.numbers) for camera in cameras)
     encoding = Encoding(cameras, encoder.size, encoder.source, encoder.sha256)
-    return ObservationLayout(numbers, privileged, encoding=encoding)
+    return ObservationLayout(state, privileged, encoding=encoding)
 
 
-def _hidden(base: Any, name: str) -> Any:
+def _simulation_state(base: Any, name: str) -> Any:
     value = getattr(base, name)
     return value() if callable(value) else value

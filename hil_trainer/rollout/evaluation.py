@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hil_trainer.agents.policy import Policy, PolicyShape
+from hil_trainer.agents.policy import Policy, PolicyShape, Weights, load_weights
+from hil_trainer.child_process import exit_with_parent, interrupts_blocked
 from hil_trainer.config import NO_OPERATOR, TrainConfig
 from hil_trainer.data.observations import Observation
 from hil_trainer.errors import LearnerError
-from hil_trainer.learner.child import deaf, obey_parent
-from hil_trainer.learner.learner import Weights
-from hil_trainer.rollout.actor import Chooser
+from hil_trainer.rollout.actor import Agent
 from hil_trainer.rollout.env import RolloutEnv
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def evaluation_env(config: TrainConfig, *, encoder: FrozenEncoder | None = None)
     return RolloutEnv(config, operator=NO_OPERATOR, encoder=encoder)
 
 
-def evaluate(env: RolloutEnv, policy: Chooser, *, episodes: int, seed: int, filmed: int = 0) -> Evaluation:
+def evaluate(env: RolloutEnv, policy: Agent, *, episodes: int, seed: int, filmed: int = 0) -> Evaluation:
     """Run episodes.
 
     Args:
@@ -134,7 +133,7 @@ class Evaluator:
             LearnerError: the process has ended.
         """
         try:
-            with deaf():
+            with interrupts_blocked():
                 return self._pool.submit(_evaluate, weights, episodes, seed)
         except BrokenProcessPool as error:
             raise _ended() from error
@@ -159,12 +158,6 @@ class Evaluator:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def load_weights(policy: Policy, weights: Weights) -> None:
-    """Put weights into a policy."""
-    # Copied, because weights that came through shared memory must not be written to.
-    policy.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
-
-
 _worker: dict[str, Any] = {}
 
 
@@ -180,7 +173,7 @@ class _Stoppable(Greedy):
 
 
 def _prepare(config: TrainConfig, shape: PolicyShape, stop: Any) -> None:
-    obey_parent()
+    exit_with_parent()
     torch.set_num_threads(1)
     _worker.update(env=evaluation_env(config), policy=Policy(shape).eval(), stop=stop)
 
@@ -194,6 +187,6 @@ def _evaluate(weights: Weights, episodes: int, seed: int) -> Evaluation:
 
 def _ended() -> LearnerError:
     return LearnerError(
-        "The process that evaluates has ended. If the machine ran out of memory, lower --capacity; then go on with "
-        "--resume."
+        "The process that evaluates has ended. If the machine ran out of memory, lower --agent.buffer-capacity; then "
+        "go on with --resume."
     )

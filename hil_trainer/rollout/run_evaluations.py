@@ -7,17 +7,16 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from hil_trainer.agents.policy import Policy
+from hil_trainer.agents.policy import Policy, Weights, load_weights
 from hil_trainer.agents.policy_file import NAME as POLICY_FILE
 from hil_trainer.agents.policy_file import load_policy, read_description, save_policy
 from hil_trainer.config import TrainConfig
 from hil_trainer.errors import CheckpointError
-from hil_trainer.learner.learner import Weights
 from hil_trainer.logging.metrics import FINAL, Milestone
 from hil_trainer.logging.status import TrainingStatus
 from hil_trainer.logging.videos import write_grid_video
 from hil_trainer.rollout.env import RolloutEnv
-from hil_trainer.rollout.evaluation import Evaluation, Evaluator, Greedy, evaluate, evaluation_env, load_weights
+from hil_trainer.rollout.evaluation import Evaluation, Evaluator, Greedy, evaluate, evaluation_env
 
 QUICK_MARGIN = 0.05  # by which a quick evaluation may miss the target and still be followed by a full one
 FINAL_SEED_OFFSET = 1_000_000  # from the seeds of evaluations during training, which choose the exported policy

@@ -1,4 +1,4 @@
-"""A scripted operator who helps much at first and little later."""
+"""A scripted operator who helps in most episodes at first and in few later."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from hil_trainer.config import OperatorConfig
 
 
 class ScheduledOperator(Device):
-    """Watches some episodes, and takes over where the policy gets no further, until the task is done.
+    """Helps in some episodes: takes over where the policy makes no progress, until the task is done.
 
-    The chance of being watched falls with each episode; see `OperatorConfig`. Give the device to `gym.make`,
-    then the environment to `attach`.
+    The probability of help falls with each episode; see `OperatorConfig`. Give the device to `gym.make`, then the
+    environment to `attach`.
 
     Args:
-        config: how often the operator watches, and how patiently.
+        config: how often the operator helps, and how patient it is.
 
     Attributes:
-        episodes: that are over; who trains counts them up.
-        demonstrates: whether to drive from the first step, whatever the chance.
+        episodes: that have ended; the actor sets it.
+        demonstrates: drive from the first step on, in every episode.
     """
 
     human = False
@@ -34,40 +34,41 @@ class ScheduledOperator(Device):
         self.demonstrates = False
         self._helper: ScriptedOperator | None = None
         self._demonstrator: ScriptedOperator | None = None
-        self._drives: ScriptedOperator | None = None
+        self._driver: ScriptedOperator | None = None
         self._rng = np.random.default_rng()
 
     def attach(self, env: Any) -> None:
-        """Look at an environment from now on: the one that asks this device."""
+        """Observe an environment from now on: the one that polls this device."""
         options = {"reaction_delay": self.config.reaction_delay, "motion_noise": self.config.motion_noise}
         self._demonstrator = ScriptedOperator.for_env(env, **options)
         self._helper = ScriptedOperator.for_env(env, takeover="no_progress", patience=self.config.patience, **options)
 
     @property
-    def chance(self) -> float:
-        """Of watching the next episode."""
+    def help_probability(self) -> float:
+        """Probability of help in the next episode."""
         config = self.config
-        return config.help_probability * max(config.min_help_fraction, 1 - self.episodes / config.help_decay_episodes)
+        remaining = 1 - self.episodes / config.help_decay_episodes
+        return config.help_probability * max(config.min_help_fraction, remaining)
+
+    @property
+    def legend(self) -> Sequence[tuple[str, str]]:
+        """What the console shows as this device's controls."""
+        return [("scripted operator", f"helps in {self.help_probability:.0%} of the episodes")]
 
     def poll(self) -> TeleopCommand:
-        """See `Device.poll`."""
-        return TeleopCommand() if self._drives is None else self._drives.poll()
+        """The command of the scripted operator, if it helps in this episode."""
+        return TeleopCommand() if self._driver is None else self._driver.poll()
 
     def reset(self) -> None:
-        """Decide whether to watch the episode that begins."""
-        watches = self._rng.random() < self.chance
-        self._drives = self._demonstrator if self.demonstrates else self._helper if watches else None
-        if self._drives is not None:
-            self._drives.reset()
+        """Decide whether to help in the episode that begins."""
+        helps = self._rng.random() < self.help_probability
+        self._driver = self._demonstrator if self.demonstrates else self._helper if helps else None
+        if self._driver is not None:
+            self._driver.reset()
 
     def seed(self, seed: int) -> None:
-        """See `Device.seed`."""
+        """Seed all random decisions."""
         self._rng = np.random.default_rng(seed)
         for operator in (self._demonstrator, self._helper):
             if operator is not None:
                 operator.seed(seed)
-
-    @property
-    def legend(self) -> Sequence[tuple[str, str]]:
-        """See `Device.legend`."""
-        return [("scripted operator", f"watches {self.chance:.0%} of the episodes, and helps")]

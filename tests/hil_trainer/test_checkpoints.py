@@ -1,25 +1,53 @@
-"""Checkpoints are whole or not there."""
+"""Checkpoints are whole or do not exist, and hold every transition once."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 import torch
 
 from hil_trainer import checkpoints as module
-from hil_trainer.checkpoints import checkpoints, read_learner_state, read_run_state, save_checkpoint
+from hil_trainer.checkpoints import CheckpointWriter, checkpoints, read_learner_state, read_run_state
 from hil_trainer.errors import CheckpointError
 
 
-def save(directory, step, number=0):
-    return save_checkpoint(directory, step, {"weights": torch.full((3,), float(number))}, {"number": number})
+def segment(first, end, number=0):
+    rows = torch.arange(first, end, dtype=torch.float32)[:, None].repeat(1, 2)
+    rows[:, 1] = number
+    return {"online": {"first": first, "rows": rows, "images": None}}
+
+
+def write(writer, step, number=0, added=None, stored=0):
+    """Write a checkpoint whose buffer has as many transitions as its number, or as are given."""
+    first = writer.next_transition("online")
+    rows = segment(first, max(first, number if added is None else added), number)
+    writer.save(step, {"weights": torch.full((3,), float(number))}, rows, {"online": stored}, {"number": number})
+    writer.wait()
+    return checkpoints(writer._directory)[-1]
+
+
+def save(directory, step, number=0, **values):
+    found = checkpoints(directory)
+    return write(CheckpointWriter(directory, found[-1] if found else None), step, number, **values)
 
 
 def read(directory):
-    """What the newest checkpoint says, from both files."""
+    """The content of the newest checkpoint, of all its files."""
     newest = checkpoints(directory)[-1]
     state = read_run_state(newest)
-    assert read_learner_state(newest)["weights"].tolist() == [state["number"]] * 3
+    learner, segments = read_learner_state(newest)
+    assert learner["weights"].tolist() == [state["number"]] * 3
+    rows = [row for part in segments["online"] for row in part["rows"][:, 0].tolist()]
+    assert rows == list(range(len(rows)))
+    assert len(rows) >= state["number"]
     return state["step"], state["number"]
+
+
+def buffer_files(directory):
+    return sorted(path.name for path in (directory / "checkpoints" / "buffers").iterdir())
 
 
 def test_the_newest_two_are_kept(tmp_path):
@@ -40,12 +68,23 @@ def test_a_second_checkpoint_of_a_step_is_newer_than_the_first(tmp_path):
     assert read(tmp_path) == (501, 99)
 
 
+def test_only_new_transitions_are_written_and_files_that_no_checkpoint_needs_are_removed(tmp_path):
+    writer = CheckpointWriter(tmp_path)
+    for step, added in enumerate((10, 10, 30, 45)):
+        write(writer, step, added=added)
+    files = [f"online_{first:09d}_{end:09d}.pt" for first, end in ((0, 10), (10, 30), (30, 45))]
+    assert buffer_files(tmp_path) == files
+    resumed = CheckpointWriter(tmp_path, checkpoints(tmp_path)[-1])
+    assert resumed.next_transition("online") == 45
+    write(resumed, 4, added=50, stored=20)
+    write(resumed, 5, added=60, stored=30)
+    assert buffer_files(tmp_path) == [*files[1:], "online_000000045_000000050.pt", "online_000000050_000000060.pt"]
+    _, segments = read_learner_state(checkpoints(tmp_path)[-1])
+    assert [part["first"] for part in segments["online"]] == [30, 45, 50]
+
+
 class Crash(BaseException):
     """As if the process had been killed."""
-
-
-def crash(*arguments, **settings):
-    raise Crash
 
 
 STEPS = [
@@ -63,7 +102,7 @@ def test_a_crash_at_any_moment_leaves_a_whole_one(tmp_path, monkeypatch, place, 
     saved = 0
     save(tmp_path, 0, 1)
     # Each call of what may be interrupted is interrupted once.
-    for call in range(1, 8):
+    for call in range(1, 14):
         step = 0 if again else call
         real, calls = getattr(place, name), []
 
@@ -73,11 +112,14 @@ def test_a_crash_at_any_moment_leaves_a_whole_one(tmp_path, monkeypatch, place, 
                 raise Crash
             return real(*arguments, **settings)
 
-        before = read(tmp_path)
+        before, found = read(tmp_path), checkpoints(tmp_path)
+        writer = CheckpointWriter(tmp_path, found[-1])
         with monkeypatch.context() as patched:
             patched.setattr(place, name, interrupted)
+            first = writer.next_transition("online")
+            learner = {"weights": torch.full((3,), float(call + 1))}
             try:
-                save(tmp_path, step, call + 1)
+                writer._write(step, learner, segment(first, first + call), {"online": 0}, {"number": call + 1})
                 saved += 1
             except Crash:
                 assert read(tmp_path) in (before, (step, call + 1))
@@ -87,6 +129,7 @@ def test_a_crash_at_any_moment_leaves_a_whole_one(tmp_path, monkeypatch, place, 
     assert read(tmp_path) == (100, 100)
     assert len(checkpoints(tmp_path)) == 2
     assert not list((tmp_path / "checkpoints").glob(".*"))
+    assert not list((tmp_path / "checkpoints" / "buffers").glob(".*"))
 
 
 def test_everything_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
@@ -97,29 +140,33 @@ def test_everything_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
         pytest.skip("needs /proc")
     monkeypatch.setattr(os, "fsync", lambda descriptor: order.append(name(descriptor)) or sync(descriptor))
     monkeypatch.setattr(os, "replace", lambda one, other: order.append("renamed") or rename(one, other))
-    save(tmp_path, 3)
-    assert order == ["learner.pt", "run.json", ".unfinished-3", "renamed", "checkpoints"]
+    save(tmp_path, 3, 5)
+    name = "online_000000000_000000005.pt"
+    assert order == [
+        *(f".unfinished-{name}", "renamed", "buffers"),
+        *("learner.pt", "run.json", "buffers.json", ".unfinished-3", "renamed", "checkpoints"),
+    ]
 
 
-@pytest.mark.parametrize("name", ["learner.pt", "run.json"])
-@pytest.mark.parametrize("content", [None, b"", b"[]", b"PK\x03\x04 no", b'{"number": 1}'])
-def test_a_damaged_checkpoint_is_said_to_be_one(tmp_path, name, content):
-    path = save(tmp_path, 3)
+@pytest.mark.parametrize("name", ["learner.pt", "run.json", "buffers.json", "../buffers/online_000000000_000000005.pt"])
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"PK\x03\x04 no"])
+def test_a_damaged_checkpoint_is_refused_with_advice(tmp_path, name, content):
+    path = save(tmp_path, 3, 5)
     (path / name).unlink()
     if content is not None:
         (path / name).write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"step_00000003 cannot be read: .* Remove it to use the one before"):
-        (read_learner_state if name == "learner.pt" else read_run_state)(path)
+    with pytest.raises(CheckpointError, match=r"step_00000003 cannot be read: .* Remove it to use the previous one"):
+        read(tmp_path)
 
 
-def test_half_a_checkpoint_is_said_to_be_damaged(tmp_path):
+def test_half_a_checkpoint_is_refused(tmp_path):
     path = save(tmp_path, 3) / "learner.pt"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(CheckpointError, match="cannot be read"):
         read_learner_state(path.parent)
 
 
-def test_a_full_disk_is_told_and_the_last_one_kept(tmp_path, monkeypatch):
+def test_a_full_disk_is_an_error_and_the_previous_one_is_kept(tmp_path, monkeypatch):
     save(tmp_path, 1, 1)
 
     def full(descriptor):
@@ -131,8 +178,41 @@ def test_a_full_disk_is_told_and_the_last_one_kept(tmp_path, monkeypatch):
     assert read(tmp_path) == (1, 1)
 
 
+KILLED = """
+import sys, torch
+from hil_trainer.checkpoints import CheckpointWriter
+from pathlib import Path
+writer, number = CheckpointWriter(Path(sys.argv[1])), 0
+print("writing", flush=True)
+while True:
+    number += 1
+    rows = torch.arange(writer.next_transition("online"), 1000 * number, dtype=torch.float32)[:, None].repeat(1, 50)
+    segment = {"first": 1000 * (number - 1), "rows": rows, "images": None}
+    weights = torch.full((100_000,), float(number))
+    writer.save(number, {"weights": weights}, {"online": segment}, {"online": 0}, {"number": number})
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise on Windows")
+@pytest.mark.parametrize("seconds", [0.05, 0.11, 0.23, 0.4])
+def test_a_writer_that_is_killed_at_any_moment_leaves_a_whole_checkpoint(tmp_path, seconds):
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        while not checkpoints(tmp_path):
+            time.sleep(0.01)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+    newest = checkpoints(tmp_path)[-1]
+    number = read_run_state(newest)["number"]
+    learner, segments = read_learner_state(newest)
+    assert (learner["weights"] == number).all()
+    rows = torch.cat([part["rows"][:, 0] for part in segments["online"]])
+    assert rows.tolist() == list(range(1000 * number))
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_disk_that_is_full_while_tensors_are_written_is_told_too(tmp_path, monkeypatch):
+def test_a_disk_that_is_full_while_tensors_are_written_is_an_error_too(tmp_path, monkeypatch):
     real = open
 
     def full(path, *rest, **more):
@@ -140,5 +220,5 @@ def test_a_disk_that_is_full_while_tensors_are_written_is_told_too(tmp_path, mon
 
     monkeypatch.setattr("builtins.open", full)
     with pytest.raises(CheckpointError, match="Make room"):
-        save_checkpoint(tmp_path, 2, {"weights": torch.zeros(1_000_000)}, {})
+        write(CheckpointWriter(tmp_path), 2)
     assert checkpoints(tmp_path) == []

@@ -37,7 +37,7 @@ class LearnerHere:
             self.learner.learn(rollout.steps)
 
     def newest(self, *, deliveries=0):
-        weights, numbers = self.learner.weights(), self.learner.numbers()
+        weights, numbers = self.learner.weights(), self.learner.state()
         return Learned(self.deliveries, self.steps, self.learner.updates, weights, numbers)
 
     def save(self, directory, step, run):

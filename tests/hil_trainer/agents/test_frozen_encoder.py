@@ -19,6 +19,7 @@ from hil_trainer.checkpoints import checkpoints, read_learner_state
 from hil_trainer.cli import main
 from hil_trainer.config import NO_OPERATOR, EnvConfig, SACConfig
 from hil_trainer.data.demonstrations import read_demonstrations
+from hil_trainer.data.observations import Observation
 from hil_trainer.data.replay_buffer import ReplayBuffer
 from hil_trainer.errors import CheckpointError
 from hil_trainer.learner.learner import Learner, LearnerSetup
@@ -59,7 +60,7 @@ def test_features_are_those_of_the_network_normalised():
     features = tiny_encoder.network().eval()(given).flatten(1)
     expected = functional.layer_norm(features, (FEATURES,)).detach()
     found = encoder.encode(images())
-    assert encoder.numbers == FEATURES
+    assert encoder.state == FEATURES
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_allclose(found.mean(1), 0, atol=1e-5)
@@ -132,24 +133,25 @@ def env(small):
 def test_views_are_numbers_that_policy_and_critics_see(env, privileged):
     one = env(encoder=SOURCE, privileged=privileged)
     layout = one.layout
-    assert layout.numbers[-2:] == (("encoded.front", FEATURES), ("encoded.wrist", FEATURES))
+    assert layout.state[-2:] == (("encoded.front", FEATURES), ("encoded.wrist", FEATURES))
     assert (layout.cameras, layout.image_shape, layout.views) == ((), None, ("front", "wrist"))
     assert bool(layout.privileged) == privileged
     obs = one.reset(0)
     assert obs.images is None
-    assert obs.numbers.shape == (layout.numbers_size,)
-    views = obs.numbers[-2 * FEATURES :].reshape(2, FEATURES)
+    assert obs.state.shape == (layout.state_size,)
+    views = obs.state[-2 * FEATURES :].reshape(2, FEATURES)
     np.testing.assert_allclose(views.std(1), 1, atol=1e-2)
     assert np.abs(views[0] - views[1]).max() > 0.1
     sac = SAC(layout, one.actions, SACConfig(width=16))
     assert sac.policy.shape.layout.privileged == ()
-    numbers, hidden = (torch.from_numpy(part)[None] for part in (obs.numbers, obs.privileged))
-    other = torch.cat([numbers[:, : -2 * FEATURES], torch.randn(1, 2 * FEATURES)], -1)
+    state, hidden = (torch.from_numpy(part)[None] for part in (obs.state, obs.privileged))
+    other = torch.cat([state[:, : -2 * FEATURES], torch.randn(1, 2 * FEATURES)], -1)
+    here, there = (sac._critic_obs(Observation(part, hidden, None)) for part in (state, other))
     # The policy sees them through a layer that is learned; critics too, unless they know better.
-    assert not torch.equal(sac.policy.see(numbers), sac.policy.see(other))
-    assert torch.equal(sac._critic_sees(numbers, hidden, None), sac._critic_sees(other, hidden, None)) == privileged
+    assert not torch.equal(sac.policy.encode(state), sac.policy.encode(other))
+    assert torch.equal(here, there) == privileged
     if not privileged:
-        assert torch.equal(sac._critic_sees(numbers, hidden, None), sac.policy.see(numbers))
+        assert torch.equal(here, sac.policy.encode(state))
     # They are no part of what is sent with every set of weights.
     assert sac.policy.features.matrix.shape[1] == 18
 
@@ -182,10 +184,10 @@ def test_images_of_a_dataset_are_encoded_once_each(env, tmp_path, monkeypatch):
     )
     (episode,) = EpisodeDataset(tmp_path / "data")
     assert len(encoded) == len(rollout.transitions) + 1 == len(episode) + 1
-    first = rollout.transitions[0].obs.numbers
+    first = rollout.transitions.rows[0, : one.layout.state_size]
     # The dataset's images went through a video.
-    np.testing.assert_allclose(first, one.reset(episode.record.seed).numbers, atol=0.5)
-    assert rollout.transitions[0].following is rollout.transitions[1].obs
+    np.testing.assert_allclose(first, one.reset(episode.record.seed).state, atol=0.5)
+    assert rollout.transitions[0].next_obs is rollout.transitions[1].obs
 
 
 def saved(path, env):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hil_trainer.agents.policy import Policy, PolicyShape
-from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, HIDDEN, PIXELS, STATE, THINGS, obs
+from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, HIDDEN, OBJECTS, PIXELS, STATE, obs
 
 LAYOUTS = pytest.mark.parametrize(
     "layout", [STATE, HIDDEN, PIXELS, ASYMMETRIC], ids=["state", "hidden", "pixels", "both"]
@@ -44,13 +44,13 @@ def test_what_only_the_simulation_knows_never_changes_an_action(layout):
 
 @pytest.mark.parametrize("discrete", [False, True])
 def test_a_policy_that_attends_acts_on_every_thing(discrete):
-    acting = policy(THINGS, discrete_gripper=discrete, attention_heads=2)
-    one = obs(THINGS, 1)
+    acting = policy(OBJECTS, discrete_gripper=discrete, attention_heads=2)
+    one = obs(OBJECTS, 1)
     actions = {acting.act(one, greedy=True).tobytes()}
-    for thing in range(3):
-        numbers = one.numbers.copy()
-        numbers[18 + 3 * thing] += 0.1
-        actions.add(acting.act(one._replace(numbers=numbers), greedy=True).tobytes())
+    for number in range(3):
+        state = one.state.copy()
+        state[18 + 3 * number] += 0.1
+        actions.add(acting.act(one._replace(state=state), greedy=True).tobytes())
     assert len(actions) == 4
 
 
@@ -65,7 +65,7 @@ def test_an_environment_s_observation_is_enough():
     acting = policy(ASYMMETRIC)
     one = obs(ASYMMETRIC, 4)
     images = dict(zip(ASYMMETRIC.cameras, one.images, strict=True))
-    action = acting.act_in({"agent_pos": one.numbers, "pixels": images})
+    action = acting.act_in({"agent_pos": one.state, "pixels": images})
     np.testing.assert_array_equal(action, acting.act(one, greedy=True))
 
 

@@ -15,7 +15,7 @@ from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.policy import Policy, PolicyShape
 from hil_trainer.agents.policy_file import load_policy, read_description, save_policy
 from hil_trainer.errors import CheckpointError
-from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, HIDDEN, PIXELS, STATE, THINGS, obs
+from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, HIDDEN, OBJECTS, PIXELS, STATE, obs
 
 LOW, HIGH = [-1.0, -1.0, -1.0, 0.0], [1.0, 1.0, 1.0, 2.0]
 LAYOUTS = {"state": STATE, "hidden": HIDDEN, "pixels": PIXELS, "both": ASYMMETRIC}
@@ -50,8 +50,8 @@ def observation(layout):
     """As an environment returns it."""
     one = obs(layout, 2)
     parts, start = {}, 0
-    for name, size in layout.numbers:
-        parts[name] = one.numbers[start : start + size]
+    for name, size in layout.state:
+        parts[name] = one.state[start : start + size]
         start += size
     return {**parts, "pixels": {} if one.images is None else dict(zip(layout.cameras, one.images, strict=True))}
 
@@ -70,10 +70,10 @@ def test_a_policy_that_is_read_back_acts_the_same(tmp_path, layout, discrete):
 
 
 def test_a_policy_that_attends_is_read_back_too(tmp_path):
-    before = policy(THINGS, attention_heads=2)
+    before = policy(OBJECTS, attention_heads=2)
     after = load_policy(save(tmp_path / "policy.safetensors", before))
-    expected = before.act(obs(THINGS, 2), greedy=True) + np.array([0, 0, 0, 1], np.float32)
-    np.testing.assert_allclose(after.act(observation(THINGS)), expected, atol=1e-6)
+    expected = before.act(obs(OBJECTS, 2), greedy=True) + np.array([0, 0, 0, 1], np.float32)
+    np.testing.assert_allclose(after.act(observation(OBJECTS)), expected, atol=1e-6)
 
 
 def test_the_file_alone_acts_where_there_is_no_simulation(tmp_path):

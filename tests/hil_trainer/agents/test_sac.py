@@ -12,9 +12,9 @@ from tests.hil_trainer.made_up import (
     ACTIONS,
     ASYMMETRIC,
     HIDDEN,
+    OBJECTS,
     PIXELS,
     STATE,
-    THINGS,
     batch,
     obs,
     transition,
@@ -57,15 +57,15 @@ def acted(count, **values):
 def test_critics_look_beyond_time_outs_but_not_beyond_terminations():
     first, last, for_ever = obs(number=1), obs(number=2), obs(number=3)
     steps = [
-        *acted(16, obs=first, following=last, reward=0.0, discount=0.5),
-        *acted(16, obs=last, following=for_ever, reward=1.0, discount=0.0),
-        *acted(16, obs=for_ever, following=for_ever, reward=1.0, discount=0.5),
+        *acted(16, obs=first, next_obs=last, reward=0.0, discount=0.5),
+        *acted(16, obs=last, next_obs=for_ever, reward=1.0, discount=0.0),
+        *acted(16, obs=for_ever, next_obs=for_ever, reward=1.0, discount=0.5),
     ]
     sac, together = learner(tau=0.1, learning_rate=3e-3, **CRITICS_ALONE), batch(steps)
     for _ in range(250):
         sac.update(together)
     with torch.no_grad():
-        inputs = torch.cat([sac.features(together.numbers), together.action], -1)
+        inputs = torch.cat([sac.features(together.observation.state), together.action], -1)
         values = sac.critic(inputs)[..., 0].mean(0).reshape(3, 16).mean(1)
     # The one after a termination is worth 2, and the one before it no more than its reward.
     np.testing.assert_allclose(values, [0.5, 1.0, 2.0], atol=0.1)
@@ -87,14 +87,14 @@ def test_several_updates_share_a_batch_evenly(gripper):
     steps = [transition(reward=float(number % 2), penalty=0.0, discount=0.0) for number in range(8)]
     sac = learner(gripper=gripper, **STILL)
     constant(sac.critic, [0.0] * 4)
-    assert float(sac.update(batch(steps), updates=2)["critic_loss"]) == pytest.approx(1.0, abs=1e-6)
-    assert float(sac.update(batch(steps[::-1]), updates=2)["critic_loss"]) == pytest.approx(0.0, abs=1e-6)
+    assert float(sac.update(batch(steps), critic_updates=2)["critic_loss"]) == pytest.approx(1.0, abs=1e-6)
+    assert float(sac.update(batch(steps[::-1]), critic_updates=2)["critic_loss"]) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_several_updates_are_as_many_steps_of_the_critics_and_one_of_the_policy():
     sac = learner()
-    sac.update(batch(transitions(12)), updates=3)
-    steps = {name: {int(one["step"]) for one in optimiser.state.values()} for name, optimiser in sac.optimisers.items()}
+    sac.update(batch(transitions(12)), critic_updates=3)
+    steps = {name: {int(one["step"]) for one in optimiser.state.values()} for name, optimiser in sac.optimizers.items()}
     assert steps == {"critic": {3}, "policy": {1}, "temperature": {1}}
 
 
@@ -103,7 +103,7 @@ def test_each_update_sees_what_the_one_before_has_learned(mixed_precision):
     sac = learner(mixed_precision=mixed_precision, learning_rate=1e-2, tau=1e-30)
     same_rows = batch([one for one in transitions(4) for _ in range(6)])
     torch.manual_seed(0)
-    together = float(copy.deepcopy(sac).update(same_rows, updates=6)["critic_loss"])
+    together = float(copy.deepcopy(sac).update(same_rows, critic_updates=6)["critic_loss"])
     torch.manual_seed(0)
     assert together < 0.9 * float(sac.update(same_rows)["critic_loss"])
 
@@ -140,6 +140,15 @@ def test_a_policy_learns_the_better_actions():
     assert sac.policy.act(steps[0].obs, greedy=True)[0] > 0.7
 
 
+@pytest.mark.parametrize(("gripper", "value"), [("continuous", 0.25), ("discrete", 0.5)])
+def test_the_gripper_penalty_is_part_of_the_reward_unless_the_gripper_has_critics_of_its_own(gripper, value):
+    sac = learner(gripper=gripper, **STILL)
+    constant(sac.critic_target, [0.0] * 4)
+    constant(sac.critic, [value] * 4)
+    together = batch([transition(reward=0.5, penalty=-0.25, discount=1.0)])
+    assert float(sac.update(together)["critic_loss"]) == pytest.approx(0.0, abs=1e-6)
+
+
 def test_a_discrete_gripper_counts_its_penalty():
     outcomes = [(-1.0, 0.6, 0.0), (0.0, 0.0, 0.0), (1.0, 1.0, -1.5)]  # told, reward, penalty
     steps = []
@@ -150,7 +159,7 @@ def test_a_discrete_gripper_counts_its_penalty():
     sac, together = learner(gripper="discrete", learning_rate=3e-3, **CRITICS_ALONE), batch(steps)
     for _ in range(200):
         sac.update(together)
-    inputs = sac.policy.see(together.numbers[:1])
+    inputs = sac.policy.encode(together.observation.state[:1])
     with torch.no_grad():
         np.testing.assert_allclose(sac.policy.gripper(inputs).mean(0)[0], [0.6, 0.0, -0.5], atol=0.1)
     assert sac.policy.act(steps[0].obs)[-1] == -1.0
@@ -215,7 +224,7 @@ def test_critics_that_see_the_simulation_leave_the_encoder_to_the_policy(gripper
 def test_a_policy_s_update_leaves_critics_as_they_are(layout):
     sac, steps = learner(layout), batch(transitions(4, layout))
     before = parameters(sac.critic)
-    sac._policy_update(steps)
+    sac._update_policy(steps)
     assert same(parameters(sac.critic), before)
     assert all(value.requires_grad for value in sac.critic.parameters())
 
@@ -241,31 +250,31 @@ def test_imitation_follows_the_operator_and_nobody_else():
 
 @GRIPPERS
 def test_attention_learns_with_the_policy_and_only_with_it(gripper):
-    steps = batch(transitions(8, THINGS))
-    sac = learner(THINGS, attention_heads=2, gripper=gripper, **CRITICS_ALONE)
+    steps = batch(transitions(8, OBJECTS))
+    sac = learner(OBJECTS, attention_heads=2, gripper=gripper, **CRITICS_ALONE)
     before = parameters(sac.policy.attention)
     sac.update(steps)
     assert same(before, parameters(sac.policy.attention))
-    sac = learner(THINGS, attention_heads=2, gripper=gripper)
+    sac = learner(OBJECTS, attention_heads=2, gripper=gripper)
     sac.update(steps)
     after = parameters(sac.policy.attention)
     assert not any(torch.equal(value, after[name]) for name, value in before.items() if name != "score.bias")
 
 
 def test_attention_learns_whose_turn_it_is():
-    # The operator moves towards whichever of three things has not been lifted.
+    # The operator moves towards whichever of three objects has not been lifted.
     rng = np.random.default_rng(0)
     steps = []
     for number in range(256):
-        one = obs(THINGS, number)
+        one = obs(OBJECTS, number)
         turn = rng.integers(3)
-        things = rng.uniform([0.3, -0.3, 0.1], [0.5, 0.3, 0.1], (3, 3))
-        things[turn, 2] = 0.02
-        numbers = np.concatenate([np.zeros(18), things.ravel()]).astype(np.float32)
-        action = np.array([0, np.sign(things[turn, 1]) * 0.8, 0, 0], np.float32)
-        one = one._replace(numbers=numbers)
-        steps.append(transition(THINGS, obs=one, action=action, reward=0.0, discount=0.0, is_intervention=True))
-    sac = learner(THINGS, attention_heads=1, imitation=100.0, policy_learning_rate=3e-3)
+        objects = rng.uniform([0.3, -0.3, 0.1], [0.5, 0.3, 0.1], (3, 3))
+        objects[turn, 2] = 0.02
+        state = np.concatenate([np.zeros(18), objects.ravel()]).astype(np.float32)
+        action = np.array([0, np.sign(objects[turn, 1]) * 0.8, 0, 0], np.float32)
+        one = one._replace(state=state)
+        steps.append(transition(OBJECTS, obs=one, action=action, reward=0.0, discount=0.0, is_intervention=True))
+    sac = learner(OBJECTS, attention_heads=1, imitation=100.0, policy_learning_rate=3e-3)
     for _ in range(60):
         sac.update(batch(steps[:192]))
     acted = np.array([sac.policy.act(step.obs, greedy=True)[1] for step in steps[192:]])
@@ -282,9 +291,9 @@ def test_a_learner_that_is_read_back_goes_on_exactly(layout, gripper):
     after.load_state_dict(copy.deepcopy(before.state_dict()))
     for sac in (before, after):
         torch.manual_seed(1)
-        sac.update(steps, updates=2)
+        sac.update(steps, critic_updates=2)
         sac.update(steps)
-    for name in ("policy", "critic", "critic_target", "gripper_target", "guess"):
+    for name in ("policy", "critic", "critic_target", "gripper_target", "auxiliary_head"):
         one, other = getattr(before, name), getattr(after, name)
         assert (one is None and other is None) or same(parameters(one), parameters(other)), name
     assert float(before.log_temperature.detach()) == float(after.log_temperature.detach())
@@ -294,7 +303,7 @@ def test_learning_rates_are_those_of_the_configuration():
     before, after = learner(learning_rate=1e-2), learner(learning_rate=1e-5, policy_learning_rate=1e-6)
     before.update(batch(transitions(4)))
     after.load_state_dict(copy.deepcopy(before.state_dict()))
-    rates = {name: optimiser.param_groups[0]["lr"] for name, optimiser in after.optimisers.items()}
+    rates = {name: optimiser.param_groups[0]["lr"] for name, optimiser in after.optimizers.items()}
     assert rates == {"critic": 1e-5, "policy": 1e-6, "temperature": 1e-5}
 
 

@@ -1,13 +1,19 @@
 """Recorded episodes are as good as those that are shown."""
 
+import shutil
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gym_hil.cli import main
 from gym_hil.datasets import EpisodeDataset
+from gym_hil.errors import DatasetError
 from hil_trainer.config import NO_OPERATOR
 from hil_trainer.data.demonstrations import read_demonstrations
 from hil_trainer.data.observations import ObservationLayout
+from hil_trainer.data.transitions import RowFormat
 from hil_trainer.errors import DemonstrationsError
 from hil_trainer.rollout.env import RolloutEnv
 
@@ -48,9 +54,15 @@ def read(path, env, layout=None, n_step=1):
     return list(read_demonstrations(path, layout or env.layout, **ends, discount=0.9, n_step=n_step))
 
 
+def batch(rollout, env):
+    """The transitions of a rollout by name."""
+    return RowFormat(env.layout, env.actions).batch(rollout.transitions.rows, rollout.transitions.images)
+
+
 @pytest.mark.parametrize("n_step", [1, 4])
 def test_episodes_are_transitions_that_end_with_success(state, env, n_step):
-    rollouts = read(state, env(), n_step=n_step)
+    one = env()
+    rollouts = read(state, one, n_step=n_step)
     assert [len(rollout.transitions) for rollout in rollouts] == [len(episode) for episode in EpisodeDataset(state)]
     for rollout in rollouts:
         (episode,) = rollout.episodes
@@ -58,38 +70,53 @@ def test_episodes_are_transitions_that_end_with_success(state, env, n_step):
         assert episode.demonstration
         assert (episode.success, episode.total, episode.length) == (True, 1.0, rollout.steps)
         assert rollout.operator_steps == episode.operator_steps > 0
-        assert [one.discount == 0 for one in rollout.transitions[-n_step:]] == [True] * n_step
-        assert all(one.discount > 0 for one in rollout.transitions[:-n_step])
-        assert rollout.transitions[-1].reward == 1.0
-        assert np.abs([one.action for one in rollout.transitions]).max() <= 1
+        found = batch(rollout, one)
+        assert (found.discount[-n_step:] == 0).all()
+        assert (found.discount[:-n_step] > 0).all()
+        assert found.reward[-1] == 1.0
+        assert np.abs(found.action).max() <= 1
 
 
 def test_replaying_the_actions_leads_where_they_led(state, env):
-    one, rollout = env(), read(state, env())[0]
+    one = env()
+    found = batch(read(state, one)[0], one)
     obs = one.reset(next(iter(EpisodeDataset(state))).record.seed)
-    np.testing.assert_allclose(rollout.transitions[0].obs.numbers, obs.numbers, atol=1e-5)
-    for transition in rollout.transitions[:-1]:
-        step = one.step(transition.action)
-        np.testing.assert_allclose(transition.following.numbers, step.obs.numbers, atol=1e-3)
+    np.testing.assert_allclose(found.observation.state[0], obs.state, atol=1e-5)
+    for action, after in zip(found.action[:-1], found.next_observation.state[:-1], strict=True):
+        np.testing.assert_allclose(after, one.step(action).obs.state, atol=1e-3)
 
 
 def test_what_was_recorded_after_a_success_is_left_out(env, tmp_path):
     record(tmp_path / "data", "--episodes", "1", "--no-images", "--steps-after-success", "5")
-    (rollout,) = read(tmp_path / "data", env())
+    one = env()
+    (rollout,) = read(tmp_path / "data", one)
     (episode,) = EpisodeDataset(tmp_path / "data")
     assert len(rollout.transitions) == rollout.steps == len(episode) - 5
     assert rollout.episodes[0].total == 1.0
-    assert rollout.transitions[-1].discount == 0.0
+    assert batch(rollout, one).discount[-1] == 0.0
 
 
 def test_images_are_made_as_small_as_the_policy_sees_them(images, env):
     one = env(obs="pixels", privileged=False, image_size=16)
     (rollout,) = read(images, one)
-    first = rollout.transitions[0].obs
-    assert first.images.shape == (2, 16, 16, 3)
-    assert first.images.std() > 10
+    first = batch(rollout, one).observation
+    assert first.images[0].shape == (2, 16, 16, 3)
+    assert first.images[0].std() > 10
     assert first.privileged.size == 0
     assert len(rollout.transitions) == rollout.steps
+
+
+@pytest.mark.parametrize("feature", ["observation.state", "action", "next.reward"])
+def test_a_value_that_is_not_finite_is_refused_with_its_place(state, env, tmp_path, feature):
+    shutil.copytree(state, tmp_path / "data")
+    path = sorted((tmp_path / "data" / "data").rglob("*.parquet"))[1]
+    table = pq.read_table(path)
+    column = table[feature].to_pylist()
+    column[5] = [np.nan] * len(column[5]) if isinstance(column[5], list) else np.nan
+    index = table.column_names.index(feature)
+    pq.write_table(table.set_column(index, table.schema.field(index), pa.array(column, table[feature].type)), path)
+    with pytest.raises((DemonstrationsError, DatasetError), match=rf"{feature} of episode 1, frame 5 is .*nan"):
+        read(tmp_path / "data", env())
 
 
 def test_critics_that_see_the_simulation_are_refused_with_a_way_out(images, env):
@@ -99,14 +126,14 @@ def test_critics_that_see_the_simulation_are_refused_with_a_way_out(images, env)
 
 def test_what_a_dataset_lacks_is_named(state, env):
     one = env()
-    cameras = ObservationLayout(one.layout.numbers, cameras=("front",), image_size=16)
+    cameras = ObservationLayout(one.layout.state, cameras=("front",), image_size=16)
     with pytest.raises(DemonstrationsError, match=r"has no observation.images.front; it has .*observation.state"):
         read(state, one, cameras)
-    forces = ObservationLayout((*one.layout.numbers, ("force_torque", 6)))
+    forces = ObservationLayout((*one.layout.state, ("force_torque", 6)))
     with pytest.raises(DemonstrationsError, match=r"has no observation.force_torque"):
         read(state, one, forces)
     with pytest.raises(DemonstrationsError, match="do not hold colour"):
-        read(state, one, ObservationLayout((*one.layout.numbers, ("colour", 1))))
+        read(state, one, ObservationLayout((*one.layout.state, ("colour", 1))))
     more = ObservationLayout((("agent_pos", 18), ("environment_state", 12)))
     with pytest.raises(DemonstrationsError, match=r"has the shape \[3\]; expected \[12\]"):
         read(state, one, more)

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from gym_hil.errors import ConfigurationError
 from hil_trainer.config import NO_OPERATOR, defaults
-from hil_trainer.data.observations import ObservationLayout, feature_map, resize, things_of
+from hil_trainer.data.observations import ObservationLayout, feature_map, object_features, resize
 from hil_trainer.rollout.env import RolloutEnv
 from tests.hil_trainer.made_up import ASYMMETRIC, HIDDEN, PIXELS, STATE
 
@@ -21,26 +21,26 @@ def test_features_are_what_they_are_said_to_be(task):
     obs = env.reset(3)
     for _ in range(5):
         obs = env.step(np.array([0.5, -0.5, 0.2, -1.0], np.float32)).obs
-    state = dict(zip((name for name, _ in env.layout.numbers), _split(obs.numbers, env.layout.numbers), strict=True))
+    state = dict(zip((name for name, _ in env.layout.state), _split(obs.state, env.layout.state), strict=True))
     env.close()
-    agent, things = state.pop("agent_pos"), state.pop("environment_state").reshape(-1, 3)
+    agent, objects = state.pop("agent_pos"), state.pop("environment_state").reshape(-1, 3)
     assert not state
     velocities, gripper, tcp = agent[7:14], agent[14], agent[15:18]
     expected = [3 * tcp, 0.3 * velocities, [gripper / 255 * 2 - 1]]
-    for thing in things:
-        expected += [10 * (thing - tcp), 3 * thing]
-    matrix, offset = feature_map(env.layout.numbers)
-    assert np.abs(matrix @ obs.numbers + offset).max() < 10
-    np.testing.assert_allclose(matrix @ obs.numbers + offset, np.concatenate(expected), atol=1e-5)
+    for position in objects:
+        expected += [10 * (position - tcp), 3 * position]
+    matrix, offset = feature_map(env.layout.state)
+    assert np.abs(matrix @ obs.state + offset).max() < 10
+    np.testing.assert_allclose(matrix @ obs.state + offset, np.concatenate(expected), atol=1e-5)
 
 
-def _split(numbers, parts):
-    return np.split(numbers, np.cumsum([size for _, size in parts])[:-1])
+def _split(state, parts):
+    return np.split(state, np.cumsum([size for _, size in parts])[:-1])
 
 
 def test_what_only_the_simulation_knows_comes_behind():
-    alone, _ = feature_map(HIDDEN.numbers)
-    matrix, offset = feature_map([*HIDDEN.numbers, *HIDDEN.privileged])
+    alone, _ = feature_map(HIDDEN.state)
+    matrix, offset = feature_map([*HIDDEN.state, *HIDDEN.privileged])
     np.testing.assert_array_equal(matrix[: len(alone), : alone.shape[1]], alone)
     assert not matrix[: len(alone), alone.shape[1] :].any()
     closed = np.zeros(22, np.float32)
@@ -51,34 +51,34 @@ def test_what_only_the_simulation_knows_comes_behind():
 
 def test_forces_and_what_is_not_known_are_features_too():
     matrix, offset = feature_map([("agent_pos", 18), ("force_torque", 6), ("colour", 2)])
-    numbers = np.zeros(26, np.float32)
-    numbers[18:] = [20, 0, 0, 0, 0, 0, 0.25, 0.5]
-    np.testing.assert_allclose((matrix @ numbers + offset)[-8:], [1, 0, 0, 0, 0, 0, 0.25, 0.5])
+    state = np.zeros(26, np.float32)
+    state[18:] = [20, 0, 0, 0, 0, 0, 0.25, 0.5]
+    np.testing.assert_allclose((matrix @ state + offset)[-8:], [1, 0, 0, 0, 0, 0, 0.25, 0.5])
 
 
-def test_things_are_found_among_the_features():
+def test_objects_are_found_among_the_features():
     parts = [("agent_pos", 18), ("force_torque", 6), ("environment_state", 6), ("colour", 2)]
     matrix, offset = feature_map(parts)
-    first, count = things_of(parts)
+    first, count = object_features(parts)
     assert (first, count) == (17, 2)
-    numbers = np.zeros(32, np.float32)
-    numbers[24:30] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
-    obs = (matrix @ numbers + offset)[first : first + 6 * count]
+    state = np.zeros(32, np.float32)
+    state[24:30] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    obs = (matrix @ state + offset)[first : first + 6 * count]
     np.testing.assert_allclose(obs, [1, 2, 3, 0.3, 0.6, 0.9, 4, 5, 6, 1.2, 1.5, 1.8], rtol=1e-5)
-    assert things_of([("agent_pos", 18)])[1] == 0
+    assert object_features([("agent_pos", 18)])[1] == 0
 
 
 @pytest.mark.parametrize("parts", [[("environment_state", 3)], [("agent_pos", 14)], []])
 def test_another_robot_is_refused(parts):
-    with pytest.raises(ConfigurationError, match="expected agent_pos with 18 numbers"):
+    with pytest.raises(ConfigurationError, match="expected agent_pos of size 18"):
         feature_map(parts)
 
 
-def test_numbers_are_read_in_the_layout_s_order():
+def test_the_state_is_read_in_the_layout_s_order():
     observation = {"environment_state": np.arange(3.0), "agent_pos": np.arange(18.0) + 100, "more": np.zeros(2)}
     obs = STATE.read(observation)
-    np.testing.assert_array_equal(obs.numbers, [*range(100, 118), 0, 1, 2])
-    assert obs.numbers.dtype == np.float32
+    np.testing.assert_array_equal(obs.state, [*range(100, 118), 0, 1, 2])
+    assert obs.state.dtype == np.float32
     assert obs.privileged.size == 0
     assert obs.images is None
 
@@ -94,7 +94,7 @@ def test_views_are_read_in_the_layout_s_order_and_made_smaller():
     ("layout", "observation", "hidden", "message"),
     [
         (STATE, {"agent_pos": np.zeros(18)}, None, "environment_state is missing"),
-        (STATE, {"agent_pos": np.zeros(17), "environment_state": np.zeros(3)}, None, "agent_pos has 17 numbers"),
+        (STATE, {"agent_pos": np.zeros(17), "environment_state": np.zeros(3)}, None, "agent_pos has size 17"),
         (HIDDEN, {"agent_pos": np.zeros(18)}, {"environment_state": np.zeros(3)}, "gripper_closed is missing"),
         (PIXELS, {"agent_pos": np.zeros(18)}, None, "no image of front, wrist"),
         (PIXELS, {"pixels": {"front": np.zeros((16, 16, 3), np.uint8)}}, None, "no image of wrist"),
@@ -122,5 +122,5 @@ def test_a_image_that_cannot_be_made_smaller_evenly_is_refused(shape):
 
 
 def test_sizes_add_up():
-    assert (ASYMMETRIC.numbers_size, ASYMMETRIC.privileged_size) == (18, 4)
+    assert (ASYMMETRIC.state_size, ASYMMETRIC.privileged_size) == (18, 4)
     assert ObservationLayout(()).image_shape is None

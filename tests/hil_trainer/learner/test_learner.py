@@ -1,21 +1,29 @@
-"""What the learner keeps, what it learns from, and when it stops."""
+"""What the learner stores, what it learns from, when it stops, and how its loop answers messages."""
 
-import io
+import threading
 
 import numpy as np
 import pytest
 import torch
 
+from gym_hil.errors import ConfigurationError
+from hil_trainer.checkpoints import CheckpointWriter, checkpoints, read_learner_state
 from hil_trainer.errors import CheckpointError, DivergenceError
-from hil_trainer.learner.learner import ONLINE_LEAST, Learner, LearnerSetup, find_device, find_threads, is_mixed
-from hil_trainer.rollout.actor import Rollout
-from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, PIXELS, STATE, transitions
-
-
-def rollout(count, *, demonstration=False, **values):
-    layout = values.pop("layout", STATE)
-    made = transitions(count, layout, **values)
-    return Rollout(made, [], count, 0, demonstration=demonstration)
+from hil_trainer.learner import learner as module
+from hil_trainer.learner.learner import (
+    MAX_DEBT,
+    MIN_ONLINE,
+    PUBLISH_EVERY,
+    Learner,
+    LearnerLoop,
+    LearnerSetup,
+    SaveRequest,
+    StopRequest,
+    find_device,
+    find_threads,
+    uses_mixed_precision,
+)
+from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, PIXELS, STATE, rollout
 
 
 @pytest.fixture
@@ -26,64 +34,85 @@ def learner(small):
     return make
 
 
-def test_what_a_operator_did_is_kept_twice_and_what_was_shown_once(learner):
+@pytest.fixture
+def loop(small, tmp_path):
+    def make(*, lockstep=False, layout=STATE, **options):
+        return LearnerLoop(LearnerSetup(small(), layout, ACTIONS), tmp_path, lockstep=lockstep, **options)
+
+    return make
+
+
+def run(loop, *messages):
+    """The snapshots that a loop publishes for some messages."""
+    left, snapshots = [*messages, StopRequest()], []
+
+    def receive(block):
+        is_last = len(left) == 1
+        return left.pop(0) if block or not is_last else None
+
+    loop.run(receive, snapshots.append)
+    return snapshots
+
+
+def save(learner, directory, step=0):
+    writer = CheckpointWriter(directory)
+    segments = {name: buffer.segment(0) for name, buffer in learner.buffers.items()}
+    writer.save(step, learner.state_dict(), segments, dict.fromkeys(segments, 0), {})
+    writer.wait()
+    return checkpoints(directory)[-1]
+
+
+def test_interventions_go_to_both_buffers_and_demonstrations_to_their_own(learner):
     one = learner()
-    one.take(rollout(5, demonstration=True))
-    assert (len(one.online), len(one.shown)) == (0, 5)
-    one.take(rollout(3))
-    one.take(rollout(2, is_intervention=True))
-    assert (len(one.online), len(one.shown)) == (5, 7)
+    one.add(rollout(5, demonstration=True))
+    assert (len(one.online_buffer), len(one.demo_buffer)) == (0, 5)
+    one.add(rollout(3))
+    one.add(rollout(2, is_intervention=True))
+    assert (len(one.online_buffer), len(one.demo_buffer)) == (5, 7)
 
 
-def test_batches_are_half_a_operator_s_once_there_is_something_else(learner):
+def test_half_of_each_batch_and_of_each_update_s_share_is_from_the_demonstration_buffer(learner):
     one = learner()
-    one.take(rollout(10, demonstration=True, reward=1.0))
-    one.take(rollout(ONLINE_LEAST - 1, reward=0.0))
-    assert one._batch(64).reward.sum() == 64
-    one.take(rollout(1, reward=0.0))
-    assert one._batch(64).reward.sum() == 32
+    one.add(rollout(10, demonstration=True, reward=1.0))
+    one.add(rollout(MIN_ONLINE - 1, reward=0.0))
+    assert one.sample(64).reward.sum() == 64
+    one.add(rollout(1, reward=0.0))
+    assert one.sample(64).reward.sum() == 32
+    together = one.sample(3 * 64)
+    assert [together.minibatch(number, 3).reward.sum() for number in range(3)] == [32, 32, 32]
 
 
-def test_each_update_s_part_of_a_batch_is_half_a_operator_s(learner):
+def test_without_demonstrations_batches_are_from_the_online_buffer(learner):
     one = learner()
-    one.take(rollout(10, demonstration=True, reward=1.0))
-    one.take(rollout(ONLINE_LEAST, reward=0.0))
-    together = one._batch(3 * 64)
-    assert [together.every(3, number).reward.sum() for number in range(3)] == [32, 32, 32]
-
-
-def test_without_a_operator_batches_are_what_happened(learner):
-    one = learner()
-    one.take(rollout(3, reward=0.0))
-    assert len(one._batch(64).reward) == 64
+    one.add(rollout(3, reward=0.0))
+    assert len(one.sample(64).reward) == 64
 
 
 def test_each_step_is_worth_some_updates_of_the_critics_and_one_of_the_policy(learner, monkeypatch):
     one = learner(utd_ratio=4, batch_size=8)
     one.learn(3)
     assert one.updates == 0
-    one.take(rollout(8))
+    one.add(rollout(8))
     done = []
-    monkeypatch.setattr(one, "_update", lambda batch, updates: done.append((len(batch.reward), updates)) or {})
+    update = lambda batch, critic_updates: done.append((len(batch.reward), critic_updates)) or {}  # noqa: E731
+    monkeypatch.setattr(one, "_update", update)
     one.learn(3)
     assert one.updates == 12
     assert done == [(32, 4)] * 3
 
 
 @pytest.mark.parametrize("layout", [STATE, PIXELS, ASYMMETRIC], ids=["state", "pixels", "both"])
-def test_a_learner_that_is_read_back_learns_the_same(learner, layout):
+def test_a_learner_that_is_restored_learns_the_same_bit_for_bit(learner, tmp_path, layout):
     before = learner(layout)
-    before.take(rollout(20, layout=layout, demonstration=True))
+    before.add(rollout(20, layout=layout, demonstration=True))
     before.learn(2)
-    file = io.BytesIO()
-    torch.save(before.state_dict(), file)
-    file.seek(0)
+    after = learner(layout, seed=7)
+    after.load_state_dict(*read_learner_state(save(before, tmp_path)))
     found = []
-    for one in (before, None):
-        if one is None:
-            one = learner(layout, seed=7)
-            one.load_state_dict(torch.load(file, weights_only=True))
-        one.take(rollout(5, layout=layout, first=20))
+    rng = torch.get_rng_state()
+    for one in (before, after):
+        torch.set_rng_state(rng)
+        one.add(rollout(5, layout=layout, first=20))
         one.learn(2)
         found.append((one.updates, one.weights()))
     (updates, weights), (updates_after, weights_after) = found
@@ -93,16 +122,16 @@ def test_a_learner_that_is_read_back_learns_the_same(learner, layout):
 
 def test_a_loss_that_is_not_finite_is_named_and_never_saved(learner):
     one = learner()
-    one.take(rollout(4, reward=float("nan")))
+    one.add(rollout(4, reward=float("nan")))
     one.learn(1)
-    for ask in (one.numbers, one.state_dict):
-        with pytest.raises(DivergenceError, match=r"After 1 updates .*critic_loss is nan.*Lower --sac.learning-rate"):
+    for ask in (one.metrics, one.state_dict):
+        with pytest.raises(DivergenceError, match=r"After 1 updates .*critic_loss is nan.*Lower --agent.learning-rate"):
             ask()
 
 
-def test_losses_are_looked_at_while_learning(learner):
+def test_losses_are_checked_while_learning(learner):
     one = learner()
-    one.take(rollout(4, reward=float("inf")))
+    one.add(rollout(4, reward=float("inf")))
     with pytest.raises(DivergenceError, match="After 50 updates critic_loss is nan"):
         one.learn(60)
 
@@ -110,15 +139,13 @@ def test_losses_are_looked_at_while_learning(learner):
 @pytest.mark.parametrize("part", ["critic", "policy"])
 def test_a_network_that_is_not_finite_is_never_saved(learner, part):
     one = learner()
-    one.take(rollout(4))
-    one.learn(1)
     with torch.no_grad():
         next(getattr(one.sac, part).parameters()).view(-1)[0] = torch.nan
     with pytest.raises(DivergenceError, match=f"{part}.* is not finite"):
         one.state_dict()
 
 
-def test_a_policy_that_is_not_finite_is_never_handed_out(learner):
+def test_a_policy_that_is_not_finite_is_never_published(learner):
     one = learner()
     with torch.no_grad():
         one.sac.policy.arm.head.bias[0] = torch.inf
@@ -129,10 +156,73 @@ def test_a_policy_that_is_not_finite_is_never_handed_out(learner):
 @pytest.mark.parametrize(
     ("layout", "settings"), [(ASYMMETRIC, {}), (PIXELS, {}), (STATE, {"width": 24}), (STATE, {"gripper": "discrete"})]
 )
-def test_a_checkpoint_of_another_kind_is_refused(learner, layout, settings):
-    state = learner().state_dict()
+def test_a_checkpoint_of_other_settings_is_refused(learner, tmp_path, layout, settings):
+    one = learner()
+    one.add(rollout(3))
+    state = read_learner_state(save(one, tmp_path))
     with pytest.raises(CheckpointError, match="does not fit the settings"):
-        learner(layout, **settings).load_state_dict(state)
+        learner(layout, **settings).load_state_dict(*state)
+
+
+def test_in_lockstep_each_rollout_is_learned_from_before_the_next(loop):
+    snapshots = run(loop(lockstep=True), rollout(20, demonstration=True), rollout(5), rollout(7))
+    assert [(one.rollouts, one.env_steps, one.updates) for one in snapshots] == [
+        (0, 0, 0), (1, 0, 0), (2, 5, 5), (3, 12, 12),
+    ]  # fmt: skip
+
+
+def test_otherwise_all_rollouts_are_stored_first_and_updates_of_too_many_steps_are_skipped(loop):
+    one = loop()
+    snapshots = run(one, *[rollout(50, first=50 * number) for number in range(4)])
+    assert len(one.learner.online_buffer) == 200
+    assert one.learner.updates == MAX_DEBT
+    assert [snapshot.updates for snapshot in snapshots] == list(range(0, MAX_DEBT + 1, PUBLISH_EVERY))
+    assert (snapshots[-1].rollouts, snapshots[-1].env_steps) == (4, 200)
+
+
+def test_learning_goes_on_while_a_checkpoint_is_written(loop, monkeypatch):
+    one, written, real = loop(), threading.Event(), torch.save
+
+    def slow(*arguments):
+        assert written.wait(60)
+        real(*arguments)
+
+    monkeypatch.setattr("hil_trainer.checkpoints.torch.save", slow)
+    snapshots, left = [], [rollout(5), SaveRequest(0, {}), rollout(30)]
+
+    def receive(block):
+        return left.pop(0) if left else None
+
+    def publish(snapshot):
+        snapshots.append(snapshot)
+        if snapshot.updates == 35:
+            assert not checkpoints(one._writer._directory)
+            written.set()
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        one.run(receive, publish)
+    one._writer.wait()
+    assert len(checkpoints(one._writer._directory)) == 1
+
+
+def test_a_checkpoint_holds_only_what_is_new_and_is_learned_on_from(loop, tmp_path, monkeypatch):
+    sizes, real = [], module.ReplayBuffer.segment
+    monkeypatch.setattr(
+        module.ReplayBuffer, "segment", lambda self, first: sizes.append(self.added - first) or real(self, first)
+    )
+    run(loop(lockstep=True), rollout(20), SaveRequest(20, {}), rollout(5, first=20), SaveRequest(25, {}))
+    assert sizes == [20, 0, 5, 0]
+    resumed = loop(lockstep=True, checkpoint=checkpoints(tmp_path)[-1], env_steps=25)
+    assert resumed.learner.online_buffer.added == 25
+    run(resumed, rollout(3, first=25), SaveRequest(28, {}))
+    assert sizes[-2:] == [3, 0]
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_loop(loop, tmp_path):
+    (tmp_path / "checkpoints").write_text("in the way")
+    with pytest.raises(CheckpointError, match="No checkpoint can be written"):
+        run(loop(), SaveRequest(0, {}))
 
 
 @pytest.mark.parametrize(
@@ -142,24 +232,29 @@ def test_a_checkpoint_of_another_kind_is_refused(learner, layout, settings):
         (2, {}, 1),
         (4, {}, 2),
         (64, {}, 4),
-        (6, {"ray": "local", "actors": 3}, 2),
-        (6, {"ray": "auto", "actors": 3}, 4),
+        (6, {"address": "local", "actors": 3}, 2),
+        (6, {"address": "auto", "actors": 3}, 4),
         (2, {"threads": 7}, 7),
     ],
 )
-def test_the_learner_leaves_cores_to_those_who_act_and_evaluate(small, monkeypatch, cores, settings, threads):
+def test_the_learner_leaves_cores_to_actors_and_the_evaluation(small, monkeypatch, cores, settings, threads):
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)), raising=False)
     assert find_threads(small(**{"threads": None, **settings})) == threads
 
 
-def test_devices_and_precision_are_chosen_by_name():
+def test_devices_and_precision_are_chosen_by_name(monkeypatch):
     assert find_device("cpu").type == "cpu"
     assert find_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert is_mixed("on", torch.device("cpu"))
-    assert not is_mixed("off", torch.device("cpu"))
+    with pytest.raises(ConfigurationError, match="device is 'gpu'; expected auto, cpu, cuda"):
+        find_device("gpu")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    with pytest.raises(ConfigurationError, match=r"device is 'cuda:1', but .* 1 CUDA devices.*--device cpu"):
+        find_device("cuda:1")
+    assert uses_mixed_precision("on", torch.device("cpu"))
+    assert not uses_mixed_precision("off", torch.device("cpu"))
 
 
 @pytest.mark.parametrize(("flags", "mixed"), [("flags : fpu avx512_bf16", True), ("flags : fpu avx2", False)])
-def test_a_processor_that_is_made_for_it_computes_in_mixed_precision(monkeypatch, flags, mixed):
+def test_a_processor_with_bfloat16_instructions_uses_them(monkeypatch, flags, mixed):
     monkeypatch.setattr("hil_trainer.learner.learner._processor_flags", lambda: flags)
-    assert is_mixed("auto", torch.device("cpu")) == mixed
+    assert uses_mixed_precision("auto", torch.device("cpu")) == mixed

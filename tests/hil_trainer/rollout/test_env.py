@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hil_trainer.config import NO_OPERATOR
-from hil_trainer.rollout.env import FILM_SIZE, RolloutEnv
+from hil_trainer.rollout.env import VIDEO_SIZE, RolloutEnv
 
 
 @pytest.fixture
@@ -24,14 +24,14 @@ def test_state_is_numbers_only(env):
     one = env()
     assert one.layout.cameras == one.layout.privileged == ()
     obs = one.reset(0)
-    assert obs.numbers.shape == (one.layout.numbers_size,)
+    assert obs.state.shape == (one.layout.state_size,)
     assert obs.images is None
 
 
 @pytest.mark.parametrize("privileged", [True, False])
 def test_pixels_come_with_what_only_the_simulation_knows_if_critics_may_see_it(env, privileged):
     one = env(obs="pixels", privileged=privileged, image_size=16)
-    assert "environment_state" not in dict(one.layout.numbers)
+    assert "environment_state" not in dict(one.layout.state)
     assert one.layout.image_shape == (2, 16, 16, 3)
     obs = one.reset(0)
     assert obs.images.shape == (2, 16, 16, 3)
@@ -46,14 +46,14 @@ def test_an_environment_is_filmed_in_steady_size(env):
     one = env()
     one.reset(0)
     frame = one.render()
-    assert frame.shape == (FILM_SIZE, FILM_SIZE, 3)
+    assert frame.shape == (VIDEO_SIZE, VIDEO_SIZE, 3)
     assert frame.std() > 10
 
 
 def test_the_same_seed_starts_the_same(env):
     one = env()
-    np.testing.assert_array_equal(one.reset(7).numbers, one.reset(7).numbers)
-    assert (one.reset(7).numbers != one.reset(8).numbers).any()
+    np.testing.assert_array_equal(one.reset(7).state, one.reset(7).state)
+    assert (one.reset(7).state != one.reset(8).state).any()
 
 
 def test_a_script_s_environment_runs_as_fast_as_it_goes(env):

@@ -19,7 +19,7 @@ class Reaching:
     """Goes down to the cube, closes the gripper, and lifts."""
 
     def act(self, obs):
-        tcp, cube, gripper = obs.numbers[15:18], obs.numbers[18:21], obs.numbers[14]
+        tcp, cube, gripper = obs.state[15:18], obs.state[18:21], obs.state[14]
         away = cube - tcp
         near = np.linalg.norm(away) < 0.015
         motion = np.array([0, 0, 1]) if near and gripper > 200 else np.clip(away * 40, -1, 1)
@@ -36,7 +36,7 @@ def env(small):
 def test_no_operator_helps_and_the_same_seeds_give_the_same(env):
     class Still:
         def act(self, obs):
-            starts.append(obs.numbers)
+            starts.append(obs.state)
             return np.zeros(4, np.float32)
 
     starts = []

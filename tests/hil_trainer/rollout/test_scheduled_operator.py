@@ -12,7 +12,7 @@ REST = np.zeros(4, np.float32)
 
 @pytest.fixture
 def env(small):
-    """Makes environments with a scheduled operator, who neither trembles nor tires."""
+    """Makes environments with a scheduled operator, without tremor, whose help does not stop."""
     made = []
 
     def make(**operator):
@@ -25,7 +25,7 @@ def env(small):
 
 
 def first_help(env, seed, steps=60):
-    """In which step the operator first acts while the policy rests; None if never."""
+    """In which step the operator first acts while the policy holds still; None if never."""
     env.reset(seed)
     for number in range(steps):
         step = env.step(REST)
@@ -36,36 +36,36 @@ def first_help(env, seed, steps=60):
     return None
 
 
-@pytest.mark.parametrize(("episodes", "chance"), [(0, 0.8), (30, 0.4), (54, 0.08), (60, 0.04), (1000, 0.04)])
-def test_the_chance_falls_with_each_episode_down_to_the_least(episodes, chance):
+@pytest.mark.parametrize(("episodes", "probability"), [(0, 0.8), (30, 0.4), (54, 0.08), (60, 0.04), (1000, 0.04)])
+def test_help_becomes_less_probable_with_each_episode_down_to_a_minimum(episodes, probability):
     operator = ScheduledOperator(OperatorConfig(help_probability=0.8, min_help_fraction=0.05, help_decay_episodes=60))
     operator.episodes = episodes
-    assert operator.chance == pytest.approx(chance)
-    assert operator.legend[0][1] == f"watches {chance:.0%} of the episodes, and helps"
+    assert operator.help_probability == pytest.approx(probability)
+    assert operator.legend[0][1] == f"helps in {probability:.0%} of the episodes"
 
 
-def test_as_many_episodes_are_watched_as_the_chance_says(env):
+def test_the_operator_helps_in_as_many_episodes_as_the_probability_says(env):
     operator = env(help_probability=0.5, help_decay_episodes=1_000_000).scripted_operator
-    watched = 0
+    helped = 0
     for seed in range(400):
         operator.seed(seed)
         operator.reset()
-        watched += operator._drives is not None
-    assert 160 < watched < 240
+        helped += operator._driver is not None
+    assert 160 < helped < 240
 
 
 @pytest.mark.parametrize(("delay", "patience"), [(0, 5), (3, 5), (3, 12)])
-def test_help_comes_once_nothing_gets_on_and_has_been_seen_to(env, delay, patience):
+def test_help_comes_after_the_patience_and_the_reaction_delay(env, delay, patience):
     start = first_help(env(reaction_delay=delay, patience=patience), seed=1)
     assert start is not None
     assert patience + delay - 2 <= start <= patience + delay + 2
 
 
-def test_who_does_not_watch_does_not_help(env):
+def test_without_help_the_policy_is_left_alone(env):
     assert first_help(env(help_probability=0.0), seed=1) is None
 
 
-def test_who_demonstrates_begins_at_once_whatever_the_chance(env):
+def test_a_demonstration_begins_at_once_whatever_the_probability(env):
     one = env(help_probability=0.0, reaction_delay=3)
     one.scripted_operator.demonstrates = True
     assert first_help(one, seed=1) == 3
@@ -83,7 +83,7 @@ def test_the_same_seed_helps_the_same(env):
     assert (actions(4) != actions(5)).any()
 
 
-def test_a_operator_without_an_environment_does_nothing():
+def test_an_operator_without_an_environment_does_nothing():
     operator = ScheduledOperator(OperatorConfig())
     operator.seed(0)
     operator.reset()

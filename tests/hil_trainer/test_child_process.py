@@ -1,4 +1,4 @@
-"""A child process does not outlive the one it works for."""
+"""A child process does not outlive its parent."""
 
 import os
 import signal
@@ -10,10 +10,10 @@ import pytest
 
 PARENT = """
 import multiprocessing, time
-from hil_trainer.learner.child import deaf, obey_parent
+from hil_trainer.child_process import exit_with_parent, interrupts_blocked
 
 def work():
-    obey_parent()
+    exit_with_parent()
     print("working", flush=True)
     time.sleep(600)
 
@@ -21,7 +21,7 @@ if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
     context.Event()
     child = context.Process(target=work)
-    with deaf():
+    with interrupts_blocked():
         child.start()
     print(child.pid, flush=True)
     child.join()
@@ -39,7 +39,7 @@ def is_there(pid):
 
 @pytest.fixture
 def family(tmp_path):
-    """A parent, and the process id of its child, which heard Ctrl-C before it began to work."""
+    """A parent, and the process id of its child, which got Ctrl-C before it began to work."""
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, start_new_session=True)

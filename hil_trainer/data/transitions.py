@@ -1,0 +1,226 @@
+"""From steps to transitions: what a step returns, transitions in arrays, and batches of them in tensors."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hil_trainer.data.observations import Observation, ObservationLayout
+
+
+class Step(NamedTuple):
+    """One step of an environment.
+
+    Attributes:
+        action: (action,) float32 that was executed, each component in [-1, 1].
+        reward: of the environment.
+        gripper_penalty: for opening or closing the gripper, 0.0 or less.
+        obs: the observation after the step.
+        terminated: the episode has ended; no reward can follow.
+        truncated: the episode was cut off.
+        is_intervention: an operator acted.
+        success: the task is done.
+        rerecord: the operator wants the episode discarded.
+        quit: the operator wants to stop.
+        simulator_success: success as the simulation sees it, where a classifier decides; else None.
+    """
+
+    action: NDArray[np.float32]
+    reward: float
+    gripper_penalty: float
+    obs: Observation
+    terminated: bool
+    truncated: bool
+    is_intervention: bool
+    success: bool
+    rerecord: bool = False
+    quit: bool = False
+    simulator_success: bool | None = None
+
+
+class EpisodeSummary(NamedTuple):
+    """Summary of one episode.
+
+    Attributes:
+        success: whether the task was done.
+        length: steps.
+        operator_steps: steps in which the operator acted.
+        total: sum of the rewards.
+        demonstration: whether it was a demonstration.
+        simulator_success: final success as the simulation sees it, where a classifier decides; else None.
+        misjudged: steps in which classifier and simulation differed; None where no classifier decides.
+    """
+
+    success: bool
+    length: int
+    operator_steps: int
+    total: float
+    demonstration: bool
+    simulator_success: bool | None = None
+    misjudged: int | None = None
+
+
+class Batch(NamedTuple):
+    """Transitions drawn for learning, in tensors with a leading batch axis.
+
+    Attributes:
+        observation: before the step.
+        action: (batch, action), each component in [-1, 1].
+        reward: (batch,) sum of discounted rewards over n steps.
+        next_observation: after the n steps.
+        discount: (batch,) factor of the next observation's value: 0.0 after a termination, never after a time-out.
+        gripper_penalty: (batch,) sum of discounted gripper penalties, 0.0 or less.
+        is_intervention: (batch,) 1.0 where an operator acted.
+    """
+
+    observation: Observation
+    action: Tensor
+    reward: Tensor
+    next_observation: Observation
+    discount: Tensor
+    gripper_penalty: Tensor
+    is_intervention: Tensor
+
+    def minibatch(self, number: int, count: int) -> Batch:
+        """Every `count`-th transition, from `number` on: an equal share of all that was drawn together."""
+        rows = slice(number, None, count)
+        observation, next_observation = (
+            Observation(*(None if part is None else part[rows] for part in obs))
+            for obs in (self.observation, self.next_observation)
+        )
+        return Batch(observation, self.action[rows], self.reward[rows], next_observation, *(x[rows] for x in self[4:]))
+
+
+@dataclass(frozen=True)
+class RowFormat:
+    """How one transition is stored in a row of float32: the fields of `Batch` in order, without images.
+
+    Attributes:
+        layout: of the observations.
+        actions: size of an action.
+    """
+
+    layout: ObservationLayout
+    actions: int
+
+    @property
+    def width(self) -> int:
+        """Length of a row."""
+        return 2 * self._observation + self.actions + 4
+
+    @property
+    def _observation(self) -> int:
+        return self.layout.state_size + self.layout.privileged_size
+
+    def batch(self, rows: Any, images: Any | None) -> Batch:
+        """Rows (n, width) and their images (n, 2, ...) as the fields of a batch, without copying."""
+        size, state = self._observation, self.layout.state_size
+        end = size + self.actions
+        before = Observation(rows[:, :state], rows[:, state:size], None if images is None else images[:, 0])
+        following, rest = rows[:, end + 1 : end + 1 + size], rows[:, end + 1 + size :]
+        after = Observation(following[:, :state], following[:, state:], None if images is None else images[:, 1])
+        return Batch(before, rows[:, size:end], rows[:, end], after, rest[:, 0], rest[:, 1], rest[:, 2])
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Transitions in arrays, oldest first.
+
+    Attributes:
+        rows: (n, width) float32, see `RowFormat`.
+        images: (n, 2, views, height, width, 3) uint8, before and after; None without images.
+    """
+
+    rows: NDArray[np.float32]
+    images: NDArray[np.uint8] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def interventions(self) -> Transitions:
+        """Those in which an operator acted."""
+        chosen = self.rows[:, -1] > 0
+        return Transitions(self.rows[chosen], None if self.images is None else self.images[chosen])
+
+
+class Rollout(NamedTuple):
+    """The result of some steps.
+
+    Attributes:
+        transitions: in order.
+        episodes: that ended.
+        steps: number of steps.
+        operator_steps: steps in which the operator acted.
+        demonstration: whether it is a demonstration.
+        quit: whether the operator wants to stop.
+    """
+
+    transitions: Transitions
+    episodes: list[EpisodeSummary]
+    steps: int
+    operator_steps: int
+    demonstration: bool = False
+    quit: bool = False
+
+
+class NStepReturns:
+    """Turns the steps of an episode into transitions over n steps.
+
+    From Sutton 1988; used in deep Q-learning by Rainbow (Hessel et al. 2017, arXiv:1710.02298).
+
+    Args:
+        format: of the rows.
+        discount: discount factor of one step.
+        n_step: steps over which rewards are summed; fewer at the end of an episode.
+    """
+
+    def __init__(self, format: RowFormat, discount: float, n_step: int):
+        self.format, self._discount, self._n_step = format, discount, n_step
+        self._pending: deque[tuple[Observation, Step]] = deque()
+        self._rows: list[NDArray[np.float32]] = []
+        self._images: list[tuple[Any, Any]] = []
+        self._kept = 0  # transitions of episodes that have ended
+
+    def add(self, obs: Observation, step: Step) -> None:
+        """Add a step of the running episode.
+
+        Args:
+            obs: the observation before the step.
+            step: what the environment returned.
+        """
+        ended = step.terminated or step.truncated
+        self._pending.append((obs, step))
+        while self._pending and (ended or len(self._pending) == self._n_step):
+            self._complete_oldest(step)
+        if ended:
+            self._kept = len(self._rows)
+
+    def discard_episode(self) -> None:
+        """Discard the running episode, as far as its transitions have not been taken."""
+        self._pending.clear()
+        del self._rows[self._kept :], self._images[self._kept :]
+
+    def take(self) -> Transitions:
+        """The transitions that were completed since the previous call."""
+        shape = self.format.layout.image_shape
+        rows = np.stack(self._rows) if self._rows else np.zeros((0, self.format.width), np.float32)
+        images = None if shape is None else np.array(self._images, np.uint8).reshape(len(rows), 2, *shape)
+        self._rows, self._images, self._kept = [], [], 0
+        return Transitions(rows, images)
+
+    def _complete_oldest(self, last: Step) -> None:
+        reward = sum(self._discount**k * step.reward for k, (_, step) in enumerate(self._pending))
+        penalty = sum(self._discount**k * step.gripper_penalty for k, (_, step) in enumerate(self._pending))
+        discount = 0.0 if last.terminated else self._discount ** len(self._pending)
+        obs, first = self._pending.popleft()
+        rest = [discount, penalty, float(first.is_intervention)]
+        parts: Sequence[Any] = [obs.state, obs.privileged, first.action, [reward], last.obs.state, last.obs.privileged]
+        self._rows.append(np.concatenate([*parts, rest], dtype=np.float32))
+        if obs.images is not None:
+            self._images.append((obs.images, last.obs.images))
