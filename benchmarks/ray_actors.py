@@ -160,10 +160,10 @@ def speed(folder: Path, rounds: int = ROUNDS, measured: int = MEASURED) -> list[
 
 def _give_cores(run: Run) -> None:
     """Keep each actor on a core of its own, and the learner to what they leave."""
-    for core, process in enumerate(run.find("ActorHost")):
+    for core, process in enumerate(run.find("_ActorWorker")):
         for thread in process.threads():
             os.sched_setaffinity(thread.id, {core})
-    for process in run.find("LearnerHost"):
+    for process in run.find("_LearnerActor"):
         for thread in process.threads():
             os.setpriority(os.PRIO_PROCESS, thread.id, 19)
 
@@ -193,7 +193,7 @@ def killed(folder: Path, kills_each: Sequence[int], steps: int = STEPS) -> list[
         with running(folder / f"killed_{kills}", "--actors", "2", "--steps", str(steps)) as run:
             for number in range(kills):
                 run.until((number + 1) * BETWEEN_KILLS)
-                for process in run.find("ActorHost")[:1]:
+                for process in run.find("_ActorWorker")[:1]:
                     process.kill()
             run.process.wait()
             evaluations = run.rows("evaluation")

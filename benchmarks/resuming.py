@@ -289,21 +289,21 @@ def compare(directory: Path, checkpoint: Path, episodes: int) -> tuple[int, int,
     """
     import numpy as np
 
-    from hil_trainer.agents.policy import Policy
+    from hil_trainer.agents.policy import Policy, load_weights
     from hil_trainer.checkpoints import read_learner_state
     from hil_trainer.cli.train import parse
     from hil_trainer.learner.learner import LearnerSetup
-    from hil_trainer.learner.process import LearnerProcess
-    from hil_trainer.rollout.evaluation import Greedy, evaluate, evaluation_env, load_weights
+    from hil_trainer.learner.process import ProcessLearner
+    from hil_trainer.rollout.evaluation import Greedy, evaluate, evaluation_env
 
     config = parse(["--resume", "--out", str(directory)]).settings
     env = evaluation_env(config)
     try:
         setup = LearnerSetup(config, env.layout, env.actions)
-        kept = {name: value.numpy() for name, value in read_learner_state(checkpoint)["sac"]["policy"].items()}
-        learner = LearnerProcess(setup, keep_pace=False, checkpoint=checkpoint)
+        kept = {name: value.numpy() for name, value in read_learner_state(checkpoint)[0]["sac"]["policy"].items()}
+        learner = ProcessLearner(setup, directory, lockstep=True, checkpoint=checkpoint)
         try:
-            told = learner.newest().weights
+            told = learner.snapshot().weights
         finally:
             learner.close()
         policy, successes = Policy(setup.shape).eval(), []

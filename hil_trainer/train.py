@@ -156,8 +156,8 @@ class Training:
             rollouts = itertools.islice(self._operator_demonstrations(), max(missing, 0))
         number = successes = steps = operator_steps = 0
         for rollout in rollouts:
-            self._demonstrations += len(rollout.episodes)
             self._send(rollout)
+            self._demonstrations += len(rollout.episodes)
             number, steps, operator_steps = number + 1, steps + rollout.steps, operator_steps + rollout.operator_steps
             successes += sum(episode.success for episode in rollout.episodes)
             if self._stopped:

@@ -14,12 +14,15 @@ import torch
 
 from gym_hil.cli import main as gym_hil_main
 from gym_hil.errors import ConfigurationError
+from hil_trainer.agents.policy import Policy
 from hil_trainer.checkpoints import checkpoints, read_learner_state
 from hil_trainer.cli import main
 from hil_trainer.cli.train import run_words
 from hil_trainer.errors import CheckpointError, DemonstrationsError, DivergenceError
 from hil_trainer.logging.metrics import DISCARDED, read_metrics
+from hil_trainer.rollout.actor import NeutralAgent
 from hil_trainer.train import Training
+from tests.hil_trainer.rollout.test_evaluation import Reaching
 
 PATIENCE = 120  # s
 WORDS = {
@@ -79,13 +82,13 @@ def test_a_run_leaves_everything_behind(finished):
 
 def test_a_run_tells_what_happened(finished):
     found = curves(finished)
-    shown = [row for row in found["episode"] if row["demonstration"]]
-    assert [row["success"] for row in shown] == [True, True]
-    assert {row["step"] for row in shown} == {0}
+    demonstrations = [row for row in found["episode"] if row["demonstration"]]
+    assert [row["success"] for row in demonstrations] == [True, True]
+    assert {row["step"] for row in demonstrations} == {0}
     assert found["learning"][-1]["updates"] > 0
     assert found["learning"][-1]["staleness"] <= 20
     assert found["evaluation"][0]["step"] == 60
-    assert {row["purpose"] for row in found["evaluation"]} == {"quick", "full"}
+    assert {row["purpose"] for row in found["evaluation"]} == {"quick", "full", "final"}
     assert found["event"][0]["text"].startswith("2 demonstrations: 2 succeed")
     assert "resumed from checkpoints/step_00000120" in [row["text"] for row in found["event"]]
 
@@ -94,23 +97,32 @@ def test_curves_of_a_resumed_run_join(finished):
     assert_joined(finished)
 
 
+def online(checkpoint):
+    """The online buffer of a checkpoint, and the learner's state."""
+    state, segments = read_learner_state(checkpoint)
+    return torch.cat([segment["rows"] for segment in segments["online"]]), state
+
+
 def test_a_run_goes_on_learning_from_all_it_had(finished):
-    before, after = (read_learner_state(path) for path in checkpoints(finished))
-    # A transition is handed out when its step is made: all of them, whatever was begun when the run stopped.
-    assert (before["online"]["added"], after["online"]["added"]) == (120, 180)
-    assert (before["updates"], after["updates"]) == (120, 180)
-    assert after["shown"]["added"] >= before["shown"]["added"] > 0
-    assert torch.equal(after["online"]["rows"][:120], before["online"]["rows"])
+    (before, state), (after, state_after) = (online(path) for path in checkpoints(finished))
+    assert (len(before), len(after)) == (120, 180)
+    assert torch.equal(after[:120], before)
+    assert (state["updates"], state_after["updates"]) == (120, 180)
+    assert state_after["buffers"]["demo"]["added"] >= state["buffers"]["demo"]["added"] > 0
 
 
-def test_the_policy_is_evaluated_by_its_directory_and_its_file(finished, capsys, tmp_path):
+@pytest.mark.parametrize(("agent", "successes"), [(Reaching(), 2), (NeutralAgent(4), 0)], ids=["able", "idle"])
+def test_successes_of_a_policy_are_counted_from_its_directory_and_its_file(
+    finished, capsys, tmp_path, monkeypatch, agent, successes
+):
+    monkeypatch.setattr(Policy, "act", lambda self, obs, greedy: agent.act(obs))
     video = tmp_path / "film.mp4"
     assert main(["eval", str(finished), "--episodes", "2", "--seed", "3", "--video", str(video)]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told[-1] in ("successes: 0/2", "successes: 1/2", "successes: 2/2")
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-1] == f"successes: {successes}/2"
     assert video.stat().st_size > 1000
     assert main(["eval", str(finished / "policy.safetensors"), "--episodes", "2", "--seed", "3"]) == 0
-    assert capsys.readouterr().out.splitlines()[-2:] == told[-2:]
+    assert capsys.readouterr().out.splitlines()[-2:] == printed[-2:]
 
 
 def test_a_policy_is_not_evaluated_in_a_task_it_does_not_fit(finished, capsys):
@@ -128,6 +140,7 @@ def test_a_directory_with_a_run_is_not_written_over(finished, capsys):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
+        ({"device": "cuda:7"}, ConfigurationError, "device is 'cuda:7', but torch .* CUDA devices here.*--device cpu"),
         ({"task": "PandaJuggle"}, Exception, "no task 'PandaJuggle'"),
         ({"demos": "nothing/here"}, Exception, "nothing/here"),
         ({"wandb": "pick"}, Exception, "wandb"),
@@ -143,6 +156,7 @@ def test_what_does_not_start_leaves_no_run(small, tmp_path, monkeypatch, setting
     with pytest.raises(error, match=message):
         Training(small(**settings), tmp_path / "run")
     assert not (tmp_path / "run" / "config.json").exists()
+    assert "device" not in settings or not (tmp_path / "run").exists()
     assert not multiprocessing.active_children()
 
 
@@ -169,8 +183,8 @@ def test_the_same_seed_trains_the_same_whenever_evaluations_end(small, tmp_path,
         run.close()
     saved = [checkpoints(tmp_path / name) for name in ("one", "other")]
     assert [[path.name[5:] for path in paths] for paths in saved] == [["00000000", "00000060"]] * 2
-    here, there = (read_learner_state(paths[-1]) for paths in saved)
-    assert torch.equal(here["online"]["rows"], there["online"]["rows"])
+    (here_rows, here), (there_rows, there) = (online(paths[-1]) for paths in saved)
+    assert torch.equal(here_rows, there_rows)
     assert here["updates"] == there["updates"] == 60
     for part in ("policy", "critic", "critic_target"):
         assert all(torch.equal(value, there["sac"][part][name]) for name, value in here["sac"][part].items())
@@ -221,7 +235,7 @@ def test_a_run_that_is_killed_goes_on_and_ctrl_c_saves_it(tmp_path):
     assert events[-1] == "stopped by Ctrl-C; go on with --resume"
     newest = checkpoints(out)[-1]
     assert int(newest.name[5:13]) >= made
-    assert read_learner_state(newest)["updates"] > saved
+    assert read_learner_state(newest)[0]["updates"] > saved
     assert_joined(out)
     assert (out / "report" / "curves.png").exists()
 

@@ -11,11 +11,10 @@ from gym_hil.cli import main as gym_hil_main
 from gym_hil.datasets import EpisodeDataset
 from gym_hil.teleop import Device, Event, TeleopCommand
 from hil_trainer.agents.policy_file import load_policy
-from hil_trainer.checkpoints import checkpoints, read_learner_state, read_run_state, save_checkpoint
+from hil_trainer.checkpoints import checkpoints, read_run_state
 from hil_trainer.config import to_dict
 from hil_trainer.errors import CheckpointError
-from hil_trainer.learner.learner import Learner
-from hil_trainer.learner.process import Learned
+from hil_trainer.learner.learner import LearnerLoop, SaveRequest, StopRequest
 from hil_trainer.logging.metrics import DISCARDED, FILE, read_metrics
 from hil_trainer.train import Training
 from tests.hil_trainer.evaluator_here import EvaluatorHere
@@ -24,24 +23,22 @@ from tests.hil_trainer.evaluator_here import EvaluatorHere
 class LearnerHere:
     """Learns at once."""
 
-    def __init__(self, setup, *, keep_pace, checkpoint=None, steps=0):
-        self.learner, self.deliveries, self.steps = Learner(setup), 0, steps
-        if checkpoint is not None:
-            self.learner.load_state_dict(read_learner_state(checkpoint))
+    def __init__(self, setup, directory, *, lockstep, checkpoint=None, env_steps=0):
+        self.loop = LearnerLoop(setup, directory, lockstep=True, checkpoint=checkpoint, env_steps=env_steps)
+        self.demo_buffer, self.online_buffer = self.loop.learner.demo_buffer, self.loop.learner.online_buffer
 
-    def deliver(self, rollout):
-        self.learner.take(rollout)
-        self.deliveries += 1
-        if not rollout.demonstration:
-            self.steps += rollout.steps
-            self.learner.learn(rollout.steps)
+    def _handle(self, message):
+        messages = [message, StopRequest()]
+        self.loop.run(lambda block: messages.pop(0), lambda snapshot: None)
 
-    def newest(self, *, deliveries=0):
-        weights, numbers = self.learner.weights(), self.learner.state()
-        return Learned(self.deliveries, self.steps, self.learner.updates, weights, numbers)
+    def send(self, rollout):
+        self._handle(rollout)
 
-    def save(self, directory, step, run):
-        save_checkpoint(directory, step, self.learner.state_dict(), run)
+    def snapshot(self, *, rollouts=0):
+        return self.loop.snapshot()
+
+    def save(self, step, run):
+        self._handle(SaveRequest(step, run))
 
     def close(self):
         pass
@@ -70,7 +67,7 @@ def start(monkeypatch):
     started = []
 
     def make(config, directory, *, resume=False, rates=(), stops=None):
-        monkeypatch.setattr("hil_trainer.train.LearnerProcess", LearnerHere)
+        monkeypatch.setattr("hil_trainer.train.ProcessLearner", LearnerHere)
         monkeypatch.setattr("hil_trainer.rollout.run_evaluations.Evaluator", lambda config, shape: EvaluatorHere(rates))
         monkeypatch.setattr("hil_trainer.train.RunEvaluations.final", lambda self: None)
         with monkeypatch.context() as patched:
@@ -135,13 +132,13 @@ def test_a_kill_amid_demonstrations_costs_only_those_since_the_checkpoint(small,
         raise RuntimeError("killed")
 
     moments = iter([killed._save, killed._save, kill])
-    killed._save_in_time = lambda: next(moments)()
+    killed._save_if_due = lambda: next(moments)()
     with pytest.raises(RuntimeError, match="killed"):
         killed.run()
-    kept = len(killed.learner.learner.shown) - rows(tmp_path, "episode")[-1]["length"]
+    kept = len(killed.learner.demo_buffer) - rows(tmp_path, "episode")[-1]["length"]
     resumed = start(config, tmp_path, resume=True)
     assert [row["episode"] for row in rows(tmp_path, "episode")] == [1, 2]
-    assert len(resumed.learner.learner.shown) == kept
+    assert len(resumed.learner.demo_buffer) == kept
     resumed.run()
     assert [row["episode"] for row in rows(tmp_path, "episode") if row["demonstration"]] == [1, 2, 3, 4]
 
@@ -183,15 +180,15 @@ def test_demonstrations_go_on_where_the_operator_stopped(small, start, tmp_path)
     # As if the third had been the last straw.
     demonstrate, shown = run.actor.demonstrate, []
 
-    def tired(resting):
-        shown.append(demonstrate(resting))
+    def tired():
+        shown.append(demonstrate())
         return shown[-1]._replace(quit=len(shown) == 2)
 
     run.actor.demonstrate = tired
     outcome = run.run()
     assert outcome.stopped
     assert outcome.steps == 0
-    assert read_run_state(checkpoints(tmp_path)[-1])["shown"] == 2
+    assert read_run_state(checkpoints(tmp_path)[-1])["demonstrations"] == 2
     start(config, tmp_path, resume=True).run()
     assert [row["episode"] for row in rows(tmp_path, "episode") if row["demonstration"]] == [1, 2, 3]
     assert len({row["length"] for row in rows(tmp_path, "episode")} | {0}) > 1
@@ -202,24 +199,24 @@ def test_recorded_demonstrations_are_each_taken_once(small, start, tmp_path, mon
     assert gym_hil_main([*record, "--task", "PandaPickCube-v1", "--episodes", "3", "--seed", "0"]) == 0
     config = small(steps=10, demos=str(tmp_path / "data"), help_probability=0.0)
     run = start(config, tmp_path / "run")
-    deliver, delivered = run._deliver, []
+    send, sent = run._send, []
 
     def interrupted(rollout):
-        if len(delivered) == 2:
+        if len(sent) == 2:
             raise KeyboardInterrupt
-        delivered.append(rollout)
-        deliver(rollout)
+        sent.append(rollout)
+        send(rollout)
 
-    monkeypatch.setattr(run, "_deliver", interrupted)
+    monkeypatch.setattr(run, "_send", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run.run()
     resumed = start(config, tmp_path / "run", resume=True)
     resumed.run()
     frames = sum(len(episode) for episode in EpisodeDataset(tmp_path / "data"))
-    assert len(resumed.learner.learner.shown) == frames
+    assert len(resumed.learner.demo_buffer) == frames
     again = start(config, tmp_path / "run", resume=True)
     again.run()
-    assert len(again.learner.learner.shown) == frames
+    assert len(again.learner.demo_buffer) == frames
 
 
 def test_an_operator_can_stop_and_go_on(small, start, tmp_path):
@@ -262,7 +259,7 @@ def test_a_damaged_checkpoint_can_be_removed_to_use_the_one_before(small, start,
     start(config, tmp_path).run()
     newest = checkpoints(tmp_path)[-1]
     (newest / "run.json").write_text("{")
-    with pytest.raises(CheckpointError, match=r"step_00000020 cannot be read.*Remove it to use the one before"):
+    with pytest.raises(CheckpointError, match=r"step_00000020 cannot be read.*Remove it to use the previous one"):
         start(config, tmp_path, resume=True)
     (newest / "run.json").unlink()
     (newest / "learner.pt").unlink()
@@ -288,7 +285,7 @@ def test_a_policy_that_learned_from_images_needs_images_and_its_robot_only(small
     assert observation.keys() == {"agent_pos", "pixels"}
     run.env.env.step(loaded.act(observation))
     again = start(config, tmp_path, resume=True)
-    assert len(again.learner.learner.online) == 20
+    assert len(again.learner.online_buffer) == 20
 
 
 def test_a_resume_with_settings_that_do_not_fit_changes_nothing(small, start, tmp_path):
