@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 import inspect
 import logging
+import os
 import sys
+import tempfile
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec
 
 import numpy as np
@@ -266,9 +269,20 @@ def fingerprint(*modules: str) -> int:
 def entry(function: Callable[P, None]) -> Callable[P, None]:
     """Compile a function that Python calls, and keep the result on disk where some folder can be written."""
     try:
-        return njit(cache=True, **COMPILE_OPTIONS)(function)
+        return njit(cache=_can_cache(), **COMPILE_OPTIONS)(function)
     except RuntimeError:  # numba found no folder for its cache
         return njit(**COMPILE_OPTIONS)(function)
+
+
+def _can_cache() -> bool:
+    """Whether numba may look for a folder: for a user without a home directory it would make one called `~`."""
+    if {"NUMBA_CACHE_DIR", "XDG_CACHE_HOME"} & set(os.environ) or os.path.isabs(os.path.expanduser("~")):
+        return True
+    try:
+        with tempfile.TemporaryFile(dir=Path(__file__).parent / "__pycache__"):
+            return True
+    except OSError:
+        return False
 
 
 def _compile(sources: int) -> tuple[Callable[[Scene], None], Callable[[Scene, Camera, Image], None]]:

@@ -18,7 +18,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [
     pytest.param("README.md", marks=pytest.mark.slow),
+    "docs/console.md",
     "docs/devices.md",
+    "docs/rendering.md",
     "docs/operating.md",
     "docs/lerobot.md",
     "docs/reproducing.md",
@@ -60,6 +62,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
         command.chmod(0o755)
     variables = {key: value for key, value in os.environ.items() if key not in HIDDEN}
+    variables["HOME"] = str(tmp_path_factory.mktemp("home"))  # for the console's certificate
+    variables["JUPYTERHUB_SERVICE_PREFIX"] = "/user/me/"
     variables["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     variables["PATH"] = os.pathsep.join([str(commands), os.environ["PATH"]])
     return variables

@@ -82,6 +82,16 @@ def test_a_place_where_nothing_can_be_written_draws_too_and_no_index_leaves_its_
     assert done.stdout.strip() == "NullCache"
 
 
+def test_a_user_without_a_home_directory_gets_no_folder_called_tilde(monkeypatch, tmp_path):
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(drawing.os.path, "expanduser", lambda path: path)  # what it does for such a user
+    monkeypatch.setattr(drawing, "__file__", str(tmp_path / "drawing.py"))
+    assert not drawing._can_cache()
+    (tmp_path / "__pycache__").mkdir()
+    assert drawing._can_cache()  # beside the sources
+
+
 def test_a_change_in_any_compiled_module_changes_the_fingerprint(monkeypatch):
     name = "gym_hil.rendering.drawing"
     before = drawing.fingerprint(name)
