@@ -35,7 +35,8 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-page:
+page: $(VENV)/.installed-dev
+	$(BIN)/python web/make_types.py --check
 	cd web && npm install --no-audit --no-fund --loglevel=error && npm run --silent check
 
 format: $(VENV)/.installed-dev

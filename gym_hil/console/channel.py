@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_hil.console.messages import (
-    Controls,
-    Episode,
+    Bindings,
     Episodes,
-    Event,
+    EpisodeSummary,
     EventKind,
     Input,
+    LogEvent,
     Metrics,
     ServerMessage,
     Status,
@@ -43,7 +43,7 @@ class PageDevice(Protocol):
 
     applied: float
 
-    def controls(self, channel: int, requests: Sequence[str]) -> Controls:
+    def page_bindings(self, channel: int, requests: Sequence[str]) -> Bindings:
         """Which key and which button does what."""
 
     def receive(self, message: Input) -> None:
@@ -57,7 +57,7 @@ class PageDevice(Protocol):
 
 
 class ControlLock:
-    """Which page drives a channel: one at a time, until it lets go or has been silent for long.
+    """Which page drives a channel: one at a time, until it releases the lock or has been silent for long.
 
     All times are in s, of a clock that never goes back.
 
@@ -160,7 +160,7 @@ class Channel:
         self._renderer: Renderer | None = None
         self._snapshot: Snapshot | None = None
         self._frame: tuple[int, bytes] | None = None
-        self._episodes: tuple[Episode, ...] = ()
+        self._episodes: tuple[EpisodeSummary, ...] = ()
         self._requested: deque[str] = deque()
 
     # For the environment's thread.
@@ -195,15 +195,15 @@ class Channel:
 
     def log_event(self, kind: EventKind, text: str) -> None:
         """Show something that happened in the page's list of events."""
-        self._send(self, Event(self.number, time.time(), kind, text))
+        self._send(self, LogEvent(self.number, time.time(), kind, text))
 
     def add_episode(self, record: Mapping[str, Any]) -> None:
         """Add a finished episode to the history.
 
         Args:
-            record: the fields of `messages.Episode`.
+            record: the fields of `messages.EpisodeSummary`.
         """
-        episode = Episode(**record)
+        episode = EpisodeSummary(**record)
         self._episodes = (*self._episodes, episode)[-EPISODES_KEPT:]
         self._send(self, Episodes(self.number, False, [episode]))
 
@@ -214,7 +214,7 @@ class Channel:
     def set_requests(self, requests: Sequence[str]) -> None:
         """Offer buttons to the operator, such as "save" and "stop"; `take_requests` returns which were pressed."""
         self.requests = tuple(requests)
-        self.send_controls()
+        self.send_bindings()
 
     def take_requests(self) -> list[str]:
         """The buttons pressed since the last call, each press once."""
@@ -240,16 +240,16 @@ class Channel:
     @device.setter
     def device(self, device: PageDevice | None) -> None:
         self._device = None if device is None else weakref.ref(device)
-        self.send_controls()
+        self.send_bindings()
 
     @property
     def controllable(self) -> bool:
         """Whether an operator can do anything here: drive, or press a button of a training run."""
         return self.device is not None or bool(self.requests)
 
-    def send_controls(self) -> None:
+    def send_bindings(self) -> None:
         """Send the pages what is pressed for what."""
-        self._send(self, self.controls())
+        self._send(self, self.bindings())
 
     def close(self) -> None:
         """Take the environment off the console. Closing twice does no harm, and neither does the garbage collector."""
@@ -286,12 +286,12 @@ class Channel:
             self._frame = (snapshot.sequence, packed)
         return snapshot.sequence, snapshot.published, self._frame[1]
 
-    def controls(self) -> Controls:
+    def bindings(self) -> Bindings:
         """What is pressed for what."""
         device = self.device
         if device is None:
-            return Controls(self.number, requests=list(self.requests))
-        return device.controls(self.number, self.requests)
+            return Bindings(self.number, requests=list(self.requests))
+        return device.page_bindings(self.number, self.requests)
 
     def history(self) -> Episodes:
         """All episodes that are kept."""

@@ -111,7 +111,7 @@ class PageConnection:
         self.channel = channel
         self._sent, self._in_flight = 0, {}
         if channel is not None:
-            self.send(channel.controls())
+            self.send(channel.bindings())
             self.send(channel.history())
             self._work.set()
 

@@ -266,7 +266,7 @@ class Console:
             connection.send(Lock(channel.number, who, left, len(pages)))  # type: ignore[arg-type]
 
     async def _watch_locks(self) -> None:
-        """Send the pages word when a holder goes silent, and when its lock falls free."""
+        """Notify the pages when a holder goes silent, and when its lock is free again."""
         known: dict[int, tuple[float | None, str | None]] = {}
         while True:
             await asyncio.sleep(LOCK_CHECK)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.console.messages import Controls, Input, LegendPart
+from gym_hil.console.messages import Bindings, Input, LegendPart
 from gym_hil.display import ConsoleOptions, TlsOption
 from gym_hil.teleop import Button, InputDevice, TeleopCommand
 from gym_hil.teleop.gamepad import BINDINGS as PAD_BINDINGS
@@ -145,7 +145,7 @@ class WebDevice(InputDevice):
         super().set_intervention(mode)
         self._mode = mode
         if self._channel is not None:
-            self._channel.send_controls()
+            self._channel.send_bindings()
 
     def close(self) -> None:
         """Take no more input. The console stays open for others."""
@@ -160,14 +160,14 @@ class WebDevice(InputDevice):
     def describe(self) -> str:
         return f"{self.console.announcement()}\n{super().describe()}"
 
-    def controls(self, channel: int, requests: Sequence[str]) -> Controls:
+    def page_bindings(self, channel: int, requests: Sequence[str]) -> Bindings:
         """Which key and which button does what, for the page.
 
         Args:
             channel: number of the device's channel.
             requests: buttons offered by a training run.
         """
-        return Controls(
+        return Bindings(
             channel=channel,
             intervention=self._mode,  # type: ignore[arg-type]  # checked by InputState
             keys={CODES[key]: button.name for key, button in KEYS.items()},

@@ -62,8 +62,8 @@ def test_regions_are_cut_out_and_printed_as_lerobot_wants_them(
     out = tmp_path / "new"
     command = ["crop", str(recorded), "--out", str(out), "--roi", "front=4,8,16,20", "--resize", "24", "24"]
     assert main(command) == 0
-    told, _, _ = capsys.readouterr().out.rpartition(f"{out}:")
-    assert json.loads(told) == {"crop_params_dict": {FRONT: [4, 8, 16, 20]}, "resize_size": [24, 24]}
+    output, _, _ = capsys.readouterr().out.rpartition(f"{out}:")
+    assert json.loads(output) == {"crop_params_dict": {FRONT: [4, 8, 16, 20]}, "resize_size": [24, 24]}
     assert EpisodeDataset(out)[0].image(WRIST, 0).shape == (24, 24, 3)
     assert main(["replay", str(out), "--check"]) == 0
 
@@ -86,9 +86,9 @@ def test_a_region_chosen_in_the_browser_is_cut_out(
     out = tmp_path / "new"
     with started(recorded, out) as (command, link):
         status, _ = open_page(link).post("/regions", json.dumps({FRONT: [8, 4, 22, 16]}))
-        told, _ = command.communicate(timeout=SECONDS)
+        output, _ = command.communicate(timeout=SECONDS)
     assert (status, command.returncode) == (200, 0)
-    assert json.loads(told.rpartition(f"{out}:")[0])["crop_params_dict"] == {FRONT: [8, 4, 22, 16]}
+    assert json.loads(output.rpartition(f"{out}:")[0])["crop_params_dict"] == {FRONT: [8, 4, 22, 16]}
     assert EpisodeDataset(out).features[FRONT]["shape"] == [3, 22, 16]
     assert EpisodeDataset(out).features[WRIST]["shape"] == [3, 32, 32]
 
@@ -97,8 +97,8 @@ def test_a_region_chosen_in_the_browser_is_cut_out(
 def test_ctrl_c_ends_the_waiting_for_the_browser(recorded: Path, tmp_path: Path) -> None:
     with started(recorded, tmp_path / "new") as (command, _):
         command.send_signal(signal.SIGINT)
-        told, problems = command.communicate(timeout=SECONDS)
-    assert (command.returncode, told, problems.strip()) == (130, "", "")
+        output, problems = command.communicate(timeout=SECONDS)
+    assert (command.returncode, output, problems.strip()) == (130, "", "")
     assert not (tmp_path / "new").exists()
 
 

@@ -283,9 +283,9 @@ def test_an_operator_drives_from_a_page() -> None:
         page.wait(lambda: bool(page.frames) and page.frames[-1]["status"]["step"] > 0)
         page.tap("INTERVENE", "SUCCESS")
         assert "episode 1: success (marked by you) after " in next(line for line in lines if line.startswith("episode"))
-        page.say(type="pause", on=True)
+        page.send(type="pause", on=True)
         page.wait(lambda: page.frames[-1]["status"]["paused"])
-        page.say(type="pause", on=False)
+        page.send(type="pause", on=False)
         page.wait(lambda: not page.frames[-1]["status"]["paused"])
         program.send_signal(signal.SIGINT)
         assert program.wait(PATIENCE) == 0

@@ -111,7 +111,7 @@ class Stand:
             if self._restart.is_set():
                 self.env.reset(seed=0)
                 self.env.step(np.array([0, 0, 0, 1], np.float32))  # from here on, what is pressed counts
-                # Nobody has acted in the new episode; who asks before its first step may not hear of the last one.
+                # No step of the new episode was made; the value must not be that of the last episode.
                 self.operator = False
                 self._restart.clear()
             *_, terminated, truncated, info = self.env.step(np.array([0, 0, 0, 1], np.float32))

@@ -78,19 +78,19 @@ class Page:
         return self
 
     def watch(self, channel: int) -> Page:
-        self.say(type="watch", channel=channel)
+        self.send(type="watch", channel=channel)
         self.wait(lambda: any(message["channel"] == channel for message in self.all("lock")[-1:]))
         return self
 
     def take(self) -> Page:
-        self.say(type="take")
+        self.send(type="take")
         self.wait(lambda: self.latest("lock")["holder"] == "you")
         return self
 
-    def say(self, **message: Any) -> None:
-        self.say_text(json.dumps(message))
+    def send(self, **message: Any) -> None:
+        self.send_text(json.dumps(message))
 
-    def say_text(self, text: str) -> None:
+    def send_text(self, text: str) -> None:
         self._loop.run(self._socket.send_str(text))
 
     def input(
@@ -102,7 +102,7 @@ class Page:
         target: Any = None,
         clock: float | None = None,
     ) -> None:
-        self.say(
+        self.send(
             type="input",
             time=time.monotonic() * 1000 if clock is None else clock,
             motion=list(motion),
@@ -128,13 +128,13 @@ class Page:
         wait_until(condition)
 
     def sync(self) -> None:
-        """Come back when everything said so far was heard: the server hears in order and answers this."""
+        """Return when everything sent so far was handled: the server works in order and answers this."""
         count = len(self.all("refused"))
-        self.say(type="request", name="nothing that exists")
+        self.send(type="request", name="nothing that exists")
         self.wait(lambda: len(self.all("refused")) > count)
 
     def kill(self) -> None:
-        """Lose the connection without a word, as when the Wi-Fi is gone."""
+        """Lose the connection without closing it, as when the Wi-Fi is gone."""
 
         async def kill() -> None:
             self._socket._response.connection.transport.abort()

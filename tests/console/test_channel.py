@@ -47,14 +47,14 @@ def test_one_environment_has_one_channel(console: Console, base: gym.Env) -> Non
 
 def test_pause_makes_the_next_step_wait(driven: gym.Env, open_page: OpenPage) -> None:
     page = open_page().connect().watch(1).take()
-    page.say(type="pause", on=True)
+    page.send(type="pause", on=True)
     page.wait(lambda: page.frames[-1]["status"]["paused"])
     stepping = threading.Thread(target=driven.step, args=[STAY])
     stepping.start()
     page.input()
     page.sync()
     assert stepping.is_alive()
-    page.say(type="pause", on=False)
+    page.send(type="pause", on=False)
     stepping.join(10)
     assert not stepping.is_alive()
     assert driven.get_wrapper_attr("seconds_paused") > 0
@@ -64,22 +64,22 @@ def test_pause_makes_the_next_step_wait(driven: gym.Env, open_page: OpenPage) ->
 def test_spectator_cannot_pause(driven: gym.Env, open_page: OpenPage) -> None:
     open_page().connect().watch(1).take()
     page = open_page().connect().watch(1)
-    page.say(type="pause", on=True)
+    page.send(type="pause", on=True)
     page.sync()
     assert not driven.get_wrapper_attr("channel").paused
 
 
 def test_pause_ends_when_the_operator_leaves(driven: gym.Env, open_page: OpenPage) -> None:
     page = open_page().connect().watch(1).take()
-    page.say(type="pause", on=True)
-    page.say(type="release")
+    page.send(type="pause", on=True)
+    page.send(type="release")
     page.sync()
     assert not driven.get_wrapper_attr("channel").paused
 
 
 def test_pause_ends_when_the_seat_falls_free(driven: gym.Env, open_page: OpenPage) -> None:
     page = open_page().connect().watch(1).take()
-    page.say(type="pause", on=True)
+    page.send(type="pause", on=True)
     page.sync()
     channel = driven.get_wrapper_attr("channel")
     assert channel.paused
@@ -90,7 +90,7 @@ def test_pause_ends_when_the_seat_falls_free(driven: gym.Env, open_page: OpenPag
 
 def test_closing_ends_a_pause(driven: gym.Env, open_page: OpenPage) -> None:
     page = open_page().connect().watch(1).take()
-    page.say(type="pause", on=True)
+    page.send(type="pause", on=True)
     channel = driven.get_wrapper_attr("channel")
     wait_until(lambda: channel.paused)
     waiting = threading.Thread(target=channel.wait_while_paused)

@@ -140,7 +140,7 @@ def test_a_training_run_shows_numbers_and_takes_requests(visitor, stand):
 def test_the_legend_is_the_devices(visitor, stand):
     visitor.page.click("#tab-controls")
     shown = visitor.text("part-controls")
-    for part in stand.channel.controls().legend:
+    for part in stand.channel.bindings().legend:
         assert part.title in shown
         for control, action in part.rows:
             assert control in shown
@@ -253,7 +253,7 @@ def test_everything_is_within_the_screen_and_large_enough(visitor, stand, screen
     visitor.js(
         f"import('/static/hud.js').then((hud) => hud.showLock({{holder: '{holder}', free_in: 9, pages: 3}}, true))"
     )
-    visitor.js(f"import('/static/hud.js').then((hud) => hud.showDriver('{holder}', page.controls, false, ''))")
+    visitor.js(f"import('/static/hud.js').then((hud) => hud.showDriver('{holder}', page.bindings, false, ''))")
     boxes = visitor.page.evaluate(
         "[...document.querySelectorAll('.bar button, .viewport button, .driver, .cameras figure')]"
         ".filter((element) => element.getClientRects().length).map((element) => {"

@@ -1,4 +1,4 @@
-"""Driving by what one points at: the handle in the scene, and joysticks under thumbs."""
+"""Driving by the handle in the scene."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.console.browser import PHONE
-
 
 def drag(visitor: Any, dx: float, dy: float) -> None:
-    """Take the handle and move it by so many px; it is not let go."""
+    """Take the handle and move it, in px, without releasing it."""
     x, y = visitor.handle()
     visitor.page.mouse.move(x, y)
     visitor.page.mouse.down()
@@ -102,7 +100,7 @@ def test_the_target_stays_in_the_workspace(view, stand):
 
 def test_in_hold_mode_the_drag_holds_the_intervention(view, stand):
     stand.device.set_intervention("hold")
-    view.until("page.controls.intervention === 'hold'")
+    view.until("page.bindings.intervention === 'hold'")
     drag(view, 20, 20)
     view.wait(lambda: stand.operator and stand.held() == {"INTERVENE"})
     view.page.mouse.up()
@@ -111,7 +109,7 @@ def test_in_hold_mode_the_drag_holds_the_intervention(view, stand):
 
 def test_in_auto_mode_the_drag_presses_nothing(view, stand):
     stand.device.set_intervention("auto")
-    view.until("page.controls.intervention === 'auto'")
+    view.until("page.bindings.intervention === 'auto'")
     drag(view, 60, 60)
     view.wait(lambda: stand.operator)
     view.page.mouse.up()
@@ -124,35 +122,3 @@ def test_losing_the_focus_ends_the_drag(view, stand):
     view.wait(lambda: stand.received and stand.received[-1].target is not None)
     view.page.evaluate("dispatchEvent(new Event('blur'))")
     view.wait(lambda: stand.received[-1].target is None)
-
-
-def test_thumbs_on_a_phone(visitor, visit, stand):
-    visitor.page.click("#lock-button")  # release
-    visitor.wait(lambda: visitor.lock() == "none")
-    phone = visit(**PHONE)
-    phone.wait(lambda: phone.lock() == "you")
-    touch = phone.context.new_cdp_session(phone.page)
-    phone.page.tap("[data-button=INTERVENE]")
-    phone.wait(lambda: stand.operator)
-
-    def send(kind: str, *at: tuple[float, float, int]) -> None:
-        points = [{"x": x, "y": y, "id": number} for x, y, number in at]
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-
-    plane, height = (phone.page.locator(f"#joystick-{name}").bounding_box() for name in ("plane", "height"))
-    x, y = plane["x"] + plane["width"] / 2, plane["y"] + plane["height"] / 2
-    u, v = height["x"] + height["width"] / 2, height["y"] + height["height"] / 2
-    send("touchStart", (x, y, 0))
-    send("touchStart", (x, y, 0), (u, v, 1))
-    send("touchMove", (x - 20, y - 50, 0), (u, v + 56, 1))
-    phone.wait(lambda: stand.motion()[0] > 0.7 and 0.2 < stand.motion()[1] < 0.6 and stand.motion()[2] < -0.8)
-    send("touchEnd")
-    phone.wait(lambda: stand.motion() == [0] * 6)
-    button = phone.page.locator("[data-button=CLOSE]").bounding_box()
-    send("touchStart", (button["x"] + 20, button["y"] + 20, 0))
-    phone.wait(lambda: stand.held() == {"CLOSE"})
-    send("touchEnd")
-    phone.wait(lambda: stand.held() == set())
-    assert phone.page.evaluate("[scrollX, scrollY, visualViewport.scale]") == [0, 0, 1]
-    phone.page.tap("#lock-button")
-    phone.wait(lambda: phone.lock() == "none")

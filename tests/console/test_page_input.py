@@ -1,10 +1,12 @@
-"""What the page sends of keys, buttons and gamepads."""
+"""What the page sends of keys, buttons, gamepads and joysticks."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+
+from tests.console.browser import PHONE
 
 DRAWN = False
 
@@ -84,7 +86,7 @@ def test_losing_the_focus_releases_everything(visitor, stand):
     visitor.wait(lambda: stand.held() == {"FORWARD", "OPEN"} and stand.motion()[0] > 0)
     visitor.page.evaluate("dispatchEvent(new Event('blur'))")
     visitor.wait(lambda: stand.held() == set() and stand.motion() == [0] * 6)
-    # What was held then counts again only after it was let go.
+    # What was held then counts again only after it was released.
     visitor.page.evaluate("pad.buttons[7].value = 0; pad.axes[1] = 0")
     visitor.page.wait_for_timeout(100)
     assert stand.held() == set()
@@ -92,7 +94,8 @@ def test_losing_the_focus_releases_everything(visitor, stand):
     visitor.wait(lambda: stand.held() == {"OPEN"})
 
 
-def test_a_hidden_page_releases_everything_and_falls_silent(visitor, stand):
+def test_a_hidden_page_releases_everything_and_sends_nothing(visitor, stand, monkeypatch):
+    monkeypatch.setattr("gym_hil.teleop.input_state.RESUME_WITHIN", 0.3)
     visitor.page.keyboard.press("Space")
     visitor.wait(lambda: stand.operator)
     visitor.page.keyboard.down("w")
@@ -213,3 +216,35 @@ def test_leaving_during_an_intervention_is_asked_about(visitor, stand):
     visitor.page.reload()
     assert asked == ["beforeunload"]
     visitor.ready()
+
+
+def test_joysticks_on_a_phone(visitor, visit, stand):
+    visitor.page.click("#lock-button")  # release
+    visitor.wait(lambda: visitor.lock() == "none")
+    phone = visit(**PHONE)
+    phone.wait(lambda: phone.lock() == "you")
+    touch = phone.context.new_cdp_session(phone.page)
+    phone.page.tap("[data-button=INTERVENE]")
+    phone.wait(lambda: stand.operator)
+
+    def send(kind: str, *at: tuple[float, float, int]) -> None:
+        points = [{"x": x, "y": y, "id": number} for x, y, number in at]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    plane, height = (phone.page.locator(f"#joystick-{name}").bounding_box() for name in ("plane", "height"))
+    x, y = plane["x"] + plane["width"] / 2, plane["y"] + plane["height"] / 2
+    u, v = height["x"] + height["width"] / 2, height["y"] + height["height"] / 2
+    send("touchStart", (x, y, 0))
+    send("touchStart", (x, y, 0), (u, v, 1))
+    send("touchMove", (x - 20, y - 50, 0), (u, v + 56, 1))
+    phone.wait(lambda: stand.motion()[0] > 0.7 and 0.2 < stand.motion()[1] < 0.6 and stand.motion()[2] < -0.8)
+    send("touchEnd")
+    phone.wait(lambda: stand.motion() == [0] * 6)
+    button = phone.page.locator("[data-button=CLOSE]").bounding_box()
+    send("touchStart", (button["x"] + 20, button["y"] + 20, 0))
+    phone.wait(lambda: stand.held() == {"CLOSE"})
+    send("touchEnd")
+    phone.wait(lambda: stand.held() == set())
+    assert phone.page.evaluate("[scrollX, scrollY, visualViewport.scale]") == [0, 0, 1]
+    phone.page.tap("#lock-button")
+    phone.wait(lambda: phone.lock() == "none")

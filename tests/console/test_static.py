@@ -13,7 +13,7 @@ STATIC = files("gym_hil.console") / "static"
 VENDOR = STATIC / "vendor"
 MANIFEST = json.loads((VENDOR / "manifest.json").read_text(encoding="utf-8"))
 OWN = sorted(path.name for path in STATIC.iterdir() if path.is_file())
-# Names of XML namespaces, which nobody asks for.
+# Names of XML namespaces, which are not requested.
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xhtml"}
 
 

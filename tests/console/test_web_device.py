@@ -1,4 +1,4 @@
-"""What an operator does on the page is what the robot does, each press once, and nobody there means nothing held."""
+"""Input from the page drives the robot, each press counts once, and a lost page holds nothing."""
 
 from __future__ import annotations
 
@@ -61,21 +61,21 @@ def test_button_that_was_let_go_and_pressed_again_counts_twice(device: WebDevice
 def test_random_presses_are_delivered_exactly_once_and_in_order(device: WebDevice, clock: Clock, seed: int) -> None:
     chance = random.Random(seed)
     down: set[Button] = set()
-    wanted: list[Event] = []
-    heard: list[Event] = []
+    expected: list[Event] = []
+    events: list[Event] = []
     for _ in range(50):
         changes = []
         for button in chance.choices(list(EVENTS), k=chance.randrange(6)):
             pressed = button not in down
             (down.add if pressed else down.remove)(button)
             changes.append(("press" if pressed else "release", button))
-            wanted += [EVENTS[button]] * pressed
+            expected += [EVENTS[button]] * pressed
         device.receive(message(changes=tuple(changes), held=tuple(down)))
         clock.now += 1 / 60
         if chance.random() < 0.3:
-            heard += device.poll().events
-    heard += device.poll().events
-    assert heard == wanted
+            events += device.poll().events
+    events += device.poll().events
+    assert events == expected
 
 
 @pytest.mark.parametrize("mode", ["toggle", "hold", "auto"])
@@ -187,22 +187,22 @@ def test_page_that_is_gone_drives_no_longer(driven: gym.Env, open_page: OpenPage
 
 def test_mode_and_legend_are_told_from_the_bindings(driven: gym.Env, open_page: OpenPage) -> None:
     page = open_page().connect().watch(1)
-    controls = page.latest("controls")
-    assert controls["intervention"] == "toggle"
-    assert controls["keys"] == {CODES[key]: button.name for key, button in KEYS.items()}
-    assert controls["pad"]["5"] == "INTERVENE"
-    assert set(controls["buttons"]) == set(Button.__members__)
-    rows = {tuple(row) for group in controls["legend"] for row in group["rows"]}
+    bindings = page.latest("bindings")
+    assert bindings["intervention"] == "toggle"
+    assert bindings["keys"] == {CODES[key]: button.name for key, button in KEYS.items()}
+    assert bindings["pad"]["5"] == "INTERVENE"
+    assert set(bindings["buttons"]) == set(Button.__members__)
+    rows = {tuple(row) for group in bindings["legend"] for row in group["rows"]}
     assert ("Space", "take over / hand back") in rows
     driven.get_wrapper_attr("device").set_intervention("hold")
-    page.wait(lambda: page.latest("controls")["intervention"] == "hold")
-    assert page.latest("controls")["buttons"]["INTERVENE"] == "drive while held"
+    page.wait(lambda: page.latest("bindings")["intervention"] == "hold")
+    assert page.latest("bindings")["buttons"]["INTERVENE"] == "drive while held"
 
 
 def test_closed_device_takes_no_more_input(driven: gym.Env, open_page: OpenPage) -> None:
     page = open_page().connect().watch(1).take()
     driven.get_wrapper_attr("device").close()
-    page.wait(lambda: page.latest("controls")["intervention"] is None)
+    page.wait(lambda: page.latest("bindings")["intervention"] is None)
 
 
 def test_description_has_the_link(device: WebDevice, console: Console) -> None:

@@ -35,7 +35,7 @@ class Told:
 
     @property
     def events(self) -> list[str]:
-        return [message.kind for message in self.messages if isinstance(message, messages.Event)]
+        return [message.kind for message in self.messages if isinstance(message, messages.LogEvent)]
 
     @property
     def episodes(self) -> list[dict[str, Any]]:

@@ -153,7 +153,7 @@ export class RegionCard {
   }
 
   /**
-   * Tells what is wrong with the numbers, and goes where it can be mended.
+   * Says what is wrong with the numbers, and focuses the first wrong one.
    *
    * @param {string} text
    */

@@ -8,7 +8,7 @@ const TOAST = 5000; // ms
 /**
  * @typedef {import("./messages.js").Status} Status
  * @typedef {import("./messages.js").Lock} Lock
- * @typedef {import("./messages.js").Controls} Controls
+ * @typedef {import("./messages.js").Bindings} Bindings
  * @typedef {import("./connection.js").ConnectionState} ConnectionState
  * @typedef {"none" | "policy" | "you" | "other" | "operator"} Driver
  */
@@ -45,11 +45,11 @@ export function whoDrives(status, lock) {
 
 /**
  * @param {Driver} driver
- * @param {Controls | null} controls
+ * @param {Bindings} bindings
  * @param {boolean} hasLock
  * @param {string} key what is pressed to take over, empty if there is no such key
  */
-export function showDriver(driver, controls, hasLock, key) {
+export function showDriver(driver, bindings, hasLock, key) {
   const [name, does] = DRIVERS[driver];
   const by = key ? ` with ${key}` : "";
   const hints = {
@@ -57,7 +57,7 @@ export function showDriver(driver, controls, hasLock, key) {
     hold: driver === "you" ? "Release to hand back" : `Hold ${key || "the button"} to drive`,
     auto: driver === "you" ? "Stop moving to hand back" : "Move to take over",
   };
-  const mode = hasLock && (driver === "you" || driver === "policy") ? controls?.intervention : null;
+  const mode = hasLock && (driver === "you" || driver === "policy") ? bindings.intervention : null;
   document.body.dataset.driver = driver;
   setText(html("driver-name"), name);
   setText(html("driver-does"), does);
@@ -130,7 +130,7 @@ export function showLegend(legend, warnings, pad) {
   html("part-controls").replaceChildren(...(parts.length ? parts : [none]));
 }
 
-/** @param {import("./messages.js").Event} event */
+/** @param {import("./messages.js").LogEvent} event */
 export function addEvent({ time, kind, text }) {
   const row = document.createElement("li");
   const when = new Date(1000 * time);

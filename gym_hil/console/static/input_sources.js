@@ -220,7 +220,7 @@ export function addButtons(input) {
 /**
  * Shows which buttons there are, and which key does the same.
  *
- * @param {import("./messages.js").Controls} controls
+ * @param {import("./messages.js").Bindings} bindings
  * @param {boolean} enabled
  */
 export function showButtons({ buttons, keys, intervention }, enabled) {

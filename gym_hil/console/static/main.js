@@ -18,12 +18,12 @@ const NO_WEBGL = "This browser has no 3-D graphics (WebGL), so you see the image
 /**
  * @typedef {import("./connection.js").Frame} Frame
  * @typedef {import("./messages.js").ChannelInfo} ChannelInfo
- * @typedef {import("./messages.js").Controls} Controls
+ * @typedef {import("./messages.js").Bindings} Bindings
  */
 
-/** @type {Controls} */
-const NO_CONTROLS = {
-  type: "controls",
+/** @type {Bindings} */
+const NO_BINDINGS = {
+  type: "bindings",
   channel: 0,
   intervention: null,
   keys: {},
@@ -38,8 +38,8 @@ class Page {
   channels = [];
   /** The channel that is watched. @type {ChannelInfo | null} */
   channel = null;
-  /** @type {Controls} */
-  controls = NO_CONTROLS;
+  /** @type {Bindings} */
+  bindings = NO_BINDINGS;
   /** @type {import("./messages.js").Lock | null} */
   lock = null;
   /** @type {Frame | null} */
@@ -66,7 +66,7 @@ class Page {
       input: this.input,
       cameras: this.cameras,
       keyboard: this.keyboard,
-      intervention: () => this.controls.intervention,
+      intervention: () => this.bindings.intervention,
       driving: () => this.frame?.status.driver === "operator",
       seenUntil: () => this.frame?.inputTime ?? 0,
     });
@@ -90,7 +90,7 @@ class Page {
       onFrame: (frame) => this.#show(frame),
     });
     sendInput(this.input, this.connection, () => this.gamepad.poll());
-    this.gamepad.onName = () => this.#showControls();
+    this.gamepad.onName = () => this.#showBindings();
     addButtons(this.input);
     addTabs(html("tabs"));
     addTheme(html("theme"), (theme) => {
@@ -147,12 +147,12 @@ class Page {
       case "channels":
         this.#listChannels(message.channels);
         break;
-      case "controls":
-        this.controls = message;
+      case "bindings":
+        this.bindings = message;
         this.keyboard.keys = message.keys;
         this.gamepad.pad = message.pad;
         this.#mayDrive = message.intervention !== null || message.requests.length > 0;
-        this.#showControls();
+        this.#showBindings();
         this.#showLock();
         break;
       case "lock":
@@ -161,7 +161,7 @@ class Page {
       case "episodes":
         this.plot.add(message.episodes, message.first);
         break;
-      case "event":
+      case "logevent":
         hud.addEvent(message);
         if (message.kind === "connection") {
           hud.toast(message.text);
@@ -202,7 +202,7 @@ class Page {
     this.channel = channel;
     this.#mayDrive = channel?.drivable ?? false;
     this.lock = this.frame = null;
-    this.controls = NO_CONTROLS;
+    this.bindings = NO_BINDINGS;
     this.input.enabled = false;
     if (this.drag) {
       this.drag.toolTarget = null;
@@ -303,7 +303,7 @@ class Page {
 
   #showDriver() {
     const driver = hud.whoDrives(this.frame?.status ?? null, this.lock);
-    hud.showDriver(driver, this.controls, this.lock?.holder === "you", keyFor(this.controls.keys, "INTERVENE"));
+    hud.showDriver(driver, this.bindings, this.lock?.holder === "you", keyFor(this.bindings.keys, "INTERVENE"));
   }
 
   #showLock() {
@@ -315,14 +315,14 @@ class Page {
     this.input.enabled = hasLock;
     hud.showLock(this.lock, this.#mayDrive);
     element("pause", HTMLButtonElement).disabled = !hasLock;
-    showButtons(this.controls, hasLock);
+    showButtons(this.bindings, hasLock);
     document.querySelectorAll("#requests button").forEach((button) => button.toggleAttribute("disabled", !hasLock));
     this.#showDriver();
     this.view?.request();
   }
 
-  #showControls() {
-    const { legend, keys, requests } = this.controls;
+  #showBindings() {
+    const { legend, keys, requests } = this.bindings;
     hud.showLegend(legend, keyWarnings(keys), this.gamepad.name);
     html("requests").replaceChildren(
       ...requests.map((name) => {

@@ -18,7 +18,7 @@ export interface LegendPart {
 }
 
 /** A finished episode. */
-export interface Episode {
+export interface EpisodeSummary {
   number: number;
   steps: number;
   interventions: number;
@@ -119,7 +119,7 @@ export interface Pause {
   on: boolean;
 }
 
-/** Press one of the buttons in `Controls.requests`; from the page that holds the control lock. */
+/** Press one of the buttons in `Bindings.requests`; from the page that holds the control lock. */
 export interface Request {
   type: "request";
   name: string;
@@ -146,8 +146,8 @@ export interface Channels {
 }
 
 /** Which key and which button does what on a channel. */
-export interface Controls {
-  type: "controls";
+export interface Bindings {
+  type: "bindings";
   channel: number;
   intervention: "toggle" | "hold" | "auto" | null;
   keys: Record<string, string>;
@@ -171,12 +171,12 @@ export interface Episodes {
   type: "episodes";
   channel: number;
   first: boolean;
-  episodes: Episode[];
+  episodes: EpisodeSummary[];
 }
 
 /** Something that happened on a channel; `time` is s since 1970. */
-export interface Event {
-  type: "event";
+export interface LogEvent {
+  type: "logevent";
   channel: number;
   time: number;
   kind: "success" | "failure" | "rerecord" | "timeout" | "quit" | "takeover" | "handback" | "control" | "connection" | "pause" | "training";
@@ -198,4 +198,4 @@ export interface Refused {
 
 export type PageMessage = Watch | Take | Release | Input | Pause | Request | Ack;
 
-export type ServerMessage = Hello | Channels | Controls | Lock | Episodes | Event | Metrics | Refused;
+export type ServerMessage = Hello | Channels | Bindings | Lock | Episodes | LogEvent | Metrics | Refused;

@@ -5,10 +5,10 @@ const KEPT = 500; // episodes
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 36, right: 8, top: 8, bottom: 18 }; // px
 
-/** @typedef {import("./messages.js").Episode} Episode */
+/** @typedef {import("./messages.js").EpisodeSummary} EpisodeSummary */
 
 export class Plot {
-  /** @type {Episode[]} */
+  /** @type {EpisodeSummary[]} */
   #episodes = [];
   #parts;
 
@@ -21,7 +21,7 @@ export class Plot {
   }
 
   /**
-   * @param {Episode[]} episodes
+   * @param {EpisodeSummary[]} episodes
    * @param {boolean} first whether these are all
    */
   add(episodes, first) {
@@ -34,7 +34,7 @@ export class Plot {
     return this.#episodes.filter((episode) => !episode.discarded);
   }
 
-  /** @param {Episode | null} [pointed] */
+  /** @param {EpisodeSummary | null} [pointed] */
   #draw(pointed = null) {
     const { chart, success, intervention, note } = this.#parts;
     const counted = this.#counted;
@@ -92,7 +92,7 @@ export class Plot {
   }
 }
 
-/** @param {Episode[]} episodes */
+/** @param {EpisodeSummary[]} episodes */
 function ratesOf(episodes) {
   const steps = episodes.reduce((sum, episode) => sum + episode.steps, 0);
   const byHand = episodes.reduce((sum, episode) => sum + episode.interventions, 0);
@@ -107,7 +107,7 @@ function percent(rate) {
   return `${Math.round(100 * rate)}%`;
 }
 
-/** @param {Episode} episode */
+/** @param {EpisodeSummary} episode */
 function describe({ number, steps, interventions, success }) {
   const byHand = steps ? percent(interventions / steps) : "0%";
   return `Episode ${number}: ${success ? "success" : "no success"}, ${steps} steps, ${byHand} by hand`;
