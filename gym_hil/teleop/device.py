@@ -84,9 +84,12 @@ class Device(ABC):
     # What follows is optional.
 
     def reset(self) -> None:  # noqa: B027
-        """Forget pending presses and end the intervention; a button that is held stays held.
+        """Forget pending presses and end the intervention; a button that is held stays held. Called at each reset."""
 
-        Called right before the first poll of an episode, so that nothing counts that was pressed before.
+    def start_episode(self) -> None:  # noqa: B027
+        """Forget what was pressed since the reset, except the intervention button. Called before the first poll.
+
+        The operator may take over before the first step; everything else that is pressed by then counts for nothing.
         """
 
     def seed(self, seed: int) -> None:  # noqa: B027

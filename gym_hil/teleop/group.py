@@ -43,6 +43,10 @@ class DeviceGroup(Device):
         for device in self.devices:
             device.reset()
 
+    def start_episode(self) -> None:
+        for device in self.devices:
+            device.start_episode()
+
     def seed(self, seed: int) -> None:
         for device in self.devices:
             device.seed(seed)

@@ -247,6 +247,12 @@ class InputState:
             self._events.clear()
             self._end_intervention()
 
+    def start_episode(self) -> None:
+        """Drop what was pressed since the last poll, except presses of the intervention button."""
+        with self._lock:
+            self._pressed.clear()
+            self._events.clear()
+
     def poll(self) -> TeleopCommand:
         """The command of this control step."""
         with self._lock:
@@ -354,11 +360,15 @@ class InputDevice(Device):
         self.read()  # so that what was pressed before is known, and can be dropped
         self.inputs.reset()
 
+    def start_episode(self) -> None:
+        self.read()
+        self.inputs.start_episode()
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Device:
         if not is_copying_env(memo):
             return self
         raise DeviceError(
-            f"A {type(self).__name__} cannot be copied with its environment: the operator has only one. "
+            f"This {type(self).__name__} cannot be copied with its environment: the operator has only one. "
             "Copy an environment without device=, or use get_state() and set_state() of env.unwrapped."
         )
 

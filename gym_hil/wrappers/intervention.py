@@ -175,8 +175,10 @@ class InputsControlWrapper(OperatorWrapper):
         if self._device is None:
             self._device = self._operator.make_device(self)
         observation, info = self.env.reset(seed=seed, options=options)
-        if self._device is not None and seed is not None:
-            self._device.seed(seed)
+        if self._device is not None:
+            if seed is not None:
+                self._device.seed(seed)
+            self._device.reset()
         success = info["succeed"] = _own_success(info)
         if self._success_hook is not None:
             self._success_hook(observation, info)
@@ -206,7 +208,7 @@ class InputsControlWrapper(OperatorWrapper):
         if self._device is not None:
             if self._first_step:
                 self._wait_until_ready()
-                self._device.reset()
+                self._device.start_episode()
                 self._first_step = False
             command = self._device.poll()
             engaged, events = bool(command.engaged), command.events

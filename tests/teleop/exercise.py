@@ -256,7 +256,7 @@ def press_before_reset(name: str, number: int, seed: int = 0) -> list[str]:
             hardware.move(button, False)
             wait_for(lambda count=count: inputs.press_count > count)  # type: ignore[misc]
             wait_for(lambda: not inputs.held)
-            hardware.device.reset()
+            hardware.device.reset() if button is Button.INTERVENE else hardware.device.start_episode()
             command = hardware.device.poll()
             if command.engaged or command.events or command.gripper or command.motion.any():
                 wrong.append(button.name)

@@ -11,7 +11,7 @@ import pytest
 
 import gym_hil  # noqa: F401
 from gym_hil.errors import DeviceError
-from gym_hil.teleop import Device, DeviceGroup, TeleopCommand, make_device
+from gym_hil.teleop import Device, DeviceGroup, InputDevice, TeleopCommand, make_device
 from gym_hil.teleop.sequence import SequenceDevice
 
 
@@ -48,6 +48,32 @@ def test_copied_constructor_arguments_mean_the_same_device() -> None:
 
 def make_env(device: object) -> gym.Env:
     return gym.make("gym_hil/PandaPickCube-v1", device=device)
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_scripted_operator_of_a_copied_environment_serves_the_copy(as_list: bool) -> None:
+    env = make_env(["scripted"] if as_list else "scripted")
+    for seed in range(3):
+        env.reset(seed=seed)
+        for _ in range(5):
+            env.step(env.action_space.sample())
+        copied = copy.deepcopy(env)
+        for one in (copied, env):  # the copy first: the original has not moved on meanwhile
+            info: dict = {}
+            while not info.get("succeed"):
+                *_, truncated, info = one.step(one.action_space.sample())
+                assert info["is_intervention"]
+                assert not truncated
+        copied.close()
+    env.close()
+
+
+def test_environment_with_a_humans_device_says_that_it_cannot_be_copied() -> None:
+    env = make_env([InputDevice(), SequenceDevice([[1, 0, 0, 0]])])
+    env.reset(seed=0)
+    with pytest.raises(DeviceError, match="This InputDevice cannot be copied with its environment"):
+        copy.deepcopy(env)
+    env.close()
 
 
 def test_device_is_pickled_as_its_constructor_arguments() -> None:

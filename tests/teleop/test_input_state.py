@@ -247,6 +247,15 @@ def test_reset_drops_presses_and_ends_the_intervention(inputs: InputState) -> No
     assert (bool(command.motion.any()), command.gripper, command.engaged) == (False, 0, False)
 
 
+def test_episode_starts_with_nothing_pressed_but_the_intervention_button(inputs: InputState) -> None:
+    for button in (Button.SUCCESS, Button.CLOSE, Button.UP, Button.INTERVENE):
+        inputs.tap(button)
+    inputs.start_episode()
+    command = inputs.poll()
+    assert command.events == ()
+    assert (bool(command.motion.any()), command.gripper, command.engaged) == (False, 0, True)
+
+
 def test_reset_leaves_held_buttons_held(clock: Clock) -> None:
     inputs = InputState("hold", clock=clock)
     for button in (Button.INTERVENE, Button.CLOSE, Button.UP, Button.SUCCESS):

@@ -236,7 +236,7 @@ def test_button_held_over_a_reset_still_intervenes_in_hold_mode(base: Any, pad: 
 
 
 @pytest.mark.parametrize("auto_reset", [False, True])
-@pytest.mark.parametrize("button", [Button.SUCCESS, Button.FAILURE, Button.RERECORD, Button.QUIT, Button.INTERVENE])
+@pytest.mark.parametrize("button", [Button.SUCCESS, Button.FAILURE, Button.RERECORD, Button.QUIT, Button.CLOSE])
 def test_what_is_pressed_before_the_first_step_counts_for_nothing(
     base: Any, pad: Pad, monkeypatch: pytest.MonkeyPatch, button: Button, auto_reset: bool
 ) -> None:
@@ -256,6 +256,16 @@ def test_what_is_pressed_before_the_first_step_counts_for_nothing(
             assert env.step(POLICY)[2] is False
         _, reward, terminated, truncated, info = env.step(POLICY)
         assert (reward, terminated, truncated, info["is_intervention"]) == (0.0, False, False, False)
+
+
+@pytest.mark.parametrize(("presses", "engaged"), [(1, True), (2, False)])
+def test_operator_may_take_over_before_the_first_step(base: Any, pad: Pad, presses: int, engaged: bool) -> None:
+    env = stack(base, device=pad)
+    pad.inputs.tap(Button.INTERVENE)
+    env.reset()
+    for _ in range(presses):
+        pad.inputs.tap(Button.INTERVENE)
+    assert env.step(POLICY)[4]["is_intervention"] == engaged
 
 
 class SlowPad(Pad):
