@@ -32,20 +32,20 @@ CAPTIONS = {
         "teleop": "input devices",
     },
     "hil_trainer": {
-        "commands": "the command hil-trainer",
+        "cli": "the command hil-trainer",
         "train": "the whole training loop",
         "learner": "updates, processes, Ray",
         "rollout": "acting and evaluating",
         "agents": "algorithms and networks",
         "data": "buffers, demonstrations",
         "reward_classifier": "success from images",
-        "logging": "metrics, plots, videos",
         "config": "the settings",
+        "logging": "metrics, plots, videos",
     },
 }
 SHARED = {
     "gym_hil": ["errors", "files", "display", "pacing", "status", "command_line"],
-    "hil_trainer": ["errors", "checkpoints", "arguments"],
+    "hil_trainer": ["errors", "checkpoints", "child_process"],
 }
 BY_NAME = {"registration": {"wrappers"}}  # registered with Gymnasium, which imports them
 ENTRANCES = {"__init__", "__main__"}
@@ -116,7 +116,7 @@ def draw_package(package: str, top: float) -> tuple[list[str], float]:
     """SVG elements of a package whose upper edge is at `top`, and its height."""
     captions = CAPTIONS[package]
     found = imported_rooms(package)
-    unknown = set(found) - set(captions) - set(SHARED[package]) - ENTRANCES - {"cli"}
+    unknown = set(found) - set(captions) - set(SHARED[package]) - ENTRANCES
     assert not unknown, f"give captions to the rooms {sorted(unknown)} of {package}"
     graph = {room: (found[room] & set(captions)) - {room} for room in captions}
     rows = layers(graph)
@@ -146,9 +146,8 @@ def draw_package(package: str, top: float) -> tuple[list[str], float]:
                 f'stroke="{stroke}" marker-end="url(#{package})"/>'
             )
     for room, (x, y) in at.items():
-        name = "cli, commands" if room == "commands" else room
         parts.append(f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" fill="{fill}" stroke="{stroke}"/>')
-        parts.append(f'<text x="{x + WIDTH / 2:g}" y="{y + 22:g}" class="room">{name}</text>')
+        parts.append(f'<text x="{x + WIDTH / 2:g}" y="{y + 22:g}" class="room">{room}</text>')
         parts.append(f'<text x="{x + WIDTH / 2:g}" y="{y + 40:g}" class="what">{escape(captions[room])}</text>')
     y = top + height - HEIGHT - 8
     parts.append(
