@@ -12,7 +12,7 @@ import pytest
 import gym_hil
 from gym_hil.console import Console, messages
 from gym_hil.console.messages import ServerMessage
-from gym_hil.teleop import Event
+from gym_hil.teleop import Event, make_device
 from gym_hil.teleop.sequence import SequenceDevice
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 
@@ -174,6 +174,7 @@ def test_wrapper_is_in_the_stack_where_it_is_needed(monkeypatch: pytest.MonkeyPa
     assert not has_console()
     assert has_console(device="web")
     assert has_console(device=["scripted", "web"])
+    assert has_console(device=make_device([SequenceDevice([]), "web"]))
     monkeypatch.setattr("gym_hil.display.missing_display", lambda: "There is no display.")
     assert has_console(render_mode="human")
     assert has_console(use_viewer=True)

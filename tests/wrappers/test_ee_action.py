@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from gym_hil import PandaPickCubeGymEnv
 from gym_hil.errors import ConfigurationError, InvalidActionError
-from gym_hil.wrappers.hil_wrappers import DEFAULT_EE_STEP_SIZE, EEActionWrapper
+from gym_hil.wrappers.hil_wrappers import DEFAULT_EE_STEP_SIZE, EEActionWrapper, InputsControlWrapper
 
 BASE = PandaPickCubeGymEnv()
 BASE.reset()
@@ -98,6 +98,34 @@ def test_action_of_another_shape_is_refused(action: Any) -> None:
     with pytest.raises(InvalidActionError):
         env.step(action)
     np.testing.assert_array_equal(BASE.get_state().physics, before)
+
+
+@pytest.mark.parametrize("name", ["gym_hil/PandaPickCubeBase-v0", "gym_hil/PandaPickCube-v0"])
+def test_tensor_that_records_gradients_is_refused_with_advice(name: str) -> None:
+    torch = pytest.importorskip("torch", reason="needs the extra `train`")
+    env = gym.make(name)
+    env.reset()
+    action = torch.zeros(env.action_space.shape, requires_grad=True)
+    with pytest.raises(InvalidActionError, match=r"\.detach\(\)"):
+        env.step(action)
+    env.step(action.detach())
+
+
+def test_action_that_was_changed_on_the_way_is_checked_again(recorder: Any) -> None:
+    class Doubles(gym.ActionWrapper[Any, Any, Any]):
+        def action(self, action: Any) -> Any:
+            return action * factor
+
+    base = PandaPickCubeGymEnv()
+    env = InputsControlWrapper(EEActionWrapper(Doubles(base), use_gripper=True))
+    for factor, moved in ((2.0, 0.05), (8.0, 0.1)):  # noqa: B007  # 0.1 m is the environment's own limit
+        env.reset()
+        start = base.tcp_target
+        env.step([0, 0, 1, 1])
+        assert (base.tcp_target - start)[2] == pytest.approx(moved)
+    factor = np.nan
+    with pytest.raises(InvalidActionError):
+        env.step([0, 0, 1, 1])
 
 
 def test_callers_action_is_not_changed() -> None:
