@@ -12,8 +12,7 @@ from gym_hil.errors import GymHilError
 from gym_hil.registration import register_envs
 
 if TYPE_CHECKING:
-    from gym_hil.datasets.reader import EpisodeDataset
-    from gym_hil.datasets.record import RecordEpisodes
+    from gym_hil.datasets import EpisodeDataset, RecordEpisodes
     from gym_hil.envs import (
         EnvState,
         FrankaGymEnv,
@@ -24,58 +23,81 @@ if TYPE_CHECKING:
     )
     from gym_hil.pacing import Pacer
     from gym_hil.teleop import Device, Event, TeleopCommand, make_device
+    from gym_hil.wrappers.console_wrapper import ConsoleWrapper
     from gym_hil.wrappers.factory import make_env, wrap_env
+    from gym_hil.wrappers.hil_wrappers import (
+        EEActionWrapper,
+        GripperPenaltyWrapper,
+        InputsControlWrapper,
+        ResetDelayWrapper,
+    )
     from gym_hil.wrappers.viewer_wrapper import PassiveViewerWrapper
 
 __version__ = "0.1.21"
 
 __all__ = [
+    "ConsoleWrapper",
     "Device",
+    "EEActionWrapper",
     "EnvState",
     "EpisodeDataset",
     "Event",
     "FrankaGymEnv",
+    "GripperPenaltyWrapper",
     "GymHilError",
     "GymRenderingSpec",
+    "InputsControlWrapper",
     "MujocoGymEnv",
     "Pacer",
     "PandaArrangeBoxesGymEnv",
     "PandaPickCubeGymEnv",
     "PassiveViewerWrapper",
     "RecordEpisodes",
+    "ResetDelayWrapper",
     "TeleopCommand",
     "make_device",
     "make_env",
     "wrap_env",
 ]
 
-# Name -> the module it comes from, which is imported when the name is first used.
-_MODULES = {
-    "Device": "gym_hil.teleop",
-    "EnvState": "gym_hil.envs",
-    "EpisodeDataset": "gym_hil.datasets",
-    "Event": "gym_hil.teleop",
-    "FrankaGymEnv": "gym_hil.envs",
-    "GymRenderingSpec": "gym_hil.envs",
-    "MujocoGymEnv": "gym_hil.envs",
-    "Pacer": "gym_hil.pacing",
-    "PandaArrangeBoxesGymEnv": "gym_hil.envs",
-    "PandaPickCubeGymEnv": "gym_hil.envs",
-    "PassiveViewerWrapper": "gym_hil.wrappers.viewer_wrapper",
-    "RecordEpisodes": "gym_hil.datasets",
-    "TeleopCommand": "gym_hil.teleop",
-    "make_device": "gym_hil.teleop",
-    "make_env": "gym_hil.wrappers.factory",
-    "wrap_env": "gym_hil.wrappers.factory",
+# Module -> the names that it offers here; it is imported when one of them is first used.
+_OFFERS = {
+    "gym_hil.datasets": ("EpisodeDataset", "RecordEpisodes"),
+    "gym_hil.envs": (
+        "EnvState",
+        "FrankaGymEnv",
+        "GymRenderingSpec",
+        "MujocoGymEnv",
+        "PandaArrangeBoxesGymEnv",
+        "PandaPickCubeGymEnv",
+    ),
+    "gym_hil.pacing": ("Pacer",),
+    "gym_hil.teleop": ("Device", "Event", "TeleopCommand", "make_device"),
+    "gym_hil.wrappers.console_wrapper": ("ConsoleWrapper",),
+    "gym_hil.wrappers.factory": ("make_env", "wrap_env"),
+    "gym_hil.wrappers.hil_wrappers": (
+        "EEActionWrapper",
+        "GripperPenaltyWrapper",
+        "InputsControlWrapper",
+        "ResetDelayWrapper",
+    ),
+    "gym_hil.wrappers.viewer_wrapper": ("PassiveViewerWrapper",),
 }
+_MODULES = {name: module for module, names in _OFFERS.items() for name in names}
+# Packages that can be named without an import of their own, and what makes them whole.
+_PACKAGES = {"envs": ("gym_hil.envs",), "wrappers": ("gym_hil.wrappers.factory", "gym_hil.wrappers.hil_wrappers")}
 
 register_envs()
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES[name]), name)
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    for module in _PACKAGES.get(name, ()):
+        importlib.import_module(module)
+    if name in _PACKAGES:
+        return importlib.import_module(f"gym_hil.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
