@@ -1,9 +1,5 @@
-"""Whether every press counts, how soon it acts, and what a gamepad that comes and goes does; a process for each device.
+"""Whether every press counts, how soon it acts, and a gamepad that comes and goes; a process for each device."""
 
-python -m benchmarks.inputs [--quick]     prints the table, without the rest of the benchmarks
-"""
-
-import argparse
 import importlib.util
 import json
 import shutil
@@ -14,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.row import Row
+from benchmarks.report import Row
 from gym_hil.pacing import TOLERANCE
 
 SEQUENCES, QUICK_SEQUENCES = 1_000, 20
@@ -94,19 +90,3 @@ def _ask(what: str, name: str, number: int) -> Any:
     if result.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{result.stderr}")
     return json.loads(result.stdout.splitlines()[-1])
-
-
-def main() -> int:
-    """Print the table; exit status 1 if a bar is missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.inputs", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few repeats, to see that everything runs")
-    options = parser.parse_args()
-    rows = [benchmark(quick=options.quick) for benchmark in (input_presses, input_reaction, input_replug)]
-    print("| what | bar | measured | met |\n|---|---|---|---|")
-    for row in rows:
-        print(f"| {row.what} | {row.bar} | {row.measured} | {'yes' if row.met else 'no'} |")
-    return int(not all(row.met for row in rows))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

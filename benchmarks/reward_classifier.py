@@ -17,7 +17,7 @@ import gymnasium as gym
 import numpy as np
 
 import gym_hil  # noqa: F401  # registers the ids
-from benchmarks.row import Row
+from benchmarks.report import Row
 from gym_hil.datasets import Episode, EpisodeDataset, RecordEpisodes
 
 ACCURACY = 0.98
@@ -69,7 +69,7 @@ def train(words: Sequence[str]) -> None:
 
 
 def record(folder: Path, half: int, *, seed: int) -> list[Path]:
-    """Record so many successes of an operator who is slow and shaky, and as many failures of two kinds."""
+    """Record `half` successes of an operator who is slow and shaky, and as many failures of two kinds."""
     success, failure = folder / "success", folder / "failure"
     record_successes(success, half, seed)
     record_failures(failure, EpisodeDataset(success), half, seed + OTHER_CUBES)

@@ -5,49 +5,33 @@ python -m benchmarks.run [GROUP...] [--quick] [--only NAME...]
 
 import argparse
 import contextlib
-import datetime
-import importlib.metadata
 import inspect
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import (
-    console,
-    contact,
-    endurance,
-    fidelity,
-    inputs,
-    ray_actors,
-    recording,
-    resuming,
-    reward_classifier,
-    speed,
-    startup,
-    teleoperation,
-)
-from benchmarks.row import Row
+from benchmarks import console, environment, inputs, ray_actors, recording, resuming, reward_classifier
+from benchmarks.report import Row, page
 from benchmarks.upstream import ONE_THREAD, Worker, WorkerError, ours, upstream
 
 # Page of results -> what is measured for it, in one sitting.
 GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
     "environment": (
-        speed.state_step,
-        speed.pixel_step,
-        speed.views,
-        startup.first_observation,
-        startup.memory,
-        fidelity.demonstrations,
-        fidelity.free_motion,
-        fidelity.command_response,
-        fidelity.posture,
-        fidelity.home_pose,
-        contact.floor_push,
-        contact.hold,
-        endurance.random_steps,
+        environment.state_step,
+        environment.pixel_step,
+        environment.views,
+        environment.first_observation,
+        environment.memory,
+        environment.demonstrations,
+        environment.free_motion,
+        environment.command_response,
+        environment.posture,
+        environment.home_pose,
+        environment.floor_push,
+        environment.hold,
+        environment.random_steps,
     ),
     "operator": (
         console.console_publish,
@@ -55,10 +39,10 @@ GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
         console.console_server,
         console.console_input,
         console.console_lost,
+        console.teleoperation,
         inputs.input_presses,
         inputs.input_reaction,
         inputs.input_replug,
-        teleoperation.teleoperation,
     ),
     "datasets": (
         recording.overhead_in_real_time,
@@ -75,7 +59,6 @@ GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
 }
 BENCHMARKS = tuple(benchmark for group in GROUPS.values() for benchmark in group)
 RESULTS = Path(__file__).with_name("results")
-PACKAGES = ("mujoco", "gymnasium", "numpy", "numba")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,9 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows, theirs = run(chosen, quick=options.quick)
         missed |= any(row.met is False for row in rows)
         if not options.quick and not options.only:
-            page = RESULTS / f"{group}.md"
-            page.write_text(results(group, rows, theirs=theirs, seconds=time.monotonic() - started), encoding="utf-8")
-            print(f"wrote {page}")
+            path = RESULTS / f"{group}.md"
+            path.write_text(page(group, rows, theirs=theirs, seconds=time.monotonic() - started), encoding="utf-8")
+            print(f"wrote {path}")
     return int(missed)
 
 
@@ -120,7 +103,7 @@ def run(benchmarks: Sequence[Callable[..., Row]], *, quick: bool) -> tuple[list[
         for benchmark in benchmarks:
             print(f"{benchmark.__name__} ...", end=" ", flush=True)
             row = measure(benchmark, workers, quick=quick)
-            print(f"{row.measured} [{_verdict(row)}]", flush=True)
+            print(f"{row.measured} [{row.verdict}]", flush=True)
             rows.append(row)
         return rows, theirs
 
@@ -133,39 +116,6 @@ def measure(benchmark: Callable[..., Row], workers: dict[str, Worker], *, quick:
     if missing and any(parameters[name].default is inspect.Parameter.empty for name in missing):
         return Row(benchmark.__doc__.splitlines()[0], "beside upstream", "upstream could not be run here", None)
     return benchmark(**wanted, quick=quick)
-
-
-def results(group: str, rows: Sequence[Row], *, theirs: str, seconds: float) -> str:
-    """The page of a group: the machine's description and the table."""
-    table = "\n".join(f"| {row.what} | {row.bar} | {row.measured} | {_verdict(row)} |" for row in rows)
-    upstream_line = f"\n- Upstream, in a virtual environment of its own, in turns: {theirs}" if theirs else ""
-    return f"""# Results: {group}
-
-Written by `make bench GROUPS={group}`. One thread a process.
-
-- Machine: {machine()}
-- Here: {", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("gym-hil", *PACKAGES))}, Python \
-{platform.python_version()}{upstream_line}
-- Date: {datetime.date.today().isoformat()}, {seconds / 60:.0f} minutes
-
-| what | bar | measured | met |
-|---|---|---|---|
-{table}
-"""
-
-
-def machine() -> str:
-    """Processor, cores, memory and system in a line."""
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-        return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, no GPU used"
-    return f"{platform.processor()}, {os.cpu_count()} cores, {platform.system()}, no GPU used"
-
-
-def _verdict(row: Row) -> str:
-    return {True: "yes", False: "**no**", None: "not measured"}[row.met]
 
 
 if __name__ == "__main__":

@@ -4,29 +4,20 @@ import sys
 
 import pytest
 
-from benchmarks import console, contact, endurance, fidelity, run, speed, startup
-from benchmarks.row import Row
+from benchmarks import environment, report, run
+from benchmarks.report import Row
 from benchmarks.upstream import Worker, WorkerError
 
 REPEATABLE = [
-    fidelity.demonstrations,
-    fidelity.free_motion,
-    fidelity.command_response,
-    fidelity.posture,
-    fidelity.home_pose,
-    contact.floor_push,
-    contact.hold,
+    environment.demonstrations,
+    environment.free_motion,
+    environment.command_response,
+    environment.posture,
+    environment.home_pose,
+    environment.floor_push,
+    environment.hold,
 ]
-OF_THE_MACHINE = [
-    speed.views,
-    startup.first_observation,
-    startup.memory,
-    console.console_publish,
-    console.console_handled,
-    console.console_server,
-    console.console_input,
-    console.console_lost,
-]
+OF_THE_MACHINE = [environment.views, environment.first_observation, environment.memory]
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +38,18 @@ def test_benchmark_gives_a_number(benchmark):
 
 
 def test_random_steps_stay_finite_and_without_warnings():
-    outcome = endurance.run(400, seed=0)
+    outcome = environment.step_randomly(400, seed=0)
     assert (outcome.steps, outcome.not_finite, outcome.warnings) == (400, 0, 0)
     assert outcome.episodes > 2
 
 
 def test_speeds_are_taken_in_turns(worker):
-    row = speed.state_step(upstream=worker, ours=worker, quick=True)
+    row = environment.state_step(upstream=worker, ours=worker, quick=True)
     assert "ms / " in row.measured
 
 
 def test_worker_answers_what_it_drives(worker):
-    assert worker.call("versions")["gym-hil"] == run.importlib.metadata.version("gym-hil")
+    assert worker.call("versions")["gym-hil"] == report.importlib.metadata.version("gym-hil")
 
 
 def test_worker_reports_what_went_wrong_and_goes_on(worker):
@@ -73,12 +64,18 @@ def test_worker_that_died_is_reported():
 
 
 def test_without_upstream_a_comparison_is_not_measured():
-    row = run.measure(speed.state_step, {}, quick=True)
+    row = run.measure(environment.state_step, {}, quick=True)
     assert row.met is None
 
 
 def test_results_have_a_line_for_every_row():
     rows = [Row("what", "at least 1", "2", True), Row("that", "at least 3", "2", False)]
-    text = run.results("operator", rows, theirs="", seconds=60)
+    text = report.page("operator", rows, theirs="", seconds=60)
     assert "| what | at least 1 | 2 | yes |\n| that | at least 3 | 2 | **no** |\n" in text
-    assert run.machine() in text
+    assert report.machine() in text
+
+
+def test_a_group_that_does_not_exist_is_refused_with_the_groups_there_are(capsys):
+    with pytest.raises(SystemExit):
+        run.main(["enviroment"])
+    assert "environment, operator, datasets, trainer" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gym_hil  # noqa: F401  # registers the ids
-from benchmarks.killing import Killer
+from benchmarks.recording import Killer
 from gym_hil.datasets.record import RecordEpisodes
 from tests.datasets import reading
 

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from benchmarks.killing import FEATURES, FPS, Killer, frame, length, problems, record
+from benchmarks.recording import FEATURES, FPS, Killer, frame, length, problems, record
 from gym_hil.datasets import tables
 from gym_hil.datasets.writer import DatasetWriter
 from tests.datasets import reading

@@ -1,0 +1,339 @@
+"""The environment: speed beside upstream, start, memory, and whether the arm moves as upstream's does and stays so."""
+
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from multiprocessing import get_context
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+import gym_hil  # noqa: F401  # registers the ids
+from benchmarks import worker
+from benchmarks.report import Row, reference
+from benchmarks.upstream import ONE_THREAD, VENV, Worker
+from benchmarks.worker import FULL_STEP, step_response
+from gym_hil.robot.gripper import TCP_SITE
+
+STATE_RATIO, PIXEL_RATIO, VIEWS_MS = 8, 140, 2.5
+FIRST_SECONDS, RSS_RATIO = 0.3, 1.5
+FREE_MOTION_MM = 8.0
+COMMAND_MM, SETTLED_MM, OVERSHOOT_MM = 25.0, 0.5, 2.0
+POSTURE_RAD = 0.05
+HOME_MM, HOME_DEGREES = 0.2, 0.1
+STEADY_N = 120.0
+SLIP_MM, HELD_HEIGHT = 1.0, 0.1  # m, below which the cube has fallen
+# Closed finger tips reach the floor before the target does; with open ones the target stops at the floor.
+PUSHES = {"closed, from home": (True, 0.0), "closed, from 0.3 m higher": (True, 0.3), "open, from home": (False, 0.0)}
+RANDOM_STEPS, QUICK_RANDOM_STEPS, PROCESSES = 300_000, 20_000, 2
+GROWTH_MB = 4.0  # what the allocator may keep for itself
+
+
+def state_step(upstream: Worker, ours: Worker, quick: bool = False) -> Row:
+    """A step without images."""
+    return _ratio(upstream, ours, "State-only step, wrapped", STATE_RATIO, 3 if quick else 40, 25, 25, image_obs=False)
+
+
+def pixel_step(upstream: Worker, ours: Worker, quick: bool = False) -> Row:
+    """A step with two 128 x 128 views."""
+    rounds = 2 if quick else 20
+    return _ratio(upstream, ours, "Step with two 128 x 128 views", PIXEL_RATIO, rounds, 3, 40, image_obs=True)
+
+
+def _ratio(
+    upstream: Worker, ours: Worker, what: str, bar: float, rounds: int, theirs: int, own: int, *, image_obs: bool
+) -> Row:
+    """Take turns; each round has one median for each side, and the result is the median of the rounds' ratios."""
+    for side in (upstream, ours):
+        side.call("time_steps", count=3, seed=0, image_obs=image_obs)
+    medians = np.array(
+        [
+            [
+                np.median(side.call("time_steps", count=count, seed=k, image_obs=image_obs))
+                for side, count in ((upstream, theirs), (ours, own))
+            ]
+            for k in range(rounds)
+        ]
+    )
+    ratio = float(np.median(medians[:, 0] / medians[:, 1]))
+    low, high = np.percentile(medians[:, 0] / medians[:, 1], [10, 90])
+    slow, fast = 1e3 * np.median(medians, axis=0)
+    measured = f"{ratio:.1f} (8 of 10 rounds {low:.1f} to {high:.1f}): {slow:.2f} ms / {fast:.3f} ms"
+    return Row(what + ", ratio upstream / here", f"at least {bar:g}", measured, ratio >= bar)
+
+
+def views(quick: bool = False) -> Row:
+    """Both views of a moving arm, drawn with shadow and anti-aliasing, without the physics."""
+    env = gym.make("gym_hil/PandaPickCubeBase-v1", image_obs=True, max_episode_steps=10**6)
+    env.reset(seed=0)
+    durations = []
+    for _ in range(20 if quick else 300):
+        env.step(env.action_space.sample())
+        start = time.perf_counter()
+        env.unwrapped.draw(["front", "wrist"])
+        durations.append(time.perf_counter() - start)
+    env.close()
+    milliseconds = 1e3 * float(np.median(durations))
+    slow = 1e3 * float(np.percentile(durations, 90))
+    measured = f"{milliseconds:.2f} ms (9 of 10 within {slow:.2f} ms)"
+    return Row("Both views with shadow and anti-aliasing", f"at most {VIEWS_MS} ms", measured, milliseconds <= VIEWS_MS)
+
+
+# Run in a process of its own, in either package's environment.
+_PROGRAM = """
+import json, sys, time, warnings
+warnings.simplefilter("ignore")
+import gymnasium, mujoco
+{imports}
+def megabytes():
+    return int(open("/proc/self/statm").read().split()[1]) * {page} / 1e6
+imported = megabytes()
+import gym_hil
+start = time.perf_counter()
+env = gymnasium.make({env_id!r}, image_obs={image_obs})
+env.reset(seed=0)
+seconds = time.perf_counter() - start
+for _ in range(20 if not {image_obs} else 0):
+    env.step(env.action_space.sample())
+print(json.dumps({{"seconds": seconds, "imported": imported, "used": megabytes()}}))
+"""
+
+
+def first_observation(quick: bool = False) -> Row:
+    """`gym.make` to first observation where compiled code is cached, without the time of imports."""
+    repeats = 1 if quick else 7
+    _measure(image_obs=True)  # fills the cache
+    pixels = [_measure(image_obs=True)["seconds"] for _ in range(repeats)]
+    state = [_measure(image_obs=False)["seconds"] for _ in range(repeats)]
+    measured = f"{np.median(pixels):.3f} s with two views, {np.median(state):.3f} s state only"
+    if VENV.exists() and not quick:
+        theirs = [_measure(image_obs=False, python=str(VENV / "bin" / "python"))["seconds"] for _ in range(3)]
+        measured += f"; upstream {np.median(theirs):.2f} s state only"
+    met = bool(np.median(pixels) <= FIRST_SECONDS and np.median(state) <= FIRST_SECONDS)
+    return Row(
+        "`gym.make` to first observation, warm cache, imports excluded", f"at most {FIRST_SECONDS} s", measured, met
+    )
+
+
+def memory(quick: bool = False) -> Row:
+    """Resident memory of a state-only environment after 20 steps, against that of the imports alone."""
+    runs = [_measure(image_obs=False) for _ in range(1 if quick else 5)]
+    used, bare = (float(np.median([run[key] for run in runs])) for key in ("used", "imported"))
+    measured = f"{used / bare:.2f} x ({used:.0f} MB / {bare:.0f} MB)"
+    if VENV.exists() and not quick:
+        theirs = _measure(image_obs=False, python=str(VENV / "bin" / "python"))
+        measured += f"; upstream {theirs['used']:.0f} MB"
+    bar = f"at most {RSS_RATIO} x that of `import mujoco, gymnasium, numba`"
+    return Row("RSS of a state-only environment", bar, measured, used / bare <= RSS_RATIO)
+
+
+def _measure(*, image_obs: bool, python: str = sys.executable) -> dict[str, float]:
+    program = _PROGRAM.format(
+        imports="import numba" if python == sys.executable else "",
+        page=os.sysconf("SC_PAGE_SIZE"),
+        env_id="gym_hil/PandaPickCubeBase-v0",
+        image_obs=image_obs,
+    )
+    environment = {**os.environ, **ONE_THREAD}
+    if python != sys.executable:
+        environment.setdefault("MUJOCO_GL", "egl")
+    # Not from the checkout: `-c` would import the package that lies there instead of the installed one.
+    with tempfile.TemporaryDirectory() as folder:
+        command = [python, "-c", program]
+        result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=folder)
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def demonstrations(quick: bool = False) -> Row:
+    """Recorded demonstrations, replayed open loop."""
+    demos = reference("demos")
+    env = _wrapped()
+    lifted = sum(_lifts(env, demo) for demo in demos)
+    env.close()
+    bar = f"{len(demos)} of {len(demos)} lift the cube"
+    return Row("`demos.json` replayed open loop", bar, f"{lifted} of {len(demos)}", lifted == len(demos))
+
+
+def _lifts(env: gym.Env, demo: dict[str, Any]) -> bool:
+    env.reset(options={"cube_xy": demo["cube"]})
+    return any(env.step(np.array(action, dtype=np.float32))[4]["succeed"] for action in demo["actions"])
+
+
+def free_motion(quick: bool = False) -> Row:
+    """The tool's path under the same actions as upstream's, with the cube out of the way."""
+    env = _wrapped()
+    errors = []
+    for run in reference("free_motion").values():
+        env.reset(options={"cube_xy": (0.3, 0.15)})
+        for action, tcp in zip(run["actions"], run["tcp"], strict=True):
+            env.step(np.array(action, dtype=np.float32))
+            errors.append(1e3 * np.linalg.norm(env.unwrapped.tcp_position - tcp))
+    env.close()
+    rms = float(np.sqrt(np.mean(np.square(errors))))
+    measured = f"{rms:.2f} mm (largest {max(errors):.1f} mm)"
+    return Row("TCP against `free_motion.json`", f"rms at most {FREE_MOTION_MM:g} mm", measured, rms <= FREE_MOTION_MM)
+
+
+def command_response(upstream: Worker | None = None, quick: bool = False) -> Row:
+    """One 25 mm command along each axis; upstream's numbers come from `facts.json` where it can't be run."""
+    recorded = upstream.call("step_response") if upstream else reference("facts")["step_response"]
+    theirs = {axis: np.abs(mm) for axis, mm in recorded.items()}
+    own = step_response()
+    first = {axis: mm[0] / theirs[axis][0] for axis, mm in own.items()}
+    worst_first = max(first.values(), key=lambda ratio: abs(ratio - 1))
+    unsettled = max(abs(mm[-1] - COMMAND_MM) for mm in own.values())
+    overshoot = max(max(mm) - COMMAND_MM for mm in own.values())
+    measured = (
+        f"first step {min(mm[0] for mm in own.values()):.1f} to {max(mm[0] for mm in own.values()):.1f} mm, "
+        f"upstream {min(mm[0] for mm in theirs.values()):.1f} to {max(mm[0] for mm in theirs.values()):.1f} mm "
+        f"(worst ratio {worst_first:.2f}); {unsettled:.2f} mm off after 10 steps; overshoot {max(overshoot, 0):.2f} mm"
+    )
+    met = abs(worst_first - 1) <= 1 / 3 and unsettled <= SETTLED_MM and overshoot < OVERSHOOT_MM
+    bar = "first step within a third of upstream's, settled within 0.5 mm after 10 steps, overshoot under 2 mm"
+    return Row("25 mm command", bar, measured, met)
+
+
+def posture(quick: bool = False) -> Row:
+    """Random steps at full speed, then back to where the arm started."""
+    steps = 50 if quick else 1000
+    env = _wrapped()
+    env.reset(seed=0)
+    base = env.unwrapped
+    start, home = base.data.qpos[:7].copy(), base.tcp_target
+    rng = np.random.default_rng(0)
+    for _ in range(steps):
+        env.step(np.array([*rng.choice([-1.0, 1.0], 3), rng.integers(3)], dtype=np.float32))
+    # Up first: the cube may stand in the way.
+    over = np.array([*home[:2], 0.3])
+    for goal in (over, home):
+        for _ in range(40):
+            env.step(np.array([*np.clip((goal - base.tcp_target) / FULL_STEP, -1, 1), 0], dtype=np.float32))
+    drift = float(np.abs(base.data.qpos[:7] - start).max())
+    warnings = warning_count(base.data)
+    env.close()
+    bar = f"posture within {POSTURE_RAD} rad of the start, no MuJoCo warning"
+    measured = f"{drift:.4f} rad, {warnings} warnings"
+    return Row(f"{steps:,} full-speed random steps, then back", bar, measured, drift <= POSTURE_RAD and not warnings)
+
+
+def home_pose(quick: bool = False) -> Row:
+    """Where the tool is after a reset."""
+    facts = reference("facts")
+    env = _wrapped()
+    env.reset()
+    site = env.unwrapped.data.site(TCP_SITE)
+    off = 1e3 * float(np.linalg.norm(site.xpos - facts["tcp_pos_home"]))
+    angle = _angle_between(site.xmat, np.array(facts["tcp_quat_home_wxyz"]))
+    env.close()
+    bar = f"within {HOME_MM} mm and {HOME_DEGREES} degrees of `facts.json`"
+    return Row("TCP home pose", bar, f"{off:.4f} mm, {angle:.4f} degrees", off <= HOME_MM and angle <= HOME_DEGREES)
+
+
+def warning_count(data: mujoco.MjData) -> int:
+    """How many warnings MuJoCo has counted in this data since its last reset."""
+    return int(sum(data.warning[k].number for k in range(len(data.warning))))
+
+
+def _angle_between(matrix: NDArray[np.float64], quat: NDArray[np.float64]) -> float:
+    """Degrees between a (9,) rotation matrix and a (4,) unit quaternion, w first."""
+    other, inverse, difference, vector = np.empty(4), np.empty(4), np.empty(4), np.empty(3)
+    mujoco.mju_mat2Quat(other, matrix)
+    mujoco.mju_negQuat(inverse, quat)
+    mujoco.mju_mulQuat(difference, inverse, other)
+    mujoco.mju_quat2Vel(vector, difference, 1.0)
+    return float(np.degrees(np.linalg.norm(vector)))
+
+
+def _wrapped() -> gym.Env:
+    return gym.make("gym_hil/PandaPickCube-v0", max_episode_steps=10**6)
+
+
+def floor_push(upstream: Worker | None = None, quick: bool = False) -> Row:
+    """Driving down into the floor for 30 steps; forces are sampled at every physics step, in both packages."""
+    own = {case: worker.push_floor(*setting) for case, setting in PUSHES.items()}
+    theirs = {}
+    if upstream:
+        theirs = {case: upstream.call("push_floor", closed=c, height=h) for case, (c, h) in PUSHES.items()}
+    parts = []
+    for case, force in own.items():
+        part = f"{case}: {force['steady']:.0f} N, peak {force['peak']:.0f} N"
+        if theirs:
+            part += f" (upstream {theirs[case]['steady']:.0f} N, peak {theirs[case]['peak']:.0f} N)"
+        parts.append(part)
+    steady = all(force["steady"] < STEADY_N for force in own.values())
+    # Upstream's open gripper hardly touches the floor, so the closed one is what its impact is judged by.
+    highest = max(force["peak"] for force in own.values())
+    allowed = max((force["peak"] for force in theirs.values()), default=300.0)
+    bar = f"steady under {STEADY_N:g} N, peak no higher than upstream's"
+    return Row("Driving down into the floor for 30 steps", bar, "; ".join(parts), steady and highest <= allowed)
+
+
+def hold(upstream: Worker | None = None, quick: bool = False) -> Row:
+    """The gripped and lifted cube, held still."""
+    seconds = 3 if quick else 30
+    own = worker.hold_cube(seconds)
+    measured = f"{own['slip']:.4f} mm"
+    if upstream:
+        measured += f" (upstream {upstream.call('hold_cube', seconds=seconds)['slip']:.4f} mm)"
+    met = own["slip"] < SLIP_MM and own["height"] > HELD_HEIGHT
+    return Row(f"Cube gripped, held {seconds} s", f"slips under {SLIP_MM:g} mm", measured, met)
+
+
+class RandomSteps(NamedTuple):
+    """What one process saw: observations that are not finite, MuJoCo's warnings, MB grown since the first tenth."""
+
+    steps: int
+    episodes: int
+    not_finite: int
+    warnings: int
+    growth: float
+
+
+def random_steps(quick: bool = False) -> Row:
+    """Random actions in random starts, shared among processes."""
+    total = QUICK_RANDOM_STEPS if quick else RANDOM_STEPS
+    share = [total // PROCESSES] * PROCESSES
+    # Fresh interpreters: a forked one would share its memory with the parent, and the growth would not be its own.
+    with concurrent.futures.ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+        outcomes = list(pool.map(step_randomly, share, range(PROCESSES)))
+    *totals, growth = zip(*outcomes, strict=True)
+    steps, episodes, not_finite, warnings = map(sum, totals)
+    measured = (
+        f"{steps:,} steps in {episodes:,} episodes: {not_finite} not finite, {warnings} warnings, "
+        f"{max(growth):+.1f} MB after the first tenth"
+    )
+    met = not not_finite and not warnings and max(growth) <= GROWTH_MB
+    what = f"{total:,} random state-only steps over random resets"
+    return Row(what, f"no NaN, no warning, no growth of memory (under {GROWTH_MB:g} MB)", measured, met)
+
+
+def step_randomly(steps: int, seed: int) -> RandomSteps:
+    """One process's share."""
+    env = gym.make("gym_hil/PandaPickCube-v1")
+    env.action_space.seed(seed)
+    env.reset(seed=seed)
+    data = env.unwrapped.data
+    episodes, not_finite, warnings, early = 1, 0, 0, 0.0
+    for k in range(steps):
+        observation, reward, terminated, truncated, _ = env.step(env.action_space.sample())
+        not_finite += not (np.isfinite(reward) and all(np.isfinite(part).all() for part in observation.values()))
+        if terminated or truncated or k == steps - 1:
+            # A reset clears MuJoCo's counts.
+            warnings += warning_count(data)
+            env.reset()
+            episodes += 1
+        if k == steps // 10:
+            early = _megabytes()
+    return RandomSteps(steps, episodes, not_finite, warnings, _megabytes() - early)
+
+
+def _megabytes() -> float:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
