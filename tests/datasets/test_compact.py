@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.recording import CAMERA, FEATURES, FPS, frame, length, problems
 
+from benchmarks.recording import CAMERA, FEATURES, FPS, frame, length, problems
 from gym_hil.datasets.compact import compact_dataset
 from gym_hil.datasets.layout import numbered_files
 from gym_hil.datasets.reader import EpisodeDataset
