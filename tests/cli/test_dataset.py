@@ -75,6 +75,25 @@ def test_a_dataset_is_replaced_only_on_request(recorded: Path, tmp_path: Path, c
     assert json.loads((tmp_path / "new/meta/info.json").read_text())["gym_hil"]["repo_id"] == "me/new"
 
 
+def test_compact_says_how_many_files_there_are(own_copy: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["dataset", "compact", str(own_copy)]) == 0
+    assert f"{own_copy}: 7 files" in capsys.readouterr().out
+    assert main(["dataset", "info", str(own_copy), "--check"]) == 0
+
+
+def test_numbers_with_other_names_are_merged_with_force(
+    own_copy: Path, recorded: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path = own_copy / "meta/info.json"
+    info = json.loads(path.read_text())
+    info["features"]["action"]["names"] = ["gripper", "delta_x", "delta_y", "delta_z"]
+    path.write_text(json.dumps(info))
+    arguments = ["dataset", "merge", str(recorded), str(own_copy), "--out", str(own_copy.parent / "new")]
+    assert main(arguments) == 1
+    assert "If they mean the same, merge with --force." in capsys.readouterr().err
+    assert main([*arguments, "--force"]) == 0
+
+
 @pytest.mark.parametrize("name", ["os", ":path", "os:", "no_such_module:f", "os:no_such_function", "os:sep"])
 def test_a_function_that_does_not_exist_is_an_error(name: str) -> None:
     with pytest.raises(ConfigurationError, match="--reward"):

@@ -110,6 +110,82 @@ def test_the_dataset_is_pushed_at_the_end(record, tmp_path, capsys, monkeypatch)
     assert "uploaded to https://a" in capsys.readouterr().out
 
 
+def test_a_damaged_old_file_is_a_warning_and_nothing_else(record, tmp_path, capsys, monkeypatch):
+    pushed = []
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: "token")
+    monkeypatch.setattr("gym_hil.cli.record.check_upload", lambda *what: None)
+    monkeypatch.setattr("gym_hil.cli.record.push_to_hub", lambda *what, **how: pushed.append(what) or "https://a")
+    assert record("--episodes", "1", images=True) == 0
+    path = tmp_path / "data/videos/observation.images.front/chunk-000/file-000.mp4"
+    path.write_bytes(path.read_bytes()[:500])
+    capsys.readouterr()
+    assert record("--episodes", "1", "--resume", "--push-to-hub", images=True) == 0
+    captured = capsys.readouterr()
+    assert f"warning: no contact sheet: {path} cannot be read" in captured.err
+    assert len(pushed) == 1
+    assert main(["dataset", "info", str(tmp_path / "data"), "--check"]) == 1
+    assert str(path) in capsys.readouterr().err
+
+
+def test_a_contact_sheet_is_not_written_through_a_link(record, tmp_path):
+    assert record("--episodes", "1", images=True) == 0
+    sheet, blob = tmp_path / "data/contact_sheet.png", tmp_path / "blob"
+    sheet.rename(blob)
+    sheet.symlink_to(blob)
+    before = blob.read_bytes()
+    assert record("--episodes", "1", "--resume", images=True) == 0
+    assert blob.read_bytes() == before
+    assert not sheet.is_symlink()
+
+
+def test_episodes_of_two_tasks_are_replayed_each_in_its_own(record, tmp_path, capsys):
+    assert record("--episodes", "1", "--task", "PandaPickCube-v0") == 0
+    assert record("--episodes", "1", "--task", "PandaPickCube-v1", "--instruction", "lift it", "--resume") == 0
+    dataset = EpisodeDataset(tmp_path / "data")
+    assert dataset.tasks == ("pick cube", "lift it")
+    assert [one.metadata["env_id"] for one in dataset.episodes] == [f"gym_hil/PandaPickCube-v{k}" for k in (0, 1)]
+    capsys.readouterr()
+    assert main(["replay", str(tmp_path / "data"), "--check"]) == 0
+    assert "2 of 2 end as recorded, 2 in success; largest TCP deviation 0 m" in capsys.readouterr().out
+    assert main(["dataset", "info", str(tmp_path / "data")]) == 0
+    assert "recorded in gym_hil/PandaPickCube-v1 with" in capsys.readouterr().out
+
+
+def test_another_name_for_a_dataset_that_is_continued_is_refused(record, tmp_path, capsys):
+    assert record("--episodes", "1") == 0
+    assert record("--episodes", "1", "--resume", "--repo-id", "me/other") == 1
+    assert "is the dataset me/demo, not me/other" in capsys.readouterr().err
+
+
+def test_an_interrupt_before_the_first_episode_leaves_nothing_in_the_way(record, tmp_path, monkeypatch):
+    with monkeypatch.context() as patches:
+        patches.setattr("gym_hil.cli.record.idle_steps", interrupt)
+        assert record("--episodes", "1") == 130
+    assert record("--episodes", "1") == 0
+    assert len(reading.rows(tmp_path / "data")) == 1
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_paths_and_instructions_in_any_script_are_recorded(tmp_path):
+    """In a locale that does not know them, nothing is lost; what the terminal cannot show is escaped."""
+    code = "import sys; from gym_hil.cli import main; sys.exit(main())"
+    root, instruction = tmp_path / "donn\u00e9es", "prends le cube \u7acb"
+    words = ["record", "--repo-id", "me/demo", "--root", str(root), "--device", "scripted", "--episodes", "1"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, "--no-images", "--instruction", instruction],
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert reading.rows(root)[0]["tasks"] == [instruction]
+    assert b"donn\\xe9es: 1 episode" in done.stdout
+
+
 @pytest.fixture
 def terminal(tmp_path):
     """`gym-hil record` in a terminal of its own, driven by keys."""
@@ -156,7 +232,10 @@ class Terminal:
         while text not in self.seen:
             ready, _, _ = select.select([self._master], [], [], deadline - time.monotonic())
             assert ready, f"only {self.seen!r} came"
-            self.seen += os.read(self._master, 4096).decode()
+            try:
+                self.seen += os.read(self._master, 4096).decode()
+            except OSError:
+                pytest.fail(f"the program ended; it wrote {self.seen!r}")
         self.seen = self.seen[self.seen.index(text) + len(text) :]
 
 
