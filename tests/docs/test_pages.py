@@ -19,16 +19,19 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     pytest.param("README.md", marks=pytest.mark.slow),
     "docs/console.md",
+    pytest.param("docs/datasets.md", marks=pytest.mark.slow),
     "docs/devices.md",
-    "docs/rendering.md",
-    "docs/operating.md",
     "docs/lerobot.md",
+    "docs/operating.md",
+    "docs/rendering.md",
     "docs/reproducing.md",
 ]
 BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"\s+# .*$", re.MULTILINE)
-ELSEWHERE = re.compile(r"^(pip|make|sudo|python -m lerobot)\b")  # what installs, or belongs to other packages
+# What installs, belongs to other packages, or waits until regions are drawn.
+ELSEWHERE = re.compile(r"^(pip|make|sudo|python -m lerobot|gym-hil crop \S+ --out \S+$)")
 SHORTER = [
+    (re.compile(r"--seconds \d+"), "--seconds 1"),
     (re.compile(r"(?m)gym-hil teleop.*$"), r"\g<0> --episodes 1 --max-episode-steps 2 --port 0"),
     (re.compile(r"(?m)(hil-trainer train.*) --demos \d+"), r"\1"),
     (
@@ -80,3 +83,13 @@ def test_page_works_as_written(page: str, tmp_path: Path, environment: dict[str,
             command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8"
         )
         assert not result.returncode, f"{text}\n{result.stdout[-2000:]}\n{result.stderr[-4000:]}"
+
+
+def test_no_two_pages_write_into_the_same_folder() -> None:
+    """A reader who tries one page after another must not find that a dataset or a run exists already."""
+    written: dict[str, set[str]] = {}
+    for page in ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]:
+        for _, text in blocks(page):
+            for folder in re.findall(r"--(?:root|out)[ =](\S+)", text):
+                written.setdefault(folder, set()).add(page)
+    assert not {folder: pages for folder, pages in written.items() if len(pages) > 1}

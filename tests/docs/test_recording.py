@@ -24,14 +24,14 @@ def elsewhere(tmp_path, monkeypatch):
 
 def test_the_program_records_two_episodes():
     exec(compile(PROGRAM, "docs/recording.md", "exec"), {})
-    assert [episode.record.success for episode in EpisodeDataset("outputs/from_python")] == [True, True]
+    assert [episode.record.success for episode in EpisodeDataset("data/from_python")] == [True, True]
 
 
 def test_the_command_records_ten_episodes():
     (command,) = COMMANDS
     assert main(command[1:]) == 0
-    assert len(EpisodeDataset("outputs/pick_cube")) == 10
-    assert Path("outputs/pick_cube/contact_sheet.png").exists()
+    assert len(EpisodeDataset("data/recorded")) == 10
+    assert Path("data/recorded/contact_sheet.png").exists()
 
 
 def test_the_options_exist():
