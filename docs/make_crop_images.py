@@ -1,7 +1,7 @@
 """Draws docs/images/crop.png: the page on which crop regions are chosen.
 
 Records the dataset that it shows. Needs the extra `test` and Chromium; run it from the repository's top:
-python docs/make_crop_picture.py
+python docs/make_crop_images.py
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Draws docs/images/console-{light,dark,phone}.png: the operator's page on a desk and on a phone.
 
 The episodes in the plot were played by a policy that gets better and a scripted operator who takes over when it makes
-no progress. Needs the extra `test` and Chromium; run it from the repository's top: python docs/make_console_pictures.py
+no progress. Needs the extra `test` and Chromium; run it from the repository's top: python docs/make_console_images.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Draws docs/images/rendering.png: both tasks by the rasteriser (above) and by OpenGL (below), front and wrist camera.
 
-Run it from the repository's top with an OpenGL back end: python docs/make_rendering_pictures.py
+Run it from the repository's top with an OpenGL back end: python docs/make_rendering_images.py
 """
 
 from __future__ import annotations
