@@ -6,6 +6,7 @@ import hmac
 import ipaddress
 import re
 import socket
+import zlib
 from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,16 +33,18 @@ class Access:
             self._names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
         self._public_origin: str | None = None
         self._public_tls = False
+        self._public_name: str | None = None
         if public_url is not None:
             parts = urlsplit(public_url)
             self._names.add(host_name(parts.netloc))
             self._public_origin = _origin(parts.scheme, parts.netloc)
             self._public_tls = parts.scheme == "https"
+            self._public_name = f"{zlib.crc32(public_url.encode()):08x}"
 
     def cookie_name(self, host: str | None) -> str:
-        """The cookie's name: all ports of a host share its cookies, so it says which port the browser asked for."""
-        port = re.search(r":(\d+)$", self._public_origin or host or "")
-        return f"gym_hil_{port[1] if port else 'console'}"
+        """The cookie's name. Consoles at other ports and paths of a host share its cookies, so each has a name."""
+        port = re.search(r":(\d+)$", host or "")
+        return f"gym_hil_{self._public_name or (port[1] if port else 'console')}"
 
     def cookie_header(self, host: str | None) -> str:
         """The value of `Set-Cookie`: out of reach for scripts, never sent for another site's page.

@@ -73,6 +73,12 @@ def test_each_port_that_a_browser_asks_for_has_a_cookie_of_its_own(local: Access
     assert local.cookie_name("localhost") == local.cookie_name("[::1]") == "gym_hil_console"
 
 
+def test_consoles_at_two_paths_of_a_host_have_cookies_of_their_own() -> None:
+    urls = ["https://lab.example/", "https://lab.example/robot/"]
+    both = [Access(TOKEN, secure=False, remote=False, public_url=url) for url in urls]
+    assert len({access.cookie_name("lab.example") for access in both}) == 2
+
+
 @pytest.fixture
 def proxied() -> Access:
     return Access(TOKEN, secure=False, remote=False, public_url="https://lab.example/robot/")

@@ -79,7 +79,8 @@ def test_duplicated_tab_is_another_page(visitor, stand):
     assert visitor.lock() == "you"
 
 
-def test_closing_the_page_ends_the_intervention(visitor, visit, stand):
+def test_closing_the_page_ends_the_intervention(visitor, visit, stand, monkeypatch):
+    monkeypatch.setattr("gym_hil.teleop.input_state.RESUME_WITHIN", 0.3)
     visitor.page.click("#lock-button")
     visitor.wait(lambda: visitor.lock() == "none")
     other = visit()
@@ -165,6 +166,16 @@ def test_operator_drives_on_after_a_short_loss_of_the_connection(visitor, stand,
     visitor.wait(lambda: "drives on" in visitor.text("toast"))
     assert stand.operator
     visitor.problems.clear()  # the browser reports the attempt that was refused
+
+
+def test_page_whose_connection_is_never_opened_names_the_option_for_proxies(browser, stand, monkeypatch):
+    monkeypatch.setattr(server, "MAX_PAGES", 0)
+    context = browser.new_context(**DESK)
+    page = context.new_page()
+    page.goto(stand.console.url)
+    page.wait_for_selector("#notice:not([hidden])")
+    assert f"--public-url http://127.0.0.1:{stand.console.port}/ " in page.inner_text("#notice-text")
+    context.close()
 
 
 def test_link_on_another_sites_page_opens(browser, stand):

@@ -21,6 +21,8 @@ const ID_WAIT = 200; // ms that another page has to claim the id
  */
 
 export class Connection {
+  /** Whether the connection was ever open. */
+  opened = false;
   /** @type {WebSocket | null} */
   #socket = null;
   #wait = FIRST_WAIT;
@@ -83,6 +85,7 @@ export class Connection {
       const message = JSON.parse(data);
       if (message.type === "hello") {
         this.#wait = FIRST_WAIT;
+        this.opened = true;
         this.#handlers.onState("open", 0);
       }
       this.#handlers.onMessage(message);

@@ -167,14 +167,16 @@ export function toast(text) {
 /**
  * Shows the state of the connection, in a notice over the view where nothing else works without it.
  *
- * @param {{state: ConnectionState, hasChannel: boolean, wasDriving: boolean, retryAt: number, latency: number}} now
- *   when the next attempt is (ms, 0 for now), and how old the newest input was when its effect was seen (ms, 0 if
- *   unknown)
+ * @typedef {{state: ConnectionState, opened: boolean, hasChannel: boolean, wasDriving: boolean, retryAt: number,
+ *   latency: number}} ConnectionInfo with the time of the next attempt (ms, 0 for now) and the age of the newest input
+ *   when its effect was seen (ms, 0 if unknown)
+ * @param {ConnectionInfo} info
  */
-export function showConnection({ state, hasChannel, wasDriving, retryAt, latency }) {
+export function showConnection(info) {
+  const { state, retryAt, latency } = info;
   setText(html("connection-text"), CONNECTION[state]);
   html("connection-text").dataset.latency = latency ? ` · ${Math.round(latency)} ms` : "";
-  const [title, text] = noticeFor(state, hasChannel, wasDriving, retryAt);
+  const [title, text] = noticeFor(info);
   html("notice").hidden = !title;
   setText(html("notice-title"), title);
   setText(html("notice-text"), text);
@@ -182,13 +184,10 @@ export function showConnection({ state, hasChannel, wasDriving, retryAt, latency
 }
 
 /**
- * @param {ConnectionState} state
- * @param {boolean} hasChannel
- * @param {boolean} wasDriving
- * @param {number} retryAt ms
+ * @param {ConnectionInfo} info
  * @returns {[title: string, text: string]}
  */
-function noticeFor(state, hasChannel, wasDriving, retryAt) {
+function noticeFor({ state, opened, hasChannel, wasDriving, retryAt }) {
   switch (state) {
     case "connecting":
       return ["", ""];
@@ -202,7 +201,8 @@ function noticeFor(state, hasChannel, wasDriving, retryAt) {
       const wait = Math.max(0, Math.ceil((retryAt - performance.now()) / 1000));
       const next = retryAt ? `Trying again in ${wait} s.` : "Trying again.";
       const robot = "The robot stands still. After 2 s without a connection you are no longer driving. ";
-      return ["Connection lost", (wasDriving ? robot : "") + next];
+      const proxy = `Behind a proxy, start the program with --public-url ${document.baseURI} `;
+      return opened ? ["Connection lost", (wasDriving ? robot : "") + next] : ["No connection", proxy + next];
     }
   }
 }

@@ -381,6 +381,7 @@ class Page {
   #showConnection() {
     hud.showConnection({
       state: this.state,
+      opened: this.connection.opened,
       hasChannel: this.channel !== null,
       wasDriving: this.#wasDriving,
       retryAt: this.#retryAt,
