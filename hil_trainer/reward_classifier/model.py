@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
+from gym_hil.datasets.images import resize
 from gym_hil.errors import ConfigurationError
 from gym_hil.files import expand_path
 from hil_trainer.agents.weights_file import as_damage, read_weights, write_weights
@@ -287,12 +287,7 @@ def prepared(images: NDArray[np.uint8], size: int) -> Tensor:
         raise ConfigurationError(
             f"Images have shape {images.shape} and type {images.dtype}; expected (n, height, width, 3) uint8."
         )
-    # A copy: decoded images are read-only, which torch does not support.
-    tensor = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
-    if tensor.shape[-2:] == (size, size):
-        return tensor
-    # Averaged over all pixels, so that small objects do not vanish between two samples.
-    return functional.interpolate(tensor.float(), (size, size), mode="area").round().to(torch.uint8)
+    return torch.from_numpy(np.stack([resize(image, size, size) for image in images])).permute(0, 3, 1, 2)
 
 
 def _encoder(size: int) -> nn.Sequential:

