@@ -339,7 +339,7 @@ class Training:
             self.policy,
             step=self._step,
             resume=point is not None,
-            tell=self._log,
+            log=self._log,
             progress=self.progress,
         )
         resources.callback(self._evaluations.close)

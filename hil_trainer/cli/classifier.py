@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
+from gym_hil.errors import DatasetError
 from hil_trainer.reward_classifier import (
     TrainingSettings,
     evaluate_classifier,
@@ -89,6 +90,9 @@ def relabel(
         repo_id: name of the new dataset on the Hub, user/name; if not given, that of the old one.
         overwrite: replace a dataset in that folder.
     """
-    new = relabel_with_classifier(dataset, model, out, threshold=threshold, repo_id=repo_id, overwrite=overwrite)
+    try:
+        new = relabel_with_classifier(dataset, model, out, threshold=threshold, repo_id=repo_id, overwrite=overwrite)
+    except DatasetError as error:
+        raise DatasetError(str(error).replace("overwrite=True", "--overwrite")) from error
     rewarded = sum(int((episode["next.reward"] > 0).sum()) for episode in new)
     print(f"{new.path}: {len(new)} episodes, {new.total_frames} frames, {rewarded} of them rewarded")

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional
 
 from hil_trainer.config import NO_OPERATOR
-from hil_trainer.rollout.ray_actors import join
+from hil_trainer.rollout import ray_actors
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of `hil-trainer join`."""
-    parser.add_argument("address", nargs="?", default="auto", help="of Ray: host:port, or auto for one that runs here")
-    parser.add_argument("--run", help="name of the training, the last part of its --out; needed if there are several")
-    parser.add_argument(
-        "--operator",
-        default=NO_OPERATOR,
-        help="who can take over at this machine: a device as for train, or none (%(default)s)",
-    )
-    parser.add_argument("--intervention", choices=("toggle", "hold", "auto"), help="when a human operator drives")
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run_words(words: Sequence[str]) -> int:
     """Run `hil-trainer join`."""
-    join(arguments.address, run=arguments.run, operator=arguments.operator, intervention=arguments.intervention)
+    tyro.cli(join, args=words, prog="hil-trainer join", description=__doc__)
     return 0
+
+
+def join(
+    address: Annotated[Positional[str], tyro.conf.arg(metavar="ADDRESS")] = "auto",
+    *,
+    run: str | None = None,
+    operator: str = NO_OPERATOR,
+    intervention: Literal["toggle", "hold", "auto"] | None = None,
+) -> None:
+    """Act in a training.
+
+    Args:
+        address: address of the Ray that it runs on: host:port, or auto for one on this machine.
+        run: name of the training, the last part of its --out; needed if there are several.
+        operator: who can take over at this machine: a device as for train, or none.
+        intervention: when a human operator drives: toggle, hold or auto; if not given, the device's own mode.
+    """
+    ray_actors.join(address, run=run, operator=operator, intervention=intervention)

@@ -42,7 +42,7 @@ class Candidate(NamedTuple):
     weights: Weights
 
 
-class Tell(Protocol):
+class WriteRow(Protocol):
     """Writes a row of metrics."""
 
     def __call__(self, kind: str, at: int, /, **values: object) -> float:
@@ -70,7 +70,7 @@ class RunEvaluations:
         policy: of the run; a copy of it is exported.
         step: of training so far.
         resume: a policy in the directory is replaced by a better one only.
-        tell: writes a row of metrics.
+        log: writes a row of metrics.
         progress: shows the run at the terminal.
 
     Attributes:
@@ -89,14 +89,14 @@ class RunEvaluations:
         *,
         step: int,
         resume: bool,
-        tell: Tell,
+        log: WriteRow,
         progress: TrainingStatus,
     ):
         self.reached: Milestone | None = None
         self._config, self._directory = config, directory
         self._file = directory / POLICY_FILE
         self._env, self._policy = env, policy
-        self._tell, self._progress = tell, progress
+        self._log, self._progress = log, progress
         # After a kill the exported policy may be newer than the checkpoint: the score of the file counts.
         self._best = _score_of_file(self._file) if resume and self._file.is_file() else (-1.0, 0)
         self._running: _Running | None = None
@@ -205,7 +205,7 @@ class RunEvaluations:
 
     def _write(self, purpose: str, step: int, operator_steps: int, evaluation: Evaluation) -> float:
         """Write a row of metrics. Returns its seconds."""
-        return self._tell(
+        return self._log(
             "evaluation",
             step,
             episodes=evaluation.episodes,

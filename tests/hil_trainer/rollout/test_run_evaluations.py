@@ -26,7 +26,7 @@ class Run:
         self.policy = Policy(PolicyShape(self.env.layout, self.env.actions, config.agent.width))
         self.evaluator, self.said, self.rows = None, io.StringIO(), []
 
-    def tell(self, kind, at, /, **values):
+    def log(self, kind, at, /, **values):
         self.rows.append({"kind": kind, "step": at, **values})
         return 0.5 * at
 
@@ -40,12 +40,12 @@ class Run:
             self.policy,
             step=step,
             resume=resume,
-            tell=self.tell,
+            log=self.log,
             progress=TrainingStatus(self.said),
         )
 
     def candidate(self, step):
-        """A policy that tells its step by its weights."""
+        """A policy whose weights are its step."""
         weights = {name: np.full(value.shape, step, np.float32) for name, value in self.policy.state_dict().items()}
         return Candidate(step, step // 2, 4 * step, weights)
 
