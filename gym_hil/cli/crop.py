@@ -1,4 +1,4 @@
-"""Keep the interesting region of each camera's images, in a new dataset."""
+"""Crop each camera's images to the region that matters, into a new dataset."""
 
 from __future__ import annotations
 
@@ -18,15 +18,21 @@ from gym_hil.errors import ConfigurationError, MissingExtraError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil crop`."""
-    parser.add_argument("dataset", type=path_argument, metavar="DATASET", help="the dataset's folder")
+    parser.add_argument("dataset", type=path_argument, metavar="DATASET", help="folder of the dataset")
     parser.add_argument(
         "--roi",
         action="append",
         default=[],
         metavar="CAMERA=TOP,LEFT,HEIGHT,WIDTH",
-        help="region of a camera, in pixels; once for each. Without it you draw the regions in the browser",
+        help="region of a camera, in pixels; repeat it for each camera (default: draw the regions in the browser)",
     )
-    parser.add_argument("--resize", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="bring all images to a size")
+    parser.add_argument(
+        "--resize",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="size to which all images are resized, in pixels",
+    )
     add_out_arguments(parser)
     add_console_arguments(parser)
 
@@ -36,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = EpisodeDataset(arguments.dataset)
     if arguments.resize is not None and min(arguments.resize) < 1:
         raise ConfigurationError(f"--resize is {arguments.resize}; expected a height and a width of 1 or more.")
-    # Before an operator draws anything in vain.
+    # Before the regions are drawn, so that they are not drawn in vain.
     check_place(Path(arguments.out), [dataset], arguments.overwrite)
     regions = _regions(dataset, arguments)
     resize = None if arguments.resize is None else (arguments.resize[0], arguments.resize[1])
