@@ -77,7 +77,7 @@ def views(quick: bool = False) -> Row:
     for _ in range(20 if quick else 300):
         env.step(env.action_space.sample())
         start = time.perf_counter()
-        env.unwrapped.draw(["front", "wrist"])
+        env.unwrapped.render_cameras(["front", "wrist"])
         durations.append(time.perf_counter() - start)
     env.close()
     milliseconds = 1e3 * float(np.median(durations))

@@ -89,7 +89,7 @@ def _film(env: gym.Env[Any, Any], out: Path, episodes: int, seed: int) -> int:
                 actors.append(info["is_intervention"])
                 status = f"episode {episode} of {episodes}", f"step {len(actors)}"
                 line.update(status)
-                frame = _frame(task.draw(["front", "wrist"]), actors, status, info["succeed"])
+                frame = _frame(task.render_cameras(["front", "wrist"]), actors, status, info["succeed"])
                 for _ in range(round(_LAST_SECONDS * fps) if done else 1):
                     video.append_data(frame)
             successes += info["succeed"]

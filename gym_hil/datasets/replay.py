@@ -191,7 +191,7 @@ class ReplayVideo:
         task = cast(FrankaGymEnv, env.unwrapped)
 
         def film(frame: int) -> None:
-            rows = [self._row(f"replayed, episode {episode.record.index}, step {frame}", task.draw(CAMERAS))]
+            rows = [self._row(f"replayed, episode {episode.record.index}, step {frame}", task.render_cameras(CAMERAS))]
             if self._cameras:
                 number = min(frame, len(episode) - 1)
                 recorded = {camera: episode.image(IMAGES + camera, number) for camera in self._cameras}

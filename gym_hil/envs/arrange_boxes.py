@@ -1,4 +1,4 @@
-"""Arrange five boxes: bring each onto the pad of its own colour."""
+"""Arrange five boxes: put each on the pad of its own colour."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ BOXES = tuple(f"box{k}" for k in range(1, 6))
 TARGETS = tuple(f"target{k}" for k in range(1, 6))
 BOX_HALF_SIZE = 0.02  # m
 BOX_X, TARGET_X = 0.3, 0.5  # m
-ROWS = (-0.3, -0.15, 0.0, 0.15, 0.3)  # m, y of the pads in order, and of the boxes in an order drawn at reset
+ROWS = (-0.3, -0.15, 0.0, 0.15, 0.3)  # m, y of the pads in this order, and of the boxes in random order
 TOLERANCE = 0.03  # m, in x and in y
 
 
 class PandaArrangeBoxesGymEnv(FrankaGymEnv):
-    """Five boxes of 4 cm stand in a row in random order, five pads of the same colours lie in a row behind.
+    """Five boxes of 4 cm stand in a row in random order; five pads of the same colours lie in a row behind.
 
-    `environment_state` is the position of each box, in the order of `COLOURS`, flattened to (15,) m. Pads never move.
-    `reset(options={"box_y": (y1, .., y5)})` puts the boxes at given places along y instead.
+    Success: each box is within 3 cm of its pad's centre, in x and in y. `environment_state` is the position of each
+    box, in the order of `COLOURS`, flattened to (15,) m. `reset(options={"box_y": (y1, .., y5)})` chooses where the
+    boxes start.
     """
 
     BOUNDS = ((0.2, -0.5, 0.0), (0.6, 0.5, 0.5))
@@ -38,10 +39,19 @@ class PandaArrangeBoxesGymEnv(FrankaGymEnv):
             add_marker(spec, target, (TARGET_X, y, 0.0), (0.05, 0.05, 0.005), (*colour, 0.35))
 
     def reset_objects(self, options: dict[str, Any]) -> None:
-        """Shuffle the boxes' places along y, or take them from the options."""
-        places = _places(options["box_y"]) if "box_y" in options else self.np_random.permutation(ROWS)
-        for box, y in zip(BOXES, places, strict=True):
+        """Put the boxes along y in random order, or where the options say."""
+        ys = _checked_row(options["box_y"]) if "box_y" in options else self.np_random.permutation(ROWS)
+        for box, y in zip(BOXES, ys, strict=True):
             self.data.joint(box).qpos[1] = y
+
+    def is_success(self) -> bool:
+        """True when every box is within 3 cm of its pad's centre, in x and in y."""
+        return bool((self._offsets() <= TOLERANCE).all())
+
+    def is_failure(self) -> bool:
+        """True when a box has left the workspace."""
+        boxes, (low, high) = self.box_positions[:, :2], self.cartesian_bounds[:, :2]
+        return not bool(((low <= boxes) & (boxes <= high)).all())
 
     @property
     def box_positions(self) -> NDArray[np.float64]:
@@ -57,17 +67,8 @@ class PandaArrangeBoxesGymEnv(FrankaGymEnv):
         """The boxes' positions, (15,) m."""
         return self.box_positions.ravel()
 
-    def is_success(self) -> bool:
-        """True when every box is within 3 cm of its pad's centre, in x and in y."""
-        return bool((self._offsets() <= TOLERANCE).all())
-
-    def is_failure(self) -> bool:
-        """True when a box has left the workspace."""
-        boxes, (low, high) = self.box_positions[:, :2], self.cartesian_bounds[:, :2]
-        return not bool(((low <= boxes) & (boxes <= high)).all())
-
     def dense_reward(self) -> float:
-        """Mean over the boxes of exp(-5 d), with d the distance in m that a box still has to go; 1 on success."""
+        """Mean over the boxes of exp(-5 d), d the distance in m between a box and the edge of success; 1 on success."""
         return float(np.exp(-5 * np.maximum(self._offsets() - TOLERANCE, 0).max(axis=1)).mean())
 
     def _offsets(self) -> NDArray[np.float64]:
@@ -78,8 +79,8 @@ class PandaArrangeBoxesGymEnv(FrankaGymEnv):
         return [self.model.body(name).id for name in names]
 
 
-def _places(values: object) -> NDArray[np.float64]:
-    places = np.asarray(values, dtype=np.float64)
-    if places.shape != (5,) or not (np.abs(places) <= 0.45).all() or np.diff(np.sort(places)).min() < 3 * BOX_HALF_SIZE:
+def _checked_row(values: object) -> NDArray[np.float64]:
+    ys = np.asarray(values, dtype=np.float64)
+    if ys.shape != (5,) or not (np.abs(ys) <= 0.45).all() or np.diff(np.sort(ys)).min() < 3 * BOX_HALF_SIZE:
         raise ConfigurationError(f"box_y is {values!r}; expected five y in m within +-0.45, at least 0.06 m apart.")
-    return places
+    return ys

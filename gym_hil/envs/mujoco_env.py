@@ -25,7 +25,7 @@ _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 @dataclass(frozen=True)
 class GymRenderingSpec:
-    """How images are drawn.
+    """How images are rendered.
 
     Attributes:
         height: pixels.
@@ -54,7 +54,7 @@ class EnvState:
 
 
 class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
-    """Base of the environments: owns `mjspec`, `model` and `data` and everything that is not about a robot.
+    """Base of the environments: `mjspec`, `model`, `data` and everything that is not about a robot.
 
     Args:
         spec: the scene.
@@ -97,7 +97,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         self.data = mujoco.MjData(self.model)
         self.camera = self._camera_name(self.render_spec.camera_id)
         self._state_size = mujoco.mj_stateSize(self.model, _STATE)
-        self._drawer: Renderer | None = None
+        self._renderer: Renderer | None = None
         self._view: HumanView | None = None
         self.shows_itself = True  # in human mode; False where a wrapper shows more
         self._started = False
@@ -106,29 +106,29 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
 
     @abstractmethod
     def observation(self) -> Observation:
-        """What the environment shows of the present state; the same that `step` and `reset` return."""
+        """The observation of the present state; the same that `step` and `reset` return."""
 
     def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
-        """Draw the present state.
+        """Render the present state.
 
         Returns:
-            (height, width, 3) uint8 for "rgb_array"; None for "human", which updates what the operator sees, and
-            without a mode.
+            (height, width, 3) uint8 for "rgb_array"; None for "human", which updates the window or the web console,
+            and without a mode.
 
         Raises:
             ResetNeededError: before the first `reset`.
         """
         self._need_reset("render")
         if self.render_mode == "rgb_array":
-            return self.draw([self.camera])[0]
+            return self.render_cameras([self.camera])[0]
         if self.render_mode == "human":
             self._show()
         else:
             gym.logger.warn(f"render() does nothing: {type(self).__name__} was made without a render_mode.")
         return None
 
-    def draw(self, cameras: Sequence[str]) -> list[NDArray[np.uint8]]:
-        """Draw the present state from some cameras.
+    def render_cameras(self, cameras: Sequence[str]) -> list[NDArray[np.uint8]]:
+        """Render the present state from several cameras.
 
         Args:
             cameras: their names.
@@ -136,15 +136,15 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         Returns:
             One (height, width, 3) uint8 image for each.
         """
-        if self._drawer is None:
-            self._drawer = make_renderer(self.renderer, self.model, self.render_spec.height, self.render_spec.width)
+        if self._renderer is None:
+            self._renderer = make_renderer(self.renderer, self.model, self.render_spec.height, self.render_spec.width)
         mujoco.mj_camlight(self.model, self.data)
-        return self._drawer.render(self.data, cameras)
+        return self._renderer.render(self.data, cameras)
 
     def get_state(self) -> EnvState:
-        """Save the episode as it stands; `set_state` goes on from there, bit for bit.
+        """Save the state of the episode; `set_state` goes on from there, bit for bit.
 
-        The step count of Gymnasium's `TimeLimit` is not part of it: that belongs to the wrapper.
+        The step count of Gymnasium's `TimeLimit` is not part of it.
         """
         self._need_reset("get_state")
         physics = np.empty(self._state_size)
@@ -173,10 +173,10 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         return self.observation()
 
     def close(self) -> None:
-        """Free the renderer and close what an operator sees. A later `reset` starts afresh."""
-        if self._drawer is not None:
-            self._drawer.close()
-            self._drawer = None
+        """Free the renderer, and close the window or leave the web console. A later `reset` opens them again."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
         if self._view is not None:
             self._view.close()
             self._view = None
@@ -194,7 +194,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         mujoco.mj_kinematics(self.model, self.data)
 
     def _show(self) -> None:
-        """Show the present state to an operator."""
+        """Show the present state in human mode."""
         if self.shows_itself:
             if self._view is None:
                 self._view = _open_human_view(self)

@@ -30,12 +30,12 @@ _FORCE, _TORQUE = 1e4, 1e3  # N and N m, likewise
 class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
     """The Panda with its gripper; a task adds objects, success and reward.
 
-    A task is a subclass that overrides `add_objects`, `reset_objects`, `is_success` and what else it needs of the
-    methods beside them. See docs/adding_a_task.md.
+    A task is a subclass that overrides `add_objects`, `reset_objects`, `is_success`, and more where it needs to. See
+    docs/adding_a_task.md.
 
     The action is float32 (7,): dx, dy, dz in m, a rotation vector in rad (base frame), and the change of the gripper
-    command as a share of its travel (+1 closes). It moves the target that the controller pulls the tool to. The target
-    is kept inside the workspace.
+    command as a share of its travel (+1 closes). It moves the controller's target, which is kept
+    inside the workspace.
 
     The observation is a dict: `agent_pos` float32 (18,): joint positions (rad), joint velocities (rad/s), gripper
     command (0 open to 255 closed), TCP position (m). With `image_obs`, `pixels`: `front` and `wrist`, each uint8
@@ -136,17 +136,17 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
 
     @property
     def tcp_target(self) -> NDArray[np.float64]:
-        """(3,) m, where the controller pulls that point to."""
+        """(3,) m, where the controller moves that point to."""
         return self._ctrl[:3].copy()
 
     @property
     def gripper_command(self) -> float:
-        """What the gripper was told: 0 open to 1 closed."""
+        """The gripper's command: 0 open to 1 closed."""
         return float(self._ctrl[6]) / COMMAND_CLOSED
 
     @property
     def gripper_closed(self) -> float:
-        """How far the fingers really are: 0 open to 1 closed."""
+        """The fingers' position: 0 open to 1 closed."""
         return float(self.data.qpos[self._fingers[0]]) / STROKE
 
     def fingers_touching(self, geom: str) -> set[str]:
@@ -211,7 +211,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         return observation, reward, succeed or self.is_failure(), False, {"succeed": succeed}
 
     def observation(self) -> Observation:
-        """What the environment shows of the present state; see the class."""
+        """The observation of the present state; see the class."""
         agent = np.empty(18, dtype=np.float32)
         agent[0:7] = self.data.qpos[self._arm]
         agent[7:14] = self.data.qvel[self._arm]
@@ -219,7 +219,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         agent[15:18] = self._tcp_pos
         observation: Observation = {"agent_pos": agent}
         if self.image_obs:
-            observation["pixels"] = dict(zip(CAMERAS, self.draw(CAMERAS), strict=True))
+            observation["pixels"] = dict(zip(CAMERAS, self.render_cameras(CAMERAS), strict=True))
         else:
             observation["environment_state"] = self.environment_state().astype(np.float32)
         if self.force_torque_obs:

@@ -1,4 +1,4 @@
-"""Pick a cube up: grip it and lift it by 0.1 m."""
+"""Pick up a cube: grip it and lift it by 0.1 m."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from gym_hil.errors import ConfigurationError
 from gym_hil.scene import add_box
 
 CUBE_HALF_SIZE = 0.02  # m
-FIXED_START = (0.5, 0.0)  # m, x and y of the cube unless it is random
-RANDOM_START = ((0.3, -0.15), (0.5, 0.15))  # m, the rectangle it is drawn from
-TABLE = ((0.25, -0.2), (0.55, 0.2))  # m; a cube outside cannot be won back, so the episode ends
+FIXED_START = (0.5, 0.0)  # m, x and y of the cube
+RANDOM_START = ((0.3, -0.15), (0.5, 0.15))  # m, opposite corners of the rectangle it is drawn from
+TABLE = ((0.25, -0.2), (0.55, 0.2))  # m, opposite corners; a cube outside of it is lost
 LIFT = 0.1  # m
 
 
 class PandaPickCubeGymEnv(FrankaGymEnv):
-    """A violet cube of 4 cm lies on the floor; the arm starts above it, gripper open.
+    """A violet cube of 4 cm lies on the floor; the arm starts above it with the gripper open.
 
-    `environment_state` is the cube's position, (3,) m. `reset(options={"cube_xy": (x, y)})` puts the cube at a place.
+    Success: both fingers grip the cube, 0.1 m above where it lay. `environment_state` is the cube's position, (3,) m.
+    `reset(options={"cube_xy": (x, y)})` chooses where it starts.
 
     Args:
-        random_block_position: draw the cube's place from `RANDOM_START` at each reset.
+        random_block_position: draw the cube's position from `RANDOM_START` at each reset.
         **kwargs: see `FrankaGymEnv`.
     """
 
@@ -45,14 +46,24 @@ class PandaPickCubeGymEnv(FrankaGymEnv):
         add_box(spec, "cube", (*FIXED_START, CUBE_HALF_SIZE), CUBE_HALF_SIZE, (0.6, 0.3, 0.6, 1.0))
 
     def reset_objects(self, options: dict[str, Any]) -> None:
-        """Put the cube where the options say, else at a random place or the fixed one."""
+        """Put the cube where the options say, else at a random position or the fixed one."""
         if "cube_xy" in options:
-            place = _on_table(options["cube_xy"])
+            xy = _on_table(options["cube_xy"])
         elif self.random_block_position:
-            place = self.np_random.uniform(*RANDOM_START)
+            xy = self.np_random.uniform(*RANDOM_START)
         else:
-            place = np.array(FIXED_START)
-        self.data.qpos[self._cube_address : self._cube_address + 2] = place
+            xy = np.array(FIXED_START)
+        self.data.qpos[self._cube_address : self._cube_address + 2] = xy
+
+    def is_success(self) -> bool:
+        """True when the cube is gripped by both fingers and 0.1 m above where it lay."""
+        return bool(self._height() >= LIFT and self._is_gripped())
+
+    def is_failure(self) -> bool:
+        """True when the cube has left the table."""
+        (x_min, y_min), (x_max, y_max) = TABLE
+        x, y, _ = self._cube.xpos
+        return not (x_min <= x <= x_max and y_min <= y <= y_max)
 
     @property
     def cube_position(self) -> NDArray[np.float64]:
@@ -63,18 +74,8 @@ class PandaPickCubeGymEnv(FrankaGymEnv):
         """The cube's position, (3,) m."""
         return self.cube_position
 
-    def is_success(self) -> bool:
-        """True when the cube is between both fingers and 0.1 m higher than it lay."""
-        return bool(self._height() >= LIFT and self._is_gripped())
-
-    def is_failure(self) -> bool:
-        """True when the cube has left the table."""
-        (left, near), (right, far) = TABLE
-        x, y, _ = self._cube.xpos
-        return not (left <= x <= right and near <= y <= far)
-
     def dense_reward(self) -> float:
-        """0.3 for having the tool at the cube and 0.7 for the height, 1 on success."""
+        """0.3 for the tool at the cube and 0.7 for the height, 1 on success."""
         if self.is_success():
             return 1.0
         distance = float(np.linalg.norm(self._tcp_pos - self._cube.xpos))
@@ -87,8 +88,8 @@ class PandaPickCubeGymEnv(FrankaGymEnv):
         return self.fingers_touching("cube_geom") == {"left_finger", "right_finger"}
 
 
-def _on_table(place: object) -> NDArray[np.float64]:
-    xy = np.asarray(place, dtype=np.float64)
+def _on_table(values: object) -> NDArray[np.float64]:
+    xy = np.asarray(values, dtype=np.float64)
     if xy.shape != (2,) or not ((TABLE[0] <= xy) & (xy <= TABLE[1])).all():
-        raise ConfigurationError(f"cube_xy is {place!r}; expected x and y in m between {TABLE[0]} and {TABLE[1]}.")
+        raise ConfigurationError(f"cube_xy is {values!r}; expected x and y in m between {TABLE[0]} and {TABLE[1]}.")
     return xy

@@ -1,1 +1,1 @@
-"""Wrappers around the environments: small actions, an operator's input, a window, and the function that stacks them."""
+"""Wrappers: end-effector actions, intervention, gripper penalty, viewer, web console, and a factory for all of them."""

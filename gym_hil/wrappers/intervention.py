@@ -48,9 +48,9 @@ class InputsControlWrapper(OperatorWrapper):
     the reward is 1.0 on success and 0.0 otherwise, and success terminates. An episode that the environment or the
     operator ends as a failure is no success, whatever the hook says.
 
-    An episode starts with its first step: there the rest of the reset delay is waited, then the device forgets what was
-    pressed before, and the intervention is over; held buttons stay held. So the new scene is on the screen while the
-    operator gets ready. `seconds_paused` has the time that was waited.
+    A reset ends the intervention. The first step after it waits for the rest of the reset delay, so that the new scene
+    is on the screen while the operator gets ready. What was pressed before that step counts for nothing, except the
+    intervention button; held buttons stay held. `seconds_paused` is the time that was waited, in s.
 
     A device given by name is made here and closed with the environment; a device object belongs to the caller.
 
