@@ -130,7 +130,7 @@ def table(folder: Path, remark: str = "") -> str:
     lines = [
         "# Learning\n",
         "Steps of the environment, how many of them the operator drove, and wall time, to the first evaluation of 100 "
-        "episodes with so many successes: median over the seeds, least and most in brackets. Twenty demonstrations "
+        "episodes with that many successes: median over the seeds, range in brackets. Twenty demonstrations "
         "(60 of ArrangeBoxes) come before; they are not counted as steps, but their time is. The operator is the "
         "scripted one, with a delay of 3 steps and a tremor of 0.1. Cubes are placed at random (`PandaPickCube-v1`). "
         "Written by `python -m benchmarks.learning`.\n",

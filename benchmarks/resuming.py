@@ -72,7 +72,7 @@ def resumed_runs(quick: bool = False) -> Row:
 def _run(
     directory: Path, arguments: Sequence[str], kills: int, longest: float, moments: random.Random, problems: list[str]
 ) -> list[Kill]:
-    """Train until the end, killed at most so many times on the way; what is wrong with the children is noted."""
+    """Train until the end, killed at most `kills` times; children that go on are added to the problems."""
     found: list[Kill] = []
     while True:
         process = _start(directory, arguments)

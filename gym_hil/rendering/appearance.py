@@ -1,4 +1,4 @@
-"""What a model says about its floor, sky and lights, as parts of a `gym_hil.rendering.scene.Scene`."""
+"""Floor, sky and lights of a model, as parts of a `gym_hil.rendering.scene.Scene`."""
 
 from __future__ import annotations
 

@@ -312,17 +312,17 @@ begin, draw = _compile(fingerprint(*(f"gym_hil.rendering.{name}" for name in _CO
 
 
 class CompilingNotice(event.Listener):
-    """Says once that something is compiled, and makes it quicker."""
+    """Logs once that the renderer is compiled, and keeps the garbage collector out of it."""
 
     def __init__(self) -> None:
-        self.is_said = False
+        self.is_logged = False
         self._was_collecting = False
 
     def on_start(self, compiled: event.Event) -> None:
         if compiled.data["dispatcher"] not in (begin, draw):
             return
-        if not self.is_said:
-            self.is_said = True
+        if not self.is_logged:
+            self.is_logged = True
             _LOG.warning(
                 "Compiling the renderer. This happens once on a machine and takes about a quarter of a minute."
             )

@@ -18,7 +18,7 @@ MAX_GEOMS = 10_000  # of a scene, decorations included; as in `mujoco.Renderer`
 
 
 class GLRenderer:
-    """Draws as MuJoCo does: through EGL, OSMesa or GLFW, as `MUJOCO_GL` says; EGL on a Linux without a display.
+    """Draws as MuJoCo does: through EGL, OSMesa or GLFW, as `MUJOCO_GL` selects; EGL on a Linux without a display.
 
     Args:
         model: what to draw.

@@ -15,7 +15,7 @@ _SECONDS_TO_CLOSE = 5.0
 
 
 class ViewerWindow:
-    """A window that shows a simulation while somebody else steps it.
+    """A window that shows a simulation which the caller steps.
 
     It opens at the first `sync`. Where it cannot open it warns once and does nothing from then on; when the operator
     closes it, it stays closed and the simulation goes on.
@@ -73,9 +73,9 @@ class ViewerWindow:
                 before = threading.enumerate()
                 self._handle = mujoco.viewer.launch_passive(self._model, self._data, **self._panels)
                 self._threads = [thread for thread in threading.enumerate() if thread not in before]
-                # MuJoCo ends the window system at exit; a thread that still draws then takes the process down with it.
+                # MuJoCo shuts the window system down at exit; a thread that still draws then crashes the process.
                 atexit.register(self.close)
                 return
-            except Exception as error:  # whatever a window system says, the robot goes on
+            except Exception as error:  # the simulation goes on without a window, whatever the reason
                 problem = f"MuJoCo's viewer did not open ({error})."
         warnings.warn(f"{problem} Going on without a window; run `gym-hil doctor` for advice.", stacklevel=4)

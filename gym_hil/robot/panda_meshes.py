@@ -126,7 +126,7 @@ _GRIP_BUTTONS = [
 
 
 def panda_meshes() -> dict[str, Mesh]:
-    """All visual meshes by name; `panda.LINKS` says which link has which, where and in which material."""
+    """All visual meshes by name; `panda.LINKS` assigns them to links, with pose and material."""
     return {
         "base": lathe([(0.0725, 0), (0.0715, 0.012), (0.065, 0.02), (0.0615, 0.06), (0.0575, 0.105), (0.055, 0.14)]),
         "base_rear": slab(_BASE_REAR),

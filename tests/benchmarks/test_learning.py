@@ -1,4 +1,4 @@
-"""What the table says of finished runs."""
+"""The table of finished runs."""
 
 import json
 

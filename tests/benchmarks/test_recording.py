@@ -1,4 +1,4 @@
-"""What the benchmark of recording says about a machine of any speed."""
+"""What the benchmark of recording reports on a machine of any speed."""
 
 from benchmarks import recording
 

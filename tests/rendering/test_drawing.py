@@ -109,7 +109,7 @@ def test_a_package_without_sources_is_compiled_all_the_same(monkeypatch):
     assert drawing.fingerprint("gym_hil.rendering.drawing") == 0
 
 
-def test_a_renderer_that_is_loaded_slowly_does_not_say_that_it_is_compiled():
+def test_loading_a_compiled_renderer_slowly_is_not_logged_as_compiling():
     # the first run fills the cache where this is the first test that draws
     *_, loaded = (
         subprocess.run([sys.executable, "-c", SLOW], capture_output=True, text=True, check=True) for _ in range(2)
@@ -117,7 +117,7 @@ def test_a_renderer_that_is_loaded_slowly_does_not_say_that_it_is_compiled():
     assert loaded.stderr == ""
 
 
-def test_what_is_compiled_is_said_once_and_the_garbage_collector_is_on_again(monkeypatch, caplog):
+def test_compiling_is_logged_once_and_the_garbage_collector_is_on_again_afterwards(monkeypatch, caplog):
     collecting = []
 
     def compile_anew():
@@ -127,7 +127,7 @@ def test_what_is_compiled_is_said_once_and_the_garbage_collector_is_on_again(mon
         monkeypatch.setattr(drawing.gc, "enable", lambda: collecting.append(True))
         function()
 
-    monkeypatch.setattr(drawing.NOTICE, "is_said", False)
+    monkeypatch.setattr(drawing.NOTICE, "is_logged", False)
     compile_anew()
     compile_anew()
     assert caplog.text.count("Compiling the renderer") == 1

@@ -49,7 +49,7 @@ def test_the_caller_owns_the_images():
 
 @pytest.mark.gl
 @pytest.mark.usefixtures("opengl")
-def test_a_renderer_that_nobody_closes_says_nothing_at_the_end():
+def test_a_renderer_that_is_not_closed_prints_nothing_at_exit():
     done = subprocess.run([sys.executable, "-c", DRAW], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
 
