@@ -151,8 +151,8 @@ def watch(model: Path, episodes: int) -> str:
     heights = f"{min(lifts):.3f} to {max(lifts):.3f} m high" if lifts else "never"
     return (
         f"{episodes} live episodes, shaky operator: {len(lifts)} ended as success; in {gripped} of them the cube was "
-        f"gripped, {heights} (the simulator asks for 0.1 m); in {agreed / steps:.2%} of {steps} steps it agrees with the "
-        "simulator"
+        f"gripped, {heights} (the simulator asks for 0.1 m); in {agreed / steps:.2%} of {steps} steps it agrees "
+        "with the simulator"
     )
 
 
