@@ -16,7 +16,7 @@ COMMANDS = {
     "replay": "play recorded episodes again; --check compares them with the recording",
     "limits": "move the arm and measure how far it reaches, for the bounds of a configuration",
     "crop": "crop each camera's images to the region that matters, into a new dataset",
-    "dataset": "inspect, merge, filter and relabel datasets",
+    "dataset": "inspect, filter, merge, relabel and compact datasets",
     "lerobot-config": "write configuration files for LeRobot itself: record, replay, train",
     "doctor": "check what this machine has, what is missing, and what to do about it",
 }
