@@ -23,6 +23,7 @@ PAGES = [
     "docs/devices.md",
     "docs/lerobot.md",
     "docs/operating.md",
+    pytest.param("docs/recording.md", marks=pytest.mark.slow),
     "docs/rendering.md",
     "docs/reproducing.md",
 ]
