@@ -28,6 +28,7 @@ class SequenceDevice(Device):
     def __init__(self, commands: Iterable[TeleopCommand | ArrayLike]):
         self._commands = [_command(k, entry) for k, entry in enumerate(commands)]
         self._next = 0
+        self._constructor = ((self._commands,), {})  # `commands` may be an iterator that is used up
 
     def poll(self) -> TeleopCommand:
         """See `Device.poll`."""

@@ -77,7 +77,7 @@ def test_environment_with_a_humans_device_says_that_it_cannot_be_copied() -> Non
 
 
 def test_device_is_pickled_as_its_constructor_arguments() -> None:
-    group = make_device([Silent(answer=1), SequenceDevice([[1, 0, 0, 0]])])
+    group = make_device([Silent(answer=1), SequenceDevice(iter([[1, 0, 0, 0]]))])
     group.poll()
     fresh = pickle.loads(pickle.dumps(group))
     assert isinstance(fresh, DeviceGroup)
