@@ -27,7 +27,7 @@ STEPS_AFTER_SUCCESS = 10
 FAILURE_STEPS = 60
 OTHER_CUBES = 500  # added to a seed
 OPEN, STAY, CLOSE = 0.0, 1.0, 2.0
-PERSON = {"motion_noise": 0.1, "reaction_delay": 3}  # as `hil-trainer train` has it
+OPERATOR = {"motion_noise": 0.1, "reaction_delay": 3}  # as `hil-trainer train` has it
 
 
 def reward_classifier(quick: bool = False) -> Row:
@@ -78,7 +78,7 @@ def record(folder: Path, half: int, *, seed: int) -> list[Path]:
 
 def record_successes(root: Path, episodes: int, seed: int) -> None:
     """Record as `gym-hil record --steps-after-success 10` does, with an operator who is slow and shaky."""
-    env = gym.make(ENV, image_obs=True, device="scripted", device_options=PERSON)
+    env = gym.make(ENV, image_obs=True, device="scripted", device_options=OPERATOR)
     env = RecordEpisodes(env, root, "me/success", task=TASK, steps_after_success=STEPS_AFTER_SUCCESS, seed=seed)
     still = np.array([0, 0, 0, STAY], dtype=np.float32)
     for _ in range(episodes):
@@ -132,7 +132,7 @@ def watch(model: Path, episodes: int) -> str:
     from hil_trainer.reward_classifier import ClassifierSuccess
 
     success = ClassifierSuccess(model)
-    env: Any = gym.make(ENV, image_obs=True, device="scripted", device_options=PERSON, success=success)
+    env: Any = gym.make(ENV, image_obs=True, device="scripted", device_options=OPERATOR, success=success)
     base = env.unwrapped
     still = np.array([0, 0, 0, STAY], dtype=np.float32)
     lifts, gripped, steps, agreed = [], 0, 0, 0

@@ -62,7 +62,7 @@ class CheckpointWriter:
 
         Args:
             step: of training.
-            learner: the learner's state: tensors, numbers, and lists and dicts of these. Nobody else may change it.
+            learner: the learner's state: tensors, numbers, and lists and dicts of these. It must not change meanwhile.
             segments: the transitions that are not on disk yet.
             stored: number of the oldest transition that each buffer still stores.
             run: all other state, as JSON.

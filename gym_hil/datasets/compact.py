@@ -3,7 +3,7 @@
 Crash-safe, one group of files at a time: the joined file takes the place of the group's first one, which it begins
 with; then the rows of `meta/episodes` are changed, in one file; then the others, which nothing refers to any more, are
 deleted. Killed in between, every row still refers to a file that holds its episode, and the journal in `.recording`
-tells which files to delete. The last group comes first, so that what LeRobot counts from the front stays in place.
+names the files to delete. The last group comes first, so that what LeRobot counts from the front stays in place.
 """
 
 from __future__ import annotations

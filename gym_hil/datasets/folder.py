@@ -41,7 +41,7 @@ class FolderLock:
                 continue  # likewise
             try:
                 _lock(self._file)
-                # One that was removed by its owner while it was opened here keeps nobody out.
+                # A lock file that its owner removed while it was opened here locks nothing.
                 if os.path.samestat(os.fstat(self._file.fileno()), path.stat()):
                     return
             except FileNotFoundError:

@@ -146,7 +146,7 @@ def _continues(root: Path, there: Path) -> bool:
 
 
 def _contents(records: Sequence[EpisodeRecord]) -> list[Any]:
-    """What tells episodes from others: all columns of `meta/episodes` except those that say where they are."""
+    """What distinguishes episodes from others: all columns of `meta/episodes` except those that say where they are."""
     rows: dict[Path, dict[int, dict[str, Any]]] = {}
     for path in {record.file for record in records}:
         rows[path] = {row["episode_index"]: row for row in read(path).to_pylist()}
