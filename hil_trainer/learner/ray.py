@@ -34,11 +34,6 @@ _STOP_TIMEOUT = 120.0  # s; a checkpoint with many images takes a while
 _SOCKET_PATH_LIMIT = 107  # bytes, of a Unix socket's path on Linux
 _SOCKET = "ray/session_2000-01-01_00-00-00_000000_0000000/sockets/plasma_store"  # as long as Ray's longest
 _SHORT_FOLDERS = ("/tmp", "/var/tmp")
-_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # How long a connection through ray:// may be gone, in s.
-    "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "120",
-}
 
 Version = tuple[str, int]  # of published weights: the learner's life, and a number that counts up
 NO_VERSION: Version = ("", -1)
@@ -50,8 +45,7 @@ def load_ray() -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
     except ImportError as error:
@@ -71,6 +65,7 @@ class Cluster:
 
     Raises:
         MissingExtraError: Ray is not installed.
+        ConfigurationError: it is an address of Ray's client.
         LearnerError: there is no Ray at this address.
     """
 
@@ -79,8 +74,13 @@ class Cluster:
         # A Ray listens on all addresses, and runs programs for everyone who reaches it, unless it asks for a token.
         if self.is_local or _has_token():
             os.environ.setdefault("RAY_AUTH_MODE", "token")
+        if address.startswith("ray://"):
+            raise ConfigurationError(
+                f"The address is {address}; expected host:port of a Ray that this machine is part of. See `ray start "
+                "--address`."
+            )
         self.ray = load_ray()
-        self._given, self._folder = address, None
+        self._folder: Path | None = None
         options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.ERROR}
         if self.is_local:
             options |= {"num_cpus": 0, "include_dashboard": False, "object_store_memory": _OBJECT_STORE}
@@ -95,29 +95,20 @@ class Cluster:
             raise LearnerError(f"No Ray can be reached at {address!r}: {str(error).strip()}{advice}") from error
 
     @property
-    def is_client(self) -> bool:
-        """Whether this machine is not part of the cluster."""
-        return self._given.startswith("ray://")
-
-    @property
     def address(self) -> str:
         """The address at which others reach this Ray."""
-        return self._given if self.is_client else self.ray.get_runtime_context().gcs_address
+        return self.ray.get_runtime_context().gcs_address
 
     def on_this_machine(self) -> dict[str, Any]:
-        """Options by which Ray starts an actor on this machine, if it is part of the cluster."""
-        if self.is_client:
-            return {}
+        """Options by which Ray starts an actor on this machine."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         return {"scheduling_strategy": NodeAffinitySchedulingStrategy(self._node, soft=False)}
 
     def gpus(self) -> int:
-        """The number of GPUs on this machine; through ray://, the most on any machine."""
-        nodes = [node for node in self.ray.nodes() if node["Alive"]]
-        if not self.is_client:
-            nodes = [node for node in nodes if node["NodeID"] == self._node]
-        return max((int(node["Resources"].get("GPU", 0)) for node in nodes), default=0)
+        """The number of GPUs on this machine."""
+        nodes = [node for node in self.ray.nodes() if node["NodeID"] == self._node]
+        return int(nodes[0]["Resources"].get("GPU", 0)) if nodes else 0
 
     def close(self) -> None:
         """End the connection, and a Ray that was started for it."""
