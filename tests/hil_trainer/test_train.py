@@ -127,7 +127,7 @@ def test_successes_of_a_policy_are_counted_from_its_directory_and_its_file(
 
 def test_a_policy_is_not_evaluated_in_a_task_it_does_not_fit(finished, capsys):
     assert main(["eval", str(finished), "--episodes", "1", "--task", "PandaArrangeBoxes"]) == 1
-    assert "environment_state has 30 numbers instead of 3 numbers" in capsys.readouterr().err
+    assert "environment_state has 15 numbers instead of 3 numbers" in capsys.readouterr().err
 
 
 def test_a_directory_with_a_run_is_not_written_over(finished, capsys):

@@ -109,10 +109,10 @@ def test_images_are_made_as_small_as_the_policy_sees_them(images, env):
 @pytest.mark.parametrize("feature", ["observation.state", "action", "next.reward"])
 def test_a_value_that_is_not_finite_is_refused_with_its_place(state, env, tmp_path, feature):
     shutil.copytree(state, tmp_path / "data")
-    path = sorted((tmp_path / "data" / "data").rglob("*.parquet"))[1]
+    path = sorted((tmp_path / "data" / "data").rglob("*.parquet"))[-1]
     table = pq.read_table(path)
-    column = table[feature].to_pylist()
-    column[5] = [np.nan] * len(column[5]) if isinstance(column[5], list) else np.nan
+    column, row = table[feature].to_pylist(), table["episode_index"].to_pylist().index(1) + 5
+    column[row] = [np.nan] * len(column[row]) if isinstance(column[row], list) else np.nan
     index = table.column_names.index(feature)
     pq.write_table(table.set_column(index, table.schema.field(index), pa.array(column, table[feature].type)), path)
     with pytest.raises((DemonstrationsError, DatasetError), match=rf"{feature} of episode 1, frame 5 is .*nan"):
