@@ -328,22 +328,24 @@ def _draw_intervention(axes: Axes, rows: Rows, unit: str) -> None:
 
 
 def _draw_evaluations(axes: Axes, rows: Rows, unit: str, value: Callable[[Row], Any]) -> None:
-    evaluations = _evaluations(rows)
-    final = final_evaluation(rows)
-    kinds: list[tuple[str, list[Row], dict[str, Any]]] = [
-        ("quick", [row for row in evaluations if row["episodes"] < FULL],
-         {"color": INK, "marker": "o", "markersize": 4.5, "markerfacecolor": "white", "markeredgewidth": 1.1}),
-        ("full", [row for row in evaluations if row["episodes"] >= FULL],
-         {"color": VERMILION, "marker": "D", "markersize": 6, "markeredgecolor": "white", "markeredgewidth": 0.8}),
-        ("final", [] if final is None else [final],
-         {"color": PURPLE, "marker": "*", "markersize": 12, "markeredgecolor": "white", "markeredgewidth": 0.8}),
-    ]  # fmt: skip
-    for kind, shown, marks in kinds:
-        shown = [row for row in shown if value(row) is not None]
+    marks: dict[str, dict[str, Any]] = {
+        "quick": {"color": INK, "marker": "o", "markersize": 4.5, "markerfacecolor": "white", "markeredgewidth": 1.1},
+        "full": {
+            "color": VERMILION,
+            "marker": "D",
+            "markersize": 6,
+            "markeredgecolor": "white",
+            "markeredgewidth": 0.8,
+        },
+        FINAL: {"color": PURPLE, "marker": "*", "markersize": 12, "markeredgecolor": "white", "markeredgewidth": 0.8},
+    }
+    for kind, look in marks.items():
+        found = [row for row in rows if row["kind"] == "evaluation" and row["purpose"] == kind and row["episodes"]]
+        shown = [row for row in (found[-1:] if kind == FINAL else found) if value(row) is not None]
         if shown:
             label = f"{kind} evaluation ({shown[-1]['episodes']} episodes)"
             y = [value(row) for row in shown]
-            axes.plot(_positions(shown, unit), y, linestyle="none", label=label, zorder=3.5, **marks)
+            axes.plot(_positions(shown, unit), y, linestyle="none", label=label, zorder=3.5, **look)
 
 
 def _mark_milestone(axes: Axes, rows: Rows, unit: str) -> None:
