@@ -1,4 +1,4 @@
-"""Everything this package raises on purpose. Each message says what was wrong, with which value, and what to do."""
+"""The exceptions of this package. Each message says what is wrong, with which value, and what to do."""
 
 from __future__ import annotations
 

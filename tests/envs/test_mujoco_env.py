@@ -4,12 +4,14 @@ import pickle
 import subprocess
 import sys
 import warnings
+from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
 from gym_hil.envs import FrankaGymEnv, GymRenderingSpec, PandaArrangeBoxesGymEnv, PandaPickCubeGymEnv
-from gym_hil.errors import ConfigurationError, InvalidStateError, ResetNeededError
+from gym_hil.errors import ConfigurationError, DeviceError, InvalidStateError, ResetNeededError
 
 TASKS = [PandaPickCubeGymEnv, PandaArrangeBoxesGymEnv]
 
@@ -216,3 +218,54 @@ def test_render_without_a_mode_warns() -> None:
     env.reset()
     with pytest.warns(UserWarning, match="render_mode"):
         assert env.render() is None
+
+
+@pytest.fixture
+def no_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gym_hil.display.missing_display", lambda: "There is no display.")
+
+
+@pytest.mark.usefixtures("no_display")
+def test_console_shows_every_step_of_a_task_without_wrappers(console: Any) -> None:
+    env = PandaPickCubeGymEnv(render_mode="human")
+    env.reset(seed=0)
+    [channel] = console.channels
+    before = channel.sequence
+    env.step(np.zeros(7))
+    assert channel.sequence == before + 1
+    env.render()
+    assert channel.sequence == before + 2
+    env.close()
+    assert console.channels == []
+
+
+@pytest.mark.usefixtures("no_display")
+def test_wrapper_that_knows_more_shows_it_instead(console: Any) -> None:
+    env = gym.make("gym_hil/PandaPickCube-v0", render_mode="human")
+    env.reset(seed=0)
+    [channel] = console.channels
+    before = channel.sequence
+    env.step(np.zeros(4, np.float32))
+    assert channel.sequence == before + 1
+    assert channel._snapshot.status["driver"] == "policy"
+    env.close()
+
+
+@pytest.mark.usefixtures("no_display")
+def test_console_that_does_not_start_is_a_warning(console: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise DeviceError("No port is free.")
+
+    monkeypatch.setattr("gym_hil.console.get_console", fail)
+    env = PandaPickCubeGymEnv(render_mode="human")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        env.reset()
+    said = [str(warning.message) for warning in caught]
+    assert len(said) == 2
+    assert "does not start: No port is free." in said[0]
+    assert "There is no display." in said[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env.step(np.zeros(7))
+    env.close()

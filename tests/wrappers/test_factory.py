@@ -77,14 +77,6 @@ def test_step_size_and_penalty_arrive() -> None:
     assert gym_hil.wrap_env(gym_hil.PandaPickCubeGymEnv(), gripper_penalty=None).reset()[1]["discrete_penalty"] == 0.0
 
 
-@pytest.mark.usefixtures("no_console")
-def test_what_lerobot_passes_is_understood() -> None:
-    env = gym.make(WRAPPED, image_obs=True, render_mode="human", use_gripper=True, gripper_penalty=-0.02)
-    assert not hasattr(env, "get_raw_joint_positions")
-    assert set(env.observation_space.spaces) == {"agent_pos", "pixels"}
-    env.close()
-
-
 def test_a_human_gets_time_before_the_first_step_and_nothing_else_does() -> None:
     def delay(**options: Any) -> float:
         return wrap_env(gym_hil.PandaPickCubeGymEnv(), **options).get_wrapper_attr("reset_delay_seconds")

@@ -85,7 +85,7 @@ def test_every_step_and_reset_reports_everything_in_plain_types(base: Any, pad: 
             assert env.observation_space.contains(observation)
 
 
-def test_policy_acts_while_nobody_intervenes(base: Any, pad: Pad) -> None:
+def test_policy_acts_while_the_operator_does_not(base: Any, pad: Pad) -> None:
     env = stack(base, device=pad)
     begin(env)
     pad.inputs.set_motion([1, 1, 1, 0, 0, 0])
@@ -137,35 +137,30 @@ def test_command_fits_every_action_space(base: Any, options: dict[str, bool], ex
     np.testing.assert_allclose(info["teleop_action"], expected, rtol=1e-6)
 
 
-def test_bare_environment_of_seven_numbers_can_be_driven_too(recorder: Any) -> None:
-    env = InputsControlWrapper(recorder, 0.5, 0.5, 2.0, device=SequenceDevice([[1, -1, 1, -1], [0, 0, 0, 0]]))
+@pytest.mark.parametrize(
+    ("options", "row", "executed"),
+    [
+        ({"x_step_size": 0.5, "y_step_size": 0.5, "z_step_size": 2.0}, [1, -1, 1, -1], [0.5, -0.5, 1, 0, 0, 0, -1]),
+        ({"use_gripper": False}, [1, 0, 0, 1], [1, 0, 0, 0, 0, 0, 0]),
+        ({"input_threshold": 0.1}, [0.09, -0.2, 0, 0], [0, -0.2, 0, 0, 0, 0, 0]),
+    ],
+)
+def test_options_shape_the_operators_action(
+    recorder: Any, options: dict[str, Any], row: list[float], executed: list[float]
+) -> None:
+    env = InputsControlWrapper(recorder, device=SequenceDevice([row]), **options)
     env.reset()
     env.step(np.ones(7))
-    env.step(np.ones(7))
-    np.testing.assert_array_equal(recorder.actions, [[0.5, -0.5, 1, 0, 0, 0, -1], np.zeros(7)])
+    np.testing.assert_allclose(recorder.actions[0], executed, rtol=1e-6)
 
 
-def test_operator_without_gripper_leaves_it(recorder: Any) -> None:
-    env = InputsControlWrapper(recorder, use_gripper=False, device=SequenceDevice([[1, 0, 0, 1]]))
-    env.reset()
-    env.step(np.ones(7))
-    assert recorder.actions[0][6] == 0
-
-
-def test_motion_below_the_threshold_is_none(recorder: Any) -> None:
-    env = InputsControlWrapper(recorder, input_threshold=0.1, device=SequenceDevice([[0.09, -0.2, 0, 0]]))
-    env.reset()
-    env.step(np.ones(7))
-    np.testing.assert_allclose(recorder.actions[0], [0, -0.2, 0, 0, 0, 0, 0], rtol=1e-6)
-
-
-def test_executed_action_is_told_as_clipped(base: Any) -> None:
+def test_executed_action_is_reported_as_clipped(base: Any) -> None:
     env = stack(base)
     env.reset()
     np.testing.assert_array_equal(env.step([9, -9, 0, 9])[4]["action_intervention"], [1, -1, 0, 2])
 
 
-def test_told_actions_are_the_callers_own(base: Any) -> None:
+def test_reported_actions_are_the_callers_own(base: Any) -> None:
     env = stack(base)
     env.reset()
     action = POLICY.copy()
@@ -175,36 +170,27 @@ def test_told_actions_are_the_callers_own(base: Any) -> None:
     np.testing.assert_array_equal(action, POLICY)
 
 
-def test_operators_success_terminates_with_reward_one(base: Any) -> None:
-    _, reward, terminated, truncated, info = after(base, Event.SUCCESS)
-    assert (reward, terminated, truncated) == (1.0, True, False)
-    assert (info["next.success"], info["succeed"], info["rerecord_episode"]) == (True, False, False)
+@pytest.mark.parametrize(
+    ("events", "reward", "terminated", "truncated", "flags"),
+    [
+        ([Event.SUCCESS], 1.0, True, False, {"next.success"}),
+        ([Event.FAILURE], 0.0, True, False, set()),
+        ([Event.RERECORD], 0.0, False, True, {"rerecord_episode"}),
+        ([Event.QUIT], 0.0, False, True, {"quit"}),
+        ([Event.SUCCESS, Event.RERECORD], 0.0, False, True, {"rerecord_episode"}),
+        ([Event.RERECORD, Event.SUCCESS], 1.0, True, False, {"next.success"}),
+        ([Event.QUIT, Event.FAILURE], 0.0, True, False, {"quit"}),
+    ],
+)
+def test_operator_ends_the_episode_by_the_last_of_the_events(
+    base: Any, events: list[Event], reward: float, terminated: bool, truncated: bool, flags: set[str]
+) -> None:
+    result = after(base, *events)
+    assert result[1:4] == (reward, terminated, truncated)
+    assert {key for key in ("succeed", "next.success", "rerecord_episode", "quit") if result[4][key]} == flags
 
 
-def test_operators_failure_terminates_without_reward(base: Any) -> None:
-    _, reward, terminated, truncated, info = after(base, Event.FAILURE)
-    assert (reward, terminated, truncated) == (0.0, True, False)
-    assert not info["next.success"]
-
-
-def test_rerecord_truncates_and_says_so(base: Any) -> None:
-    _, reward, terminated, truncated, info = after(base, Event.RERECORD)
-    assert (reward, terminated, truncated) == (0.0, False, True)
-    assert info["rerecord_episode"] is True
-
-
-def test_quit_truncates_and_says_so(base: Any) -> None:
-    _, _, terminated, truncated, info = after(base, Event.QUIT)
-    assert (terminated, truncated, info["quit"]) == (False, True, True)
-    assert after(base, Event.FAILURE)[4]["quit"] is False
-
-
-def test_last_of_several_events_decides(base: Any) -> None:
-    assert after(base, Event.SUCCESS, Event.RERECORD)[4]["next.success"] is False
-    assert after(base, Event.RERECORD, Event.SUCCESS)[4]["rerecord_episode"] is False
-
-
-def test_success_of_the_task_itself_is_told(base: Any) -> None:
+def test_success_of_the_task_itself_is_reported(base: Any) -> None:
     grasp = [[0, 0, -1, 0]] * 3 + [[0, 0, 0, 1]] * 5 + [[0, 0, 1, 0]] * 10
     env = stack(base, device=SequenceDevice(grasp))
     env.reset()
@@ -357,7 +343,7 @@ def test_without_auto_reset_nothing_is_reset(base: Any) -> None:
     np.testing.assert_array_equal(observation["agent_pos"], base.observation()["agent_pos"])
 
 
-def test_device_object_belongs_to_its_maker(base: Any, pad: Pad) -> None:
+def test_device_object_belongs_to_the_caller(base: Any, pad: Pad) -> None:
     env = stack(base, device=[pad, "scripted"])
     env.reset()
     env.close()
@@ -423,7 +409,7 @@ def test_seeded_reset_seeds_the_device(base: Any) -> None:
     assert device.seeds == [5]
 
 
-def test_full_speed_is_told_in_metres(base: Any) -> None:
+def test_full_speed_is_in_metres(base: Any) -> None:
     assert stack(base).full_speed == pytest.approx((0.025, 0.025, 0.025))
     assert stack(base, x_step_size=0.5, y_step_size=3).full_speed == pytest.approx((0.0125, 0.025, 0.025))
     assert InputsControlWrapper(base).full_speed == pytest.approx((0.1, 0.1, 0.1))
