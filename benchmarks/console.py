@@ -216,7 +216,9 @@ def _driven() -> Iterator[tuple[Console, gym.Env, "subprocess.Popen[str]"]]:
 def _console() -> Iterator[Console]:
     close_console()
     try:
-        yield get_console(port=0)
+        with contextlib.redirect_stderr(io.StringIO()):  # the link is for the pages alone
+            console = get_console(port=0)
+        yield console
     finally:
         close_console()
 

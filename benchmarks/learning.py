@@ -49,50 +49,39 @@ class Condition(NamedTuple):
     classifier: bool = False
 
 
+_LONG, _SHORT = ["--steps", "12000"], ["--steps", "8000"]
+_PIXELS, _UNPRIVILEGED = ["--obs", "pixels"], ["--no-privileged", *_LONG]
+_IMAGENET = [*_PIXELS, "--encoder", "imagenet", "--target", "0.95"]
+
 CONDITIONS = (
     Condition("state", "state", [], (0.99,), "3,500 steps, 900 by the operator, 90 s"),
-    Condition(
-        "state_always", "state, the operator watches every episode", [*_HELP_ALWAYS, "--steps", "12000"], (0.99,)
-    ),
-    Condition("state_no_demos", "state, no demonstrations", ["--demos", "0", "--steps", "12000"], (0.99,)),
-    Condition("state_demos", "state, demonstrations only", [*_NO_HELP_LATER, "--steps", "12000"], (0.99,)),
-    Condition("state_alone", "state, no operator at all", [*_NO_HELP, "--steps", "12000"], (0.99,)),
+    Condition("state_always", "state, the operator watches every episode", [*_HELP_ALWAYS, *_LONG], (0.99,)),
+    Condition("state_no_demos", "state, no demonstrations", ["--demos", "0", *_LONG], (0.99,)),
+    Condition("state_demos", "state, demonstrations only", [*_NO_HELP_LATER, *_LONG], (0.99,)),
+    Condition("state_alone", "state, no operator at all", [*_NO_HELP, *_LONG], (0.99,)),
     Condition(
         "pixels",
         "pixels; critics and an auxiliary loss see simulation state",
-        ["--obs", "pixels", "--target", "0.99", "--steps", "8000"],
+        [*_PIXELS, "--target", "0.99", *_SHORT],
         (0.95, 0.99),
         "95: 5,000 steps, 12 minutes",
     ),
+    Condition("pixels_real", "pixels, nothing privileged", [*_PIXELS, *_UNPRIVILEGED], (0.95,)),
+    Condition("pixels_demos", "pixels, demonstrations only", [*_PIXELS, *_NO_HELP_LATER, *_SHORT], (0.95,)),
+    Condition("pixels_alone", "pixels, no operator at all", [*_PIXELS, *_NO_HELP, *_SHORT], (0.95,)),
     Condition(
-        "pixels_real",
-        "pixels, nothing privileged",
-        ["--obs", "pixels", "--no-privileged", "--steps", "12000"],
-        (0.95,),
-    ),
-    Condition(
-        "pixels_demos",
-        "pixels, demonstrations only",
-        ["--obs", "pixels", *_NO_HELP_LATER, "--steps", "8000"],
-        (0.95,),
-    ),
-    Condition("pixels_alone", "pixels, no operator at all", ["--obs", "pixels", *_NO_HELP, "--steps", "8000"], (0.95,)),
-    Condition(
-        "pixels_imagenet",
-        "pixels (128 px) through a frozen encoder from ImageNet",
-        ["--obs", "pixels", "--encoder", "imagenet", "--target", "0.95", "--steps", "12000"],
-        (0.95,),
+        "pixels_imagenet", "pixels (128 px) through a frozen encoder from ImageNet", [*_IMAGENET, *_LONG], (0.95,)
     ),
     Condition(
         "pixels_imagenet_real",
         "pixels (128 px) through a frozen encoder from ImageNet, nothing privileged",
-        ["--obs", "pixels", "--encoder", "imagenet", "--no-privileged", "--target", "0.95", "--steps", "12000"],
+        [*_IMAGENET, *_UNPRIVILEGED],
         (0.95,),
     ),
     Condition(
         "pixels_classifier",
         "as pixels, but rewarded by a classifier of 20 recorded episodes",
-        ["--obs", "pixels", "--target", "0.95", "--steps", "8000"],
+        [*_PIXELS, "--target", "0.95", *_SHORT],
         (0.95,),
         "95 is reached",
         classifier=True,

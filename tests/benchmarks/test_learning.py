@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra `train`")
 
 from benchmarks import learning
+from hil_trainer.cli import train
 
 
 def run(folder, condition, seed, *evaluations, finished=True):
@@ -57,3 +58,8 @@ def test_only_kinds_with_runs_have_images(tmp_path):
     run(tmp_path, "pixels_real", 0, (1000, 200, 20.0, 99))
     (image,) = [line for line in learning.table(tmp_path).splitlines() if line.startswith("![")]
     assert "learning_pixels.png" in image
+
+
+@pytest.mark.parametrize("condition", learning.CONDITIONS, ids=lambda condition: condition.name)
+def test_the_trainer_takes_the_arguments_of_every_condition(condition, tmp_path):
+    assert train.parse(["--out", str(tmp_path / "run"), "--seed", "1", *condition.arguments]).settings
