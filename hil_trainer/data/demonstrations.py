@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,6 @@ from gym_hil.datasets.features import IMAGES, VECTORS
 from hil_trainer.data.observations import ImageEncoder, Observation, ObservationLayout
 from hil_trainer.data.transitions import EpisodeSummary, NStepReturns, Rollout, RowFormat, Step
 from hil_trainer.errors import DemonstrationsError
-
-_PENALTY = "complementary_info.discrete_penalty"
 
 
 def read_demonstrations(
@@ -45,9 +43,8 @@ def read_demonstrations(
         A rollout of each episode, read when it is asked for.
 
     Raises:
-        DemonstrationsError: the dataset lacks something that is needed, its actions are of another kind, or a value in
-            it is not finite.
-        DatasetError: it cannot be read.
+        DemonstrationsError: the dataset lacks something that is needed, or its actions are of another kind.
+        DatasetError: it cannot be read, or a value in it is not finite.
     """
     dataset = EpisodeDataset(path)
     _check(dataset, layout, len(action_low))
@@ -64,7 +61,7 @@ def read_demonstrations(
         return Step(
             action=np.clip((step.action - middle) / half, -1, 1).astype(np.float32),
             reward=float(step.reward),
-            gripper_penalty=float(step.info.get(_PENALTY, 0.0)),
+            gripper_penalty=float(step.info.get("complementary_info.discrete_penalty", 0.0)),
             obs=read_observation(step.next_observation),
             terminated=step.terminated or success,
             truncated=step.truncated,
@@ -74,7 +71,6 @@ def read_demonstrations(
 
     def read_episode(episode: Episode) -> Rollout:
         returns.discard_episode()
-        _require_finite(episode, [VECTORS[name] for name, _ in layout.measured])
         total, operator_steps, length = 0.0, 0, 0
         obs: Observation | None = None
         for transition in episode.transitions():
@@ -90,19 +86,6 @@ def read_demonstrations(
         return Rollout(returns.take(), [summary], length, operator_steps, demonstration=True)
 
     return map(read_episode, dataset)
-
-
-def _require_finite(episode: Episode, features: Sequence[str]) -> None:
-    columns = episode.numbers()
-    for feature in {*features, "action", "next.reward", _PENALTY} & columns.keys():
-        finite = np.isfinite(columns[feature]).reshape(len(episode), -1).all(1)
-        if not finite.all():
-            frame = int(finite.argmin())
-            raise DemonstrationsError(
-                f"{episode.dataset.path}: {feature} of episode {episode.record.index}, frame {frame} is "
-                f"{columns[feature][frame].tolist()}; expected finite numbers. Copy the other episodes with "
-                "`gym-hil dataset filter`."
-            )
 
 
 def _check(dataset: EpisodeDataset, layout: ObservationLayout, actions: int) -> None:
