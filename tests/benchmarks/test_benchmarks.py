@@ -26,12 +26,14 @@ def worker():
         yield worker
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("benchmark", REPEATABLE, ids=lambda f: f.__name__)
 def test_bar_is_met(benchmark):
     row = benchmark(quick=True)
     assert row.met, row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("benchmark", OF_THE_MACHINE, ids=lambda f: f.__name__)
 def test_benchmark_gives_a_number(benchmark):
     assert any(character.isdigit() for character in benchmark(quick=True).measured)

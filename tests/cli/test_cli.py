@@ -26,7 +26,7 @@ def test_the_installed_command_answers() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # imageio leaves its reader's pipe open
-@pytest.mark.parametrize("suffix", ["mp4", "gif"])
+@pytest.mark.parametrize("suffix", ["mp4", pytest.param("gif", marks=pytest.mark.slow)])
 def test_demo_leaves_a_video_in_which_both_have_acted(
     suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

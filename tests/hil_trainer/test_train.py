@@ -165,6 +165,7 @@ def test_a_run_that_is_not_there_cannot_be_resumed(small, tmp_path):
         Training(small(), tmp_path / "run", resume=True)
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_whenever_evaluations_end(small, tmp_path, monkeypatch):
     one = Training(small(steps=60, every=20), tmp_path / "one")
     one.run()

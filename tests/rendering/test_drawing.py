@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numba
+import pytest
 
 import gym_hil
 from gym_hil.rendering import drawing
@@ -58,6 +59,7 @@ make_renderer("raster", model, 8, 8).render(mujoco.MjData(model), [0])
 """
 
 
+@pytest.mark.slow
 def test_a_place_where_nothing_can_be_written_draws_too_and_no_index_leaves_its_array(tmp_path):
     package = tmp_path / "site" / "gym_hil"
     shutil.copytree(Path(gym_hil.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))

@@ -31,6 +31,7 @@ def with_operator(env: Any, **options: Any) -> Any:
     return wrap_env(env, device="scripted", device_options=options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, IMPERFECT], ids=["perfect", "imperfect"])
 def test_picks_a_hundred_of_a_hundred_cubes(options: dict[str, Any]) -> None:
     env = with_operator(PandaPickCubeGymEnv(random_block_position=True), **options)
