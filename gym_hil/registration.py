@@ -90,7 +90,7 @@ def env_id(task: str, control: str = "", version: int = 0) -> str:
 
 
 def find_task(name: str) -> tuple[str, int]:
-    """Understand what an operator types for a task.
+    """Find a task by its name or id.
 
     Args:
         name: such as `PandaPickCube`, `PandaPickCube-v0` or `gym_hil/PandaPickCube-v0`; without version the newest.

@@ -120,7 +120,7 @@ def test_lerobots_call_works() -> None:
         ("gym_hil/PandaArrangeBoxes-v1", ("PandaArrangeBoxes", 1)),
     ],
 )
-def test_task_is_found_by_what_a_operator_types(name: str, found: tuple[str, int]) -> None:
+def test_task_is_found_by_its_name_or_id(name: str, found: tuple[str, int]) -> None:
     assert find_task(name) == found
 
 

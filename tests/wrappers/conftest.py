@@ -18,7 +18,7 @@ def base() -> PandaPickCubeGymEnv:
 
 
 class Recorder(gym.Env[Any, Any]):
-    """Nobody's robot: an action of 7 numbers, which it keeps, and a gripper that does what it is told."""
+    """An environment that keeps its actions of 7 numbers, with a gripper that follows them."""
 
     action_space = gym.spaces.Box(-1, 1, (7,), np.float32)
     observation_space = gym.spaces.Dict({"agent_pos": gym.spaces.Box(-255, 255, (18,), np.float32)})

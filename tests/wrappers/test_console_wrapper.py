@@ -1,4 +1,4 @@
-"""The page is told how the episodes go, whoever ends them."""
+"""The page shows how the episodes go, whether the operator, the task or the time limit ends them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("console")
 STAY = np.array([0, 0, 0, 1], np.float32)
 
 
-class Told:
+class Page:
     """A channel's messages and what it published last, taken where they leave it."""
 
     def __init__(self, env: gym.Env) -> None:
@@ -42,40 +42,40 @@ class Told:
         return [asdict(episode) for episode in self.channel.history().episodes]
 
 
-def make(rows: list[Any] = (), **options: Any) -> tuple[gym.Env, Told]:  # type: ignore[assignment]
+def make(rows: list[Any] = (), **options: Any) -> tuple[gym.Env, Page]:  # type: ignore[assignment]
     env = gym.make(
         "gym_hil/PandaPickCube-v0",
         device=[SequenceDevice(rows or [[0, 0, 0, 0]]), "web"],
         reset_delay_seconds=0,
         **options,
     )
-    return env, Told(env)
+    return env, Page(env)
 
 
 def test_status_follows_the_episode() -> None:
-    env, told = make()
+    env, page = make()
     env.reset(seed=0)
-    assert {"episode": 1, "step": 0, "max_steps": 100, "seconds_left": 10.0}.items() <= told.status.items()
+    assert {"episode": 1, "step": 0, "max_steps": 100, "seconds_left": 10.0}.items() <= page.status.items()
     env.step(STAY)
-    assert {"step": 1, "seconds_left": 9.9, "driver": "operator", "success": False}.items() <= told.status.items()
+    assert {"step": 1, "seconds_left": 9.9, "driver": "operator", "success": False}.items() <= page.status.items()
     env.step(STAY)
-    assert told.status["driver"] == "policy"
-    assert told.events == ["takeover", "handback"]
+    assert page.status["driver"] == "policy"
+    assert page.events == ["takeover", "handback"]
     env.close()
 
 
 def test_success_is_an_event_and_an_episode() -> None:
     down, close, up = [0, 0, -1, 0], [0, 0, 0, 1], [0, 0, 1, 0]
-    env, told = make([down] * 3 + [close] * 6 + [up] * 8)
+    env, page = make([down] * 3 + [close] * 6 + [up] * 8)
     env.reset(seed=0)
     terminated = False
     while not terminated:
         _, _, terminated, _, _ = env.step(STAY)
-    assert told.status["success"]
-    assert told.events[-1] == "success"
-    [episode] = told.episodes
+    assert page.status["success"]
+    assert page.events[-1] == "success"
+    [episode] = page.episodes
     assert episode["success"]
-    assert episode["steps"] == episode["interventions"] == told.status["step"]
+    assert episode["steps"] == episode["interventions"] == page.status["step"]
     assert episode["episode_return"] == 1.0
     env.close()
 
@@ -85,53 +85,53 @@ def test_success_is_an_event_and_an_episode() -> None:
     [(Event.FAILURE, "failure"), (Event.RERECORD, "rerecord"), (Event.QUIT, "quit"), (Event.SUCCESS, "success")],
 )
 def test_the_operators_word_ends_the_episode(event: Event, kind: str) -> None:
-    env, told = make()
+    env, page = make()
     env.reset(seed=0)
     env.step(STAY)
     device = env.get_wrapper_attr("device").devices[1]
     device.inputs.tap(next(button for button, meant in gym_hil.teleop.input_state.EVENTS.items() if meant is event))
     env.step(STAY)
-    assert told.events[-1] == kind
-    assert told.episodes[-1]["success"] == (event is Event.SUCCESS)
-    assert told.episodes[-1]["discarded"] == (event is Event.RERECORD)
+    assert page.events[-1] == kind
+    assert page.episodes[-1]["success"] == (event is Event.SUCCESS)
+    assert page.episodes[-1]["discarded"] == (event is Event.RERECORD)
     env.close()
 
 
 @pytest.mark.parametrize("outside", [False, True])
 def test_time_limit_ends_the_episode(outside: bool) -> None:
-    env, told = make(max_episode_steps=-1 if outside else 3)
+    env, page = make(max_episode_steps=-1 if outside else 3)
     env = gym.wrappers.TimeLimit(env, 3) if outside else env
     env.reset(seed=0)
     for _ in range(3):
         *_, truncated, _ = env.step(STAY)
     assert truncated
-    assert (told.events[-1:] == ["timeout"]) is not outside
+    assert (page.events[-1:] == ["timeout"]) is not outside
     env.reset()
-    assert told.events[-1] == "timeout"
-    assert told.episodes[-1]["steps"] == 3
-    assert told.status["episode"] == 2
+    assert page.events[-1] == "timeout"
+    assert page.episodes[-1]["steps"] == 3
+    assert page.status["episode"] == 2
     env.close()
 
 
 def test_auto_reset_begins_the_next_episode_in_the_step_that_resets() -> None:
-    env, told = make(auto_reset=True, max_episode_steps=3)
+    env, page = make(auto_reset=True, max_episode_steps=3)
     env.reset(seed=0)
     seen = []
     for _ in range(5):
         env.step(STAY)
-        seen.append((told.status["episode"], told.status["step"]))
+        seen.append((page.status["episode"], page.status["step"]))
     assert seen == [(1, 1), (1, 2), (1, 3), (2, 0), (2, 1)]
-    assert told.events.count("timeout") == len(told.episodes) == 1
+    assert page.events.count("timeout") == len(page.episodes) == 1
     env.close()
 
 
 @pytest.mark.parametrize(("given", "shown", "left"), [(60, 60, 5.8), (200, 200, 19.8), (-1, None, None)])
 def test_page_shows_the_time_limit_in_force(given: int, shown: int | None, left: float | None) -> None:
-    env, told = make(max_episode_steps=given)
+    env, page = make(max_episode_steps=given)
     env.reset(seed=0)
     for _ in range(2):
         env.step(STAY)
-    assert (told.status["max_steps"], told.status["seconds_left"]) == (shown, left)
+    assert (page.status["max_steps"], page.status["seconds_left"]) == (shown, left)
     env.close()
 
 

@@ -1,4 +1,4 @@
-"""The gripper penalty is told on a step that tells the gripper to change over, and on no other."""
+"""The gripper penalty is in info of a step that reverses the gripper, and of no other."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def env(request: pytest.FixtureRequest, base: Any, recorder: Any) -> GripperPena
         ([0.3, CLOSE, -0.3, OPEN], [0, 0, 0, 0]),
     ],
 )
-def test_changing_over_costs_once(env: GripperPenaltyWrapper, changes: list[float], expected: list[float]) -> None:
+def test_reversing_costs_once(env: GripperPenaltyWrapper, changes: list[float], expected: list[float]) -> None:
     assert penalties(env, changes) == expected
 
 
@@ -66,6 +66,6 @@ def test_restored_state_counts_not_the_last_observation(base: PandaPickCubeGymEn
 
 
 @pytest.mark.parametrize("penalty", [0.02, np.nan, -np.inf])
-def test_penalty_that_is_none_is_refused(base: PandaPickCubeGymEnv, penalty: float) -> None:
+def test_penalty_that_is_positive_or_not_finite_is_refused(base: PandaPickCubeGymEnv, penalty: float) -> None:
     with pytest.raises(ConfigurationError, match="0 or less"):
         GripperPenaltyWrapper(base, penalty)

@@ -60,7 +60,7 @@ def begin(env: Any) -> None:
 
 
 def after(base: gym.Env[Any, Any], *events: Event, **options: Any) -> tuple[Any, ...]:
-    """A step in which somebody has pressed something."""
+    """What a step returns in which the operator has pressed something."""
     env = stack(base, device=SequenceDevice([TeleopCommand(events=events)]), **options)
     env.reset()
     return env.step(POLICY)

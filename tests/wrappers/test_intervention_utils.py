@@ -51,7 +51,7 @@ def test_common_controllers_have_an_entry_of_their_own(name):
     assert name in json.loads(bundled_config_path().read_text())
 
 
-@pytest.mark.parametrize("name", ["A pad nobody has heard of", "", None])
+@pytest.mark.parametrize("name", ["An unknown pad", "", None])
 def test_unknown_controller_gets_the_default(name):
     assert load_controller_config(name) == load_controller_config("default")
 

@@ -82,6 +82,8 @@ class ScriptedOperator(Device):
         # The last snapshots, oldest first, and the motion in m that was commanded since the oldest of them.
         self._snapshots: deque[SceneSnapshot] = deque(maxlen=int(reaction_delay) + 1)
         self._commanded: deque[np.ndarray] = deque(maxlen=int(reaction_delay))
+        self._engaged = False
+        self._least_left, self._steps_waited = float(np.inf), 0  # m, and steps since then
         self.reset()
 
     @classmethod
@@ -167,7 +169,7 @@ class ScriptedOperator(Device):
 
     def _hand_back(self) -> None:
         self._engaged = False
-        self._least_left, self._steps_waited = np.inf, 0  # m, and steps since then
+        self._least_left, self._steps_waited = np.inf, 0
 
 
 def _check_observable(env: Any) -> None:
