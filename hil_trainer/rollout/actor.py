@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hil_trainer.data.observations import Observation
 from hil_trainer.data.transitions import EpisodeSummary, NStepReturns, Rollout, RowFormat, Step
-from hil_trainer.rollout.env import RolloutEnv
-
-
-class Agent(Protocol):
-    """Chooses actions: a policy."""
-
-    def act(self, obs: Observation) -> NDArray[np.float32]:
-        """(actions,) float32 in [-1, 1]."""
+from hil_trainer.rollout.env import Agent, RolloutEnv
 
 
 class NeutralAgent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 VIDEO_SIZE = 192  # height and width of video frames, pixels
 _PRIVILEGED = ("environment_state", "gripper_closed")  # simulation state for the critics
+
+
+class Agent(Protocol):
+    """Chooses actions: a policy."""
+
+    def act(self, obs: Observation) -> NDArray[np.float32]:
+        """(actions,) float32 in [-1, 1]."""
 
 
 class RolloutEnv:
@@ -62,7 +69,7 @@ class RolloutEnv:
             options |= OperatorOptions(device=operator, intervention=config.operator.intervention).env_kwargs()
         self._has_classifier = config.env.reward_classifier is not None
         if config.env.reward_classifier is not None:
-            from hil_trainer.reward_classifier import ClassifierSuccess
+            from hil_trainer.reward_classifier.rewards import ClassifierSuccess
 
             options["success"] = ClassifierSuccess(config.env.reward_classifier)
         self.env: gym.Env[Any, Any] = gym.make(env_id(name, version=version), **options)

@@ -17,8 +17,7 @@ from hil_trainer.child_process import exit_with_parent, interrupts_blocked
 from hil_trainer.config import NO_OPERATOR, TrainConfig
 from hil_trainer.data.observations import Observation
 from hil_trainer.errors import LearnerError
-from hil_trainer.rollout.actor import Agent
-from hil_trainer.rollout.env import RolloutEnv
+from hil_trainer.rollout.env import Agent, RolloutEnv
 
 if TYPE_CHECKING:
     from hil_trainer.agents.frozen_encoder import FrozenEncoder
