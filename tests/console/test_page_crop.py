@@ -1,4 +1,4 @@
-"""The page that asks for crop regions, in a browser: drawn with a mouse or a finger, typed, refused, confirmed."""
+"""The page of `gym-hil crop` in a browser: regions are drawn, typed, refused and confirmed."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ class Chooser(Tab):
         for field, number in zip(self.page.locator(f"#camera-{camera} input").all(), numbers, strict=True):
             field.fill(number)
 
-    def said(self, camera: str) -> str:
-        problem = self.page.locator(f"#camera-{camera} .problem")
-        return problem.inner_text() if problem.is_visible() else ""
+    def problem(self, camera: str) -> str:
+        place = self.page.locator(f"#camera-{camera} .problem")
+        return place.inner_text() if place.is_visible() else ""
 
     def confirm(self) -> None:
         self.page.click("#confirm")
@@ -85,11 +85,11 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> EpisodeDataset:
 @pytest.fixture(scope="module")
 def module_page(browser: Any, dataset: EpisodeDataset) -> Iterator[Chooser]:
     """One page for all tests that do not end it."""
-    asking = CropPage(dataset, ConsoleOptions(port=0))
-    made = Chooser(browser.new_context(**DESK), asking.web.url)
+    crop_page = CropPage(dataset, ConsoleOptions(port=0))
+    made = Chooser(browser.new_context(**DESK), crop_page.web.url)
     yield made
     made.context.close()
-    asking.close()
+    crop_page.close()
 
 
 @pytest.fixture
@@ -103,19 +103,19 @@ def page(module_page: Chooser) -> Iterator[Chooser]:
 
 
 @pytest.fixture
-def asking(dataset: EpisodeDataset) -> Iterator[CropPage]:
+def crop_page(dataset: EpisodeDataset) -> Iterator[CropPage]:
     made = CropPage(dataset, ConsoleOptions(port=0))
     yield made
     made.close()
 
 
 @pytest.fixture
-def open_page(browser: Any, asking: CropPage) -> Iterator[Callable[..., Chooser]]:
-    """Opens the page; at the end it may not have complained, nor asked anybody else for anything."""
+def open_page(browser: Any, crop_page: CropPage) -> Iterator[Callable[..., Chooser]]:
+    """Opens the page; at the end it may not have complained, nor sent a request to another host."""
     pages: list[Chooser] = []
 
     def open_page(**options: Any) -> Chooser:
-        pages.append(Chooser(browser.new_context(**{**DESK, **options}), asking.web.url))
+        pages.append(Chooser(browser.new_context(**{**DESK, **options}), crop_page.web.url))
         return pages[-1]
 
     yield open_page
@@ -124,10 +124,10 @@ def open_page(browser: Any, asking: CropPage) -> Iterator[Callable[..., Chooser]
     for page in pages:
         page.context.close()
     assert problems == []
-    assert hosts <= {f"127.0.0.1:{asking.web.port}"}
+    assert hosts <= {f"127.0.0.1:{crop_page.web.port}"}
 
 
-def test_regions_are_drawn_with_the_mouse_and_confirmed(open_page: Any, asking: CropPage) -> None:
+def test_regions_are_drawn_with_the_mouse_and_confirmed(open_page: Any, crop_page: CropPage) -> None:
     page = open_page()
     assert page.text("confirm") == "Leave all as they are"
     page.drag("front", (4, 10), (30, 40))
@@ -135,7 +135,7 @@ def test_regions_are_drawn_with_the_mouse_and_confirmed(open_page: Any, asking: 
     page.drag("wrist", (40, 44), (10, 4))
     assert page.text("confirm") == "Crop 2 of 2 cameras"
     page.confirm()
-    assert asking.wait() == {FRONT: Region(4, 10, 26, 30), WRIST: Region(10, 4, 30, 40)}
+    assert crop_page.wait() == {FRONT: Region(4, 10, 26, 30), WRIST: Region(10, 4, 30, 40)}
     page.wait(lambda: "You can close this page" in page.page.locator("#notice").inner_text())
 
 
@@ -168,7 +168,7 @@ def test_a_rectangle_is_resized_by_its_sides_and_corners(
     assert page.numbers("front") == expected
 
 
-def test_a_finger_draws_moves_and_resizes(open_page: Any, asking: CropPage) -> None:
+def test_a_finger_draws_moves_and_resizes(open_page: Any, crop_page: CropPage) -> None:
     page = open_page(**PHONE)
     page.swipe("front", (6, 8), (26, 32))
     assert page.numbers("front") == ["6", "8", "20", "24"]
@@ -178,10 +178,10 @@ def test_a_finger_draws_moves_and_resizes(open_page: Any, asking: CropPage) -> N
     assert page.numbers("front") == ["8", "12", "23", "32"]
     assert page.page.evaluate("document.documentElement.scrollWidth") == 390
     page.confirm()
-    assert asking.wait() == {FRONT: Region(8, 12, 23, 32)}
+    assert crop_page.wait() == {FRONT: Region(8, 12, 23, 32)}
 
 
-def test_numbers_are_typed_and_the_rectangle_follows(open_page: Any, asking: CropPage) -> None:
+def test_numbers_are_typed_and_the_rectangle_follows(open_page: Any, crop_page: CropPage) -> None:
     page = open_page()
     page.page.locator("#camera-wrist input").first.focus()
     for number in ("12", "0", "24", "48"):
@@ -194,10 +194,10 @@ def test_numbers_are_typed_and_the_rectangle_follows(open_page: Any, asking: Cro
     assert (drawn["width"], drawn["height"]) == pytest.approx((image["width"], image["height"] / 2), abs=0.5)
     page.page.focus("#confirm")
     page.page.keyboard.press("Enter")
-    assert asking.wait() == {WRIST: Region(12, 0, 24, 48)}
+    assert crop_page.wait() == {WRIST: Region(12, 0, 24, 48)}
 
 
-def test_a_camera_is_left_as_it_is_after_all(open_page: Any, asking: CropPage) -> None:
+def test_a_camera_is_left_as_it_is_after_all(open_page: Any, crop_page: CropPage) -> None:
     page = open_page()
     page.drag("front", (4, 10), (30, 40))
     page.drag("wrist", (4, 10), (30, 40))
@@ -205,10 +205,10 @@ def test_a_camera_is_left_as_it_is_after_all(open_page: Any, asking: CropPage) -
     assert page.numbers("front") == [""] * 4
     assert page.page.locator("#camera-front .kept").inner_text() == "Left as it is"
     page.confirm()
-    assert asking.wait() == {WRIST: Region(4, 10, 26, 30)}
+    assert crop_page.wait() == {WRIST: Region(4, 10, 26, 30)}
 
 
-def test_region_that_the_server_refuses_is_reported_and_can_be_corrected(open_page: Any, asking: CropPage) -> None:
+def test_region_that_the_server_refuses_is_reported_and_can_be_corrected(open_page: Any, crop_page: CropPage) -> None:
     page = open_page()
     for numbers, text in (
         (("10", "0", "30", "48"), "is not inside the images of front, which are 32 high and 48 wide"),
@@ -216,13 +216,13 @@ def test_region_that_the_server_refuses_is_reported_and_can_be_corrected(open_pa
     ):
         page.type("front", *numbers)
         page.confirm()
-        page.wait(lambda text=text: text in page.said("front"))
+        page.wait(lambda text=text: text in page.problem("front"))
         assert not page.page.locator("#notice").is_visible()
         page.refused()
     page.type("front", "0", "0", "8", "8")
-    assert page.said("front") == ""
+    assert page.problem("front") == ""
     page.confirm()
-    assert asking.wait() == {FRONT: Region(0, 0, 8, 8)}
+    assert crop_page.wait() == {FRONT: Region(0, 0, 8, 8)}
 
 
 def test_other_episodes_are_looked_at_while_the_regions_stay(page: Chooser) -> None:
@@ -236,9 +236,9 @@ def test_other_episodes_are_looked_at_while_the_regions_stay(page: Chooser) -> N
     assert page.numbers("front") == ["4", "10", "26", "30"]
 
 
-def test_the_page_says_when_the_command_is_gone(open_page: Any, asking: CropPage) -> None:
+def test_the_page_says_when_the_command_is_gone(open_page: Any, crop_page: CropPage) -> None:
     page = open_page()
-    asking.close()
+    crop_page.close()
     page.confirm()
     page.wait(lambda: "no longer answers" in page.text("toast"))
     assert all("ERR_CONNECTION_REFUSED" in problem for problem in page.problems)

@@ -90,7 +90,7 @@ class Page {
 
 /** @typedef {{key: string, name: string, height: number, width: number}} Camera */
 
-const REACH = { mouse: 8, pen: 16, touch: 24 }; // px around a side in which it is taken hold of
+const REACH = { mouse: 8, pen: 16, touch: 24 }; // px around a side in which it can be dragged
 const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 
 export class RegionCard {
@@ -177,7 +177,7 @@ export class RegionCard {
     }
     this.#frame.classList.toggle("unread", !answer?.ok);
     if (!answer?.ok) {
-      this.#say(answer ? await answer.text() : "The command no longer answers; start it again.");
+      this.#say(answer ? await answer.text() : GONE);
       return;
     }
     this.#problem.hidden = true;
@@ -224,7 +224,7 @@ export class RegionCard {
     if (grip && before) {
       this.rectangle = dragged(before, grip, { x: at.x - from.x, y: at.y - from.y }, this.camera);
     } else {
-      // A tap draws nothing, and shall not take away what is there.
+      // A tap draws nothing, and must not remove the rectangle.
       this.rectangle = between(from, at, this.camera) ?? before;
     }
   }
@@ -297,7 +297,7 @@ export class RegionCard {
  * @typedef {{top: number, left: number, height: number, width: number}} Rectangle
  * @typedef {{x: number, y: number}} Point
  * @typedef {{height: number, width: number}} Size
- * @typedef {"move" | "n" | "s" | "w" | "e" | "nw" | "ne" | "sw" | "se"} Grip what is taken hold of: the inside, a side
+ * @typedef {"move" | "n" | "s" | "w" | "e" | "nw" | "ne" | "sw" | "se"} Grip what is dragged: the inside, a side
  *   or a corner, by the points of the compass
  */
 
