@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -158,6 +160,7 @@ class Channel:
         self._send, self._on_close = send, on_close
         self._device: weakref.ref[PageDevice] | None = None
         self._renderer: Renderer | None = None
+        self._preparing = False
         self._snapshot: Snapshot | None = None
         self._frame: tuple[int, bytes] | None = None
         self._episodes: tuple[EpisodeSummary, ...] = ()
@@ -178,7 +181,11 @@ class Channel:
         """
         env, device = self._env(), self.device
         if self.needs_images and self._cameras and not images and env is not None:
-            images = self._draw(env)
+            if self._renderer is not None:
+                images = dict(zip(self._cameras, self._renderer.render(env.data, self._cameras), strict=True))
+            elif not self._preparing:
+                self._preparing = True
+                threading.Thread(target=self._prepare_renderer, args=[env.model], daemon=True).start()
         self._show(
             Snapshot(
                 sequence=self.sequence + 1,
@@ -319,10 +326,13 @@ class Channel:
         self._snapshot = snapshot
         self._send(self, None)
 
-    def _draw(self, env: Any) -> dict[str, NDArray[Any]]:
-        if self._renderer is None:
-            self._renderer = make_renderer("raster", env.model, *DRAWN_SIZE)
-        return dict(zip(self._cameras, self._renderer.render(env.data, self._cameras), strict=True))
+    def _prepare_renderer(self, model: mujoco.MjModel) -> None:
+        """Make the renderer and have it compiled, beside the environment, which would stand still meanwhile."""
+        renderer = make_renderer("raster", model, *DRAWN_SIZE)
+        data = mujoco.MjData(model)
+        mujoco.mj_forward(model, data)
+        renderer.render(data, self._cameras[:1])
+        self._renderer = renderer
 
 
 def _rounded(position: NDArray[np.float64] | None) -> list[float] | None:

@@ -18,7 +18,7 @@ import simplejpeg
 
 from gym_hil.cli.crop_page import CropPage, choose_regions
 from gym_hil.datasets.images import Region
-from gym_hil.datasets.reader import EpisodeDataset
+from gym_hil.datasets.reader import Episode, EpisodeDataset
 from gym_hil.display import ConsoleOptions
 from gym_hil.errors import ConfigurationError, DatasetError, DeviceError
 from tests.console.page import Loop, Page
@@ -148,14 +148,13 @@ def test_long_message_is_refused(page: Page, crop_page: CropPage) -> None:
     assert not confirmed(crop_page)
 
 
-def test_unreadable_image_of_a_later_episode_is_reported(own_copy: Path, open_page: Callable[[CropPage], Page]) -> None:
-    crop_page = CropPage(EpisodeDataset(own_copy), ANY_PORT)
-    for video in own_copy.glob("videos/*/*/file-001.mp4"):
-        video.write_bytes(b"no video")
-    status, body, _ = open_page(crop_page).get("/image/1/0")
-    crop_page.close()
-    assert status == 422
-    assert b"file-001.mp4" in body
+def test_unreadable_image_of_a_later_episode_is_reported(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise DatasetError("file-001.mp4 cannot be decoded.")
+
+    monkeypatch.setattr(Episode, "image", fail)
+    status, body, _ = page.get("/image/1/0")
+    assert (status, body) == (422, b"file-001.mp4 cannot be decoded.")
 
 
 def test_unreadable_first_image_is_reported_before_the_page_opens(own_copy: Path) -> None:

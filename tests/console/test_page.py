@@ -100,7 +100,7 @@ def test_pause_is_shown_and_ended_by_the_same_button(visitor, stand):
 
 def test_numbers_of_the_episode(visitor, stand):
     visitor.wait(lambda: visitor.js("page.frame.status.step") > 3)
-    assert visitor.js("document.getElementById('steps').textContent === `Step ${page.frame.status.step} of 150`")
+    assert visitor.js("document.getElementById('steps').textContent === `Step ${page.frame.status.step} of 100000`")
     assert visitor.text("tool") == f"{100 * visitor.js('page.frame.status.tcp[2]'):.1f} cm"
 
 
