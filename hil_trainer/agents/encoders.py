@@ -1,22 +1,23 @@
-"""From views to a few numbers: where things are in images, or what matters of a frozen encoder's numbers."""
+"""Learned image encoders: from images to keypoints, or from a frozen encoder's features to fewer features."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-CHANNELS = 32  # points that are looked for in each view
+CHANNELS = 32  # keypoints in each view
 
 
 class SpatialSoftmaxEncoder(nn.Module):
-    """Finds points in images and returns where they are.
+    """Finds keypoints in images.
 
-    Each view has a small convolutional network of its own. Each of its last channels is a map of where one thing may
-    be; the expected position under the map's softmax is the output (Finn et al. 2016, arXiv:1509.06113).
+    Each view has a small convolutional network of its own. Each of its last channels is a map of one keypoint; the
+    expected position under the map's softmax is the output (deep spatial autoencoders, Finn et al. 2016,
+    arXiv:1509.06113).
 
     Args:
-        views: how many images an observation has.
-        size: pixels a side; a multiple of 4.
+        views: number of images of an observation.
+        size: height and width of the images, in pixels; a multiple of 4.
     """
 
     x: Tensor
@@ -42,13 +43,11 @@ class SpatialSoftmaxEncoder(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Reduces the many numbers of a frozen encoder to the few that matter.
-
-    Behind such encoders SERL learns a layer of this kind (Luo et al. 2024, arXiv:2401.16013).
+    """Reduces the features of a frozen encoder, as SERL does (Luo et al. 2024, arXiv:2401.16013).
 
     Args:
-        inputs: numbers of all views together.
-        views: how many.
+        inputs: features of all views together.
+        views: number of views.
     """
 
     def __init__(self, inputs: int, views: int):
@@ -67,16 +66,16 @@ def prepare(images: Tensor) -> Tensor:
 
 
 def random_shift(images: Tensor, pixels: int) -> Tensor:
-    """Move each observation's images by up to some pixels; what comes in at an edge repeats that edge.
+    """Shift each observation's images at random, repeating their edges.
 
-    It keeps critics and policies from learning images by heart (DrQ, Kostrikov et al. 2020, arXiv:2004.13649).
+    It keeps critics and policies from overfitting (DrQ, Kostrikov et al. 2020, arXiv:2004.13649).
 
     Args:
         images: (batch, views, height, width, 3) uint8.
-        pixels: the most they move, each way.
+        pixels: maximum shift, each way.
 
     Returns:
-        Of the same shape; all views of an observation are moved alike.
+        Of the same shape; all views of an observation are shifted alike.
     """
     height, width = images.shape[2:4]
     padded = _padded(_padded(images, 2, pixels), 3, pixels)

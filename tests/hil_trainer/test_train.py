@@ -61,7 +61,7 @@ def assert_joined(directory):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """The directory of a run that made all its steps, and was then told to make some more."""
+    """The directory of a run that made all its steps, and was then resumed with more."""
     out = tmp_path_factory.mktemp("finished") / "run"
     assert main(words(out)) == 0
     before = read_metrics(out)

@@ -72,12 +72,12 @@ def test_an_environment_s_observation_is_enough():
 def test_a_discrete_gripper_takes_what_is_worth_most():
     acting = policy(discrete_gripper=True)
     last = acting.gripper.layers[-1]
-    for choice, told in enumerate((-1.0, 0.0, 1.0)):
+    for choice, command in enumerate((-1.0, 0.0, 1.0)):
         with torch.no_grad():
             last.weight.zero_()
             last.bias.zero_()
             last.bias[:, 0, choice] = 1.0
-        assert acting.act(obs())[-1] == told
+        assert acting.act(obs())[-1] == command
 
 
 def test_images_change_actions():

@@ -150,11 +150,11 @@ def test_the_gripper_penalty_is_part_of_the_reward_unless_the_gripper_has_critic
 
 
 def test_a_discrete_gripper_counts_its_penalty():
-    outcomes = [(-1.0, 0.6, 0.0), (0.0, 0.0, 0.0), (1.0, 1.0, -1.5)]  # told, reward, penalty
+    outcomes = [(-1.0, 0.6, 0.0), (0.0, 0.0, 0.0), (1.0, 1.0, -1.5)]  # command, reward, penalty
     steps = []
-    for told, reward, penalty in outcomes:
+    for command, reward, penalty in outcomes:
         for one in acted(16, reward=reward, penalty=penalty, discount=0.0):
-            one.action[-1] = told
+            one.action[-1] = command
             steps.append(one)
     sac, together = learner(gripper="discrete", learning_rate=3e-3, **CRITICS_ALONE), batch(steps)
     for _ in range(200):
