@@ -18,7 +18,7 @@ import aiohttp
 from gym_hil.console.messages import FRAME_HEADER
 
 _NAMES = itertools.count()
-SECONDS = 10.0  # until a test gives up waiting; a busy machine is slow
+SECONDS = 60.0  # until a test gives up waiting; a busy machine is slow, and the renderer may have to be compiled
 
 
 class Loop:
