@@ -133,6 +133,26 @@ def test_without_the_extra_data_there_is_one_line_of_advice(words: list[str], mo
     assert result.stderr.count("\n") == 1
 
 
+WITHOUT_WEB = "for name in ('aiohttp', 'cryptography', 'simplejpeg'): sys.modules[name] = None"
+
+
+@pytest.mark.parametrize(
+    "words", [["teleop", "--device", "web"], ["record", "--repo-id=a/b", "--root=r", "--device=web"]]
+)
+def test_without_the_extra_web_the_page_is_one_line_of_advice(words: list[str], tmp_path: Path) -> None:
+    result = run(*words, code=WITHOUT_WEB, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"gym-hil {words[0]}: The web console needs ")
+    assert result.stderr.endswith("pip install 'gym-hil[web]'\n")
+    assert result.stderr.count("\n") == 1
+
+
+def test_without_the_extra_web_other_devices_drive() -> None:
+    words = ["teleop", "--device", "scripted", "--no-viewer", "--episodes", "1", "--max-episode-steps", "2"]
+    result = run(*words, code=WITHOUT_WEB)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("module", ["gym_hil", "gym_hil.cli", "hil_trainer", "hil_trainer.cli"])
 def test_python_m_is_the_command(module: str) -> None:
     result = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=True)

@@ -81,7 +81,7 @@ class WebDevice(InputDevice):
         clock: Callable[[], float] = time.monotonic,
     ):
         super().__init__(intervention=intervention, clock=clock)
-        from gym_hil.console.server import get_console
+        from gym_hil.console import get_console
 
         if console is None:
             console = ConsoleOptions(host, port, allow_remote, tls, public_url)
