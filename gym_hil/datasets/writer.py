@@ -7,7 +7,11 @@ the files appear, and why a dataset whose recorder was killed still opens.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import sys
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from os import PathLike
@@ -116,7 +120,9 @@ class DatasetWriter:
         differences = {key: value for key, value in info[OWN].items() if there.get(key) != value}
         self._metadata = json.dumps(differences) if differences.keys() - {"version"} else None
         self._saved = False
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gym_hil-recording")
+        self._worker = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix="gym_hil-recording", initializer=_lower_priority
+        )
         self._is_open = True
         self._begin()
 
@@ -295,6 +301,16 @@ class DatasetWriter:
     def _abandon(self, videos: dict[str, VideoWriter]) -> None:
         for video in videos.values():
             video.abandon()
+
+
+def _lower_priority() -> None:
+    """Give way to the control loop: on a busy machine, a thread of equal priority delays it by milliseconds.
+
+    Only Linux has priorities of threads.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
 
 
 def _checked_features(features: Mapping[str, Mapping[str, Any]], fps: int) -> dict[str, dict[str, Any]]:
