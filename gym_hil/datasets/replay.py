@@ -225,7 +225,7 @@ def _recorded_id(dataset: EpisodeDataset, metadata: dict[str, Any]) -> str:
         if base is None:
             return str(recorded)
         # A viewer shows the task itself; the other controls wrap it.
-        name = base if str(spec.entry_point).endswith("make_viewer_env") else task or base
+        name = base if str(spec.entry_point).endswith("make_watched_task") else task or base
         gym.spec(name)
     except gym.error.Error as error:
         raise DatasetError(

@@ -53,6 +53,9 @@ def test_one_episode_without_check(recorded: Path, capsys: pytest.CaptureFixture
     ("env_id", "kwargs"),
     [
         ("gym_hil/PandaPickCubeBase-v1", {}),
+        pytest.param(
+            "gym_hil/PandaPickCubeViewer-v1", {}, marks=pytest.mark.filterwarnings("ignore:There is no display")
+        ),
         ("gym_hil/PandaPickCube-v1", {"orientation": True, "use_gripper": False}),
         (
             "gym_hil/PandaPickCube-v0",
