@@ -15,7 +15,7 @@ from gym_hil.errors import ConfigurationError
 
 def test_info_tells_what_is_in_a_dataset(recorded: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["dataset", "info", str(recorded), "--episodes", "--check"]) == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     frames = EpisodeDataset(recorded).total_frames
     for words in (
         f"3 episodes, {frames} frames, 10 fps",
@@ -26,13 +26,13 @@ def test_info_tells_what_is_in_a_dataset(recorded: Path, capsys: pytest.CaptureF
         "no success       seed 1  operator 0%",
         "every file is there, whole, and as meta/info.json says",
     ):
-        assert words in told
+        assert words in output
 
 
 def test_info_tells_what_lerobot_recorded(lerobot_pick: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["dataset", "info", str(lerobot_pick)]) == 0
-    told = capsys.readouterr().out
-    assert "1 of 2 end in success, interventions were not recorded" in told
+    output = capsys.readouterr().out
+    assert "1 of 2 end in success, interventions were not recorded" in output
 
 
 def test_check_lists_every_damaged_file(own_copy: Path, capsys: pytest.CaptureFixture) -> None:

@@ -33,12 +33,12 @@ def record(tmp_path):
 
 def test_episodes_are_recorded_told_and_shown(record, tmp_path, capsys):
     assert record("--task", "PandaPickCube", "--episodes", "3", images=True) == 0
-    told = capsys.readouterr().out
-    assert "episode 1 of 3: success after" in told
-    assert "3 of 3 succeeded" in told
-    assert "steps/s" in told
-    assert "left" in told
-    assert "3 episodes, 3 of them successes" in told
+    output = capsys.readouterr().out
+    assert "episode 1 of 3: success after" in output
+    assert "3 of 3 succeeded" in output
+    assert "steps/s" in output
+    assert "left" in output
+    assert "3 episodes, 3 of them successes" in output
     dataset = EpisodeDataset(tmp_path / "data")
     assert [episode.record.success for episode in dataset] == [True] * 3
     assert dataset.tasks == ("pick cube",)

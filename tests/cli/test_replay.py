@@ -39,9 +39,9 @@ def edit_metadata(root: Path, **entries: Any) -> None:
 
 def test_every_bit_is_repeated(recorded: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["replay", str(recorded), "--check"]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert "recorded in gym_hil/PandaPickCube-v1 with" in told[0]
-    assert told[-1] == ("3 of 3 end as recorded, 2 in success; largest TCP deviation 0 m; states bit-equal in 3 of 3")
+    output = capsys.readouterr().out.splitlines()
+    assert "recorded in gym_hil/PandaPickCube-v1 with" in output[0]
+    assert output[-1] == ("3 of 3 end as recorded, 2 in success; largest TCP deviation 0 m; states bit-equal in 3 of 3")
 
 
 def test_one_episode_without_check(recorded: Path, capsys: pytest.CaptureFixture) -> None:
@@ -104,17 +104,17 @@ def test_what_an_operator_says_cannot_be_repeated_and_is_told(tmp_path: Path, ca
         env.step(env.action_space.sample())
     env.close()
     assert main(["replay", str(tmp_path / "out"), "--check"]) == 1
-    told = capsys.readouterr().out
-    assert "probably declared by the operator" in told
-    assert "0 of 1 end as recorded" in told
+    output = capsys.readouterr().out
+    assert "probably declared by the operator" in output
+    assert "0 of 1 end as recorded" in output
 
 
 def test_a_dataset_of_lerobots_is_replayed_in_a_named_task(lerobot_pick: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["replay", str(lerobot_pick), "--check", "--task", "PandaPickCube-v0"]) == 0
-    told = capsys.readouterr().out
-    assert "recorded in an unknown environment, replayed in PandaPickCube-v0" in told
+    output = capsys.readouterr().out
+    assert "recorded in an unknown environment, replayed in PandaPickCube-v0" in output
     # It was recorded with another version of MuJoCo than the one here may be.
-    assert "2 of 2 end as recorded, 1 in success" in told
+    assert "2 of 2 end as recorded, 1 in success" in output
 
 
 def test_other_actions_lead_elsewhere_and_that_is_told(own_copy: Path, capsys: pytest.CaptureFixture) -> None:

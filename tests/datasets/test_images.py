@@ -53,11 +53,11 @@ def test_of_many_episodes_the_last_are_shown(tmp_path, monkeypatch):
     ("episodes", "features", "message"),
     [(0, FEATURES, "no episodes"), (1, {"next.success": FEATURES["next.success"]}, "no images")],
 )
-def test_nothing_to_show_is_told(tmp_path, episodes, features, message):
+def test_nothing_to_show_is_an_error(tmp_path, episodes, features, message):
     with pytest.raises(DatasetError, match=message):
         write_contact_sheet(dataset(tmp_path / "data", episodes, features), tmp_path / "sheet.png")
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_place_that_cannot_be_written_is_an_error(tmp_path):
     with pytest.raises(DatasetError, match="cannot be written"):
         write_contact_sheet(dataset(tmp_path / "data", 1), tmp_path / "missing" / "sheet.png")

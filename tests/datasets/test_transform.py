@@ -177,7 +177,7 @@ def test_relabelling_changes_rewards_alone(own: Path, tmp_path: Path) -> None:
     ("rewards", "said"),
     [([1.0], r"shape \(1,\)"), ([0, np.nan, 0], "not all finite"), (["a", "b", "c"], "not numbers")],
 )
-def test_rewards_that_do_not_fit_are_said(own: Path, tmp_path: Path, rewards: list, said: str) -> None:
+def test_rewards_that_do_not_fit_are_an_error(own: Path, tmp_path: Path, rewards: list, said: str) -> None:
     with pytest.raises(DatasetError, match=said):
         relabel_dataset(own, tmp_path / "new", lambda episode: rewards)
     assert not (tmp_path / "new").exists()
@@ -200,7 +200,7 @@ def test_resizing_brings_every_camera_to_the_size(tmp_path: Path) -> None:
     assert new.features[WRIST]["shape"] == [3, 32, 20]
 
 
-def test_a_region_outside_the_images_is_said(own: Path, tmp_path: Path) -> None:
+def test_a_region_outside_the_images_is_an_error(own: Path, tmp_path: Path) -> None:
     for region in (Region(0, 0, 17, 4), Region(-1, 0, 4, 4), Region(0, 20, 4, 5)):
         with pytest.raises(ConfigurationError, match=r"is not inside the images .* 16 high and 24 wide"):
             crop_dataset(own, tmp_path / "new", {FRONT: region})
@@ -246,7 +246,7 @@ def test_a_dataset_is_never_changed_in_place(own: Path, tmp_path: Path, place: s
     EpisodeDataset(own).check()
 
 
-def test_datasets_that_do_not_fit_together_are_said(own: Path, tmp_path: Path) -> None:
+def test_datasets_that_do_not_fit_together_are_an_error(own: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"different features: action: float32 \[2\] and float32 \[4\]"):
         merge_datasets([own, LEROBOT_PICK], tmp_path / "new")
     other = Path(shutil.copytree(own, tmp_path / "other"))
@@ -286,7 +286,7 @@ def test_numbers_with_other_names_are_merged_only_on_request(own: Path, tmp_path
     assert merge_datasets([own, other], tmp_path / "new", force=True).features["action"]["names"] == ["x", "gripper"]
 
 
-def test_nothing_left_is_said(own: Path, tmp_path: Path) -> None:
+def test_no_episodes_left_is_an_error(own: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="None of the 4 episodes"):
         filter_dataset(own, tmp_path / "new", drop=[0, 1, 2, 3])
     with pytest.raises(DatasetError, match="no episode 4 to drop"):
