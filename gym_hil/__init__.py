@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from gym_hil.wrappers.viewer_wrapper import PassiveViewerWrapper
 
-__version__ = "0.1.21"
+__version__ = "0.1.22"
 
 __all__ = [
     "ConsoleWrapper",
