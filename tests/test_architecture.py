@@ -136,6 +136,16 @@ def test_files_import_each_other_in_no_circle() -> None:
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the files
 
 
+def test_the_trainer_is_shallow() -> None:
+    files = {path: module for path, module in FILES.items() if module.startswith("hil_trainer")}
+    assert sum(module.count(".") == 1 and path.name != "__init__.py" for path, module in files.items()) <= 10
+    graph = {module: {name for name in imported(path) if name in files.values()} for path, module in files.items()}
+    chains: dict[str, int] = {}  # module -> files in the longest chain of imports that begins with it
+    for module in graphlib.TopologicalSorter(graph).static_order():
+        chains[module] = 1 + max((chains[name] for name in graph[module]), default=0)
+    assert max(chains.values()) <= 9
+
+
 @pytest.mark.parametrize("also", ["", "gymnasium.make('gym_hil/PandaPickCube-v0').reset(seed=0)"])
 def test_importing_and_stepping_without_images_loads_nothing_heavy(also: str) -> None:
     code = f"import sys, gymnasium, gym_hil; {also}\nprint([name for name in {HEAVY} if name in sys.modules])"

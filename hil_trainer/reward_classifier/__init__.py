@@ -15,7 +15,8 @@ if TYPE_CHECKING:
         load_classifier,
         save_classifier,
     )
-    from hil_trainer.reward_classifier.rewards import ClassifierSuccess, classifier_rewards, relabel_with_classifier
+    from hil_trainer.reward_classifier.relabel import classifier_rewards, relabel_with_classifier
+    from hil_trainer.reward_classifier.success import ClassifierSuccess
     from hil_trainer.reward_classifier.training import TrainingSettings, train_classifier
 
 __all__ = [
@@ -34,13 +35,13 @@ __all__ = [
 # Name -> the module it comes from, which is imported when the name is first used: training needs more than inference.
 _MODULES = {
     "ClassifierShape": "model",
-    "ClassifierSuccess": "rewards",
+    "ClassifierSuccess": "success",
     "RewardClassifier": "model",
     "TrainingSettings": "training",
-    "classifier_rewards": "rewards",
+    "classifier_rewards": "relabel",
     "evaluate_classifier": "evaluation",
     "load_classifier": "model",
-    "relabel_with_classifier": "rewards",
+    "relabel_with_classifier": "relabel",
     "save_classifier": "model",
     "train_classifier": "training",
 }

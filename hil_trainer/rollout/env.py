@@ -69,7 +69,7 @@ class RolloutEnv:
             options |= OperatorOptions(device=operator, intervention=config.operator.intervention).env_kwargs()
         self._has_classifier = config.env.reward_classifier is not None
         if config.env.reward_classifier is not None:
-            from hil_trainer.reward_classifier.rewards import ClassifierSuccess
+            from hil_trainer.reward_classifier.success import ClassifierSuccess
 
             options["success"] = ClassifierSuccess(config.env.reward_classifier)
         self.env: gym.Env[Any, Any] = gym.make(env_id(name, version=version), **options)

@@ -1,20 +1,13 @@
-"""Rewards by a classifier: for an environment as its success hook, and for recorded datasets."""
+"""The success hook of an environment: a reward classifier decides what success is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from os import PathLike
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from gym_hil.datasets.features import IMAGES, observed
 from gym_hil.errors import ConfigurationError
 from hil_trainer.reward_classifier.model import STATE, RewardClassifier, load_classifier
-
-if TYPE_CHECKING:
-    from gym_hil.datasets import Episode, EpisodeDataset
 
 
 class ClassifierSuccess:
@@ -51,8 +44,8 @@ class ClassifierSuccess:
     ):
         if consecutive != int(consecutive) or consecutive < 1:
             raise ConfigurationError(f"consecutive is {consecutive!r}; expected a number of observations, 1 or more.")
-        self.classifier = _loaded(classifier)
-        self.threshold = _threshold(self.classifier, threshold)
+        self.classifier = as_classifier(classifier)
+        self.threshold = checked_threshold(self.classifier, threshold)
         self.consecutive = int(consecutive)
         self._agreed = 0
 
@@ -85,79 +78,21 @@ class ClassifierSuccess:
         return self.classifier.probability(images, found.get(STATE))
 
 
-def classifier_rewards(
-    classifier: RewardClassifier | str | PathLike[str], *, threshold: float | None = None
-) -> Callable[[Episode], NDArray[np.float32]]:
-    """Create the rewards function that `gym_hil.datasets.transform.relabel_dataset` needs.
-
-    The reward of a frame is 1.0 if the observation of the next frame counts as success, else 0.0. The observation after
-    the last frame of an episode is not recorded: the recorded success stays there.
-
-    Args:
-        classifier: or its folder.
-        threshold: None for the classifier's own.
-
-    Returns:
-        A function from an episode to (frames,) rewards. It raises a ConfigurationError where the episode lacks what the
-        classifier sees.
+def as_classifier(classifier: RewardClassifier | str | PathLike[str]) -> RewardClassifier:
+    """The classifier itself, or the one in a folder.
 
     Raises:
         CheckpointError: there is no classifier.
-        ConfigurationError: the threshold is out of range.
     """
-    from hil_trainer.reward_classifier.examples import check_fit, observations, success_after
-
-    judge = _loaded(classifier)
-    minimum = _threshold(judge, threshold)
-
-    def rewards(episode: Episode) -> NDArray[np.float32]:
-        check_fit(judge.shape, episode.dataset)
-        images, states = observations(episode, judge.shape)
-        success = judge.judge(images[1:], states[1:]) >= minimum
-        return np.append(success, success_after(episode)[-1]).astype(np.float32)
-
-    return rewards
-
-
-def relabel_with_classifier(
-    path: str | PathLike[str],
-    classifier: RewardClassifier | str | PathLike[str],
-    out: str | PathLike[str],
-    *,
-    threshold: float | None = None,
-    repo_id: str | None = None,
-    overwrite: bool = False,
-) -> EpisodeDataset:
-    """Write a dataset with the rewards of a classifier; only `next.reward` changes.
-
-    Args:
-        path: of the dataset.
-        classifier: or its folder.
-        out: folder of the new dataset.
-        threshold: None for the classifier's own.
-        repo_id: `user/name` of the new dataset; None for that of the old one.
-        overwrite: replace a dataset in that folder.
-
-    Returns:
-        The new dataset.
-
-    Raises:
-        CheckpointError: there is no classifier.
-        ConfigurationError: the dataset lacks what the classifier sees.
-        DatasetError: the dataset cannot be read, or the new one cannot be written.
-        DemonstrationsError: success was not recorded.
-    """
-    from gym_hil.datasets.transform import relabel_dataset
-
-    rewards = classifier_rewards(classifier, threshold=threshold)
-    return relabel_dataset(path, out, rewards, repo_id=repo_id, overwrite=overwrite)
-
-
-def _loaded(classifier: RewardClassifier | str | PathLike[str]) -> RewardClassifier:
     return classifier if isinstance(classifier, RewardClassifier) else load_classifier(classifier)
 
 
-def _threshold(classifier: RewardClassifier, threshold: float | None) -> float:
+def checked_threshold(classifier: RewardClassifier, threshold: float | None) -> float:
+    """The probability from which on a frame counts as success; None gives the classifier's own.
+
+    Raises:
+        ConfigurationError: it is out of range.
+    """
     if threshold is None:
         return classifier.threshold
     if not 0 < threshold <= 1:
