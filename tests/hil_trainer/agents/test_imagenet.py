@@ -51,7 +51,7 @@ def test_the_position_of_the_cube_can_be_predicted_from_the_features(env, imagen
     """By ridge regression on 300 images, in 100 others."""
     obs, places = [], []
     for seed in range(400):
-        obs.append(env.reset(seed).numbers[-2 * imagenet.numbers :])
+        obs.append(env.reset(seed).state[-2 * imagenet.numbers :])
         places.append(env.env.unwrapped.cube_position[:2].copy())
     numbers, wanted = np.stack(obs).astype(float), np.stack(places)
     known, others = slice(None, 300), slice(300, None)
