@@ -196,7 +196,10 @@ class VideoReader:
                 f"{self._path} holds {frame.format.name} images, though meta/info.json says that they are depth maps; "
                 "expected gray16le or gray12le."
             )
-        return frame.to_ndarray(format=frame.format.name)[..., None]  # type: ignore[no-any-return]
+        # Not every PyAV turns gray12le into an array; rows may be longer than the image is wide.
+        plane = frame.planes[0]
+        rows = np.frombuffer(plane, np.uint16).reshape(frame.height, plane.line_size // 2)
+        return rows[:, : frame.width, None].copy()
 
     def close(self) -> None:
         """Close the file."""

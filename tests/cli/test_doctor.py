@@ -10,6 +10,7 @@ import pytest
 
 from gym_hil.cli import doctor, main
 from gym_hil.cli.doctor import Check, Finding, all_checks, probe, report
+from gym_hil.errors import ConfigurationError
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,11 @@ def test_a_user_without_home_directory_in_a_package_that_cannot_be_written_to(mo
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     (tmp_path / "gym_hil").touch()
     monkeypatch.setattr(doctor, "__file__", str(tmp_path / "gym_hil" / "cli" / "doctor.py"))
-    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+
+    def no_home(path):
+        raise ConfigurationError(f"{path!r} cannot be expanded: Could not determine home directory.")
+
+    monkeypatch.setattr(doctor, "expand_path", no_home)
     assert not doctor.find_numba_cache().ok
 
 

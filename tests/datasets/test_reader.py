@@ -353,6 +353,21 @@ LIES = {
 }
 
 
+def can_read_null_vectors() -> bool:
+    """Whether this pyarrow reads a vector of fixed size that is null; older ones take the file for damaged."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"x": pa.array([[1.0, 2.0], None], pa.list_(pa.float32(), 2))}), sink)
+    try:
+        pq.read_table(pa.BufferReader(sink.getvalue()))
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+if not can_read_null_vectors():
+    del LIES["null vector"]
+
+
 @pytest.mark.parametrize("lie", LIES)
 def test_what_cannot_be_true_names_episode_frame_and_feature(broken: Path, lie: str) -> None:
     key, row, value, said = LIES[lie]
@@ -421,7 +436,11 @@ def write_depth(path: Path, frames: np.ndarray, pixel_format: str) -> None:
         stream = container.add_stream("ffv1", rate=10)
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:], pixel_format
         for image in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format=pixel_format)))
+            frame = av.VideoFrame(image.shape[1], image.shape[0], pixel_format)
+            padded = np.zeros((image.shape[0], frame.planes[0].line_size // 2), np.uint16)
+            padded[:, : image.shape[1]] = image
+            frame.planes[0].update(padded)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
