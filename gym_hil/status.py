@@ -72,6 +72,13 @@ class StatusLine:
             else:
                 self._live.console.print(text, soft_wrap=True)
 
+    def clear(self) -> None:
+        """Remove the status until the next `update`, where it has become untrue."""
+        with self._lock:
+            self._parts = None
+            if self._live is not None and self._live.is_started:
+                self._live.update("", refresh=True)
+
     def close(self, *, keep: bool = False) -> None:
         """End the status line.
 

@@ -48,6 +48,16 @@ def test_a_terminal_shows_one_line_and_messages_above_it(terminal: Terminal, clo
     assert terminal.shown() == ["episode 1: success"]
 
 
+def test_a_cleared_status_does_not_come_back_with_a_message(terminal: Terminal, clock: Clock) -> None:
+    with StatusLine(terminal, clock=clock) as line:
+        run(line, clock, 3)
+        line.clear()
+        line.print("episode 1: success")
+        assert terminal.shown() == ["episode 1: success"]
+        run(line, clock, 1)
+        assert terminal.shown() == ["episode 1: success", "second 4"]
+
+
 def test_the_last_status_can_be_kept(terminal: Terminal, clock: Clock) -> None:
     line = StatusLine(terminal, clock=clock)
     run(line, clock, 1)

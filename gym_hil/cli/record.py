@@ -160,6 +160,7 @@ class _Progress:
         else:
             success = "success" if info.get("next.success") else "no success"
             outcome = f"episode {self.recorded} of {self._wanted}: {success} {steps}"
+        self._status.clear()
         self._status.print(", ".join([outcome, *self._totals()]))
 
     def _totals(self) -> Sequence[str]:
