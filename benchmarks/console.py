@@ -1,20 +1,17 @@
-"""The console: what it costs, how far behind the operator is, and minutes of driving by operators who never rest.
+"""The console: what it costs, and how far behind the operator is.
 
-The pages are `benchmarks.pages`, a process of their own; drawing in a browser is left out.
+The page is `benchmarks.console_page`, a process of its own; drawing in a browser is left out.
 """
 
 import contextlib
 import io
-import json
-import logging
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -22,21 +19,11 @@ import psutil
 
 from benchmarks.report import Row
 from gym_hil import GymRenderingSpec
-from gym_hil.cli.teleop import drive
 from gym_hil.console import Console, close_console, get_console
-from gym_hil.pacing import Pacer
-from gym_hil.teleop import Device, Event, TeleopCommand
 from gym_hil.teleop.input_state import RESUME_WITHIN
 
 PUBLISH_MS, HANDLED_MS, CPU_PERCENT, INPUT_MS, LOST_SECONDS = 0.3, 20.0, 8.0, 40.0, 0.3
 FRAMES_PER_SECOND, SIDE = 30, 256
-MINUTES = 5.0  # of driving
-WARM_UP = 60.0  # s until memory counts, or a third of the time if that is less
-LATE_SHARE = 0.005
-GROWTH_MB = 4.0  # what the allocator may keep for itself, and the console's history of episodes
-PAD_RATE = 60.0  # changes a second
-TAPS, REPLUGS = 2.0, 1 / 30  # a second, by chance
-TAP_SHARES = [0.02, 0.3, 0.02, 0.02, 0.3, 0.34]  # of A, B, X, Y, LB, RB; ends of episodes are rarer than the rest
 STAY = np.array([0, 0, 0, 1], np.float32)
 
 
@@ -97,56 +84,6 @@ def console_lost(quick: bool = False) -> Row:
     )
 
 
-class Outcome(NamedTuple):
-    """What came of driving.
-
-    Attributes:
-        pacer: how the pace was kept.
-        driven: steps that an operator made.
-        memory: MB after the warm-up and at the end, each a median.
-        errors: what was logged as an error, or ended a thread.
-        done: what the pages and the pad did, counted.
-    """
-
-    pacer: Pacer
-    driven: int
-    memory: tuple[float, float]
-    errors: list[str]
-    done: dict[str, int]
-
-
-def teleoperation(quick: bool = False) -> Row:
-    """Driving at 10 Hz with random input from two pages and a gamepad."""
-    minutes = 0.1 if quick else MINUTES
-    outcome = run(minutes, seed=0)
-    before, after = outcome.memory
-    words = f"{outcome.pacer.report()}; {len(outcome.errors)} exceptions, memory {before:.0f} to {after:.0f} MB"
-    met = not outcome.errors and after - before <= GROWTH_MB
-    met &= outcome.pacer.late_steps < LATE_SHARE * outcome.pacer.steps
-    bar = f"no exception, memory +{GROWTH_MB:.0f} MB at most, late steps under {LATE_SHARE:.1%}"
-    return Row(f"{minutes:g} min of driving, two pages and a gamepad at once", bar, words, met)
-
-
-def run(minutes: float, seed: int) -> Outcome:
-    """Drive for some minutes."""
-    watch = _Watch(60 * minutes)
-    with (
-        _errors() as errors,
-        _console() as console,
-        _pages(console.url, seed=seed, count=2) as pages,
-        _pad(seed) as pad_counts,
-        contextlib.redirect_stdout(io.StringIO()),
-    ):
-        devices = ["web", "gamepad", watch]
-        env = gym.make("gym_hil/PandaPickCube-v1", device=devices, image_obs=True, reset_delay_seconds=0)
-        with contextlib.closing(_Counted(env)) as counted:
-            pacer = drive(counted, seed=seed)
-        if pages.poll() is not None:
-            raise RuntimeError(f"The pages have ended early, with status {pages.returncode}.")
-        page_counts = json.loads(pages.communicate(timeout=30)[0])
-    return Outcome(pacer, counted.driven, watch.memory(), errors, {**page_counts, **pad_counts})
-
-
 def _lost(loss: signal.Signals, *, wait: float) -> tuple[float, float, float]:
     """Seconds from a loss until the intervention is off, the target is still, and the tool slower than 1 mm/s."""
     with _driven() as (_, env, page):
@@ -200,13 +137,13 @@ def _watched(*, seconds: float, rate: float = FRAMES_PER_SECOND) -> dict[str, An
 
 
 @contextlib.contextmanager
-def _driven() -> Iterator[tuple[Console, gym.Env, "subprocess.Popen[str]"]]:
+def _driven() -> Iterator[tuple[Console, gym.Env, "subprocess.Popen[bytes]"]]:
     """A console of its own, an environment with images on it, and a page that has taken over."""
     with _console() as console:
         spec = GymRenderingSpec(SIDE, SIDE)
         env = gym.make("gym_hil/PandaPickCubeWeb-v1", image_obs=True, render_spec=spec, reset_delay_seconds=0)
         env.reset(seed=0)
-        with _pages(console.url, seed=0, count=1) as page, contextlib.closing(env):
+        with _page(console.url) as page, contextlib.closing(env):
             while not env.step(STAY)[4]["is_intervention"]:
                 time.sleep(0.02)
             yield console, env, page
@@ -224,14 +161,13 @@ def _console() -> Iterator[Console]:
 
 
 @contextlib.contextmanager
-def _pages(url: str, *, seed: int, count: int) -> Iterator["subprocess.Popen[str]"]:
-    command = [sys.executable, "-m", "benchmarks.pages", url, str(seed), str(count)]
-    pages = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def _page(url: str) -> Iterator["subprocess.Popen[bytes]"]:
+    page = subprocess.Popen([sys.executable, "-m", "benchmarks.console_page", url])
     try:
-        yield pages
+        yield page
     finally:
-        pages.kill()
-        pages.communicate()
+        page.kill()
+        page.wait()
 
 
 def _server_seconds() -> float:
@@ -239,101 +175,3 @@ def _server_seconds() -> float:
     wanted = {thread.native_id for thread in threading.enumerate() if thread.name.startswith("gym-hil-console")}
     threads = psutil.Process().threads()
     return sum(thread.user_time + thread.system_time for thread in threads if thread.id in wanted)
-
-
-class _Watch(Device):
-    """Quits when the time is over, and looks at the memory until then."""
-
-    human = False
-
-    def __init__(self, seconds: float):
-        self._seconds, self._process = seconds, psutil.Process()
-        self._start: float | None = None
-        self._samples: list[tuple[float, int]] = []
-
-    def poll(self) -> TeleopCommand:
-        now = time.monotonic()
-        if self._start is None:
-            self._start = now
-        after = now - self._start
-        if not self._samples or after >= self._samples[-1][0] + 1:
-            self._samples.append((after, self._process.memory_info().rss))
-        return TeleopCommand(events=(Event.QUIT,) if after >= self._seconds else ())
-
-    def memory(self) -> tuple[float, float]:
-        """MB, medians of a while after the warm-up and of as long a while at the end."""
-        warm_up = min(WARM_UP, self._seconds / 3)
-        while_ = warm_up / 2
-        after = [rss for at, rss in self._samples if warm_up <= at < warm_up + while_]
-        end = [rss for at, rss in self._samples if at >= self._seconds - while_]
-        return float(np.median(after)) / 1e6, float(np.median(end)) / 1e6
-
-
-class _Counted(gym.Wrapper):
-    """Counts the steps that an operator made."""
-
-    driven = 0
-
-    def step(self, action: np.ndarray) -> tuple:
-        result = self.env.step(action)
-        self.driven += result[4]["is_intervention"]
-        return result
-
-
-@contextlib.contextmanager
-def _errors() -> Iterator[list[str]]:
-    """What is logged as an error, and what ends a thread."""
-    errors: list[str] = []
-    notes = logging.Handler(logging.ERROR)
-    notes.emit = lambda record: errors.append(record.getMessage())  # type: ignore[method-assign]
-    hook, quiet = threading.excepthook, logging.getLogger("gym_hil")
-    level = quiet.level
-    quiet.setLevel(logging.ERROR)  # the gamepad reports each time that it was unplugged
-    logging.getLogger().addHandler(notes)
-    threading.excepthook = lambda failed: errors.append(f"{failed.thread}: {failed.exc_value!r}")
-    try:
-        yield errors
-    finally:
-        threading.excepthook = hook
-        logging.getLogger().removeHandler(notes)
-        quiet.setLevel(level)
-
-
-@contextlib.contextmanager
-def _pad(seed: int) -> Iterator[Counter[str]]:
-    """A gamepad that is never still, and is unplugged now and then; without one where SDL cannot make it."""
-    from gym_hil.teleop.gamepad_sdl import JOYSTICKS
-    from tests.teleop.conftest import NoListener
-    from tests.teleop.virtual_pad import VirtualPad
-
-    listener = NoListener()
-    JOYSTICKS.add(listener)  # SDL has to run before the pad is there
-    counts: Counter[str] = Counter()
-    over = threading.Event()
-    rng = np.random.default_rng([seed, 1])
-
-    def play() -> None:
-        pad = VirtualPad()
-        sticks = np.zeros(6)
-        while not over.wait(1 / PAD_RATE):
-            sticks = np.clip(sticks + rng.normal(0.0, 0.2, 6), -1.0, 1.0)
-            for axis, value in enumerate(sticks):
-                pad.axis(axis, float(value))
-            if rng.random() < TAPS / PAD_RATE:
-                pad.tap(int(rng.choice(len(TAP_SHARES), p=TAP_SHARES)))
-                counts["taps"] += 1
-            if rng.random() < REPLUGS / PAD_RATE:
-                pad.unplug()
-                over.wait(rng.uniform(0.1, 2.0))
-                pad = VirtualPad()
-                counts["replugs"] += 1
-        pad.unplug()
-
-    thread = threading.Thread(target=play, name="restless gamepad")
-    thread.start()
-    try:
-        yield counts
-    finally:
-        over.set()
-        thread.join()
-        JOYSTICKS.discard(listener)

@@ -1,4 +1,7 @@
-"""The environment: speed beside upstream, start, memory, and whether the arm moves as upstream's does and stays so."""
+"""The environment: speed beside upstream, start, memory, and whether the arm moves as upstream's does.
+
+What needs no clock and no upstream is tested in tests/envs and tests/robot.
+"""
 
 import concurrent.futures
 import json
@@ -8,28 +11,22 @@ import sys
 import tempfile
 import time
 from multiprocessing import get_context
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gymnasium as gym
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 import gym_hil  # noqa: F401  # registers the ids
 from benchmarks import worker
 from benchmarks.report import Row, reference
 from benchmarks.upstream import ONE_THREAD, VENV, Worker
-from benchmarks.worker import FULL_STEP, step_response
-from gym_hil.robot.gripper import TCP_SITE
+from benchmarks.worker import step_response
 
 STATE_RATIO, PIXEL_RATIO, VIEWS_MS = 8, 140, 2.5
 FIRST_SECONDS, RSS_RATIO = 0.3, 1.5
-FREE_MOTION_MM = 8.0
 COMMAND_MM, SETTLED_MM, OVERSHOOT_MM = 25.0, 0.5, 2.0
-POSTURE_RAD = 0.05
-HOME_MM, HOME_DEGREES = 0.2, 0.1
 STEADY_N = 120.0
-SLIP_MM, HELD_HEIGHT = 1.0, 0.1  # m, below which the cube has fallen
 # Closed finger tips reach the floor before the target does; with open ones the target stops at the floor.
 PUSHES = {"closed, from home": (True, 0.0), "closed, from 0.3 m higher": (True, 0.3), "open, from home": (False, 0.0)}
 RANDOM_STEPS, QUICK_RANDOM_STEPS, PROCESSES = 300_000, 20_000, 2
@@ -151,36 +148,6 @@ def _measure(*, image_obs: bool, python: str = sys.executable) -> dict[str, floa
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def demonstrations(quick: bool = False) -> Row:
-    """Recorded demonstrations, replayed open loop."""
-    demos = reference("demos")
-    env = _wrapped()
-    lifted = sum(_lifts(env, demo) for demo in demos)
-    env.close()
-    bar = f"{len(demos)} of {len(demos)} lift the cube"
-    return Row("`demos.json` replayed open loop", bar, f"{lifted} of {len(demos)}", lifted == len(demos))
-
-
-def _lifts(env: gym.Env, demo: dict[str, Any]) -> bool:
-    env.reset(options={"cube_xy": demo["cube"]})
-    return any(env.step(np.array(action, dtype=np.float32))[4]["succeed"] for action in demo["actions"])
-
-
-def free_motion(quick: bool = False) -> Row:
-    """The tool's path under the same actions as upstream's, with the cube out of the way."""
-    env = _wrapped()
-    errors = []
-    for run in reference("free_motion").values():
-        env.reset(options={"cube_xy": (0.3, 0.15)})
-        for action, tcp in zip(run["actions"], run["tcp"], strict=True):
-            env.step(np.array(action, dtype=np.float32))
-            errors.append(1e3 * np.linalg.norm(env.unwrapped.tcp_position - tcp))
-    env.close()
-    rms = float(np.sqrt(np.mean(np.square(errors))))
-    measured = f"{rms:.2f} mm (largest {max(errors):.1f} mm)"
-    return Row("TCP against `free_motion.json`", f"rms at most {FREE_MOTION_MM:g} mm", measured, rms <= FREE_MOTION_MM)
-
-
 def command_response(upstream: Worker | None = None, quick: bool = False) -> Row:
     """One 25 mm command along each axis; upstream's numbers come from `facts.json` where it can't be run."""
     recorded = upstream.call("step_response") if upstream else reference("facts")["step_response"]
@@ -200,59 +167,9 @@ def command_response(upstream: Worker | None = None, quick: bool = False) -> Row
     return Row("25 mm command", bar, measured, met)
 
 
-def posture(quick: bool = False) -> Row:
-    """Random steps at full speed, then back to where the arm started."""
-    steps = 50 if quick else 1000
-    env = _wrapped()
-    env.reset(seed=0)
-    base = env.unwrapped
-    start, home = base.data.qpos[:7].copy(), base.tcp_target
-    rng = np.random.default_rng(0)
-    for _ in range(steps):
-        env.step(np.array([*rng.choice([-1.0, 1.0], 3), rng.integers(3)], dtype=np.float32))
-    # Up first: the cube may stand in the way.
-    over = np.array([*home[:2], 0.3])
-    for goal in (over, home):
-        for _ in range(40):
-            env.step(np.array([*np.clip((goal - base.tcp_target) / FULL_STEP, -1, 1), 0], dtype=np.float32))
-    drift = float(np.abs(base.data.qpos[:7] - start).max())
-    warnings = warning_count(base.data)
-    env.close()
-    bar = f"posture within {POSTURE_RAD} rad of the start, no MuJoCo warning"
-    measured = f"{drift:.4f} rad, {warnings} warnings"
-    return Row(f"{steps:,} full-speed random steps, then back", bar, measured, drift <= POSTURE_RAD and not warnings)
-
-
-def home_pose(quick: bool = False) -> Row:
-    """Where the tool is after a reset."""
-    facts = reference("facts")
-    env = _wrapped()
-    env.reset()
-    site = env.unwrapped.data.site(TCP_SITE)
-    off = 1e3 * float(np.linalg.norm(site.xpos - facts["tcp_pos_home"]))
-    angle = _angle_between(site.xmat, np.array(facts["tcp_quat_home_wxyz"]))
-    env.close()
-    bar = f"within {HOME_MM} mm and {HOME_DEGREES} degrees of `facts.json`"
-    return Row("TCP home pose", bar, f"{off:.4f} mm, {angle:.4f} degrees", off <= HOME_MM and angle <= HOME_DEGREES)
-
-
 def warning_count(data: mujoco.MjData) -> int:
     """How many warnings MuJoCo has counted in this data since its last reset."""
     return int(sum(data.warning[k].number for k in range(len(data.warning))))
-
-
-def _angle_between(matrix: NDArray[np.float64], quat: NDArray[np.float64]) -> float:
-    """Degrees between a (9,) rotation matrix and a (4,) unit quaternion, w first."""
-    other, inverse, difference, vector = np.empty(4), np.empty(4), np.empty(4), np.empty(3)
-    mujoco.mju_mat2Quat(other, matrix)
-    mujoco.mju_negQuat(inverse, quat)
-    mujoco.mju_mulQuat(difference, inverse, other)
-    mujoco.mju_quat2Vel(vector, difference, 1.0)
-    return float(np.degrees(np.linalg.norm(vector)))
-
-
-def _wrapped() -> gym.Env:
-    return gym.make("gym_hil/PandaPickCube-v0", max_episode_steps=10**6)
 
 
 def floor_push(upstream: Worker | None = None, quick: bool = False) -> Row:
@@ -273,17 +190,6 @@ def floor_push(upstream: Worker | None = None, quick: bool = False) -> Row:
     allowed = max((force["peak"] for force in theirs.values()), default=300.0)
     bar = f"steady under {STEADY_N:g} N, peak no higher than upstream's"
     return Row("Driving down into the floor for 30 steps", bar, "; ".join(parts), steady and highest <= allowed)
-
-
-def hold(upstream: Worker | None = None, quick: bool = False) -> Row:
-    """The gripped and lifted cube, held still."""
-    seconds = 3 if quick else 30
-    own = worker.hold_cube(seconds)
-    measured = f"{own['slip']:.4f} mm"
-    if upstream:
-        measured += f" (upstream {upstream.call('hold_cube', seconds=seconds)['slip']:.4f} mm)"
-    met = own["slip"] < SLIP_MM and own["height"] > HELD_HEIGHT
-    return Row(f"Cube gripped, held {seconds} s", f"slips under {SLIP_MM:g} mm", measured, met)
 
 
 class RandomSteps(NamedTuple):

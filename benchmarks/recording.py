@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,9 +23,6 @@ OVERHEAD_MS = 1.5
 PSNR_DB = 32.0
 KILLS = 200
 EPISODES_AT_MOST = 60  # in one folder, so that looking at all of them again after each kill stays quick
-LEROBOT = "GYM_HIL_LEROBOT_PYTHON"  # names the Python of a LeRobot 0.6.1 install
-READER = Path(__file__).parents[1] / "tests" / "datasets" / "lerobot_reads.py"
-
 
 # Of the datasets whose recorders are killed.
 FPS, SIDE = 10, 32
@@ -106,10 +102,8 @@ def killed_recorders(quick: bool = False) -> Row:
     """Recorders that are killed at random moments and go on with what they left."""
     kills = 5 if quick else KILLS
     found: list[str] = []
-    episodes = clean = opened = 0
-    python = os.environ.get(LEROBOT)
+    episodes = clean = number = finished = 0
     with tempfile.TemporaryDirectory() as folder:
-        number, finished = 0, 0
         root = Path(folder) / "0"
         killer = Killer(root, seed=0)
         for kill in range(kills):
@@ -123,17 +117,15 @@ def killed_recorders(quick: bool = False) -> Row:
             if not wrong and finished:
                 EpisodeDataset(root).check()
             if finished > EPISODES_AT_MOST or kill == kills - 1:
-                opened += _lerobot_opens(python, root, found)
                 finished = record(str(root), episodes=1)  # the one that is allowed to end
                 found += problems(root, finished)
                 episodes += finished
                 number, finished = number + 1, 0
                 root = Path(folder) / str(number)
                 killer.root = root
-    lerobot = f"; LeRobot 0.6.1 opened {opened} of {number} folders after a kill" if python else ""
     measured = (
         f"{clean} of {kills} left only whole episodes and were gone on with; {episodes} episodes finished, "
-        f"{len(found)} problems{lerobot}"
+        f"{len(found)} problems"
     )
     print(*found, sep="\n", end="\n" if found else "", file=sys.stderr)
     return Row(
@@ -142,7 +134,7 @@ def killed_recorders(quick: bool = False) -> Row:
 
 
 def images_kept(quick: bool = False) -> Row:
-    """Recorded images beside the originals; read by LeRobot where it is installed."""
+    """Recorded images beside the originals."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "data"
         env = RecordEpisodes(gym.make("gym_hil/PandaPickCubeScripted-v1", image_obs=True), root, "me/benchmark", seed=0)
@@ -160,14 +152,13 @@ def images_kept(quick: bool = False) -> Row:
                 rest["next.reward"].append(np.float32(reward))
                 done = terminated or truncated
         env.close()
-        python = os.environ.get(LEROBOT)
-        content = _read_by_lerobot(python, root) if python else _read_here(root)
+        dataset = EpisodeDataset(root)
+        content = {key: np.concatenate([episode[key] for episode in dataset]) for key in dataset.features}
         equal = all(np.array_equal(content[key], values) for key, values in rest.items())
         quality = np.concatenate([_psnr(content[f"observation.images.{camera}"], seen[camera]) for camera in seen])
-    by = "LeRobot 0.6.1" if python else f"EpisodeDataset ({LEROBOT} is not set)"
     measured = (
         f"PSNR at least {quality.min():.1f} dB, mean {quality.mean():.1f} dB over {len(quality)} images; states, "
-        f"actions, rewards {'equal' if equal else 'differ'}; read by {by}"
+        f"actions, rewards {'equal' if equal else 'differ'}"
     )
     what = "Recorded episodes read again"
     bar = f"states, actions, rewards equal; PSNR at least {PSNR_DB:g} dB"
@@ -178,37 +169,6 @@ def _psnr(one: Any, other: Any) -> np.ndarray:
     """Of each image, in dB; both (n, height, width, 3) in 0 to 255."""
     error = np.square(np.subtract(one, other, dtype=np.float64)).mean(axis=(1, 2, 3))
     return 10 * np.log10(255**2 / np.maximum(error, 1e-9))
-
-
-def _read_here(root: Path) -> dict[str, np.ndarray]:
-    dataset = EpisodeDataset(root)
-    return {key: np.concatenate([episode[key] for episode in dataset]) for key in dataset.features}
-
-
-def _read_by_lerobot(python: str, root: Path) -> dict[str, np.ndarray]:
-    """All frames as LeRobot hands them out, images as (n, height, width, 3) in 0 to 255."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out.npz"
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": folder, "PYTHONWARNINGS": "ignore"}
-        subprocess.run([python, READER, root, out], env=environment, check=True, capture_output=True)
-        with np.load(out) as content:
-            frames = dict(content)
-    for key, values in frames.items():
-        if key.startswith("observation.images."):
-            frames[key] = 255 * values.transpose(0, 2, 3, 1)
-    return frames
-
-
-def _lerobot_opens(python: str | None, root: Path, found: list[str]) -> bool:
-    """Whether LeRobot reads every frame of what a killed recorder left."""
-    if python is None:
-        return False
-    try:
-        content = _read_by_lerobot(python, root)
-    except subprocess.CalledProcessError as error:
-        found.append(f"LeRobot: {error.stderr.decode()[-500:]}")
-        return False
-    return len(content["index"]) == content["num_frames"]
 
 
 def length(episode: int) -> int:

@@ -1,11 +1,6 @@
-"""How well a reward classifier judges what it has not seen, after 20 recorded episodes.
+"""How well a reward classifier judges what it has not seen, after 20 recorded episodes."""
 
-python -m benchmarks.reward_classifier [--quick] [--keep DIR]
-"""
-
-import argparse
 import contextlib
-import os
 import sys
 import tempfile
 import time
@@ -32,24 +27,19 @@ OPERATOR = {"motion_noise": 0.1, "reaction_delay": 3}  # as `hil-trainer train` 
 
 def reward_classifier(quick: bool = False) -> Row:
     """Ten successes of the scripted operator and ten failures to train with, as many of other seeds to try it on."""
-    with tempfile.TemporaryDirectory() as folder:
-        return measure(Path(folder), quick=quick)
-
-
-def measure(folder: Path, *, quick: bool = False) -> Row:
-    """Record, train and try; everything is left in the folder."""
     from hil_trainer.reward_classifier import evaluate_classifier
 
     half = 3 if quick else 10
-    seen = record(folder / "seen", half, seed=0)
-    unseen = record(folder / "unseen", half, seed=1000)
-    model = folder / "classifier"
-    start = time.monotonic()
-    command = ["classifier", "train", *map(str, seen), "--out", str(model), *(["--epochs", "3"] if quick else [])]
-    train(command)
-    seconds = time.monotonic() - start
-    scores = evaluate_classifier(model, unseen, folder / "held_out")
-    live = watch(model, 2 if quick else 20)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        seen = record(folder / "seen", half, seed=0)
+        unseen = record(folder / "unseen", half, seed=1000)
+        model = folder / "classifier"
+        start = time.monotonic()
+        train(["classifier", "train", *map(str, seen), "--out", str(model), *(["--epochs", "3"] if quick else [])])
+        seconds = time.monotonic() - start
+        scores = evaluate_classifier(model, unseen, folder / "held_out")
+        live = watch(model, 2 if quick else 20)
     return Row(
         "Reward classifier after 20 episodes, on frames of 20 others",
         f"at least {ACCURACY:.0%} right",
@@ -154,19 +144,3 @@ def watch(model: Path, episodes: int) -> str:
         f"gripped, {heights} (the simulator asks for 0.1 m); in {agreed / steps:.2%} of {steps} steps it agrees "
         "with the simulator"
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the row; exit status 1 if the bar is missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.reward_classifier", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few episodes, to see that everything runs")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave datasets, classifier and reports there")
-    options = parser.parse_args(arguments)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    row = reward_classifier(options.quick) if options.keep is None else measure(options.keep, quick=options.quick)
-    print(f"| {row.what} | {row.bar} | {row.measured} | {'yes' if row.met else '**no**'} |")
-    return 0 if row.met else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

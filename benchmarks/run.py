@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import console, environment, inputs, ray_actors, recording, resuming, reward_classifier
+from benchmarks import console, environment, inputs, ray_actors, recording, reward_classifier
 from benchmarks.report import Row, page
 from benchmarks.upstream import ONE_THREAD, Worker, WorkerError, ours, upstream
 
@@ -24,13 +24,8 @@ GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
         environment.views,
         environment.first_observation,
         environment.memory,
-        environment.demonstrations,
-        environment.free_motion,
         environment.command_response,
-        environment.posture,
-        environment.home_pose,
         environment.floor_push,
-        environment.hold,
         environment.random_steps,
     ),
     "operator": (
@@ -39,7 +34,6 @@ GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
         console.console_server,
         console.console_input,
         console.console_lost,
-        console.teleoperation,
         inputs.input_presses,
         inputs.input_reaction,
         inputs.input_replug,
@@ -51,10 +45,8 @@ GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
         recording.killed_recorders,
     ),
     "trainer": (
-        resuming.resumed_runs,
         reward_classifier.reward_classifier,
         ray_actors.actors_speed,
-        ray_actors.killed_actors,
     ),
 }
 BENCHMARKS = tuple(benchmark for group in GROUPS.values() for benchmark in group)

@@ -82,25 +82,6 @@ def push_floor(closed, height, steps=30):
     return {"steady": float(np.mean(last_third)), "peak": float(max(forces.samples))}
 
 
-def hold_cube(seconds=30):
-    """How far, in mm, the gripped and lifted cube moves in the gripper, and its height in m at the end."""
-    env = _env()
-    env.reset()
-    observation = env.step(_motion())[0]
-    for _ in range(12):
-        # The gripper first goes round the cube, and closes when it is there.
-        error = observation["environment_state"][:3] - _tcp(observation)
-        observation = env.step(_motion(np.clip(error / FULL_STEP, -1, 1)))[0]
-    for action in [_motion(gripper=2)] * 8 + [_motion((0, 0, 1))] * 6 + [_motion()] * 10:
-        observation = env.step(action)[0]
-    start = observation["environment_state"][:3] - _tcp(observation)
-    slip = 0.0
-    for _ in range(10 * seconds):
-        observation = env.step(_motion())[0]
-        slip = max(slip, float(np.linalg.norm(observation["environment_state"][:3] - _tcp(observation) - start)))
-    return {"slip": 1e3 * slip, "height": float(observation["environment_state"][2])}
-
-
 class FloorForce:
     """Samples the normal contact force between the robot and the floor after every physics step, while entered."""
 
@@ -163,7 +144,7 @@ def serve():
     warnings.simplefilter("ignore")
     import gym_hil  # noqa: F401  # registers the ids
 
-    calls = {f.__name__: f for f in (versions, time_steps, step_response, push_floor, hold_cube)}
+    calls = {f.__name__: f for f in (versions, time_steps, step_response, push_floor)}
     for line in sys.stdin:
         request = json.loads(line)
         try:

@@ -4,20 +4,38 @@ import sys
 
 import pytest
 
-from benchmarks import environment, report, run
+pytest.importorskip("torch", reason="needs the extra `train`")
+
+from benchmarks import console, environment, inputs, recording, report, run
 from benchmarks.report import Row
 from benchmarks.upstream import Worker, WorkerError
 
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="the virtual joystick is looked up in /proc")
 REPEATABLE = [
-    environment.demonstrations,
-    environment.free_motion,
     environment.command_response,
-    environment.posture,
-    environment.home_pose,
     environment.floor_push,
-    environment.hold,
+    recording.images_kept,
+    recording.killed_recorders,
+    pytest.param(inputs.input_presses, marks=needs_proc),
+    pytest.param(inputs.input_replug, marks=needs_proc),
 ]
-OF_THE_MACHINE = [environment.views, environment.first_observation, environment.memory]
+OF_THE_MACHINE = [
+    environment.views,
+    environment.first_observation,
+    environment.memory,
+    console.console_publish,
+    console.console_handled,
+    console.console_server,
+    console.console_input,
+    console.console_lost,
+    recording.overhead_in_real_time,
+    pytest.param(inputs.input_reaction, marks=needs_proc),
+]
+
+
+@pytest.fixture
+def _one_device(monkeypatch):
+    monkeypatch.setattr(inputs, "DEVICES", ("gamepad",))  # tests/teleop/test_every_press.py tries them all
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +45,16 @@ def worker():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("benchmark", REPEATABLE, ids=lambda f: f.__name__)
+@pytest.mark.usefixtures("_one_device")
+@pytest.mark.parametrize("benchmark", REPEATABLE, ids=lambda f: getattr(f, "__name__", None))
 def test_bar_is_met(benchmark):
     row = benchmark(quick=True)
     assert row.met, row
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("benchmark", OF_THE_MACHINE, ids=lambda f: f.__name__)
+@pytest.mark.usefixtures("_one_device")
+@pytest.mark.parametrize("benchmark", OF_THE_MACHINE, ids=lambda f: getattr(f, "__name__", None))
 def test_benchmark_gives_a_number(benchmark):
     assert any(character.isdigit() for character in benchmark(quick=True).measured)
 
@@ -68,6 +88,12 @@ def test_worker_that_died_is_reported():
 def test_without_upstream_a_comparison_is_not_measured():
     row = run.measure(environment.state_step, {}, quick=True)
     assert row.met is None
+
+
+def test_device_that_cannot_be_tried_is_told(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(inputs, "DEVICES", ())
+    assert "keyboard pynput not tried (no pynput)" in inputs.input_presses(quick=True).measured
 
 
 def test_results_have_a_line_for_every_row():
