@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from gym_hil.errors import ConfigurationError, MissingExtraError
 from gym_hil.files import atomic_write
@@ -14,17 +14,7 @@ WANDB_RUN = "wandb_run"  # file with the id of the run at Weights & Biases
 _NOT_PLOTTED = {"kind", "step", "seconds", "time", "episode", "seed"}
 
 
-class Logger(Protocol):
-    """Shows rows of metrics."""
-
-    def write(self, row: dict[str, Any]) -> None:
-        """Show a row."""
-
-    def close(self) -> None:
-        """Wait until everything is stored, and close."""
-
-
-def scalars(row: dict[str, Any]) -> dict[str, float]:
+def scalars(row: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of a row that make curves.
 
     Args:
@@ -39,17 +29,17 @@ def scalars(row: dict[str, Any]) -> dict[str, float]:
         for name, value in row.items()
         if name not in _NOT_PLOTTED and isinstance(value, (bool, int, float))
     }
-    if row["kind"] == "evaluation" and row.get("episodes"):
+    if row["kind"] == "evaluation" and row["episodes"]:
         if row["purpose"] == "final":
             return {"evaluation/final_success_rate": row["successes"] / row["episodes"]}
         numbers["evaluation/success_rate"] = row["successes"] / row["episodes"]
-    if row["kind"] == "episode" and row.get("length"):
+    if row["kind"] == "episode" and row["length"]:
         numbers["episode/intervention_rate"] = row["operator_steps"] / row["length"]
     return numbers
 
 
 def load_summary_writer() -> Any:
-    """Class that writes events for TensorBoard.
+    """The class that writes events for TensorBoard.
 
     Raises:
         MissingExtraError: TensorBoard or torch is not installed.
@@ -81,22 +71,19 @@ class TensorBoardLogger:
 
     Args:
         summary_writer: the class, from `load_summary_writer`.
-        directory: of the event files.
-        resume_step: step after which TensorBoard hides earlier events; None for none.
+        directory: of the run.
+        purge_step: step from which on TensorBoard hides earlier events; None for none.
     """
 
-    def __init__(self, summary_writer: Any, directory: Path, resume_step: int | None):
-        purge_step = None if resume_step is None else resume_step + 1
-        self._writer = summary_writer(str(directory), purge_step=purge_step, flush_secs=10)
+    def __init__(self, summary_writer: Any, directory: Path, purge_step: int | None):
+        self._writer = summary_writer(str(directory / "tensorboard"), purge_step=purge_step, flush_secs=10)
+        self.close = self._writer.close
 
-    def write(self, row: dict[str, Any]) -> None:
+    def write(self, row: Mapping[str, Any]) -> None:
         for tag, value in scalars(row).items():
             self._writer.add_scalar(tag, value, row["step"], walltime=row["time"])
         if row["kind"] == "event":
             self._writer.add_text("event", str(row["text"]), row["step"], walltime=row["time"])
-
-    def close(self) -> None:
-        self._writer.close()
 
 
 class WandbLogger:
@@ -113,17 +100,13 @@ class WandbLogger:
         ConfigurationError: the run does not start.
     """
 
-    def __init__(self, module: Any, project: str, directory: Path, *, config: Mapping[str, Any] | None, resume: bool):
+    def __init__(self, module: Any, project: str, directory: Path, *, config: Mapping[str, Any], resume: bool):
         stored = directory / WANDB_RUN
         run = stored.read_text(encoding="utf-8").strip() if resume and stored.exists() else secrets.token_hex(4)
+        name = directory.resolve().name
         try:
             self._run = module.init(
-                project=project,
-                id=run,
-                name=directory.resolve().name,
-                dir=str(directory),
-                config=None if config is None else dict(config),
-                resume="allow",
+                project=project, id=run, name=name, dir=str(directory), config=dict(config), resume="allow"
             )
         except module.Error as error:
             reason = str(error).rstrip(".")
@@ -134,11 +117,8 @@ class WandbLogger:
         # The step of wandb itself may not go back, as the run's does after a resume.
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
+        self.close = self._run.finish
 
-    def write(self, row: dict[str, Any]) -> None:
-        numbers = scalars(row)
-        if numbers:
+    def write(self, row: Mapping[str, Any]) -> None:
+        if numbers := scalars(row):
             self._run.log({**numbers, "step": row["step"], "minutes": row["seconds"] / 60})
-
-    def close(self) -> None:
-        self._run.finish()

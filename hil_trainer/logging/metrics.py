@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -13,20 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gym_hil.errors import ConfigurationError
 from gym_hil.files import atomic_write
 from hil_trainer.errors import CheckpointError
-from hil_trainer.logging.loggers import Logger, TensorBoardLogger, WandbLogger, load_summary_writer, load_wandb
+from hil_trainer.logging.loggers import TensorBoardLogger, WandbLogger, load_summary_writer, load_wandb
 
 FILE = "metrics.jsonl"
 DISCARDED = "metrics.discarded.jsonl"
-# Kind of row -> the values that a row of this kind needs. It may have more, and any value may be None.
-KINDS: dict[str, tuple[str, ...]] = {
-    "episode": ("episode", "success", "length", "operator_steps", "return", "demonstration"),
-    "learning": (),
-    "evaluation": ("episodes", "successes", "length", "seed", "operator_steps", "purpose"),
-    "event": ("text",),
-}
+KINDS = ("episode", "learning", "evaluation", "event")
 FULL = 100  # episodes of an evaluation that counts for a milestone
 RATES = (0.95, 0.99)  # success rates of milestones
 FINAL = "final"  # purpose of the evaluation on seeds that chose nothing
@@ -54,7 +46,7 @@ class MetricsLog:
     """Writes the rows of a run to a file, and their numbers to TensorBoard and Weights & Biases.
 
     A row is in the file when `write` returns. A process that is killed while it writes loses only that row: the
-    incomplete line is removed when the file is opened again. Several threads may write.
+    incomplete line is removed when the file is opened again.
 
     Args:
         directory: of the run; created if missing.
@@ -81,8 +73,7 @@ class MetricsLog:
     ):
         directory = Path(directory)
         self.path = directory / FILE
-        self._lock = threading.Lock()
-        self._loggers: list[Logger] = []
+        self._loggers: list[TensorBoardLogger | WandbLogger] = []
         # Missing packages are reported before any file is touched.
         summary_writer = load_summary_writer() if tensorboard else None
         wandb_module = load_wandb() if wandb is not None else None
@@ -94,14 +85,14 @@ class MetricsLog:
             except OSError as error:
                 raise _unwritable(self.path, error) from error
             if summary_writer is not None:
-                resume_step = None if resume is None else resume.step
-                self._loggers.append(TensorBoardLogger(summary_writer, directory / "tensorboard", resume_step))
+                purge_step = None if resume is None else resume.step + 1
+                self._loggers.append(TensorBoardLogger(summary_writer, directory, purge_step))
                 opened.callback(self._loggers[-1].close)
             if wandb_module is not None and wandb is not None:
                 resumed = resume is not None
-                self._loggers.append(WandbLogger(wandb_module, wandb, directory, config=config, resume=resumed))
+                self._loggers.append(WandbLogger(wandb_module, wandb, directory, config=config or {}, resume=resumed))
                 opened.callback(self._loggers[-1].close)
-            self._opened = opened.pop_all()
+            self.close = opened.pop_all().close
 
     def write(self, kind: str, step: int, seconds: float, **values: Any) -> None:
         """Append a row.
@@ -115,31 +106,17 @@ class MetricsLog:
                 finite are written as null, because JSON has no others.
 
         Raises:
-            ConfigurationError: unknown kind, missing value, or a value of another type.
             CheckpointError: the file cannot be written.
         """
-        if kind not in KINDS:
-            raise ConfigurationError(f"There are no metrics of kind {kind!r}; expected one of {', '.join(KINDS)}.")
-        missing = [name for name in KINDS[kind] if name not in values]
-        if missing:
-            raise ConfigurationError(
-                f"A row of kind {kind!r} lacks {', '.join(missing)}; pass None for what is unknown."
-            )
         row = {"kind": kind, "step": step, "seconds": seconds, "time": time.time(), **values}
-        row = {name: _plain(name, value) for name, value in row.items()}
-        line = json.dumps(row, allow_nan=False).encode() + b"\n"
-        with self._lock:
-            try:
-                self._file.write(line)
-                self._file.flush()
-            except OSError as error:
-                raise _unwritable(self.path, error) from error
-            for logger in self._loggers:
-                logger.write(row)
-
-    def close(self) -> None:
-        """Close the file, and wait until all loggers have stored what was written."""
-        self._opened.close()
+        row = {name: _plain(value) for name, value in row.items()}
+        try:
+            self._file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        for logger in self._loggers:
+            logger.write(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +176,7 @@ def clock_time(seconds: float) -> str:
 
 
 def read_metrics(directory: str | Path) -> list[dict[str, Any]]:
-    """Read the rows of a run, which may still be running.
-
-    Args:
-        directory: of the run.
-
-    Returns:
-        The rows in the order in which they were written, without an incomplete last line.
+    """The rows of a run, which may still be running, as they were written, without an incomplete last line.
 
     Raises:
         CheckpointError: there are no metrics, or they are damaged.
@@ -265,15 +236,9 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return row if is_row and type(row.get("step")) in (int, float) else None
 
 
-def _plain(name: str, value: Any) -> float | int | bool | str | None:
-    """A value as JSON has it."""
-    if hasattr(value, "item") and getattr(value, "shape", ()) in ((), (1,)):
-        value = value.item()
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    raise ConfigurationError(f"{name} is {value!r}; expected a number, boolean, string or None.")
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _unwritable(path: Path, error: OSError) -> CheckpointError:

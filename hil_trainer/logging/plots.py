@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,9 +37,19 @@ INK, GREY, GRID = "#22303c", "#6b7885", "#e6e9ec"
 CURVES = "report/curves.png"
 WINDOW = 20  # episodes of a rolling mean
 _SUFFIXES = (".png", ".svg", ".pdf")
-_DPI = 150
+_AXES = {"step": "environment steps", "minutes": "minutes of training"}
 _LINES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1, 2)))
 _HEADING: dict[str, Any] = {"loc": "left", "fontsize": 10.5, "fontweight": "bold", "color": INK}
+_MARKS: dict[str, dict[str, Any]] = {
+    "quick": {"color": INK, "marker": "o", "markersize": 4.5, "markerfacecolor": "white"},
+    "full": {"color": VERMILION, "marker": "D", "markersize": 6, "markeredgecolor": "white"},
+    FINAL: {"color": PURPLE, "marker": "*", "markersize": 12, "markeredgecolor": "white"},
+}
+_STYLE: Any = {
+    "axes.axisbelow": True, "axes.edgecolor": GREY, "axes.grid": True, "axes.grid.axis": "y", "axes.labelcolor": INK,
+    "axes.spines.right": False, "axes.spines.top": False, "grid.color": GRID,
+    "xtick.color": GREY, "xtick.labelcolor": INK, "ytick.color": GREY, "ytick.labelcolor": INK,
+}  # fmt: skip
 
 Rows = Sequence[Row]
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -60,13 +71,7 @@ class Run:
 
 
 def write_report(directory: str | Path) -> Path:
-    """Draw the curves of a run to `directory`/report/curves.png; see `draw_curves`.
-
-    Args:
-        directory: of the run, which may still be running.
-
-    Returns:
-        Path of the image.
+    """Draw the curves of a run, which may still be running, to `directory`/report/curves.png.
 
     Raises:
         CheckpointError: there are no metrics, or they are damaged.
@@ -83,47 +88,23 @@ def draw_curves(rows: Rows, title: str) -> Figure:
 
     Demonstrations are left out. Lines are means over the last 20 episodes, points are evaluations.
 
-    Args:
-        rows: of its `metrics.jsonl`.
-        title: of the figure.
-
     Returns:
         A figure of three rows (success, length, intervention) and two columns (steps, minutes).
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
     """
     figure, axes = new_figure(3, 2, (9, 8.2), sharex="col", sharey="row")
-    for column, unit in enumerate(("step", "minutes")):
-        _draw_success(axes[0, column], rows, unit)
-        _draw_length(axes[1, column], rows, unit)
-        _draw_intervention(axes[2, column], rows, unit)
-        for one in axes[:, column]:
-            _mark_resumes(one, rows, unit)
-        _thousands(axes[2, column])
-        axes[2, column].set_xlim(left=0, right=None if rows else 1)
-        _mark_milestone(axes[0, column], rows, unit)
-    axes[2, 0].set_xlabel("environment steps")
-    axes[2, 1].set_xlabel("minutes of training")
+    for column, unit in zip(axes.T, _AXES, strict=True):
+        _draw_run(column, rows, unit)
+        _label_axis(column[-1], unit)
+        column[-1].set_xlim(left=0, right=None if rows else 1)
     headings = ("success rate", "episode length (steps)", "share of steps driven by the operator")
     for one, heading in zip(axes[:, 0], headings, strict=True):
         one.set_title(heading, **_HEADING)
-    figure.text(0.07, 0.972, title, fontsize=14, fontweight="bold", color=INK, va="center")
-    figure.text(0.07, 0.945, _summary(rows), fontsize=9.5, color=GREY, va="center")
+    figure.suptitle(f"{title}\n{_summary(rows)}", x=0.01, ha="left", fontsize=10.5, color=INK)
     note = (
         f"Lines are means over the last {WINDOW} episodes of training; points are evaluations of the policy alone, the "
         "final one on other seeds."
     )
-    figure.text(0.07, 0.022, note, fontsize=9, color=GREY, va="center")
-    handles: dict[Any, Any] = {}
-    for one in (axes[0, 0], axes[2, 0]):
-        found, labels = one.get_legend_handles_labels()
-        handles |= dict(zip(labels, found, strict=True))
-    figure.legend(
-        handles.values(), handles.keys(), loc="lower left", bbox_to_anchor=(0.058, 0.036), ncols=3, frameon=False,
-        fontsize=9, labelcolor=INK,
-    )  # fmt: skip
-    figure.subplots_adjust(left=0.07, right=0.98, top=0.897, bottom=0.155, hspace=0.28, wspace=0.08)
+    _draw_legend(figure, axes[:, 0], note)
     return figure
 
 
@@ -150,9 +131,15 @@ def find_runs(directories: Sequence[str | Path], labels: Sequence[str] | None = 
             raise CheckpointError(f"{directory} contains no {FILE}; expected runs of `hil-trainer train`.")
         for path in paths:
             found.setdefault(path, None if labels is None else labels[number])
-    names = _short_names({path.parent for path in found})
+
+    def folder_name(folder: Path) -> str:
+        """Names of several folders are paths from the folder that they have in common."""
+        common = os.path.commonpath([path.parent for path in found])
+        return folder.relative_to(common).as_posix() if folder != Path(common) else folder.name
+
     return [
-        Run(path, names[path.parent] if label is None else label, read_metrics(path)) for path, label in found.items()
+        Run(path, folder_name(path.parent) if label is None else label, read_metrics(path))
+        for path, label in found.items()
     ]
 
 
@@ -166,9 +153,6 @@ def draw_comparison(runs: Sequence[Run], out: str | Path) -> Path:
         runs: at least one with an evaluation.
         out: a .png, .svg or .pdf file.
 
-    Returns:
-        Its path.
-
     Raises:
         ConfigurationError: no run has an evaluation, or the file cannot be written.
         MissingExtraError: matplotlib is not installed.
@@ -179,41 +163,27 @@ def draw_comparison(runs: Sequence[Run], out: str | Path) -> Path:
             groups.setdefault(run.label, []).append(run)
     if not groups:
         raise ConfigurationError("None of these runs has an evaluation yet; there is nothing to plot.")
-    columns = 3 if max(len(label) for label in groups) < 20 else 2
-    lines = -(-len(groups) // columns)
-    height = 3.9 + 0.24 * lines
-    figure, axes = new_figure(1, 2, (9, height), sharey=True)
-    for number, (label, members) in enumerate(groups.items()):
-        look: dict[str, Any] = {"color": COLOURS[number % len(COLOURS)]}
-        for one, unit in zip(axes[0], ("step", "minutes"), strict=True):
+    figure, axes = new_figure(1, 2, (9, 4.5 + 0.12 * len(groups)), sharey=True)
+    for one, unit in zip(axes[0], _AXES, strict=True):
+        for number, (label, members) in enumerate(groups.items()):
+            colour = COLOURS[number % len(COLOURS)]
             curves = [_curve(run.rows, unit) for run in members]
             x, low, middle, high = _band(curves)
-            one.fill_between(x, low, high, alpha=0.16, linewidth=0, **look)
+            one.fill_between(x, low, high, alpha=0.16, linewidth=0, color=colour)
             name = label if len(members) == 1 else f"{label} ({len(members)} runs)"
-            one.plot(x, middle, linewidth=2, linestyle=_LINES[number % len(_LINES)], label=name, **look)
+            one.plot(x, middle, linewidth=2, linestyle=_LINES[number % len(_LINES)], label=name, color=colour)
             for run, curve in zip(members, curves, strict=True):
                 final = final_evaluation(run.rows)
-                end = curve[1][-1] if final is None else final["successes"] / final["episodes"]
-                marks = {"marker": "o", "markersize": 5} if final is None else {"marker": "*", "markersize": 10}
-                one.plot(curve[0][-1], end, markeredgecolor="white", zorder=4, linestyle="none", **marks, **look)
-    for one, label in zip(axes[0], ("environment steps", "minutes of training"), strict=True):
-        one.set_xlabel(label)
+                end, marker, size = (curve[1][-1], "o", 5) if final is None else (_rate(final), "*", 10)
+                one.plot(curve[0][-1], end, marker, markersize=size, markeredgecolor="white", zorder=4, color=colour)
+        _label_axis(one, unit)
+        _show_percent(one)
         one.set_xlim(left=0)
-        _thousands(one)
-        _percent(one)
     axes[0, 0].set_title("success rate in evaluations", **_HEADING)
     note = (
         "Line: median of the runs. Band: worst to best. Star: final evaluation of a run, on seeds that chose nothing."
     )
-    figure.text(0.07, 0.10 / height, note, fontsize=8.5, color=GREY, va="bottom")
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles, names, loc="lower left", bbox_to_anchor=(0.058, 0.30 / height), ncols=columns, frameon=False,
-        fontsize=9.5, labelcolor=INK, handlelength=3.2,
-    )  # fmt: skip
-    figure.subplots_adjust(
-        left=0.07, right=0.98, top=1 - 0.35 / height, bottom=(0.95 + 0.24 * lines) / height, wspace=0.08
-    )
+    _draw_legend(figure, axes[0, :1], note, ncols=2, handlelength=3.2)
     return save_figure(figure, out)
 
 
@@ -235,23 +205,14 @@ def new_figure(
         MissingExtraError: matplotlib is not installed.
     """
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        import matplotlib
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("Plots need matplotlib: pip install 'gym-hil[train]'") from error
-    # pyplot would keep every figure in a state that the whole process shares.
-    figure = Figure(figsize=size, dpi=_DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False, **options)
-    for one in axes.flat:
-        one.spines[["top", "right"]].set_visible(False)
-        one.spines[["left", "bottom"]].set_color(GREY)
-        one.tick_params(colors=GREY, labelcolor=INK, labelsize=9, length=3)
-        one.grid(axis="y", color=GRID, linewidth=0.8)
-        one.set_axisbelow(True)
-        one.xaxis.label.set_color(INK)
-        one.yaxis.label.set_color(INK)
-    return figure, axes
+    with matplotlib.rc_context(_STYLE):
+        # pyplot would keep every figure in a state that the whole process shares.
+        figure = Figure(figsize=size, dpi=150, layout="constrained")
+        return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
@@ -260,9 +221,6 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     Args:
         figure: to write.
         path: a .png, .svg or .pdf file; its folder is created if missing.
-
-    Returns:
-        The path.
 
     Raises:
         ConfigurationError: another file type, or the file cannot be written.
@@ -278,16 +236,13 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     return path
 
 
-def rolling_share(parts: ArrayLike, wholes: ArrayLike, window: int) -> NDArray[np.float64]:
-    """Sum of the last parts over the sum of the last wholes; with wholes of one, a rolling mean.
+def rolling_share(parts: ArrayLike, wholes: ArrayLike, window: int = WINDOW) -> NDArray[np.float64]:
+    """(n,) sums of the last parts over sums of the last wholes; 0 where the wholes are all zero.
 
     Args:
         parts: (n,) numbers.
-        wholes: (n,) numbers.
+        wholes: (n,) numbers; with ones, it is a rolling mean.
         window: how many are summed; fewer at the beginning.
-
-    Returns:
-        (n,) ratios; 0 where the wholes are all zero.
     """
     above, below = (np.concatenate([[0.0], np.cumsum(np.asarray(one, dtype=np.float64))]) for one in (parts, wholes))
     last = np.arange(1, len(above))
@@ -296,102 +251,82 @@ def rolling_share(parts: ArrayLike, wholes: ArrayLike, window: int) -> NDArray[n
     return np.divide(above[last] - above[first], total, out=np.zeros(len(last)), where=total > 0)
 
 
-def _draw_success(axes: Axes, rows: Rows, unit: str) -> None:
+def _draw_run(axes: Iterable[Axes], rows: Rows, unit: str) -> None:
+    """Draw a run into the three axes of a column."""
+    success, length, intervention = axes
     episodes = _episodes(rows)
     x, ones = _positions(episodes, unit), np.ones(len(episodes))
-    success = [bool(row["success"]) for row in episodes]
-    alone = [bool(row["success"]) and not row["operator_steps"] for row in episodes]
-    if _operator_steps(episodes):
-        axes.plot(x, rolling_share(success, ones, WINDOW), color=SKY, linewidth=1.4, label="policy and operator")
-    axes.plot(x, rolling_share(alone, ones, WINDOW), color=BLUE, linewidth=1.8, label="policy alone")
-    _draw_evaluations(axes, rows, unit, lambda row: row["successes"] / row["episodes"])
-    _percent(axes)
-
-
-def _draw_length(axes: Axes, rows: Rows, unit: str) -> None:
-    episodes = _episodes(rows)
-    mean = rolling_share([row["length"] for row in episodes], np.ones(len(episodes)), WINDOW)
-    colour = SKY if _operator_steps(episodes) else BLUE
-    axes.plot(_positions(episodes, unit), mean, color=colour, linewidth=1.8)
-    _draw_evaluations(axes, rows, unit, lambda row: row["length"])
-    # A margin, so that a line of episodes that all reach the time limit is visible.
-    axes.set_ylim(0, 1.05 * axes.get_ylim()[1] if rows else 100)
-
-
-def _draw_intervention(axes: Axes, rows: Rows, unit: str) -> None:
-    episodes = _episodes(rows)
-    share = rolling_share([row["operator_steps"] for row in episodes], [row["length"] for row in episodes], WINDOW)
-    x = _positions(episodes, unit)
-    axes.fill_between(x, share, color=ORANGE, alpha=0.25, linewidth=0)
-    axes.plot(x, share, color=ORANGE, linewidth=1.8, label="driven by the operator")
-    _percent(axes)
-
-
-def _draw_evaluations(axes: Axes, rows: Rows, unit: str, value: Callable[[Row], Any]) -> None:
-    marks: dict[str, dict[str, Any]] = {
-        "quick": {"color": INK, "marker": "o", "markersize": 4.5, "markerfacecolor": "white", "markeredgewidth": 1.1},
-        "full": {
-            "color": VERMILION,
-            "marker": "D",
-            "markersize": 6,
-            "markeredgecolor": "white",
-            "markeredgewidth": 0.8,
-        },
-        FINAL: {"color": PURPLE, "marker": "*", "markersize": 12, "markeredgecolor": "white", "markeredgewidth": 0.8},
-    }
-    for kind, look in marks.items():
+    steps, driven = (np.array([row[name] for row in episodes]) for name in ("length", "operator_steps"))
+    done = np.array([row["success"] for row in episodes], dtype=bool)
+    if driven.any():
+        success.plot(x, rolling_share(done, ones), color=SKY, linewidth=1.4, label="policy and operator")
+    success.plot(x, rolling_share(done & (driven == 0), ones), color=BLUE, linewidth=1.8, label="policy alone")
+    length.plot(x, rolling_share(steps, ones), color=SKY if driven.any() else BLUE, linewidth=1.8)
+    share = rolling_share(driven, steps)
+    intervention.fill_between(x, share, color=ORANGE, alpha=0.25, linewidth=0)
+    intervention.plot(x, share, color=ORANGE, linewidth=1.8, label="driven by the operator")
+    for kind, marks in _MARKS.items():
         found = [row for row in rows if row["kind"] == "evaluation" and row["purpose"] == kind and row["episodes"]]
-        shown = [row for row in (found[-1:] if kind == FINAL else found) if value(row) is not None]
-        if shown:
-            label = f"{kind} evaluation ({shown[-1]['episodes']} episodes)"
-            y = [value(row) for row in shown]
-            axes.plot(_positions(shown, unit), y, linestyle="none", label=label, zorder=3.5, **look)
-
-
-def _mark_milestone(axes: Axes, rows: Rows, unit: str) -> None:
-    """Mark when the highest rate of `RATES` was reached first."""
-    milestones = [(rate, first_reaching(rows, rate)) for rate in sorted(RATES, reverse=True)]
-    rate, milestone = next(((rate, one) for rate, one in milestones if one is not None), (0.0, None))
-    if milestone is None:
-        return
-    at, text = milestone.step, f"{milestone.step:,}"
-    if unit == "minutes":
-        at, text = milestone.seconds / 60, clock_time(milestone.seconds)
-    axes.axvline(at, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
-    left = at > 0.3 * axes.get_xlim()[1]
-    axes.annotate(
-        f"{rate:.0%} at {text}", (at, 0), (-4 if left else 4, 3), textcoords="offset points",
-        ha="right" if left else "left", va="bottom", fontsize=9, color=INK,
-    )  # fmt: skip
-
-
-def _mark_resumes(axes: Axes, rows: Rows, unit: str) -> None:
+        found = found[-1:] if kind == FINAL else found
+        look: dict[str, Any] = {"linestyle": "none", "zorder": 3.5, **marks}
+        if found:
+            at, label = _positions(found, unit), f"{kind} evaluation ({found[-1]['episodes']} episodes)"
+            success.plot(at, [_rate(row) for row in found], label=label, **look)
+            length.plot(at, np.array([row["length"] for row in found], dtype=np.float64), **look)
+    length.set_ylim(bottom=0)
+    for one in (success, intervention):
+        _show_percent(one)
     resumes = [row for row in rows if row["kind"] == "event" and str(row["text"]).startswith("resumed")]
-    for number, at in enumerate(_positions(resumes, unit)):
-        axes.axvline(at, color=GREEN, linewidth=1.1, linestyle=":", zorder=1, label=None if number else "resumed")
+    for one in (success, length, intervention):
+        for resume in _positions(resumes, unit):
+            one.axvline(resume, color=GREEN, linewidth=1.1, linestyle=":", zorder=1, label="resumed")
+    for rate in sorted(RATES, reverse=True):
+        if milestone := first_reaching(rows, rate):
+            by_step = unit == "step"
+            where = milestone.step if by_step else milestone.seconds / 60
+            text = f" {rate:.0%} at {f'{milestone.step:,}' if by_step else clock_time(milestone.seconds)} "
+            success.axvline(where, color=INK, linewidth=0.9, linestyle="--", zorder=1)
+            success.text(where, 0, text, ha="right" if where > 0.3 * success.get_xlim()[1] else "left", fontsize=9)
+            break
+
+
+def _label_axis(axes: Axes, unit: str) -> None:
+    """Few large numbers on the horizontal axis, as 2,500."""
+    axes.set_xlabel(_AXES[unit])
+    axes.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
+    axes.xaxis.set_major_formatter("{x:,.6g}")
+
+
+def _show_percent(axes: Axes) -> None:
+    axes.set(ylim=(-0.03, 1.03), yticks=np.linspace(0, 1, 5))
+    axes.yaxis.set_major_formatter("{x:.0%}")
+
+
+def _draw_legend(figure: Figure, axes: Iterable[Axes], note: str, **options: Any) -> None:
+    """Draw one legend of some axes below a figure, each label once, with a note above it."""
+    handles: dict[str, Any] = {}
+    for one in axes:
+        handles |= {label: handle for handle, label in zip(*one.get_legend_handles_labels(), strict=True)}
+    options = {"ncols": 3, "frameon": False, "labelcolor": INK, "fontsize": 9, "title_fontsize": 9, **options}
+    options |= {"loc": "outside lower left", "title": note, "alignment": "left"}
+    figure.legend(handles.values(), handles.keys(), **options)
 
 
 def _summary(rows: Rows) -> str:
     if not rows:
         return "no metrics yet"
-    last = max(rows, key=lambda row: row["seconds"])
-    parts = [f"{max(row['step'] for row in rows):,} steps in {clock_time(last['seconds'])}"]
-    driven = _operator_steps(_episodes(rows))
-    parts.append(f"{driven:,} of them the operator's" if driven else "no intervention")
-    demonstrations = sum(row["kind"] == "episode" and bool(row["demonstration"]) for row in rows)
-    if demonstrations:
+    seconds, driven = max(row["seconds"] for row in rows), sum(row["operator_steps"] for row in _episodes(rows))
+    parts = [
+        f"{max(row['step'] for row in rows):,} steps in {clock_time(seconds)}",
+        f"{driven:,} of them the operator's" if driven else "no intervention",
+    ]
+    if demonstrations := sum(row["kind"] == "episode" and bool(row["demonstration"]) for row in rows):
         parts.append(f"{demonstrations} demonstrations before")
-    final = final_evaluation(rows)
-    full = [row for row in _evaluations(rows) if row["episodes"] >= FULL]
-    if final is not None:
+    if final := final_evaluation(rows):
         parts.append(f"final evaluation, on other seeds: {final['successes']} of {final['episodes']}")
-    elif full:
+    elif full := [row for row in _evaluations(rows) if row["episodes"] >= FULL]:
         parts.append(f"last full evaluation {full[-1]['successes']} of {full[-1]['episodes']}")
     return "   ·   ".join(parts)
-
-
-def _operator_steps(episodes: Rows) -> int:
-    return sum(row["operator_steps"] for row in episodes)
 
 
 def _episodes(rows: Rows) -> list[Row]:
@@ -403,18 +338,19 @@ def _evaluations(rows: Rows) -> list[Row]:
     return [row for row in rows if row["kind"] == "evaluation" and row["purpose"] != FINAL and row["episodes"]]
 
 
+def _rate(evaluation: Row) -> float:
+    return evaluation["successes"] / evaluation["episodes"]
+
+
 def _positions(rows: Rows, unit: str) -> NDArray[np.float64]:
     return np.array([row["step"] if unit == "step" else row["seconds"] / 60 for row in rows], dtype=np.float64)
 
 
 def _curve(rows: Rows, unit: str) -> Curve:
     """Success rates of a run over steps or minutes; of several evaluations of one step, the one of more episodes."""
-    kept: dict[int, Mapping[str, Any]] = {}
-    for row in _evaluations(rows):
-        if row["step"] not in kept or row["episodes"] >= kept[row["step"]]["episodes"]:
-            kept[row["step"]] = row
+    kept = {row["step"]: row for row in sorted(_evaluations(rows), key=lambda row: row["episodes"])}
     ordered = sorted(kept.values(), key=lambda row: row["step" if unit == "step" else "seconds"])
-    return _positions(ordered, unit), np.array([row["successes"] / row["episodes"] for row in ordered])
+    return _positions(ordered, unit), np.array([_rate(row) for row in ordered])
 
 
 def _band(curves: Sequence[Curve]) -> tuple[NDArray[np.float64], ...]:
@@ -424,29 +360,3 @@ def _band(curves: Sequence[Curve]) -> tuple[NDArray[np.float64], ...]:
     # A curve stays at its last evaluation: a run ends when it is good enough.
     values = np.stack([np.interp(x, *curve) for curve in curves])
     return x, values.min(axis=0), np.median(values, axis=0), values.max(axis=0)
-
-
-def _short_names(folders: Iterable[Path]) -> dict[Path, str]:
-    """As many last parts of each path as distinguish it from the others."""
-    names: dict[Path, str] = {}
-    folders = set(folders)
-    for folder in folders:
-        count = 1
-        while any(other != folder and other.parts[-count:] == folder.parts[-count:] for other in folders):
-            count += 1
-        names[folder] = "/".join(folder.parts[-count:])
-    return names
-
-
-def _percent(axes: Axes) -> None:
-    """Vertical axis from 0 to 100%, for values in [0, 1]."""
-    axes.set_ylim(-0.03, 1.03)
-    axes.set_yticks(np.linspace(0, 1, 5), ["0%", "25%", "50%", "75%", "100%"])
-
-
-def _thousands(axes: Axes) -> None:
-    """Few large numbers on the horizontal axis, as 2,500."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))

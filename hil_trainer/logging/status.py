@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from gym_hil.status import StatusLine
@@ -16,7 +14,7 @@ _PURPOSES = {"quick": "quick evaluation", "full": "evaluation", FINAL: "final ev
 
 
 class TrainingStatus:
-    """Shows how a run goes; takes the rows of `MetricsLog`. Several threads may call it.
+    """Shows how a run goes; takes the rows of `MetricsLog`.
 
         step 2,310  1:05  alone 18/20  operator 12%  eval 97/100  critic 0.0013  actor -0.41  36 steps/s
 
@@ -25,22 +23,11 @@ class TrainingStatus:
 
     Args:
         file: where to write; standard output if None.
-        interval: s between two plain lines where there is no terminal.
         verbose: also report checkpoints.
-        clock: returns seconds.
     """
 
-    def __init__(
-        self,
-        file: TextIO | None = None,
-        *,
-        interval: float = 10.0,
-        verbose: bool = False,
-        clock: Callable[[], float] = time.monotonic,
-    ):
-        self._line = StatusLine(file, interval=interval, clock=clock)
-        self._verbose = verbose
-        self._lock = threading.RLock()
+    def __init__(self, file: TextIO | None = None, *, verbose: bool = False):
+        self._line, self._verbose = StatusLine(file, interval=10.0), verbose
         self._step, self._seconds = 0, 0.0
         self._episodes: deque[Row] = deque(maxlen=WINDOW)
         self._evaluation: Row | None = None
@@ -48,27 +35,24 @@ class TrainingStatus:
 
     def restore(self, rows: Iterable[Row]) -> None:
         """Take in the rows of a run that is resumed, without a message."""
-        with self._lock:
-            for row in rows:
-                self._take(row)
+        for row in rows:
+            self._take(row)
 
     def write(self, kind: str, step: int, seconds: float, **values: Any) -> None:
         """Take in a row; arguments as of `MetricsLog.write`."""
         row = {"kind": kind, "step": step, "seconds": seconds, **values}
-        with self._lock:
-            self._take(row)
-            if kind == "evaluation":
-                self.print(self._describe_evaluation(row))
-            elif kind == "event":
-                self.print(str(row["text"]))
-            else:
-                self._line.update(self._parts)
+        self._take(row)
+        if kind == "evaluation":
+            self.print(self._describe_evaluation(row))
+        elif kind == "event":
+            self.print(str(row["text"]))
+        else:
+            self._line.update(self._parts)
 
     def update(self, step: int, seconds: float) -> None:
         """Note a step; cheap enough to be called for each one."""
-        with self._lock:
-            self._step, self._seconds = max(step, self._step), seconds
-            self._line.update(self._parts)
+        self._step, self._seconds = max(step, self._step), seconds
+        self._line.update(self._parts)
 
     def target_reached(self, rate: float, milestone: Milestone) -> None:
         """Report that the target success rate, in [0, 1], was reached."""
@@ -81,18 +65,11 @@ class TrainingStatus:
 
     def print(self, text: str) -> None:
         """Print a sentence above the line."""
-        with self._lock:
-            self._line.print(f"step {self._step:,}  {clock_time(self._seconds)}  {text}")
+        self._line.print(f"step {self._step:,}  {clock_time(self._seconds)}  {text}")
 
     def close(self) -> None:
         """Leave the last line on the screen."""
-        with self._lock:
-            self._line.close(keep=True)
-
-    def line(self) -> str:
-        """The line as it is now."""
-        with self._lock:
-            return "  ".join(self._parts())
+        self._line.close(keep=True)
 
     def _parts(self) -> list[str]:
         parts = [f"step {self._step:,}", clock_time(self._seconds)]
@@ -103,13 +80,13 @@ class TrainingStatus:
             parts += [f"alone {alone}/{len(self._episodes)}", f"operator {operator / max(steps, 1):.0%}"]
         if self._evaluation is not None:
             parts.append(f"eval {self._evaluation['successes']}/{self._evaluation['episodes']}")
-        for name in ("critic", "actor"):
-            loss = self._learning.get(f"{name}_loss")
-            if loss is not None:
-                parts.append(f"{name} {float(loss):.2g}")
-        speed = self._learning.get("steps_per_second")
-        if speed is not None:
-            parts.append(f"{float(speed):.0f} steps/s")
+        for name, text in (
+            ("critic_loss", "critic {:.2g}"),
+            ("actor_loss", "actor {:.2g}"),
+            ("steps_per_second", "{:.0f} steps/s"),
+        ):
+            if self._learning.get(name) is not None:
+                parts.append(text.format(float(self._learning[name])))
         return parts
 
     def _take(self, row: Row) -> None:
@@ -124,10 +101,9 @@ class TrainingStatus:
 
     def _describe_evaluation(self, row: Row) -> str:
         of = f" of step {row['step']:,}" if row["step"] < self._step else ""
-        purpose = _PURPOSES.get(row["purpose"], "evaluation")
-        text = f"{purpose}{of}: {row['successes']} of {row['episodes']} succeed"
-        if row.get("length") is not None:
+        text = f"{_PURPOSES[row['purpose']]}{of}: {row['successes']} of {row['episodes']} succeed"
+        if row["length"] is not None:
             text += f", {row['length']:.0f} steps on average"
-        if row.get("operator_steps") and row["purpose"] != FINAL:
+        if row["operator_steps"] and row["purpose"] != FINAL:
             text += f"; the operator has driven {row['operator_steps']:,} steps so far"
         return text

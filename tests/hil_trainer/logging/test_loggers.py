@@ -45,28 +45,19 @@ def events(directory):
     }
 
 
-def test_tensorboard_shows_the_numbers(tmp_path):
-    pytest.importorskip("torch.utils.tensorboard")
+def test_tensorboard_shows_the_numbers_as_one_curve_after_a_resume(tmp_path):
     with closing(MetricsLog(tmp_path)) as metrics:
         metrics.write("episode", 20, 1.0, **EPISODE)
-        metrics.write("learning", 20, 1.0, critic_loss=0.5, actor_loss=float("nan"))
         metrics.write("evaluation", 40, 2.0, **EVALUATION)
         metrics.write("event", 40, 2.0, text="paused")
+        for step in (10, 20, 30):
+            metrics.write("learning", step, 1.0, critic_loss=step, actor_loss=float("nan"))
+    with closing(MetricsLog(tmp_path, resume=ResumePoint(20, 3))) as metrics:
+        metrics.write("learning", 30, 1.0, critic_loss=31)
     shown = events(tmp_path)
     assert shown["episode/success"] == [(20, 1.0)]
-    assert shown["learning/critic_loss"] == [(20, 0.5)]
-    assert shown["evaluation/success_rate"] == [(40, 0.97)]
+    assert shown["learning/critic_loss"] == [(10, 10.0), (20, 20.0), (30, 31.0)]
     assert "learning/actor_loss" not in shown
-
-
-def test_after_a_resume_tensorboard_shows_one_curve(tmp_path):
-    pytest.importorskip("torch.utils.tensorboard")
-    with closing(MetricsLog(tmp_path)) as metrics:
-        for step in (10, 20, 30):
-            metrics.write("learning", step, 1.0, critic_loss=step)
-    with closing(MetricsLog(tmp_path, resume=ResumePoint(20, 0))) as metrics:
-        metrics.write("learning", 30, 1.0, critic_loss=31)
-    assert events(tmp_path)["learning/critic_loss"] == [(10, 10.0), (20, 20.0), (30, 31.0)]
 
 
 class FakeRun:
@@ -128,8 +119,3 @@ def test_weights_and_biases_that_does_not_start_is_an_error_with_advice(tmp_path
     wandb.init = init
     with pytest.raises(ConfigurationError, match=r"no API key. Run `wandb login`"):
         MetricsLog(tmp_path, tensorboard=False, wandb="cubes")
-
-
-def test_wandb_is_imported_only_when_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "wandb", None)
-    MetricsLog(tmp_path, tensorboard=False).close()

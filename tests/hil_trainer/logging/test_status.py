@@ -4,30 +4,26 @@ import pytest
 
 from hil_trainer.logging.metrics import Milestone
 from hil_trainer.logging.status import TrainingStatus
-from tests.terminal import Terminal
 
 EVALUATION = {
     "episodes": 100, "successes": 97, "length": 24.4, "seed": 0, "operator_steps": 812, "purpose": "full"
 }  # fmt: skip
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
+class Out(io.StringIO):
+    @property
+    def lines(self):
+        return self.getvalue().splitlines()
 
 
 @pytest.fixture
-def terminal(monkeypatch):
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "200")
-    return Terminal()
+def out():
+    return Out()
+
+
+@pytest.fixture
+def status(out):
+    return TrainingStatus(out)
 
 
 def write_episode(status, step, success=True, operator_steps=0, demonstration=False):
@@ -37,90 +33,54 @@ def write_episode(status, step, success=True, operator_steps=0, demonstration=Fa
     )  # fmt: skip
 
 
-def test_the_line_sums_up_the_run(clock):
-    status = TrainingStatus(io.StringIO(), clock=clock)
-    assert status.line() == "step 0  0:00"
+def test_the_line_sums_up_the_run(status, out):
+    status.restore([{"kind": "evaluation", "step": 0, "seconds": 42.0, **EVALUATION}])
     for number in range(20):
         write_episode(status, 20 * number, operator_steps=12 if number < 2 else 0)
-    status.write("evaluation", 2300, 64.0, **EVALUATION)
     status.write("learning", 2310, 65.0, critic_loss=0.00131, actor_loss=-0.412, steps_per_second=35.8)
-    assert status.line() == (
-        "step 2,310  1:05  alone 18/20  operator 6%  eval 97/100  critic 0.0013  actor -0.41  36 steps/s"
-    )
-    status.write("learning", 2310, 65.0, critic_loss=None, steps_per_second=12.0)
-    assert status.line().endswith("eval 97/100  12 steps/s")
-
-
-def test_only_the_last_twenty_episodes_count_and_no_demonstrations(clock):
-    status = TrainingStatus(io.StringIO(), clock=clock)
-    write_episode(status, 0, operator_steps=20, demonstration=True)
-    assert "alone" not in status.line()
-    for number in range(30):
-        write_episode(status, number, success=number >= 15)
-    assert "alone 15/20" in status.line()
-
-
-def test_a_plain_line_follows_every_interval_where_there_is_no_terminal(clock):
-    out = io.StringIO()
-    status = TrainingStatus(out, interval=10, clock=clock)
-    for second in range(35):
-        clock.now = second
-        status.update(second * 36, second)
-    assert out.getvalue().splitlines() == ["step 360  0:10", "step 720  0:20", "step 1,080  0:30"]
+    assert out.lines == []
     status.close()
-    assert out.getvalue().splitlines()[-1] == "step 1,224  0:34"
-    assert "\r" not in out.getvalue()
-
-
-def test_an_evaluation_is_printed_above_the_line(clock, terminal):
-    status = TrainingStatus(terminal, clock=clock)
-    clock.now = 1.0
-    status.update(2310, 65.0)
-    status.write("evaluation", 2310, 65.0, **EVALUATION)
-    assert terminal.shown() == [
-        "step 2,310  1:05  evaluation: 97 of 100 succeed, 24 steps on average; "
-        "the operator has driven 812 steps so far",
-        "step 2,310  1:05",
+    assert out.lines == [
+        "step 2,310  1:05  alone 18/20  operator 6%  eval 97/100  critic 0.0013  actor -0.41  36 steps/s"
     ]
 
 
-def test_an_evaluation_of_an_earlier_policy_does_not_take_the_step_back(clock):
-    out = io.StringIO()
-    status = TrainingStatus(out, clock=clock)
+def test_only_the_last_twenty_episodes_count_and_no_demonstrations(status, out):
+    for number in range(30):
+        write_episode(status, number, success=number >= 15)
+    write_episode(status, 0, operator_steps=20, demonstration=True)
+    status.write("learning", 30, 1.0, critic_loss=None, steps_per_second=12.0)
+    status.close()
+    assert out.lines == ["step 30  0:01  alone 15/20  operator 0%  12 steps/s"]
+
+
+def test_an_evaluation_of_an_earlier_policy_does_not_take_the_step_back(status, out):
     status.update(490, 12.0)
     status.write("evaluation", 250, 12.5, **{**EVALUATION, "operator_steps": 0, "purpose": "quick"})
     status.update(495, 13.0)
     status.print("goes on")
-    assert out.getvalue().splitlines() == [
+    assert out.lines == [
         "step 490  0:12  quick evaluation of step 250: 97 of 100 succeed, 24 steps on average",
         "step 495  0:13  goes on",
     ]
 
 
-def test_the_target_the_final_evaluation_and_events_are_sentences(clock):
-    out = io.StringIO()
-    status = TrainingStatus(out, clock=clock)
+def test_evaluations_the_target_and_events_are_sentences(status, out):
     status.write("event", 0, 0.0, text="resumed from checkpoints/step_1500")
     status.update(2310, 65.0)
+    status.write("evaluation", 2310, 65.0, **EVALUATION)
     status.target_reached(0.99, Milestone(2310, 812, 65.0))
     status.write("evaluation", 2310, 66.0, **{**EVALUATION, "purpose": "final"})
-    assert out.getvalue().splitlines() == [
+    assert out.lines == [
         "step 0  0:00  resumed from checkpoints/step_1500",
+        "step 2,310  1:05  evaluation: 97 of 100 succeed, 24 steps on average; "
+        "the operator has driven 812 steps so far",
         "step 2,310  1:05  target reached: 99% after 2,310 steps, 812 of them the operator's, in 1:05 min",
         "step 2,310  1:06  final evaluation, on other seeds: 97 of 100 succeed, 24 steps on average",
     ]
 
 
 @pytest.mark.parametrize("verbose", [False, True])
-def test_checkpoints_are_reported_only_when_verbose(clock, verbose):
-    out = io.StringIO()
-    TrainingStatus(out, verbose=verbose, clock=clock).checkpoint("checkpoints/step_1500")
+def test_checkpoints_are_reported_only_when_verbose(out, verbose):
+    TrainingStatus(out, verbose=verbose).checkpoint("checkpoints/step_1500")
     assert ("checkpoints/step_1500" in out.getvalue()) == verbose
-
-
-def test_a_resumed_run_shows_what_was_known_before(clock):
-    out = io.StringIO()
-    status = TrainingStatus(out, clock=clock)
-    status.restore([{"kind": "evaluation", "step": 1500, "seconds": 42.0, **EVALUATION}])
-    assert out.getvalue() == ""
-    assert status.line() == "step 1,500  0:42  eval 97/100"
