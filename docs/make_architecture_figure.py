@@ -23,6 +23,7 @@ CAPTIONS = {
         "cli": "the command gym-hil",
         "registration": "ids: task, version, control",
         "datasets": "record, read, replay",
+        "policies": "policies of any origin",
         "wrappers": "who acts, reward, viewer",
         "envs": "the tasks",
         "scene": "floor, lights, cameras",
@@ -44,7 +45,7 @@ CAPTIONS = {
     },
 }
 SHARED = {
-    "gym_hil": ["errors", "files", "display", "pacing", "status", "command_line"],
+    "gym_hil": ["errors", "files", "imports", "display", "pacing", "status", "command_line"],
     "hil_trainer": ["errors", "checkpoints", "child_process"],
 }
 BY_NAME = {"registration": {"wrappers"}}  # registered with Gymnasium, which imports them

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         PandaPickCubeGymEnv,
     )
     from gym_hil.pacing import Pacer
+    from gym_hil.policies import load_policy
     from gym_hil.teleop import Device, Event, TeleopCommand, make_device
     from gym_hil.wrappers.console_wrapper import ConsoleWrapper
     from gym_hil.wrappers.factory import make_env, wrap_env
@@ -55,6 +56,7 @@ __all__ = [
     "RecordEpisodes",
     "ResetDelayWrapper",
     "TeleopCommand",
+    "load_policy",
     "make_device",
     "make_env",
     "wrap_env",
@@ -72,6 +74,7 @@ _OFFERS = {
         "PandaPickCubeGymEnv",
     ),
     "gym_hil.pacing": ("Pacer",),
+    "gym_hil.policies": ("load_policy",),
     "gym_hil.teleop": ("Device", "Event", "TeleopCommand", "make_device"),
     "gym_hil.wrappers.console_wrapper": ("ConsoleWrapper",),
     "gym_hil.wrappers.factory": ("make_env", "wrap_env"),

@@ -45,6 +45,9 @@ def run_command_line(
         output was closed early.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    # The command lies elsewhere; `module:function` has to find a module in the current folder all the same.
+    if "" not in sys.path:
+        sys.path.append("")
     for stream in (sys.stdout, sys.stderr):
         # An encoding such as cp1252 lacks many letters of paths and tasks; what it lacks is written as \u7acb.
         if hasattr(stream, "reconfigure"):

@@ -41,6 +41,10 @@ class UnknownDeviceError(DeviceError, ValueError):
     """No input device has the given name."""
 
 
+class PolicyError(GymHilError, ValueError):
+    """A policy cannot be loaded, does not fit the environment, or does not return an action."""
+
+
 class DatasetError(GymHilError, RuntimeError):
     """A dataset cannot be read, written or continued. What was on disk before is still there."""
 

@@ -19,18 +19,20 @@ ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "display": set(),
     "files": set(),
+    "imports": set(),
     "pacing": set(),
     "status": set(),
     "command_line": set(),
     "robot": set(),
     "scene": {"robot"},
     "rendering": {"display"},
-    "teleop": {"display", "files"},
+    "teleop": {"display", "files", "imports"},
     "console": {"teleop", "files", "display", "rendering"},
     "envs": {"scene", "robot", "rendering", "console", "display"},
     "wrappers": {"envs", "teleop", "rendering", "console", "display"},
     "registration": {"envs", "teleop"},  # it names the wrappers' factory, and Gymnasium imports that
     "datasets": {"registration", "envs", "files"},
+    "policies": {"datasets", "files", "imports", "teleop"},
     # What follows stands above the rest: the commands, and the package's own names.
     "cli": {
         "registration",
@@ -39,13 +41,15 @@ ARROWS: dict[str, set[str]] = {
         "datasets",
         "console",
         "pacing",
+        "policies",
         "display",
         "files",
+        "imports",
         "status",
         "command_line",
     },
     "__main__": {"cli"},
-    "__init__": {"registration", "wrappers", "envs", "datasets", "pacing", "teleop"},
+    "__init__": {"registration", "wrappers", "envs", "datasets", "pacing", "policies", "teleop"},
 }
 # Part of hil_trainer -> the parts of hil_trainer it may import. Every part may import `errors`.
 TRAINER_ARROWS: dict[str, set[str]] = {

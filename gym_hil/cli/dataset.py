@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import os
 import sys
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +15,7 @@ from gym_hil.datasets.layout import dataset_files, is_depth
 from gym_hil.datasets.metadata import EpisodeRecord
 from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.transform import filter_dataset, merge_datasets, relabel_dataset
-from gym_hil.errors import ConfigurationError
+from gym_hil.imports import import_function
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
             **new,
         )
     else:
-        made = relabel_dataset(arguments.dataset, arguments.out, find_function(arguments.reward), **new)
+        reward = import_function(arguments.reward, role="reward")
+        made = relabel_dataset(arguments.dataset, arguments.out, reward, **new)
     print(f"{made.path}: {len(made)} episodes, {made.total_frames} frames, {_successes(made)}")
     return 0
 
@@ -147,27 +145,6 @@ def describe(dataset: EpisodeDataset, *, episodes: bool = False) -> str:
         lines.append("episodes:")
         lines += [f"  {_describe_episode(record)}" for record in dataset.episodes]
     return "\n".join(lines)
-
-
-def find_function(name: str) -> Callable[..., Any]:
-    """The function that `module:function` names.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
-    module, _, function = name.partition(":")
-    if not module or not function:
-        raise ConfigurationError(f"--reward is {name!r}; expected MODULE:FUNCTION, for example my_rewards:distance.")
-    # The command lies elsewhere; a module in the current folder has to be found all the same.
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise ConfigurationError(f"--reward {name}: {error}.") from error
-    if not callable(found):
-        raise ConfigurationError(f"--reward {name}: {function} is {found!r}, which cannot be called.")
-    return found  # type: ignore[no-any-return]
 
 
 def _origin(metadata: dict[str, Any]) -> str | None:

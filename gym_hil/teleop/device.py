@@ -36,12 +36,15 @@ class TeleopCommand:
         gripper: -1 opens, 0 leaves, +1 closes.
         engaged: True while the operator is driving.
         events: events since the previous poll, in order, each once.
+        action: the action itself, in the environment's action space, in place of motion and gripper; from devices that
+            act as a policy does.
     """
 
     motion: NDArray[np.float64] = field(default_factory=lambda: np.zeros(6))
     gripper: int = 0
     engaged: bool = False
     events: tuple[Event, ...] = ()
+    action: NDArray[Any] | None = None
 
 
 class Device(ABC):
@@ -91,6 +94,9 @@ class Device(ABC):
 
         The operator may take over before the first step; everything else that is pressed by then counts for nothing.
         """
+
+    def observe(self, observation: Any, reward: float) -> None:  # noqa: B027
+        """See what the environment has returned: after each reset, with a reward of 0.0, and after each step."""
 
     def seed(self, seed: int) -> None:  # noqa: B027
         """Restart the random generator, as `env.reset(seed=...)` does."""

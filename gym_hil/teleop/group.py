@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from gym_hil.errors import ConfigurationError
 from gym_hil.teleop.device import Device, TeleopCommand
@@ -36,8 +38,7 @@ class DeviceGroup(Device):
         events = tuple(event for command in commands for event in command.events)
         if self._driver is None:
             return TeleopCommand(events=events)
-        driving = commands[self._driver]
-        return TeleopCommand(driving.motion, driving.gripper, True, events)
+        return replace(commands[self._driver], events=events)
 
     def reset(self) -> None:
         for device in self.devices:
@@ -46,6 +47,10 @@ class DeviceGroup(Device):
     def start_episode(self) -> None:
         for device in self.devices:
             device.start_episode()
+
+    def observe(self, observation: Any, reward: float) -> None:
+        for device in self.devices:
+            device.observe(observation, reward)
 
     def seed(self, seed: int) -> None:
         for device in self.devices:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gym_hil import display
 from gym_hil.display import ConsoleOptions
 from gym_hil.errors import ConfigurationError, DeviceError, UnknownDeviceError
+from gym_hil.imports import is_function_name
 from gym_hil.teleop.device import Device
 from gym_hil.teleop.group import DeviceGroup
 from gym_hil.teleop.registry import device_name, find_device_class, make_device, selectable_devices
@@ -26,8 +27,8 @@ class OperatorOptions:
     """Who drives an environment besides the policy.
 
     Attributes:
-        device: `auto`, a name in `DEVICES`, names with commas between, a `Device`, or a sequence of these to be used
-            together; None for no operator.
+        device: `auto`, a name in `DEVICES`, `module:function` for one of your own, names with commas between, a
+            `Device`, or a sequence of these to be used together; None for no operator.
         intervention: `toggle`, `hold` or `auto`; None leaves the device's own.
         orientation: whether the action has a rotation vector.
         controller_config: mapping file for gamepads; None for the bundled one.
@@ -60,8 +61,11 @@ class OperatorOptions:
             UnknownDeviceError: no such device has that name.
         """
         for entry in self.devices:
-            if isinstance(entry, str) and entry not in operator_choices():
-                raise UnknownDeviceError(f"There is no device {entry!r}; choose from {', '.join(operator_choices())}.")
+            if isinstance(entry, str) and entry not in operator_choices() and not is_function_name(entry):
+                raise UnknownDeviceError(
+                    f"There is no device {entry!r}; choose from {', '.join(operator_choices())}, or name a class or "
+                    "function of yours as MODULE:FUNCTION."
+                )
 
     def resolve(self) -> OperatorOptions:
         """The same options with every device named once and a device in place of `auto`.
@@ -105,10 +109,10 @@ class OperatorOptions:
                     "the device gamepad."
                 )
             kwargs["controller_config_path"] = self.controller_config
-        on_page = any(_class_of(entry).on_page for entry in devices)
+        on_page = any(getattr(_class_of(entry), "on_page", False) for entry in devices)
         if not on_page and self.viewer is not False and devices:
             # Without a display the environment uses the console in the viewer's place.
-            on_page = display.uses_console() and any(_class_of(entry).human for entry in devices)
+            on_page = display.uses_console() and any(getattr(_class_of(entry), "human", True) for entry in devices)
             kwargs["use_viewer"] = on_page or display.missing_display() is None
         if self.console is not None and self.console.given():
             if not on_page:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gym_hil.errors import ConfigurationError, UnknownDeviceError
+from gym_hil.errors import ConfigurationError, GymHilError, UnknownDeviceError
+from gym_hil.imports import describe_error, import_function, is_function_name
 from gym_hil.teleop.device import Device
 from gym_hil.teleop.group import DeviceGroup
 from gym_hil.teleop.modes import make_mode
@@ -65,6 +66,9 @@ DEVICES: dict[str, DeviceEntry] = {
     "sequence": DeviceEntry(
         "gym_hil.teleop.sequence:SequenceDevice", None, "replay of a list of commands", selectable=False
     ),
+    "policy": DeviceEntry(
+        "gym_hil.policies.operator:PolicyOperator", None, "policy that plays the operator", selectable=False
+    ),
 }
 
 
@@ -73,15 +77,25 @@ def selectable_devices() -> tuple[str, ...]:
     return tuple(name for name, entry in DEVICES.items() if entry.selectable)
 
 
-def find_device_class(name: str) -> type[Device]:
-    """The class of a device by its name.
+def find_device_class(name: str) -> type[Device] | Callable[..., Device]:
+    """The class of a device by its name, or the function that makes it.
+
+    Args:
+        name: in `DEVICES`, or `module:function`, which is called with the environment. A function is taken for one of a
+            human's device; set its attribute `human` to False if it is not.
 
     Raises:
         UnknownDeviceError: no device has that name.
+        ConfigurationError: there is no such function.
     """
-    if name not in DEVICES:
-        raise UnknownDeviceError(f"There is no input device {name!r}; available are {_names()}.")
-    return DEVICES[name].load()
+    if name in DEVICES:
+        return DEVICES[name].load()
+    if not is_function_name(name):
+        raise UnknownDeviceError(
+            f"There is no input device {name!r}; available are {_names()}, and a class or function of yours as "
+            "MODULE:FUNCTION."
+        )
+    return import_function(name, role="device")
 
 
 def device_name(device: Device) -> str:
@@ -101,7 +115,7 @@ def make_device(
     """Make an input device.
 
     Args:
-        device: a name in `DEVICES`, or a device, or several of these to be used together.
+        device: a name in `DEVICES`, `module:function`, or a device, or several of these to be used together.
         env: the environment that it will drive; some devices look at it.
         intervention: `toggle`, `hold` or `auto`; None leaves the device's own, which is `toggle` unless it was made
             with another.
@@ -123,7 +137,7 @@ def make_device(
     if intervention is not None:
         make_mode(intervention)  # an unknown mode is an error for devices without one too
     classes = {entry: find_device_class(entry) for entry in entries if isinstance(entry, str)}
-    known = {name: [key for key in inspect.signature(cls).parameters if key != "env"] for name, cls in classes.items()}
+    known = {name: _option_names(cls) for name, cls in classes.items()}
     for option in options:
         if not any(option in keys for keys in known.values()):
             raise ConfigurationError(f"No device given by name has the option {option!r}; options are {known}.")
@@ -132,7 +146,7 @@ def make_device(
         for entry in entries:
             if isinstance(entry, str):
                 own = {key: options[key] for key in options if key in known[entry]}
-                made.append(classes[entry].for_env(env, **own))
+                made.append(_make(entry, classes[entry], env, own))
             else:
                 made.append(entry)
     except BaseException:
@@ -144,6 +158,31 @@ def make_device(
     if intervention is not None:
         together.set_intervention(intervention)
     return together
+
+
+def _make(name: str, maker: Any, env: Any, options: dict[str, Any]) -> Device:
+    if isinstance(maker, type) and issubclass(maker, Device):
+        return maker.for_env(env, **options)
+    try:
+        device = maker(env, **options)
+    except GymHilError:
+        raise
+    except Exception as error:  # any, from a user's function
+        raise ConfigurationError(
+            f"The device {name} cannot be made: {describe_error(error)}. It is called with the environment."
+        ) from error
+    if not isinstance(device, Device):
+        raise ConfigurationError(f"The device {name} returns {type(device).__name__}; expected a gym_hil.Device.")
+    return device
+
+
+def _option_names(maker: Any) -> list[str]:
+    """Names of the options that a class or function takes, besides the environment."""
+    parameters = inspect.signature(maker).parameters
+    names = [key for key, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    if isinstance(maker, type) and len(names) < len(parameters):
+        names += _option_names(maker.__mro__[1])
+    return [key for key in names if key != "env"]
 
 
 def _names() -> str:

@@ -84,6 +84,11 @@ class ConsoleWrapper(OperatorWrapper):
             self._note(*result)
         return result
 
+    def operator_drives(self) -> bool:
+        """Whether the operator drives the coming step; see `InputsControlWrapper`. It waits as `step` does."""
+        self._wait_while_paused()
+        return bool(self.env.get_wrapper_attr("operator_drives")())
+
     def close(self) -> None:
         """Take the environment off the console, then close it. The console goes on."""
         if self.channel is not None:

@@ -151,6 +151,7 @@ class InputsControlWrapper(OperatorWrapper):
         self.reset_delay_seconds = checked_delay(reset_delay_seconds)
         self.auto_reset = bool(auto_reset)
         self.seconds_paused = 0.0  # s that steps have waited for the operator
+        self._command: TeleopCommand | None = None  # polled for the coming step
         self._first_step = False  # whether the next step is the first of its episode
         self._ready_at = 0.0  # s, time.monotonic() before which it must not begin
         self._ended = False
@@ -179,6 +180,7 @@ class InputsControlWrapper(OperatorWrapper):
             if seed is not None:
                 self._device.seed(seed)
             self._device.reset()
+            self._device.observe(observation, 0.0)
         success = info["succeed"] = _own_success(info)
         if self._success_hook is not None:
             self._success_hook(observation, info)
@@ -186,7 +188,7 @@ class InputsControlWrapper(OperatorWrapper):
                 self._success_hook.reset()
             success = False
         self._report(info, self._neutral.copy(), success=success)
-        self._first_step, self._ended = True, False
+        self._command, self._first_step, self._ended = None, True, False
         self._ready_at = time.monotonic() + self.reset_delay_seconds
         return observation, info
 
@@ -203,17 +205,10 @@ class InputsControlWrapper(OperatorWrapper):
             observation, info = self.reset()
             return observation, 0.0, False, False, info
         executed = check_action(action, self._low, self._high)
-        engaged = False
-        events: tuple[Event, ...] = ()
-        if self._device is not None:
-            if self._first_step:
-                self._wait_until_ready()
-                self._device.start_episode()
-                self._first_step = False
-            command = self._device.poll()
-            engaged, events = bool(command.engaged), command.events
-            if engaged:
-                executed = self._action(command)
+        command, self._command = self._poll(), None
+        engaged, events = bool(command.engaged), command.events
+        if engaged:
+            executed = self._action(command)
         if self._inner is not None:
             self._inner.checked_action = executed
 
@@ -232,7 +227,16 @@ class InputsControlWrapper(OperatorWrapper):
             truncated = True
         self._report(info, executed, success=success or end is Event.SUCCESS, engaged=engaged, events=events)
         self._ended = terminated or truncated
+        if self._device is not None:
+            self._device.observe(observation, float(reward))
         return observation, reward, terminated, truncated, info
+
+    def operator_drives(self) -> bool:
+        """Whether the operator drives the coming step, so that a slow policy need not be asked for an action.
+
+        The device is polled now in place of in `step`. The first call after a reset waits for the rest of the delay.
+        """
+        return bool(self._poll().engaged)
 
     def close(self) -> None:
         """Close the devices that were made here, and the environment. A later `reset` makes them anew."""
@@ -244,6 +248,16 @@ class InputsControlWrapper(OperatorWrapper):
                     one.close()
         finally:
             self.env.close()
+
+    def _poll(self) -> TeleopCommand:
+        """The operator's command for the coming step."""
+        if self._command is None:
+            if self._device is not None and self._first_step:
+                self._wait_until_ready()
+                self._device.start_episode()
+                self._first_step = False
+            self._command = TeleopCommand() if self._device is None else self._device.poll()
+        return self._command
 
     def _wait_until_ready(self) -> None:
         remaining = self._ready_at - time.monotonic()
@@ -276,6 +290,8 @@ class InputsControlWrapper(OperatorWrapper):
 
     def _action(self, command: TeleopCommand) -> NDArray[np.float32]:
         """The action for a command."""
+        if command.action is not None:
+            return check_action(command.action, self._low, self._high)
         action = self._neutral.copy()
         motion = command.motion[: self._motion_numbers]
         action[: self._motion_numbers] = np.where(np.abs(motion) < self._threshold, 0.0, motion) * self._scale

@@ -60,6 +60,8 @@ class LoadedPolicy:
         action = self._middle + self._half * self.policy.act_in(observation, greedy=greedy, encoder=self.encoder)
         return action.astype(np.float32, copy=False)
 
+    __call__ = act
+
 
 def save_policy(
     path: Path,

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from gym_hil.cli import main
-from gym_hil.cli.dataset import find_function
 from gym_hil.datasets.reader import EpisodeDataset
-from gym_hil.errors import ConfigurationError
 
 
 def test_info_tells_what_is_in_a_dataset(recorded: Path, capsys: pytest.CaptureFixture) -> None:
@@ -92,9 +90,3 @@ def test_numbers_with_other_names_are_merged_with_force(
     assert main(arguments) == 1
     assert "If they mean the same, merge with --force." in capsys.readouterr().err
     assert main([*arguments, "--force"]) == 0
-
-
-@pytest.mark.parametrize("name", ["os", ":path", "os:", "no_such_module:f", "os:no_such_function", "os:sep"])
-def test_a_function_that_does_not_exist_is_an_error(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="--reward"):
-        find_function(name)

@@ -1,6 +1,8 @@
 """Devices by name."""
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -74,6 +76,38 @@ class Pedals(Device):
 
     def poll(self) -> TeleopCommand:
         return TeleopCommand(np.eye(6)[0], engaged=True)
+
+
+def made_for(env: Any, pushes: int = 0) -> Device:
+    """A user's function; see the tests below."""
+    return SequenceDevice([[1, 0, 0, 0]] * pushes)
+
+
+def no_device(env: Any) -> int:
+    return 1 // env.zero
+
+
+@pytest.fixture
+def users(monkeypatch: pytest.MonkeyPatch) -> str:
+    """This module, as one that can be imported by name."""
+    monkeypatch.setitem(sys.modules, "users_devices", sys.modules[__name__])
+    return "users_devices"
+
+
+def test_a_class_or_function_of_the_user_makes_a_device(users: str) -> None:
+    options = {"pushes": 1}
+    env = gym.make("gym_hil/PandaPickCube-v1", device=[f"{users}:made_for", f"{users}:Pedals"], device_options=options)
+    group = env.get_wrapper_attr("device")
+    assert [type(device) for device in group.devices] == [SequenceDevice, Pedals]
+    assert group.devices[0].poll().engaged
+    env.close()
+
+
+def test_a_function_that_makes_no_device_is_an_error(users: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"AttributeError: .*zero.*test_registry.py, line \d+"):
+        make_device(f"{users}:no_device")
+    with pytest.raises(ConfigurationError, match=r"returns UserDict; expected a gym_hil\.Device"):
+        make_device("collections:UserDict", env={})
 
 
 @pytest.fixture

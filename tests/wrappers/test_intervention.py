@@ -66,6 +66,20 @@ def after(base: gym.Env[Any, Any], *events: Event, **options: Any) -> tuple[Any,
     return env.step(POLICY)
 
 
+def test_the_operator_can_be_asked_before_the_step(base: Any, pad: Pad) -> None:
+    env = stack(base, device=pad)
+    begin(env)
+    assert not env.operator_drives()
+    assert not env.step(POLICY)[4]["is_intervention"]
+    pad.inputs.tap(Button.INTERVENE)
+    pad.inputs.tap(Button.SUCCESS)
+    assert env.operator_drives()
+    assert env.operator_drives()
+    info = env.step(POLICY)[4]
+    assert info["is_intervention"]
+    assert info["next.success"]
+
+
 @pytest.mark.parametrize("driven", [False, True])
 def test_every_step_and_reset_reports_everything_in_plain_types(base: Any, pad: Pad, driven: bool) -> None:
     env = stack(base, device=pad if driven else None)

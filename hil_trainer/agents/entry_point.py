@@ -1,0 +1,51 @@
+"""What the entry point `gym_hil.policies` offers: `gym_hil.load_policy` loads the policy of a run by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+
+from gym_hil.errors import MissingExtraError
+from hil_trainer.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from hil_trainer.agents.policy_file import LoadedPolicy
+
+_RUN_FILE, _SUFFIX = "policy.safetensors", ".safetensors"
+
+
+def load_for_env(path: Path, env: gym.Env[Any, Any] | None) -> LoadedPolicy | None:
+    """The policy of a run, for an environment.
+
+    Args:
+        path: the folder of a run, or a policy file.
+        env: that it will act in; None to check nothing.
+
+    Returns:
+        The policy; None if the path is neither.
+
+    Raises:
+        CheckpointError: the file is damaged, or its actions are others than those of the environment.
+        MissingExtraError: torch is not installed.
+    """
+    file = path / _RUN_FILE if path.is_dir() else path
+    if file.suffix != _SUFFIX or not file.is_file():
+        return None
+    try:
+        from hil_trainer.agents.policy_file import load_policy
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"{file} needs {error.name}: pip install 'gym-hil[train]'") from error
+    loaded = load_policy(file)
+    if env is not None:
+        given: Any = env.action_space
+        limits = loaded.description["action"]["low"], loaded.description["action"]["high"]
+        if not all(np.array_equal(own, limit) for own, limit in zip(limits, (given.low, given.high), strict=True)):
+            raise CheckpointError(
+                f"The policy {file} was trained for {loaded.description['provenance'].get('task', 'another task')}, "
+                f"where actions lie between {limits[0]} and {limits[1]}; here they lie between {given.low} and "
+                f"{given.high}."
+            )
+    return loaded
