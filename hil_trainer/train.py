@@ -363,11 +363,10 @@ class Training:
             )
             resources.callback(self.learner.close)
         else:
-            from hil_trainer.rollout.ray_actors import RayActors
+            from hil_trainer.rollout.ray_actors import MAX_PENDING, RayActors
 
-            self._actors = RayActors(setup, self.directory, resume=checkpoint is not None)
-            self.learner = self._actors.learner
-            self._max_lag = self.learner.max_pending  # an operator never waits for a learner that is started again
+            self.learner = self._actors = RayActors(setup, self.directory, resume=checkpoint is not None)
+            self._max_lag = MAX_PENDING  # an operator never waits for a learner that is started again
             resources.callback(self._actors.close)
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-import platform
 import time
-import uuid
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -15,87 +12,87 @@ from typing import Any
 import numpy as np
 import torch
 
+from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.policy import Policy, load_weights
-from hil_trainer.config import NO_OPERATOR, SCRIPTED, TrainConfig
+from hil_trainer.config import NO_OPERATOR, SCRIPTED
 from hil_trainer.data.transitions import Rollout
 from hil_trainer.errors import ActorError, LearnerError
-from hil_trainer.learner.learner import LearnerSetup
-from hil_trainer.learner.ray import (
-    MAX_PENDING,
-    NAMESPACE,
-    NO_VERSION,
-    ActorMessage,
-    Cluster,
-    RayLearnerClient,
-    Reply,
-    Reports,
-)
+from hil_trainer.learner.learner import LearnerSetup, Snapshot
+from hil_trainer.learner.ray import NO_VERSION, LearnerActor, Reply, Report, connected
 from hil_trainer.rollout.actor import Actor
 from hil_trainer.rollout.env import RolloutEnv
 
+MAX_PENDING = 600  # rollouts that an operator may be ahead of the learner; ten minutes at ten steps a second
 MAX_RESTARTS = 20  # of an actor, after which something is wrong with its machine
-_STOP_TIMEOUT = 5.0  # s
+_THREADS = 64  # of the learner, besides one for each actor
 _ASK_EVERY = 0.5  # s, while an actor that does not wait may not act yet
+_REPORT_EVERY = 0.05  # s; more often would take a third of a core from acting and learning
+_STOP_TIMEOUT = 5.0  # s, for actors
+_SAVE_TIMEOUT = 120.0  # s; a checkpoint with many images takes a while
 
 
-def act(learner: Any, actor: Actor, policy: Policy, *, name: str, rollout_steps: int) -> bool:
-    """Act with the newest policy until the training ends or the operator wants to stop.
+def make_actor(setup: LearnerSetup, *, operator: str, intervention: Any = None) -> Actor:
+    """Make an actor with random numbers of its own.
+
+    Args:
+        setup: of the learner.
+        operator: who can take over.
+        intervention: see `OperatorConfig`.
+    """
+    torch.set_num_threads(1)
+    torch.seed()
+    config = dataclasses.replace(
+        setup.config,
+        env=dataclasses.replace(setup.config.env, console=False),
+        operator=dataclasses.replace(setup.config.operator, intervention=intervention),
+    )
+    env = RolloutEnv(config, operator=operator)
+    env.layout.require_encoding_of(setup.layout)
+    agent = config.agent
+    return Actor(env, discount=agent.discount, n_step=agent.n_step, seed=np.random.SeedSequence())
+
+
+def act(learner: Any, setup: LearnerSetup, actor: Actor) -> None:
+    """Act with the newest policy until the training ends, the learner is gone or the operator wants to stop.
 
     An actor sends a rollout and makes the next one while the learner receives it. One that is held to real time never
     waits: while the learner does not answer, it acts on, up to `MAX_PENDING` rollouts.
 
     Args:
         learner: handle of the learner.
+        setup: of the learner.
         actor: makes the steps.
-        policy: chooses actions; gets the learner's weights.
-        name: of the actor.
-        rollout_steps: steps between two messages.
-
-    Returns:
-        Whether it ended as it should; False if the learner is gone.
     """
     import ray
 
     waits = not actor.env.in_real_time
-    max_pending = 1 if waits else MAX_PENDING
-    session, version, policy_steps = uuid.uuid4().hex, NO_VERSION, 0
+    policy, policy_steps, version = Policy(setup.shape).eval(), 0, NO_VERSION
     pending: deque[Any] = deque()
     reply: Reply | None = None
-
-    def send(rollout: Rollout | None) -> None:
-        pending.append(learner.exchange.remote(ActorMessage(name, session, rollout, policy_steps, version, waits)))
-
-    try:
-        send(None)
+    rollout: Rollout | None = None
+    with contextlib.suppress(ray.exceptions.RayActorError, ConnectionError):
         while True:
+            pending.append(learner.exchange.remote(rollout, policy_steps, version, waits=waits))
+            if rollout is not None and rollout.quit:
+                ray.wait(list(pending), num_returns=len(pending), timeout=_STOP_TIMEOUT)
+                return
             while pending and (
-                reply is None or len(pending) > max_pending or ray.wait([pending[0]], timeout=0, fetch_local=False)[0]
+                reply is None or len(pending) > (1 if waits else MAX_PENDING) or ray.wait([pending[0]], timeout=0)[0]
             ):
                 reply = ray.get(pending.popleft())
             assert reply is not None
             if reply.stop:
-                return True
-            if reply.version != version and reply.weights:
-                try:
-                    load_weights(policy, ray.get(reply.weights[0]))
-                    version, policy_steps = reply.version, reply.policy_steps
-                except ray.exceptions.ObjectLostError:
-                    pass  # with a learner that was killed since; the next one publishes its own
-            if not reply.act or version == NO_VERSION:
+                return
+            if reply.snapshot is not None and reply.version != version:
+                load_weights(policy, reply.snapshot.weights)
+                version, policy_steps = reply.version, reply.snapshot.env_steps
+            if reply.act:
+                actor.set_episodes(reply.episodes)
+                rollout = actor.run(policy, setup.config.rollout_steps)
+            else:
                 if not waits:
                     time.sleep(_ASK_EVERY)
-                reply = None
-                if not pending:
-                    send(None)
-                continue
-            actor.set_episodes(reply.episodes)
-            rollout = actor.run(policy, rollout_steps)
-            send(rollout)
-            if rollout.quit:
-                ray.wait(list(pending), num_returns=len(pending), timeout=_STOP_TIMEOUT)
-                return True
-    except (ray.exceptions.RayActorError, ConnectionError):
-        return False
+                reply = rollout = None
 
 
 class _ActorWorker:
@@ -106,79 +103,96 @@ class _ActorWorker:
 
     def run(self) -> None:
         """Act until the training ends."""
-        torch.set_num_threads(1)
-        config = _without_console(self._setup.config)
-        # An actor that was restarted draws other random numbers.
-        env_seed, policy_seed = np.random.SeedSequence(config.seed, spawn_key=tuple(os.urandom(8))).spawn(2)
-        torch.manual_seed(int(policy_seed.generate_state(1)[0]))
-        env = RolloutEnv(config, operator=SCRIPTED if self._helped else NO_OPERATOR)
+        import ray
+
+        actor = make_actor(self._setup, operator=SCRIPTED if self._helped else NO_OPERATOR)
+        restarted = ray.get_runtime_context().was_current_actor_reconstructed
+        self._learner.log.remote(f"{self._name} {'died and was started again' if restarted else 'has joined'}")
         try:
-            env.layout.require_encoding_of(self._setup.layout)
-            actor = Actor(env, discount=config.agent.discount, n_step=config.agent.n_step, seed=env_seed)
-            policy = Policy(self._setup.shape).eval()
-            act(self._learner, actor, policy, name=self._name, rollout_steps=config.rollout_steps)
+            act(self._learner, self._setup, actor)
         finally:
-            env.close()
+            actor.env.close()
 
 
 class RayActors:
-    """A learner on Ray and the actors that send rollouts to it.
+    """A learner on Ray and the actors that send rollouts to it, as the training sees them; see `LearnerClient`.
+
+    Ray starts a learner that was killed again, which goes on from its newest checkpoint, and repeats calls that it has
+    not answered. What it had learned since the checkpoint is lost.
 
     Args:
         setup: of the learner.
         directory: of the run.
         resume: go on from the newest checkpoint in it.
 
-    Attributes:
-        learner: the learner.
-
     Raises:
         MissingExtraError: Ray is not installed.
         LearnerError: there is no such Ray, or the learner does not start.
+        ConfigurationError: another run has this name.
     """
 
     def __init__(self, setup: LearnerSetup, directory: Path, *, resume: bool):
         config = setup.config
         assert config.ray.address is not None
         self._setup = setup
-        self._cluster = Cluster(config.ray.address)
-        try:
-            self.learner = RayLearnerClient(self._cluster, setup, directory, resume=resume)
-        except BaseException:
-            self._cluster.close()
-            raise
         helped = config.ray.actors if config.ray.helped_actors is None else config.ray.helped_actors
         self._helped = helped if config.operator.device == SCRIPTED else 0
         self._workers: list[Any] = []
         self._runs: list[Any] = []
+        self._pending: deque[Any] = deque()  # replies to rollouts of this process
+        self._sent = self._received = 0
+        self._saving: Any = None
+        self._reporting: Any = None
+        with contextlib.ExitStack() as resources:
+            self._ray = resources.enter_context(connected(config.ray.address))
+            directory.mkdir(parents=True, exist_ok=True)
+            self._learner = self._start_learner(directory.resolve(), resume=resume)
+            resources.callback(self._ray.kill, self._learner)
+            self._version, self._snapshot = NO_VERSION, Snapshot(0, 0, 0, {}, {})
+            self._take_in(self._learner.report.remote(NO_VERSION))
+            self._resources = resources.pop_all()
 
     @property
     def summary(self) -> str:
         """A sentence on who acts, and how others can join."""
         return (
             f"actors on Ray: {self._setup.config.ray.actors}, with the scripted operator: {self._helped}; more may "
-            f"join with: hil-trainer join {self._cluster.address}"
+            f"join with: hil-trainer join {self._ray.get_runtime_context().gcs_address}"
         )
 
     def start(self) -> None:
         """Start the actors, and let them and those that have joined act."""
-        ray, count = self._cluster.ray, self._setup.config.ray.actors
+        count = self._setup.config.ray.actors
         # Where the cluster says how many cores it has, actors take one each, or their share.
-        cores = ray.cluster_resources().get("CPU", 0.0)
-        remote = ray.remote(_ActorWorker).options(
+        cores = self._ray.cluster_resources().get("CPU", 0.0)
+        remote = self._ray.remote(_ActorWorker).options(
             num_cpus=round(min(1.0, cores / (count + 1)), 2),
-            scheduling_strategy="DEFAULT" if self._cluster.is_local else "SPREAD",
+            scheduling_strategy="SPREAD",
             max_restarts=MAX_RESTARTS,
             max_task_retries=-1,
         )
         for number in range(count):
             helped = number < self._helped
-            worker = remote.remote(self.learner.actor, self._setup, f"actor-{number}", helped=helped)
-            self._workers.append(worker)
-            self._runs.append(worker.run.remote())
-        self.learner.actor.start.remote()
+            self._workers.append(remote.remote(self._learner, self._setup, f"actor-{number}", helped=helped))
+        self._runs = [worker.run.remote() for worker in self._workers]
+        self._learner.start.remote()
 
-    def reports(self, timeout: float) -> Reports:
+    def send(self, rollout: Rollout) -> None:
+        """Send a rollout of this process; returns at once, unless `MAX_PENDING` are waiting."""
+        self._pending.append(self._learner.add.remote(rollout, self._snapshot.env_steps))
+        self._sent += 1
+        self._collect_replies(MAX_PENDING)
+
+    def snapshot(self, *, rollouts: int = 0) -> Snapshot:
+        """The newest snapshot, once the learner has received at least that many rollouts of this process."""
+        self._collect_replies(self._sent - rollouts)
+        return self._snapshot._replace(rollouts=self._received)
+
+    def save(self, step: int, run: dict[str, Any]) -> None:
+        """Ask for a checkpoint; returns at once."""
+        self._saving = self._learner.save.remote(step, run)
+
+    def reports(self, timeout: float) -> Report:
         """What actors did since the previous call.
 
         Args:
@@ -186,8 +200,10 @@ class RayActors:
 
         Raises:
             ActorError: an actor cannot be kept alive.
+            LearnerError: the learner has ended for good.
+            DivergenceError: a loss was not finite.
         """
-        ray = self._cluster.ray
+        ray = self._ray
         ended, self._runs = ray.wait(self._runs, num_returns=len(self._runs), timeout=0) if self._runs else ([], [])
         for run in ended:
             try:
@@ -196,90 +212,85 @@ class RayActors:
                 raise _actor_error(f"has died more than {MAX_RESTARTS} times") from error
             except ray.exceptions.RayTaskError as error:
                 raise _actor_error(f"has failed ({error.cause!r})") from error
-        return self.learner.reports(timeout)
+        time.sleep(min(timeout, _REPORT_EVERY))
+        if self._reporting is None:
+            self._reporting = self._learner.report.remote(self._version)
+        if not ray.wait([self._reporting], timeout=timeout)[0]:
+            return Report()
+        reference, self._reporting = self._reporting, None
+        return self._take_in(reference)
 
     def stop(self) -> None:
         """Let all actors end, and wait for their last rollouts."""
-        ray = self._cluster.ray
-        self.learner.actor.stop.remote()
+        self._learner.stop.remote()
         if self._runs:
-            ray.wait(self._runs, num_returns=len(self._runs), timeout=_STOP_TIMEOUT)
-        self._kill()
+            self._ray.wait(self._runs, num_returns=len(self._runs), timeout=_STOP_TIMEOUT)
+        self._kill_workers()
 
     def close(self) -> None:
-        """End the actors, the learner once its checkpoints are written, and the connection to Ray."""
-        try:
-            self._kill()
-            self.learner.close()
-        finally:
-            self._cluster.close()
+        """End the actors, the learner once its checkpoints are written, and the connection to Ray.
 
-    def _kill(self) -> None:
+        Raises:
+            LearnerError: the last checkpoint was not written in time.
+            GymHilError: something else went wrong.
+        """
+        with self._resources:
+            self._kill_workers()
+            if self._saving is not None:
+                if not self._ray.wait([self._saving], timeout=_SAVE_TIMEOUT)[0]:
+                    raise LearnerError(
+                        f"The last checkpoint was not written within {_SAVE_TIMEOUT:.0f} s. The previous one is kept."
+                    )
+                self._take_in(self._learner.report.remote(self._version))
+
+    def _start_learner(self, directory: Path, *, resume: bool) -> Any:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        config, here = self._setup.config, self._ray.get_runtime_context().get_node_id()
+        has_gpu = any(node["NodeID"] == here and node["Resources"].get("GPU") for node in self._ray.nodes())
+        remote = self._ray.remote(LearnerActor).options(
+            name=directory.name,
+            num_cpus=0,
+            num_gpus=1 if config.device != "cpu" and has_gpu else 0,
+            max_restarts=-1,
+            max_task_retries=-1,
+            max_concurrency=config.ray.actors + _THREADS,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False),
+        )
+        try:
+            return remote.remote(self._setup, str(directory), resume=resume)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"A run named {directory.name} is being trained on this Ray. Choose another folder for --out."
+            ) from error
+
+    def _collect_replies(self, limit: int) -> None:
+        """Note the replies that have come, and wait until at most `limit` are missing."""
+        while self._pending:
+            timeout = None if len(self._pending) > limit else 0
+            if not self._ray.wait([self._pending[0]], timeout=timeout)[0]:
+                return
+            self._get(self._pending.popleft())
+            self._received += 1
+
+    def _take_in(self, reference: Any) -> Report:
+        report, error, self._version, snapshot = self._get(reference)
+        if error is not None:
+            raise error
+        self._snapshot = snapshot._replace(weights=snapshot.weights or self._snapshot.weights)
+        return report
+
+    def _get(self, reference: Any) -> Any:
+        try:
+            return self._ray.get(reference)
+        except self._ray.exceptions.RayActorError as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise LearnerError(f"The learner on Ray ended for good: {lines[-1] if lines else error!r}") from error
+
+    def _kill_workers(self) -> None:
         for worker in self._workers:
-            self._cluster.ray.kill(worker)
+            self._ray.kill(worker)
         self._workers, self._runs = [], []
-
-
-def join(address: str, *, run: str | None, operator: str, intervention: Any = None) -> None:
-    """Act in a training that runs on Ray, until it ends, the operator wants to stop, or Ctrl-C.
-
-    Args:
-        address: of Ray.
-        run: name of the training; None if there is only one.
-        operator: who can take over here.
-        intervention: see `OperatorConfig`.
-
-    Raises:
-        MissingExtraError: Ray is not installed.
-        LearnerError: there is no Ray, no such training on it, or there are several.
-    """
-    cluster = Cluster(address)
-    try:
-        learner = _find_learner(cluster.ray, run)
-        setup: LearnerSetup = cluster.ray.get(learner.describe.remote())
-        config = dataclasses.replace(
-            _without_console(setup.config),
-            demos="0",
-            operator=dataclasses.replace(setup.config.operator, device=operator, intervention=intervention),
-            ray=dataclasses.replace(setup.config.ray, helped_actors=None),
-        )
-        torch.set_num_threads(1)
-        env = RolloutEnv(config)
-        try:
-            env.layout.require_encoding_of(setup.layout)
-            actor = Actor(
-                env, discount=config.agent.discount, n_step=config.agent.n_step, seed=np.random.SeedSequence()
-            )
-            policy, name = Policy(setup.shape).eval(), f"{platform.node()}-{os.getpid()}"
-            if env.introduction:
-                print(env.introduction, flush=True)
-            print(f"{name} acts in this training; Ctrl-C leaves it", flush=True)
-            with contextlib.suppress(KeyboardInterrupt):
-                act(learner, actor, policy, name=name, rollout_steps=config.rollout_steps)
-            learner.leave.remote(name)
-            print("the training goes on, or has ended, without this actor")
-        finally:
-            env.close()
-    finally:
-        cluster.close()
-
-
-def _find_learner(ray: Any, run: str | None) -> Any:
-    names = sorted(
-        actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True) if actor["namespace"] == NAMESPACE
-    )
-    if run is None and len(names) == 1:
-        run = names[0]
-    if run not in names:
-        raise LearnerError(
-            f"Trainings on this Ray: {', '.join(names) or 'none'}. "
-            + ("Choose one with --run." if names else "Start one with `hil-trainer train --ray`.")
-        )
-    return ray.get_actor(run, namespace=NAMESPACE)
-
-
-def _without_console(config: TrainConfig) -> TrainConfig:
-    return dataclasses.replace(config, env=dataclasses.replace(config.env, console=False))
 
 
 def _actor_error(why: str) -> ActorError:

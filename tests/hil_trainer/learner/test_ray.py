@@ -8,26 +8,25 @@ import time
 
 import pytest
 
-from gym_hil.errors import MissingExtraError
+from gym_hil.errors import ConfigurationError, MissingExtraError
 from hil_trainer.checkpoints import checkpoints, read_learner_state
 from hil_trainer.data.transitions import EpisodeSummary
 from hil_trainer.errors import DivergenceError, LearnerError
 from hil_trainer.learner import ray as module
-from hil_trainer.learner.learner import MAX_DEBT, PUBLISH_EVERY, LearnerSetup
-from hil_trainer.learner.ray import NO_VERSION, TRAINER, ActorMessage, RayLearner, load_ray, short_temporary_folder
+from hil_trainer.learner.learner import MAX_DEBT, PUBLISH_EVERY, Learner, LearnerSetup, StopRequest
+from hil_trainer.learner.ray import NO_VERSION, RayLearner, Report, connected, short_temporary_folder
 from tests.hil_trainer.made_up import ACTIONS, STATE, rollout
 
 EPISODE = EpisodeSummary(True, 10, 4, 1.0, False)
 
 
-def message(content=None, *, actor="one", session="first", policy_steps=0, version=NO_VERSION, waits=False):
-    if content is not None:
-        content = content._replace(episodes=[EPISODE], operator_steps=4)
-    return ActorMessage(actor, session, content, policy_steps, version, waits)
+def exchange(learner, steps=0, *, policy_steps=0, version=NO_VERSION, waits=False, **values):
+    content = rollout(steps, **values)._replace(episodes=[EPISODE], operator_steps=4) if steps else None
+    return learner.exchange(content, policy_steps, version, waits=waits)
 
 
-def poll(learner):
-    return learner.poll(NO_VERSION)
+def snapshot(learner):
+    return learner.report(NO_VERSION)[-1]
 
 
 def until(holds):
@@ -39,71 +38,67 @@ def until(holds):
 def start(small, tmp_path):
     started = []
 
-    def make(*, directory=tmp_path, resume=False, restarted=False, put=lambda weights: weights, **settings):
+    def make(*, directory=tmp_path, restarted=False, **settings):
         setup = LearnerSetup(small(rollout_steps=5, actors=2, **settings), STATE, ACTIONS)
-        started.append(RayLearner(setup, str(directory), resume=resume, restarted=restarted, put=put))
+        started.append(RayLearner(setup, str(directory), resume=False, restarted=restarted))
         return started[-1]
 
     yield make
     for learner in started:
-        learner.close()
+        learner._inbox.append(StopRequest())
 
 
 def test_actors_act_from_the_start_until_all_steps_are_made(start):
     learner = start(steps=10)
-    assert not learner.exchange(message()).act
+    assert not exchange(learner).act
     learner.start()
-    assert learner.exchange(message()).act
-    assert learner.exchange(message(rollout(5), waits=True)).act
-    assert not learner.exchange(message(rollout(5), waits=True)).act
+    assert exchange(learner).act
+    assert exchange(learner, 5, waits=True).act
+    assert not exchange(learner, 5, waits=True).act
     learner.stop()
-    assert learner.exchange(message()).stop
+    assert exchange(learner).stop
 
 
 def test_steps_of_actors_are_reported_once_and_the_training_s_own_are_not(start):
     learner = start()
-    learner.exchange(message(rollout(5)))
-    learner.exchange(message(rollout(3), actor=TRAINER))
-    status = poll(learner)
-    assert (status.steps, status.operator_steps, status.episodes) == (5, 4, [EPISODE])
-    assert status.sessions == {"one": "first", TRAINER: "first"}
-    assert (poll(learner).steps, poll(learner).episodes) == (0, [])
-    assert learner.exchange(message(session="second")).episodes == 2
-    learner.leave("one")
-    assert poll(learner).left == ["one"]
+    learner.log("one has joined")
+    exchange(learner, 5)
+    learner.add(rollout(3)._replace(episodes=[EPISODE]), 0)
+    report = learner.report(NO_VERSION)[0]
+    assert report == Report(5, 4, (EPISODE,), staleness=5, events=("one has joined",))
+    assert learner.report(NO_VERSION)[0] == Report()
+    assert exchange(learner).episodes == 2
 
 
-def test_weights_are_sent_to_actors_that_do_not_have_them(start):
+def test_weights_are_sent_to_those_that_do_not_have_them(start):
     learner = start()
-    reply = learner.exchange(message())
-    assert reply.weights
-    until(lambda: poll(learner).version[1] == 2)  # published at the start, and by the thread
-    reply = learner.exchange(message())
-    assert not learner.exchange(message(version=reply.version)).weights
-    learner.exchange(message(rollout(5)))
-    until(lambda: poll(learner).snapshot.env_steps == 5)
-    newer = learner.exchange(message(version=reply.version))
-    assert newer.weights
-    assert newer.policy_steps == 5
+    exchange(learner, 5)
+    until(lambda: snapshot(learner).env_steps == 5)
+    reply = exchange(learner)
+    assert reply.snapshot.weights
+    assert reply.snapshot.env_steps == 5
+    assert exchange(learner, version=reply.version).snapshot is None
+    *_, version, without = learner.report(reply.version)
+    assert (version, without.weights) == (reply.version, {})
 
 
-def test_actors_are_answered_while_weights_are_stored(start):
-    storing, stored, calls = threading.Event(), threading.Event(), []
+def test_actors_are_answered_while_weights_are_copied(start, monkeypatch):
+    learner = start()
+    copying, copied, weights = threading.Event(), threading.Event(), Learner.weights
 
-    def put(weights):
-        calls.append(weights)
-        if len(calls) > 2:
-            storing.set()
-            assert stored.wait(60)
+    def slow(self):
+        copying.set()
+        assert copied.wait(60)
+        return weights(self)
 
-    learner = start(put=put)
-    learner.exchange(message(rollout(5)))
-    assert storing.wait(60)
-    answered = threading.Thread(target=lambda: learner.exchange(message(rollout(5))))
+    monkeypatch.setattr(Learner, "weights", slow)
+    exchange(learner, 5)
+    assert copying.wait(60)
+    answered = threading.Thread(target=exchange, args=(learner, 5))
     answered.start()
     answered.join(30)
     is_blocked = answered.is_alive()
-    stored.set()
+    copied.set()
     assert not is_blocked
 
 
@@ -111,58 +106,55 @@ def test_actors_that_wait_act_with_weights_of_bounded_staleness(start):
     learner = start(utd_ratio=2)
     learner.start()
 
-    def act(name):
+    def act():
         policy_steps = 0
         for _ in range(30):
-            reply = learner.exchange(message(rollout(5), actor=name, waits=True, policy_steps=policy_steps))
+            reply = exchange(learner, 5, waits=True, policy_steps=policy_steps)
             while not reply.act:
-                reply = learner.exchange(message(actor=name, waits=True))
-            policy_steps = reply.policy_steps
+                reply = exchange(learner, waits=True)
+            policy_steps = reply.snapshot.env_steps
 
-    threads = [threading.Thread(target=act, args=(name,)) for name in ("one", "two")]
+    threads = [threading.Thread(target=act) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    status = poll(learner)
-    assert status.staleness <= 3 * 2 * 5 + PUBLISH_EVERY
-    assert poll(learner).staleness == 0
-    until(lambda: poll(learner).snapshot.env_steps == 300)
-    assert poll(learner).snapshot.updates == 600
+    assert learner.report(NO_VERSION)[0].staleness <= 3 * 2 * 5 + PUBLISH_EVERY
+    until(lambda: snapshot(learner).env_steps == 300)
+    assert snapshot(learner).updates == 600
 
 
 def test_a_learner_that_no_actor_waits_for_skips_updates(start):
     learner = start(utd_ratio=4, wait=False)
     learner.start()
     for _ in range(20):
-        assert learner.exchange(message(rollout(50), waits=True)).act
-    until(lambda: poll(learner).snapshot.env_steps == 1000)
-    assert MAX_DEBT <= poll(learner).snapshot.updates / 4 < 1000
+        assert exchange(learner, 50, waits=True).act
+    until(lambda: snapshot(learner).env_steps == 1000)
+    assert MAX_DEBT <= snapshot(learner).updates / 4 < 1000
 
 
 def test_a_learner_that_is_started_again_goes_on_from_its_checkpoint(start, tmp_path):
     learner = start()
-    assert poll(learner).restarted_from is None
-    learner.exchange(message(rollout(5)))
+    exchange(learner, 5)
     learner.save(5, {"actor": {"episodes": 7}})
     (checkpoint,) = checkpoints(tmp_path)
     assert read_learner_state(checkpoint)[0]["updates"] <= 5
     again = start(restarted=True)
-    status = poll(again)
-    assert status.restarted_from == checkpoint.name
-    assert status.snapshot.env_steps == 5
-    assert status.version[0] != poll(learner).version[0]
-    reply = again.exchange(message())
+    report, _, _, now = again.report(NO_VERSION)
+    assert report.events == (f"the learner was started again from {checkpoint.name}; actors go on",)
+    assert now.env_steps == 5
+    reply = exchange(again)
     assert (reply.act, reply.episodes) == (True, 7)
+    assert reply.version != exchange(learner).version
 
 
 def test_an_error_ends_the_training_of_all(start, tmp_path):
     learner = start()
     learner.start()
-    learner.exchange(message(rollout(5, reward=float("nan")), waits=True))
-    until(lambda: poll(learner).error is not None)
-    assert isinstance(poll(learner).error, DivergenceError)
-    assert learner.exchange(message()).stop
+    exchange(learner, 5, reward=float("nan"), waits=True)
+    until(lambda: learner.report(NO_VERSION)[1] is not None)
+    assert isinstance(learner.report(NO_VERSION)[1], DivergenceError)
+    assert exchange(learner).stop
     learner.save(0, {})
     assert checkpoints(tmp_path) == []
 
@@ -171,7 +163,7 @@ def test_a_checkpoint_that_cannot_be_written_is_noticed(start, tmp_path):
     learner = start()
     (tmp_path / "checkpoints").write_text("in the way")
     learner.save(0, {})
-    assert "No checkpoint can be written" in str(poll(learner).error)
+    assert "No checkpoint can be written" in str(learner.report(NO_VERSION)[1])
 
 
 def test_a_learner_on_a_machine_without_the_folder_is_refused(start, tmp_path):
@@ -192,10 +184,12 @@ def test_a_temporary_folder_whose_path_is_too_long_is_replaced_or_refused_with_a
         short_temporary_folder()
 
 
-def test_without_ray_the_message_names_the_extra(monkeypatch):
+def test_what_cannot_be_connected_to_is_named(monkeypatch):
+    with pytest.raises(ConfigurationError, match="expected host:port"), connected("ray://host:10001"):
+        pass
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'gym-hil\[ray\]'"):
-        load_ray()
+    with pytest.raises(MissingExtraError, match=r"pip install 'gym-hil\[ray\]'"), connected("local"):
+        pass
 
 
 def test_training_without_ray_does_not_load_it():

@@ -145,7 +145,7 @@ def disturbed(tmp_path_factory):
         name = joiner.stdout.readline().split()[0]
         run.until_event(f"{name} has joined")
 
-        run.find("_LearnerActor")[0].kill()
+        run.find("LearnerActor")[0].kill()
         run.until_event("the learner was started again")
         run.until_further(3)
         joiner.send_signal(2)
