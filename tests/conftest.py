@@ -15,8 +15,8 @@ from hypothesis import settings
 DATA = Path(__file__).parent / "data"
 
 # No test asserts a time. What a change has to pass tries the same examples each time; elsewhere they are new ones.
-settings.register_profile("here", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("here", deadline=None, max_examples=50)
+settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 # What a shell puts in the background ignores Ctrl-C, and the programs that are tested would inherit that.

@@ -263,6 +263,7 @@ def test_the_console_starts_and_ends_with_the_command(
     assert not [thread for thread in threading.enumerate() if thread.name == "gym-hil-console"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")
 def test_an_operator_drives_from_a_page() -> None:
     pytest.importorskip("aiohttp", reason="needs the extra `web`")

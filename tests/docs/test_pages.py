@@ -18,11 +18,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [
     pytest.param("README.md", marks=pytest.mark.slow),
-    "docs/console.md",
+    pytest.param("docs/console.md", marks=pytest.mark.slow),
     pytest.param("docs/datasets.md", marks=pytest.mark.slow),
     "docs/devices.md",
     "docs/lerobot.md",
-    "docs/operating.md",
+    pytest.param("docs/operating.md", marks=pytest.mark.slow),
     pytest.param("docs/recording.md", marks=pytest.mark.slow),
     "docs/rendering.md",
     "docs/reproducing.md",

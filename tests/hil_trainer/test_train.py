@@ -214,6 +214,7 @@ class Run:
         return self.process.wait(PATIENCE)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise on Windows")
 def test_a_run_that_is_killed_goes_on_and_ctrl_c_saves_it(tmp_path):
     out = tmp_path / "run"

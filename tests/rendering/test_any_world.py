@@ -21,7 +21,7 @@ def shapes(sample: st.DrawFn) -> str:
     return f'<geom type="{kind}" size="{sizes}" pos="{three["pos"]}" euler="{three["euler"]}" rgba="{rgba}"/>'
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     world=st.lists(shapes(), max_size=6),
     eye=st.tuples(number, number, number, degrees, degrees, degrees),

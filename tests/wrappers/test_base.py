@@ -25,6 +25,7 @@ SCRIPTED = "gym_hil/PandaPickCubeScripted-v1"
 def no_display(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.setattr("sys.stdin", None)
+    monkeypatch.setattr("gym_hil.wrappers.intervention.TIME_TO_GET_READY", 0.0)
 
 
 def play(env: Any, steps: int) -> list[tuple[Any, ...]]:
@@ -126,7 +127,7 @@ def test_state_that_a_copy_needs_is_that_of_the_episode() -> None:
 def test_environment_made_in_a_loop_and_forgotten_leaves_nothing(console: Any) -> None:
     import gc
 
-    for _ in range(40):
+    for _ in range(10):
         env = gym.make("gym_hil/PandaPickCubeWeb-v1", reset_delay_seconds=0)
         env.reset(seed=0)
         play(env, 2)

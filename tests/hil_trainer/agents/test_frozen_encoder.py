@@ -240,6 +240,7 @@ def test_a_process_that_finds_other_weights_says_so(env, write, small):
         evaluator.close()
 
 
+@pytest.mark.slow
 def test_a_run_trains_through_an_encoder_and_its_policy_is_evaluated(tmp_path, capsys):
     out = tmp_path / "run"
     words = {

