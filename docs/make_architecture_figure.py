@@ -21,6 +21,7 @@ FIGURE = ROOT / "docs" / "images" / "architecture.svg"
 CAPTIONS = {
     "gym_hil": {
         "cli": "the command gym-hil",
+        "env_options": "any environment by its id",
         "registration": "ids: task, version, control",
         "datasets": "record, read, replay",
         "policies": "policies of any origin",

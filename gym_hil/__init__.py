@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from gym_hil.pacing import Pacer
     from gym_hil.policies import load_policy
     from gym_hil.teleop import Device, Event, TeleopCommand, make_device
+    from gym_hil.wrappers.action_map import ActionMap
     from gym_hil.wrappers.console_wrapper import ConsoleWrapper
-    from gym_hil.wrappers.factory import make_env, wrap_env
+    from gym_hil.wrappers.factory import make_env, wrap, wrap_env
     from gym_hil.wrappers.hil_wrappers import (
         EEActionWrapper,
         GripperPenaltyWrapper,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.22"
 
 __all__ = [
+    "ActionMap",
     "ConsoleWrapper",
     "Device",
     "EEActionWrapper",
@@ -59,6 +61,7 @@ __all__ = [
     "load_policy",
     "make_device",
     "make_env",
+    "wrap",
     "wrap_env",
 ]
 
@@ -76,8 +79,9 @@ _OFFERS = {
     "gym_hil.pacing": ("Pacer",),
     "gym_hil.policies": ("load_policy",),
     "gym_hil.teleop": ("Device", "Event", "TeleopCommand", "make_device"),
+    "gym_hil.wrappers.action_map": ("ActionMap",),
     "gym_hil.wrappers.console_wrapper": ("ConsoleWrapper",),
-    "gym_hil.wrappers.factory": ("make_env", "wrap_env"),
+    "gym_hil.wrappers.factory": ("make_env", "wrap", "wrap_env"),
     "gym_hil.wrappers.hil_wrappers": (
         "EEActionWrapper",
         "GripperPenaltyWrapper",

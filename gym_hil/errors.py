@@ -29,6 +29,10 @@ class ResetNeededError(GymHilError, gymnasium.error.ResetNeeded):
     """`step` or `render` was called before the first `reset`."""
 
 
+class InvalidStepError(GymHilError, RuntimeError):
+    """An environment has raised in `step` or `reset`, or returned what cannot be used."""
+
+
 class RenderingError(GymHilError, RuntimeError):
     """An image cannot be drawn on this machine."""
 

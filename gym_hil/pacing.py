@@ -6,10 +6,12 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from gym_hil.errors import ConfigurationError
 
 TOLERANCE = 0.1  # of dt, delay up to which a step does not count as late
+DEFAULT_FPS = 10.0  # steps per second of an environment that says nothing
 CATCH_UP = 1.0  # of dt, delay from which a new schedule starts instead of catching up
 
 
@@ -29,6 +31,28 @@ def sleep(seconds: float) -> None:
             ctypes.windll.winmm.timeEndPeriod(1)
     else:
         time.sleep(seconds)
+
+
+def find_control_dt(env: Any, fps: float | None = None) -> float:
+    """How long a step of an environment takes on a real robot, in s.
+
+    Args:
+        env: any Gymnasium environment.
+        fps: steps per second; None for what the environment says: `control_dt`, else `metadata["render_fps"]`, else
+            `DEFAULT_FPS`.
+
+    Raises:
+        ConfigurationError: that is not a positive number.
+    """
+    control_dt = env.get_wrapper_attr("control_dt") if env.has_wrapper_attr("control_dt") else None
+    if control_dt is None or fps is not None:
+        rate = fps if fps is not None else env.metadata.get("render_fps") or DEFAULT_FPS
+        if not 0 < rate < math.inf:
+            raise ConfigurationError(
+                f"The environment makes {rate!r} steps a second; expected more than 0. Give fps=..."
+            )
+        control_dt = 1 / rate
+    return float(control_dt)
 
 
 class Pacer:

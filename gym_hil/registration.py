@@ -1,16 +1,19 @@
-"""The one table of ids: task x version x control. A new task is one line in `TASKS`."""
+"""The one table of ids: task x version x control. A new task is one line in `TASKS`; environments are found here."""
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import gymnasium as gym
-from gymnasium.envs.registration import WrapperSpec
+from gymnasium.envs.registration import EnvSpec, WrapperSpec, find_highest_version, get_env_id, parse_env_id
 
 from gym_hil.errors import ConfigurationError
+from gym_hil.imports import describe_error
 from gym_hil.teleop.registry import DEVICES
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "gym_hil"
 FACTORY = "gym_hil.wrappers.factory"
+ENTRY_POINTS = "gym_hil.tasks"  # group in which packages name modules that register tasks and environments
 
 
 class Version(NamedTuple):
@@ -62,11 +66,14 @@ def register_envs() -> None:
 def register_task(task: str, entry_point: str, versions: Sequence[Version]) -> None:
     """Register a task with every control.
 
+    Commands find it by its name, as `module:NAME` if nothing has imported the module that calls this.
+
     Args:
         task: the ids' stem; `PandaPushCube` becomes `gym_hil/PandaPushCube-v0`, `gym_hil/PandaPushCubeGamepad-v0`, ...
         entry_point: `module:Class` of a `FrankaGymEnv`.
         versions: in order from v0.
     """
+    TASKS[task] = (entry_point, tuple(versions))
     for number, version in enumerate(versions):
         steps = version.max_episode_steps
         base = env_id(task, "Base", number)
@@ -94,21 +101,89 @@ def find_task(name: str) -> tuple[str, int]:
 
     Args:
         name: such as `PandaPickCube`, `PandaPickCube-v0` or `gym_hil/PandaPickCube-v0`; without version the newest.
+            With `module:` before it, that module is imported first.
 
     Returns:
         The task and its version number.
 
     Raises:
-        ConfigurationError: there is no such task or version.
+        ConfigurationError: there is no such task or version, or the module cannot be imported.
     """
-    wanted = name.removeprefix(f"{NAMESPACE}/").lower()
-    known = {f"{task}-v{number}": (task, number) for task, (_, all_) in TASKS.items() for number in range(len(all_))}
-    exact = {key.lower(): found for key, found in known.items()}
-    newest = {task.lower(): (task, len(versions) - 1) for task, (_, versions) in TASKS.items()}
-    found = exact.get(wanted) or newest.get(wanted)
+    name = _import_module_of(name)
+    found = _known_task(name)
     if found is None:
+        _load_entry_points()
+        found = _known_task(name)
+    if found is None:
+        known = [f"{task}-v{number}" for task, (_, versions) in TASKS.items() for number in range(len(versions))]
         raise ConfigurationError(f"There is no task {name!r}; choose one of {', '.join(known)}.")
     return found
+
+
+def find_env(name: str) -> EnvSpec:
+    """Find any environment by its id or, if it is a task of this package, by its name.
+
+    Args:
+        name: such as `Pendulum-v1`, `PandaPickCube`, or `module:Id`, for which the module is imported first; without
+            version the newest.
+
+    Raises:
+        ConfigurationError: there is no such environment, or the module cannot be imported.
+    """
+    name = _import_module_of(name)
+    for attempt in range(2):
+        task = _known_task(name)
+        try:
+            if task is not None:
+                return gym.spec(env_id(task[0], version=task[1]))
+            namespace, stem, version = parse_env_id(name)
+            version = find_highest_version(namespace, stem) if version is None else version
+            return gym.spec(get_env_id(namespace, stem, version))
+        except gym.error.Error as error:
+            if attempt:
+                raise ConfigurationError(
+                    f"There is no environment {name!r}: {error} Name the module that registers it: MODULE:{name}."
+                ) from error
+        _load_entry_points()
+    raise AssertionError
+
+
+def _known_task(name: str) -> tuple[str, int] | None:
+    wanted = name.removeprefix(f"{NAMESPACE}/").lower()
+    exact = {f"{task}-v{n}".lower(): (task, n) for task, (_, versions) in TASKS.items() for n in range(len(versions))}
+    newest = {task.lower(): (task, len(versions) - 1) for task, (_, versions) in TASKS.items()}
+    return exact.get(wanted) or newest.get(wanted)
+
+
+def _import_module_of(name: str) -> str:
+    """Import the module that `module:Id` names, and return the id."""
+    module, colon, name_there = name.rpartition(":")
+    if colon:
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # any, from a user's module
+            raise ConfigurationError(
+                f"The module of {name} cannot be imported: {describe_error(error)}. Install what is missing, or name "
+                "the folder of the module in PYTHONPATH."
+            ) from error
+    return name_there
+
+
+def _load_entry_points() -> None:
+    """Import what installed packages offer; a package that fails is reported, and the others are there."""
+    for entry in entry_points(group=ENTRY_POINTS):
+        if entry.value in _loaded:
+            continue
+        _loaded.add(entry.value)
+        try:
+            loaded = entry.load()
+            if callable(loaded):
+                loaded()
+        except Exception as error:  # any, from somebody's package
+            warnings.warn(f"The tasks of {entry.value} cannot be loaded: {describe_error(error)}.", stacklevel=2)
+
+
+_loaded: set[str] = set()  # entry points, each loaded once
 
 
 def make_task(name: str) -> FrankaGymEnv:

@@ -29,12 +29,14 @@ ARROWS: dict[str, set[str]] = {
     "teleop": {"display", "files", "imports"},
     "console": {"teleop", "files", "display", "rendering"},
     "envs": {"scene", "robot", "rendering", "console", "display"},
-    "wrappers": {"envs", "teleop", "rendering", "console", "display"},
-    "registration": {"envs", "teleop"},  # it names the wrappers' factory, and Gymnasium imports that
+    "wrappers": {"envs", "teleop", "rendering", "console", "display", "imports", "pacing"},
+    "registration": {"envs", "imports", "teleop"},  # it names the wrappers' factory, and Gymnasium imports that
+    "env_options": {"registration", "wrappers", "teleop", "display", "imports"},
     "datasets": {"registration", "envs", "files"},
     "policies": {"datasets", "files", "imports", "teleop"},
     # What follows stands above the rest: the commands, and the package's own names.
     "cli": {
+        "env_options",
         "registration",
         "envs",
         "teleop",

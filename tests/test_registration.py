@@ -1,5 +1,8 @@
 """Every id makes the environment that its name promises."""
 
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ from packaging.version import Version
 
 import gym_hil
 from gym_hil.errors import ConfigurationError
-from gym_hil.registration import TASKS, controls, env_id, find_task
+from gym_hil.registration import ENTRY_POINTS, TASKS, controls, env_id, find_env, find_task
 
 STEPS = {"PandaPickCube": (100, 150), "PandaArrangeBoxes": (100, 500)}
 FREE = ["Base", "", "Viewer", "Scripted"]  # controls that need no hardware
@@ -127,6 +130,48 @@ def test_task_is_found_by_its_name_or_id(name: str, found: tuple[str, int]) -> N
 def test_unknown_task_lists_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match="PandaPickCube-v0"):
         find_task("PandaStack")
+
+
+MY_TASK = """
+from gym_hil.registration import Version, register_task
+
+def register():
+    register_task("MyPick", "gym_hil.envs:PandaPickCubeGymEnv", [Version(7)])
+"""
+
+
+@pytest.fixture
+def own_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder of modules; what they register is forgotten afterwards."""
+    monkeypatch.setattr(gym.envs.registration, "registry", dict(gym.registry))
+    monkeypatch.setattr("gym_hil.registration.TASKS", dict(TASKS))
+    monkeypatch.setattr("gym_hil.registration._loaded", set())
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_module_before_the_colon_is_imported_and_its_task_is_like_ours(own_registry: Path) -> None:
+    (own_registry / "my_tasks.py").write_text(MY_TASK + "register()\n")
+    assert find_task("my_tasks:MyPick") == ("MyPick", 0)
+    assert find_env("my_tasks:mypick-v0") == find_env("MyPick") == gym.spec("gym_hil/MyPick-v0")
+
+
+def test_installed_packages_offer_tasks_by_an_entry_point(own_registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (own_registry / "offers_tasks.py").write_text(MY_TASK)
+    offered = [EntryPoint("mine", "offers_tasks:register", ENTRY_POINTS), EntryPoint("bad", "no_such", ENTRY_POINTS)]
+    monkeypatch.setattr("gym_hil.registration.entry_points", lambda group: offered)
+    with pytest.warns(UserWarning, match="no_such cannot be loaded: ModuleNotFoundError"):
+        assert find_task("MyPick-v0") == ("MyPick", 0)
+    assert find_env("gym_hil/MyPickScripted-v0").max_episode_steps == 7
+
+
+def test_environment_that_does_not_exist_is_one_clear_error(own_registry: Path) -> None:
+    assert find_env("Pendulum").id == "Pendulum-v1"
+    (own_registry / "broken_envs.py").write_text("1 / 0\n")
+    with pytest.raises(ConfigurationError, match="MODULE:Nothing-v0"):
+        find_env("Nothing-v0")
+    with pytest.raises(ConfigurationError, match=r"broken_envs:Id.*ZeroDivisionError.*broken_envs.py, line 1"):
+        find_env("broken_envs:Id-v0")
 
 
 def test_version_is_one_that_lerobot_accepts() -> None:

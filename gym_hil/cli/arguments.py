@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from gym_hil.display import ConsoleOptions
+from gym_hil.env_options import EnvOptions
 from gym_hil.errors import ConfigurationError
 from gym_hil.files import atomic_write, expand_path
+from gym_hil.registration import find_task
 from gym_hil.teleop import MODES
 from gym_hil.teleop.operator import AUTO, OperatorOptions, operator_choices
 
@@ -19,6 +24,92 @@ def path_argument(text: str) -> Path:
         return expand_path(text)
     except ConfigurationError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def add_env_arguments(parser: argparse.ArgumentParser, *, time_limit: bool = True) -> None:
+    """Declare the arguments about the environment, for `env_options`.
+
+    Args:
+        parser: of the command.
+        time_limit: whether the command's episodes have one.
+    """
+    group = parser.add_argument_group("environment")
+    which = group.add_mutually_exclusive_group()
+    which.add_argument("--task", default="PandaPickCube", help="task, with or without version (default: %(default)s)")
+    which.add_argument(
+        "--env",
+        metavar="ID",
+        help="id of any Gymnasium environment in place of a task, or MODULE:ID to import its module first, see "
+        "docs/your_environment.md",
+    )
+    group.add_argument(
+        "--env-kwargs",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="arguments of the environment; a value is a Python literal, or else text",
+    )
+    group.add_argument(
+        "--action-map",
+        metavar="MAP",
+        help="which numbers of the action the operator moves, such as x=0,y=1,z=2,gripper=-3, or MODULE:FUNCTION "
+        "(default: guessed from 3, 4, 6 or 7 numbers)",
+    )
+    group.add_argument(
+        "--success",
+        metavar="MODULE:FUNCTION",
+        help="function of an observation and info that says whether the task is done, in place of the environment's "
+        "own success; `info` lets that end the episode",
+    )
+    group.add_argument(
+        "--fps", type=float, metavar="N", help="steps per second of an environment that does not say it (default: 10)"
+    )
+    if time_limit:
+        group.add_argument(
+            "--max-episode-steps",
+            type=int,
+            metavar="N",
+            help="steps after which an episode ends, -1 for no limit (default: the environment's own limit)",
+        )
+
+
+def env_options(arguments: argparse.Namespace) -> EnvOptions:
+    """The environment that the arguments describe.
+
+    Args:
+        arguments: of a parser that was given to `add_env_arguments`.
+
+    Raises:
+        ConfigurationError: there is no such task, or a value cannot be read.
+    """
+    limit = getattr(arguments, "max_episode_steps", -1)
+    if limit is not None and limit < 1 and limit != -1:
+        raise ConfigurationError(f"--max-episode-steps is {limit}; expected 1 or more, or -1 for no limit.")
+    if arguments.env is None:
+        find_task(arguments.task)
+    return EnvOptions(
+        id=arguments.task if arguments.env is None else arguments.env,
+        kwargs=_literals(arguments.env_kwargs),
+        action_map=arguments.action_map,
+        max_episode_steps=limit,
+        success=arguments.success,
+        fps=arguments.fps,
+    )
+
+
+def _literals(words: Iterable[str]) -> dict[str, Any]:
+    """The values of `key=value`, as Python literals or else as text."""
+    values: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not key.isidentifier():
+            raise ConfigurationError(f"--env-kwargs has {word!r}; expected KEY=VALUE.")
+        try:
+            values[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            values[key] = text
+    return values
 
 
 def add_operator_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterator
-from typing import Any, NamedTuple, cast
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 
-from gym_hil.cli.arguments import operator_options
+from gym_hil.cli.arguments import env_options, operator_options
 from gym_hil.console import close_console
 from gym_hil.pacing import Pacer
-from gym_hil.registration import env_id, find_task
-from gym_hil.teleop.operator import neutral_action, seconds_paused
+from gym_hil.teleop.operator import seconds_paused
 
 
 class Step(NamedTuple):
@@ -31,21 +30,22 @@ class Step(NamedTuple):
 
 
 @contextlib.contextmanager
-def operator_env(arguments: argparse.Namespace, **kwargs: Any) -> Iterator[gym.Env[Any, Any]]:
-    """Make the environment of a task with the operator inside; close it, and the console, in the end.
+def operator_env(
+    arguments: argparse.Namespace, *, task_kwargs: Mapping[str, Any] | None = None
+) -> Iterator[gym.Env[Any, Any]]:
+    """Make the environment with the operator inside; close it, and the console, in the end.
 
     Args:
-        arguments: with `task`, and of a parser that was given to `add_operator_arguments`.
-        **kwargs: more arguments for `gym.make`.
+        arguments: of a parser that was given to `add_env_arguments` and `add_operator_arguments`.
+        task_kwargs: more keyword arguments of a task of this package.
 
     Raises:
-        ConfigurationError: no such task, or an option does not fit.
+        ConfigurationError: no such environment, or an option does not fit.
         DeviceError: a device cannot be used, or there is none.
         MissingExtraError: the console is asked for without its extra.
     """
-    name, version = find_task(arguments.task)
     try:
-        env = gym.make(env_id(name, version=version), **operator_options(arguments).env_kwargs(), **kwargs)
+        env = env_options(arguments).make(operator_options(arguments), task_kwargs=task_kwargs)
         try:
             yield env
         finally:
@@ -61,9 +61,9 @@ def idle_steps(env: gym.Env[Any, Any], pacer: Pacer | None) -> Iterator[Step]:
         env: with an operator in it, whose actions take the place of the idle ones.
         pacer: keeps the steps in real time; pauses on the console do not count as delays. None for no pace.
     """
-    idle = neutral_action(cast(gym.spaces.Box, env.action_space))
     while True:
         paused = seconds_paused(env)
+        idle = env.get_wrapper_attr("idle_action")
         observation, _, terminated, truncated, info = env.step(idle)
         if pacer is not None:
             pacer.leave_out(seconds_paused(env) - paused)

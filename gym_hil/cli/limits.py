@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.cli.arguments import add_operator_arguments, check_output, path_argument, write_output
+from gym_hil.cli.arguments import add_env_arguments, add_operator_arguments, check_output, path_argument, write_output
 from gym_hil.cli.driving import idle_steps, operator_env
 from gym_hil.errors import ConfigurationError
 from gym_hil.pacing import Pacer
@@ -28,7 +28,7 @@ Bounds = dict[str, dict[str, list[float]]]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil limits`."""
-    parser.add_argument("--task", default="PandaPickCube", help="task, with or without version (default: %(default)s)")
+    add_env_arguments(parser, time_limit=False)
     parser.add_argument(
         "--seconds", type=float, default=60.0, help="seconds to drive; Ctrl-C ends earlier (default: %(default)g)"
     )
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"--seconds is {arguments.seconds}; expected more than 0.")
     if arguments.out is not None:
         check_output(arguments.out, overwrite=arguments.overwrite)
-    with operator_env(arguments, max_episode_steps=-1, disable_env_checker=True) as env:
+    with operator_env(arguments) as env:
         print(introduce(env), flush=True)
         lowest, highest = measure(env, arguments.seconds, arguments.mode, arguments.seed)
     bounds = make_bounds(lowest, highest, arguments.mode)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gym_hil.cli.arguments import add_operator_arguments, path_argument
+from gym_hil.cli.arguments import add_env_arguments, add_operator_arguments, env_options, path_argument
 from gym_hil.cli.driving import idle_steps, operator_env
 from gym_hil.datasets.hub import check_login, check_repo_id, check_upload, push_to_hub
 from gym_hil.datasets.images import write_contact_sheet
@@ -19,16 +19,13 @@ from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.record import RecordEpisodes
 from gym_hil.errors import ConfigurationError, DatasetError
 from gym_hil.pacing import Pacer
-from gym_hil.registration import find_task
 from gym_hil.status import StatusLine
 from gym_hil.teleop.operator import introduce
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil record`."""
-    parser.add_argument(
-        "--task", default="PandaPickCube", help="name of the task, with or without version (default: %(default)s)"
-    )
+    add_env_arguments(parser)
     parser.add_argument(
         "--repo-id", required=True, metavar="USER/NAME", help="name of the dataset, as on the Hugging Face Hub"
     )
@@ -76,8 +73,14 @@ def run(arguments: argparse.Namespace) -> int:
         check_login()
         if not arguments.overwrite_on_hub:
             check_upload(root if arguments.resume else None, arguments.repo_id)
-    with operator_env(arguments, image_obs=not arguments.no_images, renderer=arguments.renderer) as env:
-        task = _words(find_task(arguments.task)[0]) if arguments.instruction is None else arguments.instruction
+    options = env_options(arguments)
+    if (arguments.no_images or arguments.renderer != "raster") and not options.is_task():
+        raise ConfigurationError(
+            f"--no-images and --renderer are for tasks of gym_hil; what {options.id} observes is said by --env-kwargs."
+        )
+    task_kwargs = {"image_obs": not arguments.no_images, "renderer": arguments.renderer}
+    with operator_env(arguments, task_kwargs=task_kwargs) as env:
+        task = _words(options.spec().name) if arguments.instruction is None else arguments.instruction
         recorder = RecordEpisodes(
             env,
             root,

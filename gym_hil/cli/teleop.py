@@ -9,27 +9,21 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from gym_hil.cli.arguments import add_operator_arguments
+from gym_hil.cli.arguments import add_env_arguments, add_operator_arguments, env_options
 from gym_hil.cli.driving import Step, idle_steps, operator_env
 from gym_hil.errors import ConfigurationError
 from gym_hil.pacing import Pacer
-from gym_hil.registration import find_task
+from gym_hil.registration import NAMESPACE
 from gym_hil.status import StatusLine
 from gym_hil.teleop.operator import introduce
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil teleop`."""
-    parser.add_argument("--task", default="PandaPickCube", help="task, with or without version (default: %(default)s)")
+    add_env_arguments(parser)
     parser.add_argument("--episodes", type=int, metavar="N", help="number of episodes (default: until Ctrl-C)")
     parser.add_argument(
         "--seed", type=int, help="seed; the same seed gives the same episodes (default: new ones each time)"
-    )
-    parser.add_argument(
-        "--max-episode-steps",
-        type=int,
-        metavar="N",
-        help="steps after which an episode ends, -1 for no limit (default: the task's own limit)",
     )
     parser.add_argument(
         "--images", action="store_true", help="draw the policy's images as well, and show them on the web console"
@@ -43,12 +37,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"--episodes is {arguments.episodes}; expected 1 or more.")
     if arguments.seed is not None and arguments.seed < 0:
         raise ConfigurationError(f"--seed is {arguments.seed}; expected 0 or more.")
-    limit = arguments.max_episode_steps
-    if limit is not None and limit < 1 and limit != -1:
-        raise ConfigurationError(f"--max-episode-steps is {limit}; expected 1 or more, or -1 for no limit.")
-    name, version = find_task(arguments.task)
-    with operator_env(arguments, max_episode_steps=limit, image_obs=arguments.images) as env:
-        print(f"{name}-v{version}, {1 / env.get_wrapper_attr('control_dt'):g} steps a second")
+    options = env_options(arguments)
+    if arguments.images and not options.is_task():
+        raise ConfigurationError(f"--images is for tasks of gym_hil; {options.id} shows the images that it observes.")
+    with operator_env(arguments, task_kwargs={"image_obs": arguments.images}) as env:
+        name = options.spec().id.removeprefix(f"{NAMESPACE}/")
+        print(f"{name}, {1 / env.get_wrapper_attr('control_dt'):g} steps a second")
         print(introduce(env), flush=True)
         drive(env, arguments.episodes, arguments.seed)
     return 0

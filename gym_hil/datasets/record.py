@@ -19,6 +19,7 @@ from gym_hil.errors import ConfigurationError
 
 # Arguments of the ids that choose the operator and the viewer: a replay needs neither.
 _OPERATOR = (
+    "action_map",
     "auto_reset",
     "console",
     "controller_config_path",

@@ -240,7 +240,7 @@ def substeps(control_dt: float, physics_dt: float) -> int:
 
 
 def check_action(
-    action: ArrayLike, low: NDArray[np.float32], high: NDArray[np.float32], dtype: DTypeLike = np.float32
+    action: ArrayLike, low: NDArray[Any], high: NDArray[Any], dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
     """The action within its limits.
 

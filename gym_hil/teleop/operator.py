@@ -20,6 +20,7 @@ from gym_hil.teleop.group import DeviceGroup
 from gym_hil.teleop.registry import device_name, find_device_class, make_device, selectable_devices
 
 AUTO = "auto"
+UNLIMITED = 1e9  # bounds beyond it, mostly infinity or the largest float, limit nothing
 
 
 @dataclass(frozen=True)
@@ -191,13 +192,24 @@ def introduce(env: gym.Env[Any, Any]) -> str:
     return "\n".join(lines)
 
 
-def neutral_action(space: gym.spaces.Box) -> NDArray[np.float32]:
+def neutral_action(space: gym.spaces.Box) -> NDArray[Any]:
     """The action that moves nothing, for when no policy acts.
 
     Args:
-        space: the environment's; its middle moves nothing.
+        space: the environment's; the middle of a number's limits moves nothing. Where a limit is missing, that is 0, or
+            the limit that is nearest to 0.
+
+    Returns:
+        Of the space's shape and type.
     """
-    return ((space.low + space.high) / 2).astype(np.float32)
+    bounded = is_limit(space.low) & is_limit(space.high)
+    low, high = np.where(bounded, space.low, 0), np.where(bounded, space.high, 0)
+    return np.where(bounded, (low + high) / 2, np.clip(0, space.low, space.high)).astype(space.dtype)
+
+
+def is_limit(value: Any) -> Any:
+    """Whether a bound of a space limits anything; that of every element of an array."""
+    return np.abs(value) < UNLIMITED
 
 
 def seconds_paused(env: gym.Env[Any, Any]) -> float:

@@ -13,12 +13,95 @@ from gymnasium.envs.registration import WrapperSpec
 from gym_hil import display
 from gym_hil.display import ConsoleOptions
 from gym_hil.teleop import Device
+from gym_hil.wrappers.action_map import ActionMap, ActionMapLike, check_action_space, choose_action_map
 from gym_hil.wrappers.base import share
+from gym_hil.wrappers.check_step import CheckStepWrapper
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 from gym_hil.wrappers.ee_action import EEActionWrapper
 from gym_hil.wrappers.gripper_penalty import GripperPenaltyWrapper
 from gym_hil.wrappers.intervention import InputsControlWrapper, SuccessHook
 from gym_hil.wrappers.viewer_wrapper import PassiveViewerWrapper
+
+PENALTY = -0.02  # of a step that reverses the gripper
+
+
+def wrap(
+    env: gym.Env[Any, Any],
+    device: str | Device | Sequence[str | Device] | None = None,
+    *,
+    action_map: ActionMapLike | None = None,
+    success: SuccessHook | str | None = None,
+    fps: float | None = None,
+    use_viewer: bool = False,
+    auto_reset: bool = False,
+    gripper_penalty: float | None = PENALTY,
+    reset_delay_seconds: float | None = None,
+    controller_config_path: str | PathLike[str] | None = None,
+    intervention: str | None = None,
+    device_options: dict[str, Any] | None = None,
+    console: ConsoleOptions | None = None,
+) -> gym.Env[Any, Any]:
+    """Let an operator drive any environment with a `Box` action of one dimension.
+
+    From the inside out: `CheckStepWrapper`, `GripperPenaltyWrapper` where the action map has a gripper, and
+    `InputsControlWrapper`, whose keys are then in info; then, where they are used, `ConsoleWrapper` or
+    `PassiveViewerWrapper`.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> import gym_hil
+        >>> env = gym_hil.wrap(gym.make("Pendulum-v1"), action_map="x=0")
+        >>> _ = env.reset(seed=0)
+        >>> *_, info = env.step(env.action_space.sample())
+        >>> info["is_intervention"]
+        False
+
+    Args:
+        env: the environment. A time limit has to be inside already.
+        device: who drives: a device or its name, or several of these to be used together.
+        action_map: which numbers of the action the operator sets: terms such as `x=0,y=1,gripper=-2`, an `ActionMap`, a
+            function from a `TeleopCommand` to an action, or its name `module:function`. None to guess it from 3, 4, 6
+            or 7 numbers.
+        success: takes the place of the environment's own success; see `InputsControlWrapper`.
+        fps: steps per second; None for what the environment says: `control_dt`, else `metadata["render_fps"]`, else 10.
+        use_viewer: show the environment: in MuJoCo's viewer if it has `model` and `data`, or on the web console where
+            there is no display. One made with `render_mode="human"` has a window of its own.
+        auto_reset: the step after the end of an episode starts the next one, as with Gymnasium's `Autoreset`.
+        gripper_penalty: `discrete_penalty` in info of a step that reverses the gripper; None for none.
+        reset_delay_seconds: s from a reset to the first step, at least; if None, 1 s where a human drives, else 0 s.
+        controller_config_path: mapping file for gamepads; None for the bundled one.
+        intervention: `toggle`, `hold` or `auto`; None leaves the device's own, which is `toggle`.
+        device_options: constructor arguments for devices given by name.
+        console: how the web console is reached, where it is used; None for its defaults.
+
+    Raises:
+        ConfigurationError: the action space is of another kind, the map does not fit, or an argument has a value that
+            cannot work.
+        UnknownDeviceError: no device has that name.
+        MissingExtraError: the device "web" is asked for without its extra.
+    """
+    check_action_space(env)
+    chosen = choose_action_map(action_map, env)
+    env = CheckStepWrapper(env)
+    if gripper_penalty is not None and isinstance(chosen, ActionMap) and chosen.gripper is not None:
+        env = GripperPenaltyWrapper(env, penalty=gripper_penalty, action_map=chosen)
+    if console is not None:
+        from gym_hil.console import get_console
+
+        get_console(console)
+    env = InputsControlWrapper(
+        env,
+        auto_reset=auto_reset,
+        controller_config_path=controller_config_path,
+        device=device,
+        intervention=intervention,
+        device_options=device_options,
+        success=success,
+        reset_delay_seconds=reset_delay_seconds,
+        action_map=action_map,
+        fps=fps,
+    )
+    return _show(env, use_viewer, show_ui=False)
 
 
 class EEActionStepSize(TypedDict):
@@ -38,7 +121,7 @@ def wrap_env(
     use_inputs_control: bool = False,
     auto_reset: bool = False,
     show_ui: bool = True,
-    gripper_penalty: float | None = -0.02,
+    gripper_penalty: float | None = PENALTY,
     reset_delay_seconds: float | None = None,
     controller_config_path: str | PathLike[str] | None = None,
     *,
@@ -46,8 +129,9 @@ def wrap_env(
     intervention: str | None = None,
     device_options: dict[str, Any] | None = None,
     orientation: bool = False,
-    success: SuccessHook | None = None,
+    success: SuccessHook | str | None = None,
     console: ConsoleOptions | None = None,
+    action_map: ActionMapLike | None = None,
 ) -> gym.Env[Any, Any]:
     """Wrap a task for policies and operators.
 
@@ -74,6 +158,7 @@ def wrap_env(
         orientation: the action has a rotation vector.
         success: takes the place of the task's own success; see `InputsControlWrapper`.
         console: how the web console is reached, where it is used; None for its defaults.
+        action_map: how the operator's command becomes this action; see `wrap`.
 
     Returns:
         The wrapped environment.
@@ -90,7 +175,7 @@ def wrap_env(
         from gym_hil.console import get_console
 
         get_console(console)
-    env = controlled = InputsControlWrapper(
+    env = InputsControlWrapper(
         env,
         auto_reset=auto_reset,
         use_gamepad=use_gamepad if use_gamepad or use_inputs_control else None,
@@ -100,17 +185,24 @@ def wrap_env(
         device_options=device_options,
         success=success,
         reset_delay_seconds=reset_delay_seconds,
+        action_map=action_map,
     )
+    return _show(env, use_viewer, show_ui)
+
+
+def _show(env: InputsControlWrapper, use_viewer: bool, show_ui: bool) -> gym.Env[Any, Any]:
+    """Show an environment on the web console, in MuJoCo's viewer, or not at all."""
     no_window = (use_viewer or env.render_mode == "human") and display.uses_console()
-    if no_window or (controlled.device is not None and controlled.device.on_page):
-        env = ConsoleWrapper(env)
-    if use_viewer and not no_window:
-        env = PassiveViewerWrapper(env, show_left_ui=show_ui, show_right_ui=show_ui)
-    return env
+    shown: gym.Env[Any, Any] = env
+    if no_window or (env.device is not None and env.device.on_page):
+        shown = ConsoleWrapper(env)
+    if use_viewer and not no_window and hasattr(env.unwrapped, "model") and hasattr(env.unwrapped, "data"):
+        shown = PassiveViewerWrapper(shown, show_left_ui=show_ui, show_right_ui=show_ui)
+    return shown
 
 
 WRAP_OPTIONS = tuple(inspect.signature(wrap_env).parameters)[1:]
-_SHARED = ("device", "device_options", "success")
+_SHARED = ("action_map", "device", "device_options", "success")
 
 
 def make_env(env_id: str, **kwargs: Any) -> gym.Env[Any, Any]:

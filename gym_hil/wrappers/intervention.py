@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -14,15 +15,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from gym_hil.envs.mujoco_env import check_action
 from gym_hil.errors import ConfigurationError
+from gym_hil.imports import import_function
+from gym_hil.pacing import find_control_dt
 from gym_hil.teleop import Device, DeviceGroup, Event, TeleopCommand
-from gym_hil.teleop.operator import OperatorOptions
+from gym_hil.teleop.operator import OperatorOptions, neutral_action
+from gym_hil.wrappers.action_map import ActionMapLike, check_action_space, fit_action_map, guess_action_map
 from gym_hil.wrappers.base import OperatorWrapper, share, unshare
 
-# Length of an action -> how many numbers of the motion it has; 4 and 7 have one for the gripper behind.
-MOTION_NUMBERS = {3: 3, 4: 3, 6: 6, 7: 6}
 SUCCESS_KEYS = ("succeed", "is_success", "success")  # of info; the first that is there is the environment's success
 TIME_TO_GET_READY = 1.0  # s, for a human, before the first step of an episode
 
+INFO = "info"
 # (observation, info) after a step -> whether the task is done. May have a method `reset()`, called at each reset.
 SuccessHook = Callable[[Any, dict[str, Any]], bool]
 
@@ -55,9 +58,9 @@ class InputsControlWrapper(OperatorWrapper):
     A device given by name is made here and closed with the environment; a device object belongs to the caller.
 
     Args:
-        env: an environment whose action has 3, 4, 6 or 7 numbers: x, y, z, a rotation vector if there are 6 or 7, the
-            gripper if there are 4 or 7.
-        x_step_size: action for full speed along x; so are `y_step_size` and `z_step_size`.
+        env: an environment whose action is a `Box` of one dimension.
+        x_step_size: action for full speed along x, and so `y_step_size` and `z_step_size`, in place of what the guessed
+            `action_map` says.
         y_step_size: see above.
         z_step_size: see above.
         use_gripper: whether the operator moves the gripper; None if the action has a number for it.
@@ -71,8 +74,16 @@ class InputsControlWrapper(OperatorWrapper):
         device_options: constructor arguments for devices given by name.
         success: called with the observation and info of each step; returns whether the task is done, and may add to
             info. It is called at reset too, so that info has the same keys then; that answer is not used, and its
-            method `reset()`, if it has one, is called afterwards.
+            method `reset()`, if it has one, is called afterwards. Or the name of such a function, `module:function`,
+            where a class is called with the environment first; or "info" for the environment's own success, which then
+            ends the episode with reward 1.0.
         reset_delay_seconds: s from a reset to the first step, at least; None for 1 s where a human drives.
+        action_map: which numbers of the action the operator sets; see `fit_action_map`. None to guess it: with 3, 4, 6
+            or 7 numbers x, y, z, a rotation vector if there are 6 or 7, the gripper if there are 4 or 7.
+        fps: steps per second; None for what the environment says; see `find_control_dt`.
+
+    Attributes:
+        control_dt: s, one step.
 
     Raises:
         UnknownDeviceError: no device has that name.
@@ -82,9 +93,9 @@ class InputsControlWrapper(OperatorWrapper):
     def __init__(
         self,
         env: gym.Env[Any, Any],
-        x_step_size: float = 1.0,
-        y_step_size: float = 1.0,
-        z_step_size: float = 1.0,
+        x_step_size: float | None = None,
+        y_step_size: float | None = None,
+        z_step_size: float | None = None,
         use_gripper: bool | None = None,
         auto_reset: bool = False,
         input_threshold: float = 0.001,
@@ -94,8 +105,10 @@ class InputsControlWrapper(OperatorWrapper):
         device: str | Device | Sequence[str | Device] | None = None,
         intervention: str | None = None,
         device_options: dict[str, Any] | None = None,
-        success: SuccessHook | None = None,
+        success: SuccessHook | str | None = None,
         reset_delay_seconds: float | None = 0.0,
+        action_map: ActionMapLike | None = None,
+        fps: float | None = None,
     ):
         gym.utils.RecordConstructorArgs.__init__(
             self,
@@ -112,31 +125,32 @@ class InputsControlWrapper(OperatorWrapper):
             device_options=share(device_options),
             success=share(success),
             reset_delay_seconds=reset_delay_seconds,
+            action_map=share(action_map),
+            fps=fps,
         )
         gym.Wrapper.__init__(self, env)
-        space = env.action_space
-        if not isinstance(space, gym.spaces.Box) or len(space.shape) != 1 or space.shape[0] not in MOTION_NUMBERS:
-            raise ConfigurationError(f"InputsControlWrapper needs an action of 3, 4, 6 or 7 numbers, not {space}.")
-        size = space.shape[0]
-        self._motion_numbers = MOTION_NUMBERS[size]
-        has_gripper = size > self._motion_numbers
-        if use_gripper and not has_gripper:
-            raise ConfigurationError(f"use_gripper is True, but an action of {size} numbers has none for the gripper.")
-        self._use_gripper = has_gripper if use_gripper is None else use_gripper
-        steps = (x_step_size, y_step_size, z_step_size)
-        if not all(step > 0 for step in steps):
-            raise ConfigurationError(f"x_step_size, y_step_size and z_step_size are {steps}; expected more than 0.")
         if not 0 <= input_threshold < 1:
             raise ConfigurationError(f"input_threshold is {input_threshold!r}; expected 0 or more and less than 1.")
-        self._low, self._high = space.low, space.high
-        self._threshold = input_threshold
-        self._scale = np.array([*steps, 1.0, 1.0, 1.0])[: self._motion_numbers]
-        self._neutral = ((space.low + space.high) / 2).astype(np.float32)
+        action_map = unshare(action_map)
+        steps = {"x": x_step_size, "y": y_step_size, "z": z_step_size}
+        if any(step is not None for step in steps.values()):
+            if action_map is not None or not all(step is None or step > 0 for step in steps.values()):
+                raise ConfigurationError(
+                    f"x_step_size, y_step_size and z_step_size are {tuple(steps.values())}; expected more than 0, and "
+                    "no action_map, which has scales of its own."
+                )
+            action_map = guess_action_map(env, steps)
+        self._map = fit_action_map(action_map, env, threshold=input_threshold)
+        if use_gripper and self._map.gripper is None:
+            raise ConfigurationError(f"use_gripper is True, but no number of {env.action_space} is for the gripper.")
+        self._use_gripper = use_gripper is not False
+        space = check_action_space(env)
+        self._low, self._high, self._dtype = space.low, space.high, space.dtype
+        self._last = neutral_action(space)  # executed by the last step
+        self.control_dt = find_control_dt(env, fps)
         self._inner: Any = env if hasattr(env, "checked_action") else None
 
-        self._success_hook = unshare(success)
-        if success is not None and not callable(self._success_hook):
-            raise ConfigurationError(f"success is {success!r}; expected a function of an observation and info.")
+        self._success_hook = _success_hook(unshare(success), env)
         if device is None and use_gamepad is not None:
             device = "gamepad" if use_gamepad else "keyboard"
         self._operator = OperatorOptions(
@@ -163,13 +177,18 @@ class InputsControlWrapper(OperatorWrapper):
 
     @property
     def full_speed(self) -> tuple[float, float, float]:
-        """How far a step at full speed moves along x, y and z, in m."""
-        reach = np.minimum(self._scale[:3], self._high[:3])
+        """How far a step at full speed moves along x, y and z, in m, or in what the environment's action is in."""
+        reach = np.array(self._map.full_speed)
         if self.env.has_wrapper_attr("ee_action_step_size"):
             steps = self.env.get_wrapper_attr("ee_action_step_size")
             reach = reach * [steps["x"], steps["y"], steps["z"]]
         x, y, z = reach.tolist()
         return x, y, z
+
+    @property
+    def idle_action(self) -> NDArray[Any]:
+        """The action that leaves the robot as it is, for when no policy acts."""
+        return self._map.idle(self._last)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode in which the operator does not intervene."""
@@ -187,7 +206,8 @@ class InputsControlWrapper(OperatorWrapper):
             if hasattr(self._success_hook, "reset"):
                 self._success_hook.reset()
             success = False
-        self._report(info, self._neutral.copy(), success=success)
+        self._last = self._map.start(observation, info)
+        self._report(info, self._last, success=success)
         self._command, self._first_step, self._ended = None, True, False
         self._ready_at = time.monotonic() + self.reset_delay_seconds
         return observation, info
@@ -204,11 +224,12 @@ class InputsControlWrapper(OperatorWrapper):
         if self._ended and self.auto_reset:
             observation, info = self.reset()
             return observation, 0.0, False, False, info
-        executed = check_action(action, self._low, self._high)
+        executed = check_action(action, self._low, self._high, self._dtype)
         command, self._command = self._poll(), None
         engaged, events = bool(command.engaged), command.events
         if engaged:
             executed = self._action(command)
+        self._last = executed
         if self._inner is not None:
             self._inner.checked_action = executed
 
@@ -268,7 +289,7 @@ class InputsControlWrapper(OperatorWrapper):
     def _report(
         self,
         info: dict[str, Any],
-        executed: NDArray[np.float32],
+        executed: NDArray[Any],
         *,
         success: bool,
         engaged: bool = False,
@@ -277,8 +298,8 @@ class InputsControlWrapper(OperatorWrapper):
         """Write what this wrapper has decided into info."""
         info["next.success"] = success
         info["is_intervention"] = engaged
-        info["action_intervention"] = executed
-        info["teleop_action"] = executed.copy()
+        info["action_intervention"] = executed.astype(np.float32)
+        info["teleop_action"] = executed.astype(np.float32)
         info["discrete_penalty"] = float(info.get("discrete_penalty", 0.0))
         info["rerecord_episode"] = bool(events) and events[-1] is Event.RERECORD
         info["quit"] = Event.QUIT in events
@@ -288,16 +309,11 @@ class InputsControlWrapper(OperatorWrapper):
         is_failure = getattr(self.unwrapped, "is_failure", None)
         return is_failure is not None and bool(is_failure())
 
-    def _action(self, command: TeleopCommand) -> NDArray[np.float32]:
+    def _action(self, command: TeleopCommand) -> NDArray[Any]:
         """The action for a command."""
         if command.action is not None:
-            return check_action(command.action, self._low, self._high)
-        action = self._neutral.copy()
-        motion = command.motion[: self._motion_numbers]
-        action[: self._motion_numbers] = np.where(np.abs(motion) < self._threshold, 0.0, motion) * self._scale
-        if self._use_gripper and command.gripper:
-            action[-1] = (self._low if command.gripper < 0 else self._high)[-1]
-        return np.minimum(np.maximum(action, self._low), self._high)
+            return check_action(command.action, self._low, self._high, self._dtype)
+        return self._map.action(command if self._use_gripper else replace(command, gripper=0), self._last)
 
 
 class ResetDelayWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -335,6 +351,21 @@ def checked_delay(seconds: float) -> float:
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ConfigurationError(f"The reset delay is {seconds!r}; expected seconds, 0 or more.")
     return float(seconds)
+
+
+def _success_hook(success: Any, env: gym.Env[Any, Any]) -> SuccessHook | None:
+    """The success hook that an argument names."""
+    if success == INFO:
+        return lambda observation, info: _own_success(info)
+    if isinstance(success, str):
+        found = import_function(success, role="success")
+        return found(env) if isinstance(found, type) else found
+    if success is not None and not callable(success):
+        raise ConfigurationError(
+            f"success is {success!r}; expected a function of an observation and info, its name MODULE:FUNCTION, or "
+            f"{INFO!r}."
+        )
+    return success
 
 
 def _own_success(info: dict[str, Any]) -> bool:

@@ -11,8 +11,17 @@ from pathlib import Path
 import pytest
 
 from gym_hil.cli import COMMANDS
-from gym_hil.cli.arguments import add_console_arguments, check_output, console_options, path_argument, write_output
+from gym_hil.cli.arguments import (
+    add_console_arguments,
+    add_env_arguments,
+    check_output,
+    console_options,
+    env_options,
+    path_argument,
+    write_output,
+)
 from gym_hil.display import ConsoleOptions
+from gym_hil.env_options import EnvOptions
 from gym_hil.errors import ConfigurationError
 
 PATHS = {"FILE", "DIR", "DATASET", "NEW", "IMAGE"}
@@ -60,6 +69,18 @@ def test_console_options_are_those_that_were_given(words: list[str], options: Co
     parser = argparse.ArgumentParser()
     add_console_arguments(parser)
     assert console_options(parser.parse_args(words)) == options
+
+
+def test_environment_is_the_one_that_was_named() -> None:
+    parser = argparse.ArgumentParser()
+    add_env_arguments(parser)
+    assert env_options(parser.parse_args([])) == EnvOptions("PandaPickCube")
+    words = "--env Pendulum-v1 --action-map x=0 --env-kwargs g=9.8 render_mode=rgb_array size=(2,3) --success info"
+    assert env_options(parser.parse_args([*words.split(), "--max-episode-steps", "-1"])) == EnvOptions(
+        "Pendulum-v1", {"g": 9.8, "render_mode": "rgb_array", "size": (2, 3)}, "x=0", -1, "info"
+    )
+    with pytest.raises(ConfigurationError, match="'g'; expected KEY=VALUE"):
+        env_options(parser.parse_args(["--env-kwargs", "g"]))
 
 
 def test_a_file_that_exists_is_refused_before_the_work_begins(tmp_path: Path) -> None:

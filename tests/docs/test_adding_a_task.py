@@ -19,6 +19,7 @@ def test_the_example_task_is_a_full_environment(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "push_cube.py").write_text(task)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(gym.envs.registration, "registry", dict(gym.registry))
+    monkeypatch.setattr(gym_hil.registration, "TASKS", dict(gym_hil.registration.TASKS))
     monkeypatch.delitem(sys.modules, "push_cube", raising=False)
     names: dict = {}
     exec(compile(usage, str(PAGE), "exec"), names)

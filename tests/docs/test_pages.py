@@ -26,6 +26,7 @@ PAGES = [
     pytest.param("docs/recording.md", marks=pytest.mark.slow),
     "docs/rendering.md",
     "docs/reproducing.md",
+    "docs/your_environment.md",
 ]
 BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"\s+# .*$", re.MULTILINE)

@@ -18,7 +18,7 @@ def base() -> PandaPickCubeGymEnv:
 
 
 class Recorder(gym.Env[Any, Any]):
-    """An environment that keeps its actions of 7 numbers, with a gripper that follows them."""
+    """An environment that keeps its actions of 7 numbers, and shows zeros."""
 
     action_space = gym.spaces.Box(-1, 1, (7,), np.float32)
     observation_space = gym.spaces.Dict({"agent_pos": gym.spaces.Box(-255, 255, (18,), np.float32)})
@@ -28,16 +28,14 @@ class Recorder(gym.Env[Any, Any]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
-        self._agent = np.zeros(18, np.float32)
         return self._observation(), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self.actions.append(np.array(action))
-        self._agent[14] = np.clip(self._agent[14] + 255 * action[6], 0, 255)
         return self._observation(), 0.0, False, False, {}
 
     def _observation(self) -> dict[str, Any]:
-        return {"agent_pos": self._agent.copy()}
+        return {"agent_pos": np.zeros(18, np.float32)}
 
 
 @pytest.fixture

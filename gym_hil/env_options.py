@@ -1,0 +1,128 @@
+"""Any environment as options: what commands and the trainer are told about it, and how it is made from that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec, load_env_creator
+
+from gym_hil import display
+from gym_hil.errors import ConfigurationError, GymHilError
+from gym_hil.imports import describe_error
+from gym_hil.registration import FACTORY, find_env
+from gym_hil.teleop.operator import OperatorOptions
+from gym_hil.wrappers.action_map import ActionMapLike
+from gym_hil.wrappers.factory import wrap
+from gym_hil.wrappers.intervention import SuccessHook
+
+
+@dataclass(frozen=True)
+class EnvOptions:
+    """Which environment, and how an operator drives it.
+
+    Attributes:
+        id: a task such as `PandaPickCube`, the id of any environment, or `module:Id`; see `find_env`.
+        kwargs: of its constructor.
+        action_map: how the operator's command becomes an action; see `gym_hil.wrap`.
+        max_episode_steps: time limit in steps, -1 for none; None for the id's own.
+        success: takes the place of the environment's own success; see `gym_hil.wrap`.
+        fps: steps per second of an environment that does not say it; None for what it says.
+    """
+
+    id: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    action_map: ActionMapLike | None = None
+    max_episode_steps: int | None = None
+    success: SuccessHook | str | None = None
+    fps: float | None = None
+
+    def spec(self) -> EnvSpec:
+        """What Gymnasium knows of the environment.
+
+        Raises:
+            ConfigurationError: there is none, or its module cannot be imported.
+        """
+        return find_env(self.id)
+
+    def is_task(self) -> bool:
+        """Whether it is a task of `register_task`, which takes this package's own keyword arguments.
+
+        Raises:
+            ConfigurationError: there is no such environment.
+        """
+        return self.spec().entry_point == f"{FACTORY}:make_task"
+
+    def make(
+        self,
+        operator: OperatorOptions | None = None,
+        *,
+        task_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> gym.Env[Any, Any]:
+        """Make the environment, wrapped for an operator.
+
+        Args:
+            operator: who drives besides the policy; None for no operator.
+            task_kwargs: more keyword arguments if it is a task of this package, such as `image_obs`.
+            **kwargs: more arguments for `gym.make`.
+
+        Raises:
+            ConfigurationError: there is no such environment, it cannot be made so, or an option does not fit.
+            DeviceError: a device cannot be used, or there is none.
+            MissingExtraError: the console is asked for without its extra.
+        """
+        if self.max_episode_steps is not None and self.max_episode_steps < 1 and self.max_episode_steps != -1:
+            raise ConfigurationError(
+                f"max_episode_steps is {self.max_episode_steps}; expected 1 or more, or -1 for no limit."
+            )
+        spec = self.spec()
+        options = (OperatorOptions(device=None) if operator is None else operator).env_kwargs()
+        if self.success is not None:
+            options["success"] = self.success
+        if self.action_map is not None:
+            options["action_map"] = self.action_map
+        kwargs = {"max_episode_steps": self.max_episode_steps, "disable_env_checker": True, **kwargs}
+        if self.is_task():
+            if self.fps is not None:
+                raise ConfigurationError(f"{self.id} has control_dt and no fps={self.fps}: give control_dt=SECONDS.")
+            both = {**options, **(task_kwargs or {})}
+            twice = sorted(set(both) & set(self.kwargs))
+            if twice:
+                raise ConfigurationError(
+                    f"{', '.join(twice)} of {self.id} cannot be given as an argument: use its option."
+                )
+            return self._make(spec, {**self.kwargs, **both}, kwargs)
+        if options.pop("orientation"):
+            raise ConfigurationError(
+                f"orientation=True is for tasks of gym_hil; {self.id} turns where its action map has rx, ry and rz."
+            )
+        env = self._make(spec, {**self._rendering(spec, options), **self.kwargs}, kwargs)
+        try:
+            return wrap(env, **options, fps=self.fps)
+        except BaseException:
+            env.close()
+            raise
+
+    def _make(self, spec: EnvSpec, constructor: dict[str, Any], kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
+        try:
+            return gym.make(spec, **constructor, **kwargs)
+        except (GymHilError, KeyboardInterrupt):
+            raise
+        except Exception as error:  # any, from somebody's constructor
+            raise ConfigurationError(
+                f"{spec.id} cannot be made with {constructor or 'no arguments'}: {describe_error(error)}."
+            ) from error
+
+    @staticmethod
+    def _rendering(spec: EnvSpec, options: Mapping[str, Any]) -> dict[str, str]:
+        """How an environment is to render if it is shown: into a window, or into frames for the web console."""
+        if not options.get("use_viewer") and options.get("device") is None:
+            return {}
+        creator = spec.entry_point if callable(spec.entry_point) else load_env_creator(str(spec.entry_point))
+        metadata = getattr(creator, "metadata", None)
+        modes = metadata.get("render_modes", []) if isinstance(metadata, dict) else []
+        wanted = "human" if options.get("use_viewer") and display.missing_display() is None else "rgb_array"
+        return {"render_mode": wanted} if wanted in modes else {}
