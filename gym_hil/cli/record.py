@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--instruction", metavar="TEXT", help="instruction given to the robot (default: the name of the task)"
     )
     parser.add_argument(
+        "--state-key",
+        metavar="KEY",
+        help="part of the observation that is recorded as observation.state (default: agent_pos, observation, state, "
+        "or the only vector)",
+    )
+    parser.add_argument(
         "--steps-after-success",
         type=int,
         default=0,
@@ -86,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
             root,
             arguments.repo_id,
             task=task,
+            state_key=arguments.state_key,
             steps_after_success=arguments.steps_after_success,
             resume=arguments.resume,
             overwrite=arguments.overwrite,

@@ -114,16 +114,22 @@ def _compared(result: Replayed) -> str:
         ends = "success was not recorded"
     elif result.repeats:
         ends = "as recorded"
-    elif result.recorded_success and result.deviation is not None and result.deviation < SAME_MOTION:
+    elif result.recorded_success and _moved_alike(result):
         # The simulation cannot repeat a success that the operator declared.
         ends = "recorded as a success, probably declared by the operator"
     else:
         ends = "recorded as a " + ("success" if result.recorded_success else "failure")
-    if result.deviation is None:
+    if not result.compared:
         return f"{ends}; states not compared, the recorded ones are of another kind"
-    first = result.first_difference
+    first, motion = result.first_difference, result.deviation
     states = "states bit-equal" if first is None else f"states differ from frame {first} on"
-    return f"{ends}; TCP deviation {result.deviation:.3g} m, {states}"
+    return f"{ends}; {'' if motion is None else f'TCP deviation {motion:.3g} m, '}{states}"
+
+
+def _moved_alike(result: Replayed) -> bool:
+    if result.deviation is not None:
+        return result.deviation < SAME_MOTION
+    return bool(result.compared) and result.first_difference is None
 
 
 def _print_origin(dataset: EpisodeDataset, task: str | None) -> None:
@@ -141,9 +147,9 @@ def _print_summary(results: list[Replayed]) -> None:
     count = len(results)
     repeated = sum(result.repeats for result in results)
     deviations = [result.deviation for result in results if result.deviation is not None]
-    equal = sum(result.deviation is not None and result.first_difference is None for result in results)
-    largest = f"{max(deviations):.3g} m" if deviations else "unknown"
+    equal = sum(bool(result.compared) and result.first_difference is None for result in results)
+    largest = f"largest TCP deviation {max(deviations):.3g} m; " if deviations else ""
     print(
-        f"{repeated} of {count} end as recorded, {sum(result.success for result in results)} in success; largest TCP "
-        f"deviation {largest}; states bit-equal in {equal} of {count}"
+        f"{repeated} of {count} end as recorded, {sum(result.success for result in results)} in success; {largest}"
+        f"states bit-equal in {equal} of {count}"
     )

@@ -13,9 +13,11 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gym_hil.datasets.features import features_of, observed
+from gym_hil.datasets.features import ObservationFeatures, features_of, succeeded
 from gym_hil.datasets.writer import DatasetWriter
-from gym_hil.errors import ConfigurationError
+from gym_hil.envs import FrankaGymEnv
+from gym_hil.errors import ConfigurationError, DatasetError
+from gym_hil.registration import NAMESPACE
 
 # Arguments of the ids that choose the operator and the viewer: a replay needs neither.
 _OPERATOR = (
@@ -41,19 +43,20 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
     """Writes each episode into a LeRobotDataset v3.0.
 
     A frame holds the observation before the step, the action that was executed (the operator's, where one intervened),
-    and the reward, the ends and the success that followed, which is `next.success` in info. When `step` returns the end
-    of an episode, the episode is on the disk. How it ends decides what becomes of it:
+    and the reward, the ends and the success that followed: `next.success` in info, or without an operator the
+    environment's own `succeed`, `is_success` or `success`. When `step` returns the end of an episode, the episode is on
+    the disk. How it ends decides what becomes of it:
 
     - success, failure, and the time limit: it is saved, with the rewards as they were.
     - `rerecord_episode` in info: it is discarded, and a `reset` without a seed starts the same one again.
-    - `quit` in info, another `reset`, or `close`, before the end: it is discarded.
+    - `quit` in info, another `reset`, `close`, or a number that is not finite, before the end: it is discarded.
 
     With `steps_after_success` the episode goes on for that number of steps after a success, with reward 1.0 and success
     in what `step` returns and in what is recorded; the last of them ends it. Reward classifiers need such frames. Of
     the operator's events only re-record and quit count then; quit ends and saves the episode.
 
     Each episode is started with a seed of its own, also when `reset` is given none, and the seed is recorded, so that a
-    replay can repeat it.
+    replay can repeat it. Numbers are recorded as float32, and actions are rounded to it before they are executed.
 
     Example:
         >>> import gymnasium as gym
@@ -70,11 +73,13 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         >>> env.close()
 
     Args:
-        env: any environment whose observation `features_of` can describe; this wrapper goes outside.
+        env: any environment whose action is a vector, and whose observation `ObservationFeatures` can describe; this
+            wrapper goes outside.
         root: folder of the dataset; made if it is missing.
         repo_id: `user/name`, the dataset's name on the Hugging Face Hub.
         task: instruction given to the robot; None for the name of the environment.
         fps: frames per second; None for what the environment says: `metadata["render_fps"]` or 1 / `control_dt`.
+        state_key: the part of the observation that is recorded as `observation.state`, see `ObservationFeatures`.
         steps_after_success: how many frames to record after success.
         resume: go on with the dataset in the folder. The environment may be another one with the same features: each
             episode keeps the environment that it was recorded in.
@@ -85,7 +90,8 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
     Raises:
         ConfigurationError: the environment cannot be recorded, or an argument has a value that cannot work.
         DatasetError: the folder cannot be recorded into; nothing in it was changed. `reset` raises it when the disk is
-            nearly full, and `step`, at the end of an episode, when it cannot be saved; those before it are intact.
+            nearly full, and `step` when an observation or the reward is not what the spaces say or not finite, and at
+            the end of an episode, when it cannot be saved; those before it are intact.
     """
 
     def __init__(
@@ -96,6 +102,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         *,
         task: str | None = None,
         fps: int | None = None,
+        state_key: str | None = None,
         steps_after_success: int = 0,
         resume: bool = False,
         overwrite: bool = False,
@@ -107,6 +114,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             repo_id=repo_id,
             task=task,
             fps=fps,
+            state_key=state_key,
             steps_after_success=steps_after_success,
             resume=resume,
             overwrite=overwrite,
@@ -119,18 +127,22 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             raise ConfigurationError(f"steps_after_success is {steps_after_success!r}; expected a number, 0 or more.")
         self._task = type(env.unwrapped).__name__.removesuffix("GymEnv") if task is None else task
         self._steps_after_success = int(steps_after_success)
+        self._observed = ObservationFeatures(env.observation_space, state_key)
+        self._is_panda = isinstance(env.unwrapped, FrankaGymEnv)
         self._writer = DatasetWriter(
             root,
             repo_id=repo_id,
-            features=features_of(env),
+            features=features_of(env, state_key),
             fps=_fps(env) if fps is None else fps,
-            metadata=describe_env(env),
+            robot_type="panda" if self._is_panda else None,
+            metadata={**describe_env(env), **({} if state_key is None else {"state_key": state_key})},
             resume=resume,
             overwrite=overwrite,
         )
         # What is added to a dataset must not be what is in it already, also with the same seed.
         self._rng = np.random.default_rng(None if seed is None else [seed, self._writer.num_episodes])
-        self._observation: dict[str, Any] | None = None  # before the next step; None while no episode is recorded
+        # Before the next step; None while no episode is recorded.
+        self._observation: dict[str, NDArray[Any]] | None = None
         self._origin: dict[str, Any] = {}  # seed and options of the episode
         self._repeats = False
         self._steps_left: int | None = None  # steps to go after a success
@@ -155,7 +167,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             options: for the environment; recorded, so they have to be such as JSON can hold, or arrays.
 
         Raises:
-            DatasetError: the disk is nearly full.
+            DatasetError: the disk is nearly full, or the observation is not what its space says.
         """
         self._writer.discard_episode()
         self._writer.check_room()
@@ -167,7 +179,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             seed = int(self._rng.integers(2**31))
         self._observation, self._steps_left, self._repeats = None, None, False
         observation, info = self.env.reset(seed=seed, options=options)
-        self._observation = observation
+        self._observation = self._observed(observation)
         self._origin = {"seed": seed, "options": plain(options) if options else None}
         return observation, info
 
@@ -175,14 +187,18 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         """Make a step and record it; after the end of an episode, only make it.
 
         Raises:
-            DatasetError: the episode has ended and cannot be saved; those before it are intact.
+            DatasetError: the step cannot be recorded, or the episode has ended and cannot be saved; the episode is
+                discarded, those before it are intact.
         """
+        dtype = self.env.action_space.dtype
+        if dtype == np.float64:
+            action = np.asarray(action, dtype=np.float32).astype(dtype)
         observation, reward, terminated, truncated, info = self.env.step(action)
         if self._observation is None:
             return observation, reward, terminated, truncated, info
         stops = bool(info.get("quit", False)) and not terminated
         repeats = bool(info.get("rerecord_episode", False))
-        success = bool(info.get("next.success", False))
+        success = succeeded(info)
         if self._steps_left is not None:
             self._steps_left -= 1
             reward, success, truncated = 1.0, True, False
@@ -197,8 +213,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             self._observation, self._repeats = None, repeats
             return observation, reward, terminated, truncated, info
 
-        frame = {
-            **observed(self._observation),
+        outcome = {
             "action": self._executed(action, info),
             "next.reward": reward,
             "next.done": terminated or truncated,
@@ -207,10 +222,17 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             "complementary_info.is_intervention": bool(info.get("is_intervention", False)),
             "complementary_info.discrete_penalty": info.get("discrete_penalty", 0.0),
         }
-        self._writer.add_frame(frame, self._task)
-        self._observation = observation
-        if terminated or truncated:
+        ends = terminated or truncated
+        try:
+            self._writer.add_frame({**self._observation, **outcome}, self._task)
+            self._observation = None if ends else self._observed(observation)
+        except DatasetError as error:
+            self._writer.discard_episode()
             self._observation = None
+            raise DatasetError(
+                f"{error} The episode is discarded; the dataset keeps the {self._writer.num_episodes} before it."
+            ) from error
+        if ends:
             self._writer.save_episode({**self._origin, "success": success})
             self._successes += success
         return observation, reward, terminated, truncated, info
@@ -225,8 +247,9 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
     def _executed(self, action: ArrayLike, info: dict[str, Any]) -> NDArray[np.float32]:
         if "action_intervention" in info:
             return np.asarray(info["action_intervention"], dtype=np.float32)
-        space = self.env.action_space
-        return np.clip(np.asarray(action, dtype=np.float32), space.low, space.high)  # type: ignore[attr-defined]
+        executed, space = np.asarray(action, dtype=np.float32), self.env.action_space
+        # Only of our own environments is it known that they clip.
+        return np.clip(executed, space.low, space.high) if self._is_panda else executed  # type: ignore[attr-defined]
 
 
 def _fps(env: gym.Env[Any, Any]) -> int:
@@ -239,7 +262,9 @@ def _fps(env: gym.Env[Any, Any]) -> int:
             "Give fps=."
         )
     if abs(rate - round(rate)) > 1e-6 * rate:
-        raise ConfigurationError(f"The environment makes {rate} steps a second; only whole numbers can be recorded.")
+        raise ConfigurationError(
+            f"The environment makes {rate} steps a second; only whole numbers can be recorded. Give fps=."
+        )
     return round(rate)
 
 
@@ -247,15 +272,19 @@ def describe_env(env: gym.Env[Any, Any]) -> dict[str, Any]:
     """What has to be known to make the environment again.
 
     Returns:
-        `env_id`, the id it was made with; `env_kwargs`, the arguments of that id that JSON can hold, without those
-        about the operator; `task_id`, the id of the same task and version without an operator; `renderer`;
-        `control_dt` in s; `max_episode_steps`; and the version of MuJoCo. None where something is unknown.
+        `env_id`, the id it was made with; `env_module`, whose import registers that id; `env_kwargs`, the arguments of
+        the id that JSON can hold, without those about the operator; `task_id`, the id of the same task and version
+        without an operator; `renderer`; `control_dt` in s; `max_episode_steps`; and the version of MuJoCo. None where
+        something is unknown.
     """
     base, spec, outer = env.unwrapped, env.unwrapped.spec, env.spec
-    kwargs = {} if spec is None else {key: value for key, value in spec.kwargs.items() if key not in _OPERATOR}
-    base_id = None if spec is None else spec.kwargs.get("env_id", spec.id)
+    is_own = spec is not None and spec.id.startswith(f"{NAMESPACE}/")
+    left_out = _OPERATOR if is_own else ("render_mode",)
+    kwargs = {} if spec is None else {key: value for key, value in spec.kwargs.items() if key not in left_out}
+    base_id = None if spec is None else spec.kwargs.get("env_id", spec.id) if is_own else spec.id
     return {
         "env_id": None if spec is None else spec.id,
+        "env_module": type(base).__module__,
         "env_kwargs": plain(kwargs),
         "task_id": None if base_id is None else base_id.replace("Base-v", "-v"),
         "renderer": getattr(base, "renderer", None),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.datasets.features import IMAGES, VECTORS
+from gym_hil.datasets.features import IMAGES, STATE, ObservationFeatures, succeeded
 from gym_hil.datasets.images import BACKGROUND, TEXT_COLOUR, resize
 from gym_hil.datasets.reader import Episode, EpisodeDataset
 from gym_hil.datasets.video import VideoWriter
@@ -23,7 +24,6 @@ from gym_hil.registration import NAMESPACE, env_id, find_task
 
 # Length of an action -> use_gripper, orientation.
 _ACTIONS = {3: (False, False), 4: (True, False), 6: (False, True), 7: (True, True)}
-_STATE = VECTORS["agent_pos"]
 _TCP = slice(15, 18)  # of agent_pos
 _NAME_IT = "Name the task with task=...."
 
@@ -41,17 +41,19 @@ class Replayed:
         steps: how many.
         recorded_success: whether it ended in success when it was recorded; None if that is unknown.
         success: whether it does now: the task's own test, at any step.
+        compared: the recorded vectors that the environment observes, too.
+        first_difference: the first frame in which one of these differs in any bit; None if there is none.
         deviation: m, the largest distance between the recorded and the replayed TCP, over all steps; None if the
-            recorded states are of another kind.
-        first_difference: the first frame in which a recorded vector differs in any bit; None if there is none.
+            recorded states are of another kind, or the robot is not the Panda.
     """
 
     episode: int
     steps: int
     recorded_success: bool | None
     success: bool
-    deviation: float | None
+    compared: tuple[str, ...]
     first_difference: int | None
+    deviation: float | None
 
     @property
     def repeats(self) -> bool:
@@ -81,14 +83,17 @@ def make_recorded_env(episode: Episode, task: str | None = None, size: int | Non
         name, kwargs = env_id(base, "", version), _kwargs_for(shape[0])
     else:
         name, kwargs = _recorded_id(dataset, metadata), dict(metadata.get("env_kwargs") or {})
-    if isinstance(kwargs.get("render_spec"), dict):
-        kwargs["render_spec"] = GymRenderingSpec(**kwargs["render_spec"])
-    if size is not None:
-        kwargs["render_spec"] = GymRenderingSpec(size, size)
-    kwargs["image_obs"] = False
+    if not name.startswith(f"{NAMESPACE}/"):
+        kwargs.update({} if size is None else {"render_mode": "rgb_array"})
+    else:
+        if isinstance(kwargs.get("render_spec"), dict):
+            kwargs["render_spec"] = GymRenderingSpec(**kwargs["render_spec"])
+        if size is not None:
+            kwargs["render_spec"] = GymRenderingSpec(size, size)
+        kwargs["image_obs"] = False
     try:
         env = gym.make(name, max_episode_steps=-1, disable_env_checker=True, **kwargs)
-    except (ConfigurationError, TypeError) as error:
+    except (ConfigurationError, gym.error.Error, TypeError) as error:
         raise DatasetError(
             f"{dataset.path} was recorded in {name} with {kwargs}, which cannot be made: {error}. {_NAME_IT}"
         ) from error
@@ -113,30 +118,39 @@ def replay_episode(
     Raises:
         DatasetError: the episode cannot be read.
     """
-    record = episode.record
-    columns = episode.numbers()
-    recorded = {name: columns[feature] for name, feature in VECTORS.items() if feature in columns}
+    record, columns = episode.record, episode.numbers()
+    observed = ObservationFeatures(env.observation_space, record.metadata.get("state_key"))
     observation, _ = env.reset(seed=record.seed, options=record.options)
-    compared = [name for name, values in recorded.items() if np.shape(observation.get(name)) == values.shape[1:]]
-    deviation, first, succeeded = 0.0, None, False
+    compared = tuple(
+        key
+        for key, feature in observed.features.items()
+        if key in columns
+        and feature["dtype"] != "video"
+        and feature["shape"] == list(episode.dataset.features[key]["shape"])
+    )
+    has_tcp = STATE in compared and isinstance(env.unwrapped, FrankaGymEnv)
+    dtype = env.action_space.dtype
+    deviation, first, success = 0.0, None, False
     for frame, action in enumerate(columns["action"]):
-        if first is None and any((observation[name] != recorded[name][frame]).any() for name in compared):
+        values = observed(observation)
+        states = {key: values[key].astype(columns[key].dtype).reshape(columns[key].shape[1:]) for key in compared}
+        if first is None and any((states[key] != columns[key][frame]).any() for key in compared):
             first = frame
-        if "agent_pos" in compared:
-            apart = observation["agent_pos"][_TCP].astype(float) - recorded["agent_pos"][frame][_TCP]
+        if has_tcp:
+            apart = states[STATE][_TCP].astype(float) - columns[STATE][frame][_TCP]
             deviation = max(deviation, float(np.linalg.norm(apart)))
         on_step(frame)
-        observation, _, _, _, info = env.step(action)
-        succeeded = succeeded or bool(info["succeed"])
+        observation, _, _, _, info = env.step(np.atleast_1d(action).astype(dtype))
+        success = success or succeeded(info)
     on_step(len(episode))
-    has_states = _STATE in columns and "agent_pos" in compared
     return Replayed(
         episode=record.index,
         steps=len(episode),
         recorded_success=record.success,
-        success=succeeded,
-        deviation=deviation if has_states else None,
+        success=success,
+        compared=compared,
         first_difference=first,
+        deviation=deviation if has_tcp else None,
     )
 
 
@@ -160,7 +174,8 @@ class ReplayVideo:
             raise ConfigurationError(
                 f"{path} is there already. Replace it with overwrite=True, or choose another name."
             )
-        self._cameras = [camera for camera in CAMERAS if IMAGES + camera in dataset.image_keys]
+        keys = dataset.image_keys
+        self._cameras = [IMAGES + camera for camera in CAMERAS if IMAGES + camera in keys] or keys[: len(CAMERAS)]
         height = (VIDEO_SIZE + _BAR) * (2 if self._cameras else 1)
         self._path, self._part = path, path.with_name(f".{path.stem}.unfinished.mp4")
         try:
@@ -188,15 +203,13 @@ class ReplayVideo:
             env: from `make_recorded_env`, with images of `VIDEO_SIZE` pixels.
             episode: to be played.
         """
-        task = cast(FrankaGymEnv, env.unwrapped)
 
         def film(frame: int) -> None:
-            rows = [self._row(f"replayed, episode {episode.record.index}, step {frame}", task.render_cameras(CAMERAS))]
+            title = f"replayed, episode {episode.record.index}, step {frame}"
+            rows = [self._row(title, _views(env))]
             if self._cameras:
                 number = min(frame, len(episode) - 1)
-                recorded = {camera: episode.image(IMAGES + camera, number) for camera in self._cameras}
-                blank = np.zeros((VIDEO_SIZE, VIDEO_SIZE, 3), dtype=np.uint8)
-                rows.insert(0, self._row("recorded", [recorded.get(camera, blank) for camera in CAMERAS]))
+                rows.insert(0, self._row("recorded", [episode.image(key, number) for key in self._cameras]))
             self._file.add(np.concatenate(rows))
 
         return replay_episode(env, episode, film)
@@ -204,11 +217,23 @@ class ReplayVideo:
     def _row(self, title: str, images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
         from PIL import Image, ImageDraw, ImageFont
 
-        row = Image.new("RGB", (VIDEO_SIZE * len(images), VIDEO_SIZE + _BAR), BACKGROUND)
+        row = Image.new("RGB", (VIDEO_SIZE * len(CAMERAS), VIDEO_SIZE + _BAR), BACKGROUND)
         ImageDraw.Draw(row).text((8, _BAR / 2), title, fill=TEXT_COLOUR, font=ImageFont.load_default(16), anchor="lm")
         for index, image in enumerate(images):
             row.paste(Image.fromarray(resize(image, VIDEO_SIZE, VIDEO_SIZE)), (VIDEO_SIZE * index, _BAR))
         return np.asarray(row)
+
+
+def _views(env: gym.Env[Any, Any]) -> list[NDArray[np.uint8]]:
+    """What an environment shows, as images of any size."""
+    if isinstance(env.unwrapped, FrankaGymEnv):
+        return list(env.unwrapped.render_cameras(CAMERAS))
+    frame = env.render()
+    if not isinstance(frame, np.ndarray):
+        raise ConfigurationError(
+            f"render() of {env} returns {frame!r} with render_mode='rgb_array'; a video needs an image. Replay without."
+        )
+    return [frame]
 
 
 def _recorded_id(dataset: EpisodeDataset, metadata: dict[str, Any]) -> str:
@@ -220,14 +245,18 @@ def _recorded_id(dataset: EpisodeDataset, metadata: dict[str, Any]) -> str:
             "PandaPickCube-v0."
         )
     try:
-        spec = gym.spec(recorded)
+        try:
+            spec = gym.spec(recorded)
+        except gym.error.UnregisteredEnv:
+            importlib.import_module(metadata["env_module"])
+            spec = gym.spec(recorded)
         base = spec.kwargs.get("env_id")
-        if base is None:
+        if base is None or not recorded.startswith(f"{NAMESPACE}/"):
             return str(recorded)
         # A viewer shows the task itself; the other controls wrap it.
         name = base if str(spec.entry_point).endswith("make_watched_task") else task or base
         gym.spec(name)
-    except gym.error.Error as error:
+    except (gym.error.Error, ImportError, KeyError) as error:
         raise DatasetError(
             f"{dataset.path} was recorded in {recorded!r}, which does not exist here: {error} Import the package that "
             f"registers it. {_NAME_IT}"

@@ -80,8 +80,8 @@ class ImageCounter:
 def merge(parts: Sequence[Statistics]) -> Statistics:
     """Statistics of several episodes together.
 
-    Range, mean, spread and count are exact. Quantiles cannot be had from quantiles: as in LeRobot they are the mean of
-    the parts', weighted by their number of frames.
+    Range, mean, spread and count are exact. Quantiles cannot be had from quantiles: as in LeRobot after 0.6.1 (its change
+    3804) they are bounds, up to the median the smallest of the parts', above the largest.
     """
     counts = np.array([part["count"][0] for part in parts])
     stacked = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
@@ -94,7 +94,7 @@ def merge(parts: Sequence[Statistics]) -> Statistics:
         "mean": mean,
         "std": np.sqrt(variance),
         "count": np.array([counts.sum()]),
-        **{name: (weights * stacked[name]).sum(axis=0) for name in QUANTILES},
+        **{name: (np.min if q <= 0.5 else np.max)(stacked[name], axis=0) for name, q in QUANTILES.items()},
     }
 
 

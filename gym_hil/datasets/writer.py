@@ -344,7 +344,7 @@ def _checked_value(key: str, value: Any, feature: dict[str, Any], frame: int) ->
     shape = tuple(feature["shape"])
     if feature["dtype"] == "video":
         _, height, width = shape
-        image = np.array(value)
+        image = np.array(value, order="C")
         if image.dtype != np.uint8 or image.shape != (height, width, 3):
             raise DatasetError(
                 f"{key} is {image.dtype} of shape {image.shape}; expected uint8 of shape {(height, width, 3)}."
@@ -355,7 +355,11 @@ def _checked_value(key: str, value: Any, feature: dict[str, Any], frame: int) ->
     except (TypeError, ValueError) as error:
         raise DatasetError(f"{key} is {value!r}; expected {feature['dtype']} of shape {shape}.") from error
     if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
-        raise DatasetError(f"{key} is {value!r} in frame {frame} of the episode; only finite numbers can be recorded.")
+        wrong = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        raise DatasetError(
+            f"{key} is {numbers.flat[wrong]} at index {wrong} in frame {frame} of the episode; only finite numbers can "
+            "be recorded."
+        )
     if numbers.shape == () and shape == (1,):
         return numbers.reshape(1)
     if numbers.shape != shape:

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 import gym_hil  # noqa: F401  # registers the ids
-from gym_hil.datasets.features import features_of, observed
+from gym_hil.datasets.features import ObservationFeatures, features_of, observed
 from gym_hil.envs import GymRenderingSpec
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError, DatasetError
 
 ALWAYS = [
     "action",
@@ -16,8 +16,9 @@ ALWAYS = [
     "complementary_info.is_intervention",
     "complementary_info.discrete_penalty",
 ]
-VECTOR = gym.spaces.Box(-1, 1, (5,), np.float64)
-IMAGE = gym.spaces.Box(0, 255, (16, 24, 3), np.uint8)
+Box, Dict = gym.spaces.Box, gym.spaces.Dict
+VECTOR = Box(-1, 1, (5,), np.float64)
+IMAGE = Box(0, 255, (16, 24, 3), np.uint8)
 
 
 class AnyEnv(gym.Env):
@@ -77,29 +78,56 @@ def test_each_number_of_an_action_has_a_name(env_id, kwargs, size):
     [
         (VECTOR, {"observation.state": [5]}),
         (IMAGE, {"observation.images.front": [3, 16, 24]}),
+        (gym.spaces.MultiBinary(4), {"observation.state": [4]}),
+        (Box(0, 255, (6,), np.uint8), {"observation.state": [6]}),
+        (Box(-1, 1, (4, 5)), {"observation.state": [20]}),
         (
-            gym.spaces.Dict(observation=VECTOR, desired_goal=VECTOR),
-            {"observation.state": [5], "observation.desired_goal": [5]},
+            Dict(achieved_goal=VECTOR, observation=VECTOR, desired_goal=VECTOR),
+            {"observation.achieved_goal": [5], "observation.state": [5], "observation.desired_goal": [5]},
         ),
         (
-            gym.spaces.Dict(
-                agent_pos=VECTOR,
-                pixels=gym.spaces.Dict(top=IMAGE),
-                robot=gym.spaces.Dict(arm=gym.spaces.Dict(speed=gym.spaces.Box(0, 1, ()))),
-            ),
+            Dict(agent_pos=VECTOR, pixels=Dict(top=IMAGE), robot=Dict(arm=Dict(speed=Box(0, 1, ())))),
             {"observation.state": [5], "observation.images.top": [3, 16, 24], "observation.robot.arm.speed": [1]},
         ),
+        (Dict(agent_pos=VECTOR, observation=VECTOR), {"observation.state": [5], "observation.observation": [5]}),
+        (Dict(speed=VECTOR, eye=IMAGE), {"observation.state": [5], "observation.images.eye": [3, 16, 24]}),
+        (Dict(left=VECTOR, right=VECTOR), {"observation.left": [5], "observation.right": [5]}),
     ],
 )
 def test_vectors_and_images_are_found_wherever_they_are(space, expected):
-    env = AnyEnv(space)
-    found = {key: value["shape"] for key, value in features_of(env).items() if key not in ALWAYS}
-    assert found == expected
-    values = observed(space.sample())
-    for key, shape in expected.items():
-        assert values[key].shape == ((*shape[1:], 3) if key.startswith("observation.images.") else tuple(shape)) or (
-            shape == [1] and values[key].shape == ()
-        )
+    assert {key: value["shape"] for key, value in ObservationFeatures(space).features.items()} == expected
+    sample = space.sample()
+    for values in (observed(sample), ObservationFeatures(space)(sample)):
+        for key, shape in expected.items():
+            assert values[key].shape == ((*shape[1:], 3) if "images" in key else tuple(shape)) or shape == [1]
+
+
+@pytest.mark.parametrize("shape", [(16, 24, 3), (3, 16, 24), (16, 24, 1), (1, 16, 24), (16, 24)])
+def test_images_of_every_order_and_grey_ones_become_colour_images(shape):
+    space = Box(0, 255, shape, np.uint8)
+    image = space.sample()
+    (made,) = ObservationFeatures(space)(image).values()
+    channels = image[..., None] if image.ndim == 2 else image if shape[-1] < 4 else image.transpose(1, 2, 0)
+    np.testing.assert_array_equal(made, np.repeat(channels, 3 // channels.shape[2], axis=2))
+
+
+def test_the_state_is_the_vector_that_was_named():
+    space = Dict(agent_pos=VECTOR, robot=Dict(qpos=Box(0, 1, (2,))))
+    features = ObservationFeatures(space, "robot.qpos").features
+    assert {key: value["shape"] for key, value in features.items()} == {
+        "observation.agent_pos": [5],
+        "observation.state": [2],
+    }
+    with pytest.raises(ConfigurationError, match=r"state_key is 'arm'; the observation has agent_pos, robot\.qpos"):
+        ObservationFeatures(space, "arm")
+
+
+def test_an_observation_that_is_not_what_its_space_says_is_refused():
+    read = ObservationFeatures(Dict(eye=IMAGE, pose=VECTOR))
+    with pytest.raises(DatasetError, match="has no pose"):
+        read({"eye": IMAGE.sample()})
+    with pytest.raises(DatasetError, match=r"eye has shape \(8, 8, 3\)"):
+        read({"eye": np.zeros((8, 8, 3), np.uint8), "pose": VECTOR.sample()})
 
 
 @pytest.mark.parametrize("image_obs", [True, False])
@@ -116,14 +144,11 @@ def test_an_observation_has_a_value_for_each_feature(image_obs):
     [
         (VECTOR, gym.spaces.Discrete(2), "The action space is Discrete"),
         (gym.spaces.Discrete(3), None, "The observation space is Discrete"),
-        (gym.spaces.Dict(a=gym.spaces.Dict(map=gym.spaces.Box(0, 1, (4, 4)))), None, r"The observation a\.map is Box"),
-        (
-            gym.spaces.Dict(agent_pos=VECTOR, observation=VECTOR),
-            None,
-            "observation cannot be recorded as",
-        ),
-        (gym.spaces.Dict({"a/b": VECTOR}), None, "a/b cannot be recorded"),
-        (gym.spaces.Dict(text=gym.spaces.Text(3)), None, "The observation text is Text"),
+        (Dict(pose=VECTOR, text=gym.spaces.Text(3)), None, "The observation text is Text.*TransformObservation"),
+        (Dict(a=Dict(map=Box(0, 1, (70, 70)))), None, r"The observation a\.map is Box.*4900 numbers"),
+        (Box(0, 255, (4, 16, 24), np.uint8), None, "1 or 3 channels.*FrameStackObservation"),
+        (Dict(agent_pos=VECTOR, state=VECTOR), None, "state cannot be recorded as observation.state"),
+        (Dict({"a/b": VECTOR, "state": VECTOR}), None, "a/b cannot be recorded"),
     ],
 )
 def test_spaces_that_cannot_be_recorded_are_refused(observation, action, message):

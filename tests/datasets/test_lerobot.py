@@ -17,7 +17,7 @@ from gym_hil.datasets.images import Region
 from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.record import RecordEpisodes
 from gym_hil.datasets.transform import crop_dataset, filter_dataset, merge_datasets, relabel_dataset
-from tests.datasets import reading
+from tests.datasets import foreign, reading
 
 PYTHON = os.environ.get("GYM_HIL_LEROBOT_PYTHON")
 CAMERAS = ["front", "wrist"]
@@ -86,6 +86,20 @@ def test_lerobot_and_this_package_read_the_same(transform, tmp_path):
         images = np.concatenate([episode[key] for episode in made])
         decoded = np.rint(255 * content[key].transpose(0, 2, 3, 1)).astype(int)
         np.testing.assert_allclose(decoded, images, atol=1)
+
+
+def test_lerobot_reads_a_foreign_environment(tmp_path):
+    env = RecordEpisodes(gym.make(foreign.ID), tmp_path / "data", "me/reach")
+    for _ in range(2):
+        env.reset()
+        while not any(env.step(np.zeros(2))[2:4]):
+            pass
+    env.close()
+    content = lerobot_reads(tmp_path / "data", tmp_path / "out.npz")
+    for key in ("observation.state", "observation.desired_goal", "observation.images.eye"):
+        ours = np.concatenate([episode[key] for episode in EpisodeDataset(tmp_path / "data")])
+        ours = ours.transpose(0, 3, 1, 2) / 255 if "images" in key else ours
+        np.testing.assert_allclose(content[key], ours, atol=0.01)
 
 
 def test_lerobot_opens_what_a_killed_recorder_left(tmp_path):

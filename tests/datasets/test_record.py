@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 import gym_hil
+from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.record import RecordEpisodes, describe_env, plain
 from gym_hil.envs import GymRenderingSpec
 from gym_hil.errors import ConfigurationError, DatasetError, ResetNeededError
 from gym_hil.teleop import Event, TeleopCommand
 from gym_hil.teleop.sequence import SequenceDevice
-from tests.datasets import reading
+from tests.datasets import foreign, reading
 
 STILL = np.array([0, 0, 0, 1], dtype=np.float32)
 
@@ -333,3 +334,71 @@ def test_stepping_before_the_first_reset_is_an_error(make):
     env = make()
     with pytest.raises(gym.error.ResetNeeded):
         env.step(STILL)
+
+
+@pytest.fixture
+def record_foreign(tmp_path):
+    """Makes a recorded environment that is not ours; arguments of the environment, then of the recorder."""
+    made = []
+
+    def make_one(options=None, **kwargs):
+        made.append(RecordEpisodes(gym.make(foreign.ID, **kwargs), tmp_path / "data", "me/test", **(options or {})))
+        return made[-1]
+
+    yield make_one
+    for env in made:
+        env.close()
+
+
+def test_a_foreign_environment_is_recorded_as_it_was_before_each_step(record_foreign):
+    env = record_foreign({"state_key": "desired_goal"})
+    steps = [env.reset()[0]["achieved_goal"]]
+    done = False
+    while not done:
+        observation, _, terminated, truncated, _ = env.step(np.array([0.1, 2.0]))
+        done = terminated or truncated
+        steps.append(observation["achieved_goal"])
+    env.close()
+    _, columns = saved(env)
+    np.testing.assert_array_equal(columns["observation.observation"], np.float32(steps[:-1]))
+    assert (columns["action"] == np.float32([0.1, 2.0])).all()
+    kept = reading.info(env.writer.root)
+    assert kept["robot_type"] is kept["features"]["action"]["names"] is None
+    assert (kept["fps"], kept["gym_hil"]["state_key"]) == (20, "desired_goal")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (2, 64), (33, 47)])
+def test_images_of_every_size_are_encoded_and_decoded(record_foreign, size):
+    env = record_foreign(size=size)
+    episode(env, np.zeros(2))
+    env.close()
+    images = EpisodeDataset(env.writer.root)[0]["observation.images.eye"]
+    assert images.shape[1:] == (*size, 3)
+    assert np.abs(images.mean(axis=(1, 2, 3)) - 20 * np.arange(5)).max() < 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "message"),
+    [
+        ("nan", DatasetError, r"observation\.state is nan at index 1 in frame 3.*keeps the 1 before"),
+        ("raise", RuntimeError, "does not answer"),
+    ],
+)
+def test_episodes_before_a_fault_of_the_environment_are_kept(record_foreign, fault, error, message):
+    env = record_foreign()
+    episode(env, np.zeros(2))
+    env.unwrapped.fault = fault
+    with pytest.raises(error, match=message):
+        episode(env, np.zeros(2))
+    env.unwrapped.fault = None
+    episode(env, np.zeros(2))
+    env.close()
+    assert [len(one) for one in EpisodeDataset(env.writer.root)] == [5, 5]
+
+
+def test_an_environment_that_does_not_say_its_rate_needs_one(record_foreign, monkeypatch):
+    monkeypatch.setattr(foreign.Reach, "metadata", {"render_modes": ["rgb_array"]})
+    with pytest.raises(ConfigurationError, match="Give fps="):
+        record_foreign()
+    env = record_foreign({"fps": 7})
+    assert reading.info(env.writer.root)["fps"] == 7

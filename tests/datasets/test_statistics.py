@@ -51,6 +51,12 @@ def test_merged_parts_describe_the_whole(parts):
         np.testing.assert_allclose(merged[name], expected[name], atol=1e-9)
 
 
+def test_merged_quantiles_are_bounds_of_the_parts():
+    one, other = describe(np.arange(101.0)[:, None]), describe(np.array([[40.0]]))
+    merged = merge([one, other])
+    assert [merged[name].item() for name in QUANTILES] == [1, 10, 40, 90, 99]
+
+
 def test_merging_one_after_the_other_is_merging_at_once():
     parts = [describe(np.random.default_rng(k).normal(size=(k + 1, 3))) for k in range(5)]
     grown = parts[0]
