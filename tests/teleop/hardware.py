@@ -14,9 +14,9 @@ import gymnasium as gym
 import pytest
 
 import gym_hil  # noqa: F401
-from gym_hil.teleop import Button, InputDevice
+from gym_hil.teleop import Button, Event, InputDevice
 from gym_hil.teleop.keyboard import KEYS, Keyboard
-from tests.teleop.waiting import wait_for
+from tests.teleop.waiting import poll_until, wait_for
 
 PAD_BUTTONS = {
     Button.INTERVENE: "rb",
@@ -182,8 +182,8 @@ class PynputHardware(Hardware):
         while not self.device.poll().events:
             self._fingers.tap("r")
             time.sleep(0.01)
-        time.sleep(0.2)
-        self.device.poll()
+        self._fingers.tap("Return")  # when its event has come, everything before it has
+        poll_until(self.device, lambda command: Event.SUCCESS in command.events)
 
     def move(self, button: Button, down: bool) -> None:
         key = FIRST_KEYS[button]

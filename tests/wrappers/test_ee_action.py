@@ -60,14 +60,6 @@ def test_without_gripper_it_stays_as_it_is() -> None:
     assert BASE.data.actuator("gripper").ctrl[0] == 100
 
 
-def test_action_of_one_moves_the_target_by_the_step() -> None:
-    env = EEActionWrapper(BASE, use_gripper=True)
-    env.reset()
-    start = BASE.tcp_target
-    env.step([-1, 1, 0.5, 1])
-    np.testing.assert_allclose(BASE.tcp_target - start, [-0.025, 0.025, 0.0125], atol=1e-8)
-
-
 @settings(deadline=None)
 @given(arrays(np.float64, 4, elements=st.floats(allow_nan=False, allow_infinity=False)))
 def test_finite_actions_are_clipped_into_the_space(action: np.ndarray) -> None:

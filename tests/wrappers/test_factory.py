@@ -182,6 +182,7 @@ def test_scripted_id_needs_no_device_and_lifts_the_cube() -> None:
     ("options", "error"),
     [
         ({"device": "telepathy"}, UnknownDeviceError),
+        ({"device": ["scripted", "telepathy"]}, UnknownDeviceError),
         ({"device": "scripted", "intervention": "sometimes"}, ConfigurationError),
         ({"ee_step_size": {"x": 1}}, ConfigurationError),
         ({"gripper_penalty": 1.0}, ConfigurationError),
