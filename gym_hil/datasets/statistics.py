@@ -80,8 +80,8 @@ class ImageCounter:
 def merge(parts: Sequence[Statistics]) -> Statistics:
     """Statistics of several episodes together.
 
-    Range, mean, spread and count are exact. Quantiles cannot be had from quantiles: as in LeRobot after 0.6.1 (its change
-    3804) they are bounds, up to the median the smallest of the parts', above the largest.
+    Range, mean, spread and count are exact. Quantiles cannot be had from quantiles: as in LeRobot after 0.6.1 (its
+    change 3804) they are bounds, up to the median the smallest of the parts', above the largest.
     """
     counts = np.array([part["count"][0] for part in parts])
     stacked = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
