@@ -58,14 +58,7 @@ def load_controller_config(name: str | None, config_path: str | PathLike[str] | 
 
 
 def load_controller_configs(config_path: str | PathLike[str] | None = None) -> dict[str, ControllerConfig]:
-    """All mappings of a file by the names of the controllers.
-
-    Args:
-        config_path: see `load_controller_config`.
-
-    Raises:
-        ControllerConfigError: see `load_controller_config`; here every entry has to be valid.
-    """
+    """All mappings of a file by the names of the controllers; every entry has to be valid."""
     path, entries = _read(config_path)
     return {name: _validated(entry, where=f"{path}: [{name!r}]") for name, entry in entries.items()}
 
@@ -75,17 +68,10 @@ def bundled_config_path() -> Path:
 
     A wheel carries it inside the package. In a checkout, an editable install and an unpacked sdist it stands beside
     the package, at the project's top level.
-
-    Raises:
-        ControllerConfigError: it is in neither place.
     """
     package = Path(__file__).resolve().parents[1]
-    candidates = [package / FILE_NAME, package.parent / FILE_NAME]
-    for path in candidates:
-        if path.is_file():
-            return path
-    looked = " and ".join(map(str, candidates))
-    raise ControllerConfigError(f"The bundled {FILE_NAME} is missing (looked at {looked}); reinstall gym-hil.")
+    inside = package / FILE_NAME
+    return inside if inside.is_file() else package.parent / FILE_NAME
 
 
 def _read(config_path: str | PathLike[str] | None) -> tuple[Path, dict[str, Any]]:
@@ -98,42 +84,34 @@ def _read(config_path: str | PathLike[str] | None) -> tuple[Path, dict[str, Any]
         ) from error
     except ValueError as error:
         raise ControllerConfigError(f"{path} is not valid JSON: {error}. {HELP}") from error
-    if not isinstance(entries, dict):
-        raise ControllerConfigError(f"{path} is {_shown(entries)}; expected an object of controllers by name. {HELP}")
-    return path, entries
+    return path, _object(entries, str(path), "an object of controllers by name")
 
 
 def _validated(entry: object, *, where: str) -> ControllerConfig:
-    if not isinstance(entry, dict):
-        raise ControllerConfigError(f"{where} is {_shown(entry)}; expected an object with axes and buttons. {HELP}")
-    inversion = entry.get("axis_inversion", {})
-    if not isinstance(inversion, dict):
-        raise ControllerConfigError(f"{where}.axis_inversion is {_shown(inversion)}; expected an object. {HELP}")
+    checked = _object(entry, where, "an object with axes and buttons")
+    inversion = _object(checked.get("axis_inversion", {}), f"{where}.axis_inversion", "an object")
     for axis, value in inversion.items():
         if not isinstance(value, bool):
-            raise ControllerConfigError(
-                f"{where}.axis_inversion.{axis} is {_shown(value)}; expected true or false. {HELP}"
-            )
-    return {
-        "axes": _indices(entry, "axes", REQUIRED_AXES, "an axis index", where=where),
-        "buttons": _indices(entry, "buttons", REQUIRED_BUTTONS, "a button index", where=where),
-        "axis_inversion": {**DEFAULT_INVERSION, **inversion},
-    }
+            raise _wrong(value, f"{where}.axis_inversion.{axis}", "true or false")
+    indices = {}
+    for section, required, expected in (
+        ("axes", REQUIRED_AXES, "an axis index >= 0"),
+        ("buttons", REQUIRED_BUTTONS, "a button index >= 0"),
+    ):
+        values = indices[section] = dict(_object(checked.get(section), f"{where}.{section}", "an object"))
+        for key in (*required, *values):
+            # A JSON true would pass as the index 1.
+            if type(value := values.get(key)) is not int or value < 0:
+                raise _wrong(value, f"{where}.{section}.{key}", expected)
+    return {**indices, "axis_inversion": {**DEFAULT_INVERSION, **inversion}}  # type: ignore[typeddict-item]
 
 
-def _indices(
-    entry: dict[str, Any], section: str, required: tuple[str, ...], expected: str, *, where: str
-) -> dict[str, int]:
-    values = entry.get(section)
-    if not isinstance(values, dict):
-        raise ControllerConfigError(f"{where}.{section} is {_shown(values)}; expected an object. {HELP}")
-    for key in (*required, *values):
-        value = values.get(key)
-        # A JSON true would pass as the index 1.
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise ControllerConfigError(f"{where}.{section}.{key} is {_shown(value)}; expected {expected} >= 0. {HELP}")
-    return dict(values)
+def _object(value: object, where: str, expected: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong(value, where, expected)
+    return value
 
 
-def _shown(value: object) -> str:
-    return "missing" if value is None else repr(value)
+def _wrong(value: object, where: str, expected: str) -> ControllerConfigError:
+    shown = "missing" if value is None else repr(value)
+    return ControllerConfigError(f"{where} is {shown}; expected {expected}. {HELP}")

@@ -8,7 +8,7 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -16,7 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.teleop.controller_config import FALLBACK, ControllerConfig, load_controller_config, load_controller_configs
+from gym_hil.teleop.controller_config import (
+    DEFAULT_INVERSION,
+    FALLBACK,
+    ControllerConfig,
+    load_controller_config,
+    load_controller_configs,
+)
 from gym_hil.teleop.gamepad_sdl import JOYSTICKS, JoystickEvents
 from gym_hil.teleop.input_state import DEADZONE, Button, InputDevice, InputState, apply_deadzone, check_deadzone
 
@@ -55,14 +61,7 @@ _SDL_SOURCE = re.compile(r"(?P<half>[+-]?)a(?P<axis>\d+)(?P<flip>~?)|b(?P<button
 
 @dataclass(frozen=True)
 class Source:
-    """An axis or a button of a joystick.
-
-    Attributes:
-        is_axis: True for an axis, False for a button.
-        index: its number.
-        sign: of an axis, -1.0 if it is inverted.
-        half: of an axis, True if only its positive half (after the sign) counts.
-    """
+    """An axis or a button of a joystick: its number; of an axis the sign, and whether only its positive half counts."""
 
     is_axis: bool
     index: int
@@ -70,12 +69,7 @@ class Source:
     half: bool = False
 
     def is_down(self, value: float, was_down: bool) -> bool:
-        """Whether it counts as pressed; an axis has a hysteresis.
-
-        Args:
-            value: 0 or 1 for a button, [-1, 1] for an axis.
-            was_down: whether it counted as pressed before.
-        """
+        """Whether it counts as pressed, by its value and whether it was before: an axis has a hysteresis."""
         if not self.is_axis:
             return bool(value)
         level = self.sign * value
@@ -92,27 +86,31 @@ class Pad:
         sources: name of the controller configuration -> where it is; what the joystick does not have is left out.
         origin: where the mapping is from, for messages.
         rank: 0 if the configuration file has the controller's name, 1 if SDL knows the controller, else 2.
-        config: the mapping as an entry of a configuration file, as far as it can be expressed there.
 
     Attributes:
+        config: the mapping as an entry of a configuration file, as far as it can be expressed there.
         missing: what the joystick does not have, for messages.
+        order: of several controllers, the one with the lowest is used.
         can_drive: whether it has every stick and the intervention button.
     """
 
-    def __init__(self, joystick: Any, sources: Mapping[str, Source], origin: str, rank: int, config: Mapping[str, Any]):
-        self._joystick = joystick
+    def __init__(self, joystick: Any, sources: Mapping[str, Source], origin: str, rank: int):
+        self._joystick, self.origin = joystick, origin
         self.instance: int = joystick.get_instance_id()
         self.name: str = joystick.get_name()
-        self.origin, self.rank, self.config = origin, rank, config
-        self.sources = {
-            name: source
-            for name, source in sources.items()
-            if source.index < (joystick.get_numaxes() if source.is_axis else joystick.get_numbuttons())
+        self.config = {
+            "axes": {name: source.index for name, source in sources.items() if source.is_axis},
+            "buttons": {name: source.index for name, source in sources.items() if not source.is_axis},
+            "axis_inversion": {name: source.sign < 0 for name, source in sources.items() if name in DEFAULT_INVERSION},
         }
-        self._buttons = {BINDINGS[name]: source for name, source in self.sources.items() if name in BINDINGS}
-        self.missing = [name for name in sources if name in STICKS and name not in self.sources]
-        self.missing += [BINDINGS[name].value for name in sources if name in BINDINGS and name not in self.sources]
+        numbers = {True: joystick.get_numaxes(), False: joystick.get_numbuttons()}
+        self.sources = {name: source for name, source in sources.items() if source.index < numbers[source.is_axis]}
+        self._buttons = {button: self.sources[name] for name, button in BINDINGS.items() if name in self.sources}
+        lacking = sources.keys() - self.sources.keys()
+        self.missing = [stick for stick in STICKS if stick in lacking]
+        self.missing += [button.value for name, button in BINDINGS.items() if name in lacking]
         self.can_drive = Button.INTERVENE in self._buttons and all(stick in self.sources for stick in STICKS)
+        self.order = not self.can_drive, rank
         # A button that is down while the controller is plugged in is no press.
         self._down = {button: source.is_down(self._value(source), False) for button, source in self._buttons.items()}
         self._doubted: set[Button] = set()
@@ -133,19 +131,25 @@ class Pad:
             for button in self._at(instance, True, index):
                 self._set(button, self._buttons[button].is_down(value, self._down[button]), inputs)
                 reported.add(button)
-        self._correct(reported, inputs)
+        # What differs from the events twice in a row: other code in this process has taken an event.
+        differing = {
+            button
+            for button, source in self._buttons.items()
+            if button not in reported and source.is_down(self._value(source), self._down[button]) != self._down[button]
+        }
+        for button in differing & self._doubted:
+            self._set(button, not self._down[button], inputs)
+        self._doubted = differing - self._doubted
 
     def motion(self, deadzone: float) -> NDArray[np.float64]:
-        """The sticks as a motion.
-
-        Returns:
-            (6,): x forward, y left, z up, each in [-1, 1], and no rotation.
-        """
+        """The sticks as a motion (6,): x forward, y left, z up, each in [-1, 1], and no rotation."""
         motion = np.zeros(6)
-        for component, stick, sign in ((0, "left_y", 1.0), (1, "left_x", -1.0), (2, "right_y", 1.0)):
+        for component, (stick, sign) in enumerate((("left_y", 1.0), ("left_x", -1.0), ("right_y", 1.0))):
             source = self.sources.get(stick)
             if source is not None:
-                motion[component] = sign * apply_deadzone(self._level(source), deadzone) + 0.0
+                # SDL's range is -32768 to 32767; some joysticks have a button in the place of a stick's axis.
+                level = source.sign * max(min(self._value(source) * 32768 / 32767, 1.0), -1.0)
+                motion[component] = sign * apply_deadzone(level, deadzone) + 0.0
         return motion
 
     def raw(self) -> tuple[list[float], list[int]]:
@@ -161,19 +165,6 @@ class Pad:
             button for button, source in self._buttons.items() if (source.is_axis, source.index) == (is_axis, index)
         ]
 
-    def _correct(self, reported: set[Button], inputs: InputState) -> None:
-        """Correct what differs from the events twice in a row: other code in this process has taken an event."""
-        doubted = set()
-        for button, source in self._buttons.items():
-            down = source.is_down(self._value(source), self._down[button])
-            if button in reported or down == self._down[button]:
-                continue
-            if button in self._doubted:
-                self._set(button, down, inputs)
-            else:
-                doubted.add(button)
-        self._doubted = doubted
-
     def _set(self, button: Button, down: bool, inputs: InputState) -> None:
         if down != self._down[button]:
             self._down[button] = down
@@ -181,10 +172,6 @@ class Pad:
 
     def _value(self, source: Source) -> float:
         return (self._joystick.get_axis if source.is_axis else self._joystick.get_button)(source.index)
-
-    def _level(self, source: Source) -> float:
-        # SDL's range is -32768 to 32767; some joysticks have a button in the place of a stick's axis.
-        return source.sign * max(min(self._value(source) * 32768 / 32767, 1.0), -1.0)
 
 
 class Gamepad(InputDevice):
@@ -200,6 +187,9 @@ class Gamepad(InputDevice):
         deadzone: the part of a stick's range that counts as 0; the rest is stretched to the full range.
         intervention: `toggle`, `hold` or `auto`.
         clock: s, monotonic.
+
+    Attributes:
+        pad: the gamepad in use; None while there is none.
 
     Raises:
         ControllerConfigError: the file is missing or has a wrong entry.
@@ -220,7 +210,7 @@ class Gamepad(InputDevice):
         self._deadzone = check_deadzone(deadzone)
         self._configs = load_controller_configs(controller_config_path)
         self._config_path = controller_config_path
-        self._pad: Pad | None = None
+        self.pad: Pad | None = None
         self._warned = False  # that there is no gamepad
         self._closed = False
         JOYSTICKS.add(self)
@@ -229,50 +219,43 @@ class Gamepad(InputDevice):
     @property
     def connected(self) -> str | None:
         """The name of the gamepad in use; None while there is none."""
-        pad = self._pad
+        pad = self.pad
         return None if pad is None else pad.name
-
-    @property
-    def pad(self) -> Pad | None:
-        """The gamepad in use."""
-        return self._pad
 
     def read(self) -> None:
         if self._closed:
             return
         JOYSTICKS.read()
-        pad = self._pad
+        pad = self.pad
         if pad is not None:
             self.inputs.set_motion(pad.motion(self._deadzone))
         elif not self._warned:
             self._warned = True
-            logger.warning(
-                "No gamepad is connected; until one is plugged in there is no intervention. %s",
-                HELP,
-            )
+            logger.warning("No gamepad is connected; until one is plugged in there is no intervention. %s", HELP)
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
             JOYSTICKS.discard(self)
-            self._pad = None
+            self.pad = None
             self.inputs.disconnect(end_intervention=True)
 
     def on_events(self, events: JoystickEvents) -> None:
         """Take in what SDL reports; called from the thread that reads, or during a poll."""
-        pad = self._pad
-        if pad is not None and events.changed and pad.instance not in _instances(events.count):
+        pad = self.pad
+        there = [joystick.get_instance_id() for _, joystick in _joysticks(events.count)] if events.changed else None
+        if pad is not None and there is not None and pad.instance not in there:
             self.on_disconnect()
             self._warned = True
             logger.warning("The gamepad %s is gone: its buttons count as released. Waiting for a gamepad.", pad.name)
         elif pad is not None:
             pad.handle(events, self.inputs)
-        if events.count and (self._pad is None or (events.changed and not self._pad.can_drive)):
+        if events.count and (self.pad is None or (events.changed and not self.pad.can_drive)):
             self._connect(events.count)
 
     def on_disconnect(self) -> None:
         """Release everything: the gamepad is gone, or SDL was shut down."""
-        self._pad = None
+        self.pad = None
         self.inputs.disconnect()
 
     @property
@@ -282,11 +265,12 @@ class Gamepad(InputDevice):
         return pad_legend(self.label, PLAYSTATION_LABELS if is_playstation else {})
 
     def _connect(self, count: int) -> None:
-        """Use the best joystick, and keep the present one if there is no better."""
-        best, before = best_pad(count, self._configs, self._config_path), self._pad
-        if best is None or (before is not None and _order(best) >= _order(before)):
+        """Use the joystick that can drive and whose mapping is known best; keep the present one if none is better."""
+        before = self.pad
+        best = min(self._pads(count), key=lambda pad: pad.order, default=None)
+        if best is None or (before is not None and best.order >= before.order):
             return
-        self._pad = best
+        self.pad = best
         if before is not None:
             self.inputs.set_held(())
             logger.warning("The gamepad %s is used instead of %s, which cannot drive.", best.name, before.name)
@@ -294,6 +278,19 @@ class Gamepad(InputDevice):
         logger.log(level, "Gamepad %s is used, with the mapping of %s.", best.name, best.origin)
         if best.missing:
             logger.warning("The gamepad %s has no controls for: %s. %s", best.name, ", ".join(best.missing), HELP)
+
+    def _pads(self, count: int) -> Iterator[Pad]:
+        for index, joystick in _joysticks(count):
+            name = joystick.get_name()
+            if name in self._configs and name != FALLBACK:
+                origin = f"[{name!r}] in {self._config_path or 'the bundled file'}"
+                yield Pad(joystick, _sources_in_file(self._configs[name]), origin, 0)
+            elif database := _sdl_database_entry(index):
+                yield Pad(joystick, _sources_in_database(database), "SDL's database of game controllers", 1)
+            else:
+                config = self._configs.get(FALLBACK) or load_controller_config(FALLBACK)
+                origin = f"[{FALLBACK!r}], because its name is not known"
+                yield Pad(joystick, _sources_in_file(config), origin, 2)
 
 
 def pad_legend(label: Callable[[Button], str], names: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -307,87 +304,37 @@ def pad_legend(label: Callable[[Button], str], names: Mapping[str, str]) -> list
 
 
 def gamepad_attached() -> bool:
-    """Whether a joystick is attached that can drive.
-
-    Raises:
-        DeviceError: SDL does not start.
-    """
+    """Whether a joystick is attached that can drive."""
     with contextlib.closing(Gamepad()) as gamepad:
         return gamepad.pad is not None and gamepad.pad.can_drive
 
 
-def best_pad(
-    count: int, configs: Mapping[str, ControllerConfig], config_path: str | PathLike[str] | None = None
-) -> Pad | None:
-    """The joystick that can drive and whose mapping is known best; None if none can be opened.
-
-    Args:
-        count: how many joysticks there are.
-        configs: mappings by name.
-        config_path: where these are from, for messages; None for the bundled file.
-    """
-    pads = []
-    for index, joystick in _joysticks(count):
-        name = joystick.get_name()
-        if name in configs and name != FALLBACK:
-            origin = f"[{name!r}] in {config_path or 'the bundled file'}"
-            pads.append(Pad(joystick, sources_of(configs[name]), origin, 0, configs[name]))
-        elif database := sdl_database_entry(index):
-            sources = sources_in_database(database)
-            pads.append(Pad(joystick, sources, "SDL's database of game controllers", 1, config_of(sources)))
-        else:
-            config = configs.get(FALLBACK) or load_controller_config(FALLBACK)
-            origin = f"[{FALLBACK!r}], because its name is not known"
-            pads.append(Pad(joystick, sources_of(config), origin, 2, config))
-    return min(pads, key=_order, default=None)
-
-
-def sources_of(config: ControllerConfig) -> dict[str, Source]:
-    """Where the sticks and buttons are by an entry of `controller_config.json`."""
+def _sources_in_file(config: ControllerConfig) -> dict[str, Source]:
     inverted = config["axis_inversion"]
-    axes = {
-        name: Source(True, index, -1.0 if inverted.get(name, False) else 1.0) for name, index in config["axes"].items()
-    }
-    return _in_order({**axes, **{name: Source(False, index) for name, index in config["buttons"].items()}})
+    axes = {name: Source(True, at, -1.0 if inverted.get(name) else 1.0) for name, at in config["axes"].items()}
+    return {**axes, **{name: Source(False, index) for name, index in config["buttons"].items()}}
 
 
-def sources_in_database(database: Mapping[str, str]) -> dict[str, Source]:
-    """Where the sticks and buttons are by SDL's database of game controllers.
-
-    Args:
-        database: SDL's names of controls, and where they are: `{"a": "b0", "lefttrigger": "+a2", ...}`.
-    """
+def _sources_in_database(database: Mapping[str, str]) -> dict[str, Source]:
+    """Where controls are, by SDL's names of them and where they are: `{"a": "b0", "lefttrigger": "+a2", ...}`."""
     found = {}
     for name, sdl_name in SDL_NAMES.items():
         match = _SDL_SOURCE.fullmatch(database.get(sdl_name, ""))
-        if match is None:
-            continue
-        if match["button"]:
+        if match is not None and match["button"]:
             found[name] = Source(False, int(match["button"]))
-        else:
+        elif match is not None:
             sign = -1.0 if (match["half"] == "-") != bool(match["flip"]) else 1.0
             # SDL counts down as positive.
             sign = -sign if name.endswith("_y") else sign
             found[name] = Source(True, int(match["axis"]), sign, half=bool(match["half"]))
-    return _in_order(found)
+    return found
 
 
-def config_of(sources: Mapping[str, Source]) -> dict[str, dict[str, Any]]:
-    """The entry of a configuration file with these sources."""
-    axes = {name: source.index for name, source in sources.items() if source.is_axis}
-    buttons = {name: source.index for name, source in sources.items() if not source.is_axis}
-    inversion = {name: sources[name].sign < 0 for name in axes if name not in ("lt", "rt")}
-    return {"axes": axes, "buttons": buttons, "axis_inversion": inversion}
-
-
-def sdl_database_entry(index: int) -> dict[str, str]:
+def _sdl_database_entry(index: int) -> dict[str, str]:
     """SDL's names of a joystick's controls, and where they are; empty if SDL does not know the joystick.
 
     pygame and pygame-ce document SDL's database under this name with an underscore only, and it may change; without it
     a controller needs an entry in the configuration file.
-
-    Args:
-        index: the joystick's number, from 0.
     """
     try:
         from pygame._sdl2 import controller
@@ -405,25 +352,14 @@ def sdl_database_entry(index: int) -> dict[str, str]:
         return {}
 
 
-def _order(pad: Pad) -> tuple[bool, int]:
-    return not pad.can_drive, pad.rank
-
-
-def _in_order(sources: dict[str, Source]) -> dict[str, Source]:
-    return {name: sources[name] for name in (*STICKS, *BINDINGS, *SDL_NAMES) if name in sources}
-
-
-def _joysticks(count: int) -> list[tuple[int, Any]]:
+def _joysticks(count: int) -> Iterator[tuple[int, Any]]:
     """Number and pygame's object of each joystick that can be opened."""
     import pygame
 
-    found = []
     for index in range(count):
         # One may have been unplugged since they were counted, or may not be opened by this user.
-        with contextlib.suppress(pygame.error):
-            found.append((index, pygame.joystick.Joystick(index)))
-    return found
-
-
-def _instances(count: int) -> list[int]:
-    return [joystick.get_instance_id() for _, joystick in _joysticks(count)]
+        try:
+            joystick = pygame.joystick.Joystick(index)
+        except pygame.error:
+            continue
+        yield index, joystick

@@ -10,7 +10,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from gym_hil.errors import DeviceError
 
@@ -32,41 +32,21 @@ class JoystickEvents:
     """What the joysticks reported since the previous read.
 
     pygame keeps the order among presses, among releases and among movements, not between these.
-
-    Attributes:
-        presses: instance and button.
-        releases: instance and button.
-        movements: instance, axis and value in [-1, 1].
-        changed: whether a joystick was plugged in or unplugged.
-        count: how many joysticks there are now.
     """
 
-    presses: list[tuple[int, int]]
+    presses: list[tuple[int, int]]  # instance and button
     releases: list[tuple[int, int]]
-    movements: list[tuple[int, int, float]]
-    changed: bool
-    count: int
-
-
-class Listener(Protocol):
-    """What receives joystick events."""
-
-    @property
-    def connected(self) -> str | None:
-        """The name of the joystick in use; None while there is none."""
-
-    def on_events(self, events: JoystickEvents) -> None:
-        """Take in events; called under the lock, from any thread."""
-
-    def on_disconnect(self) -> None:
-        """Release everything: SDL was shut down."""
+    movements: list[tuple[int, int, float]]  # instance, axis and value in [-1, 1]
+    changed: bool  # whether a joystick was plugged in or unplugged
+    count: int  # joysticks now
 
 
 class Joysticks:
     """Reads SDL's joystick events in a thread of its own and passes them to all listeners.
 
     Only joystick events are taken out of pygame's queue, so a program with a window keeps its own. When other code
-    shuts pygame down, it is started again.
+    shuts pygame down, it is started again. A listener has `on_events`, called under the lock from any thread,
+    `on_disconnect`, called when SDL was shut down, and `connected`: whether it uses a joystick.
     """
 
     def __init__(self) -> None:
@@ -77,24 +57,18 @@ class Joysticks:
         self._count = 0  # joysticks at the previous read
         self._owned: list[Any] = []  # pygame's modules that were started here, to be shut down again
 
-    def add(self, listener: Listener) -> None:
-        """Begin to pass events to a listener.
-
-        Raises:
-            DeviceError: SDL does not start.
-        """
+    def add(self, listener: Any) -> None:
+        """Begin to pass events to a listener; a DeviceError if SDL does not start."""
         with self._lock:
             self._start_sdl()
             self._listeners.add(listener)
             if self._thread is None:
-                self._stop = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._stop,), name="gym_hil gamepads", daemon=True
-                )
+                self._stop = stop = threading.Event()
+                self._thread = threading.Thread(target=self._run, args=(stop,), name="gym_hil gamepads", daemon=True)
                 self._thread.start()
                 atexit.register(self._end)  # before pygame's own, because it is registered later
 
-    def discard(self, listener: Listener) -> None:
+    def discard(self, listener: Any) -> None:
         """Pass no more events to a listener; without any, SDL is shut down if it was started here."""
         with self._lock:
             self._listeners.discard(listener)
@@ -191,7 +165,7 @@ class Joysticks:
 
 @contextlib.contextmanager
 def _sdl_settings() -> Iterator[None]:
-    """Settings that are not made already, only while SDL starts: processes started later do not inherit them."""
+    """Make settings that are not made already, only while SDL starts: processes started later do not inherit them."""
     added = [key for key in SDL_SETTINGS if key not in os.environ]
     os.environ.update({key: SDL_SETTINGS[key] for key in added})
     try:

@@ -11,16 +11,10 @@ from gym_hil.teleop.device import Device, TeleopCommand
 
 
 class DeviceGroup(Device):
-    """Devices that share one robot.
+    """One device or more that share one robot.
 
     The first device that is engaged drives until it lets go; then the next one that is engaged, in the order given. The
     events of all devices are delivered, whichever drives.
-
-    Args:
-        devices: one or more.
-
-    Raises:
-        ConfigurationError: there is none.
     """
 
     def __init__(self, devices: Sequence[Device]):

@@ -30,11 +30,7 @@ HELP = "See docs/devices.md#hid-devices."
 
 
 def load_hidapi() -> Any:
-    """The module of the distribution `hidapi`, imported at the first use.
-
-    Raises:
-        DeviceError: it is not installed, or cannot be loaded.
-    """
+    """The module of the distribution `hidapi`; a DeviceError if it is not installed, or cannot be loaded."""
     # On Linux the distribution brings two modules. `hid` takes the device away from the kernel's own driver and does
     # not see Bluetooth; `hidraw` does neither. Built from source there is only `hid`, and that is then the other one.
     names = ("hidraw", "hid") if sys.platform.startswith("linux") else ("hid",)
@@ -103,20 +99,11 @@ class HidDevice(InputDevice):
 
     @abstractmethod
     def layouts_of(self, entry: Mapping[str, Any]) -> Sequence[Layout] | None:
-        """The reports of a device; None if it is none of ours.
-
-        Args:
-            entry: of hidapi's `enumerate`.
-        """
+        """The reports of a device, by its entry of hidapi's `enumerate`; None if it is none of ours."""
 
     @abstractmethod
     def on_controls(self, controls: Controls, axes: Mapping[str, float]) -> None:
-        """Report to `self.inputs`.
-
-        Args:
-            controls: of one report.
-            axes: all axes as last reported, without their dead zones.
-        """
+        """Report to `self.inputs` what a report says; `axes` are all as last reported, without their dead zones."""
 
     def on_connect(self, vendor: int) -> None:
         """Called when a device was opened."""
@@ -243,20 +230,14 @@ def _keep_reading(reference: weakref.ref[HidDevice], stopped: list[bool]) -> Non
 
 def _refusal(entry: Mapping[str, Any], product: str) -> str:
     """What to do about a device that is there and cannot be opened."""
-    path = os.fsdecode(entry["path"])
-    if not sys.platform.startswith("linux"):
-        return f"The {product} ({path}) cannot be opened; quit other programs that use it. {HELP}"
-    advice = udev_advice(entry["vendor_id"], entry["product_id"])
-    return f"The {product} ({path}) may not be opened by this user: {advice}. {HELP}"
+    advice = "quit other programs that use it"
+    if sys.platform.startswith("linux"):
+        advice = udev_advice(entry["vendor_id"], entry["product_id"])
+    return f"The {product} ({os.fsdecode(entry['path'])}) cannot be opened by this user: {advice}. {HELP}"
 
 
 def udev_advice(vendor: int, product: int | None = None) -> str:
-    """How a user gets access to HID devices on Linux.
-
-    Args:
-        vendor: USB vendor number.
-        product: of the device; None for all devices of the vendor.
-    """
+    """How a user gets access to HID devices on Linux; without a product, to all devices of the vendor."""
     number = "*" if product is None else f"{product:04X}"
     return (
         "write this line to /etc/udev/rules.d/70-gym-hil.rules: "

@@ -12,22 +12,13 @@ ANY_LENGTH = 1 << 16  # bytes
 
 
 class Axis(NamedTuple):
-    """A number in a report.
+    """A number in a report."""
 
-    Attributes:
-        byte: where it starts.
-        middle: the count at rest.
-        reach: counts from there to full deflection; negative if the count falls towards right, up or forward.
-        bits: its length.
-        shift: bits of the first byte that belong to something else.
-        signed: whether the count is signed.
-    """
-
-    byte: int
-    middle: float
-    reach: float
+    byte: int  # where it starts
+    middle: float  # the count at rest
+    reach: float  # counts from there to full deflection; negative if the count falls towards right, up or forward
     bits: int = 8
-    shift: int = 0
+    shift: int = 0  # bits of the first byte that belong to something else
     signed: bool = False
 
     def value(self, report: bytes) -> float:
@@ -52,25 +43,15 @@ class Bit(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """One kind of report.
+    """One kind of report."""
 
-    Attributes:
-        number: the report's number, which is its first byte; None where reports have none.
-        lengths: bytes, minimum and maximum.
-        axes: by name; right, up and forward are positive.
-        triggers: buttons that are axes.
-        buttons: by name.
-        streams: whether it comes all the time, also from an untouched device.
-        valid: a bit that is set in reports that carry the controls.
-    """
-
-    number: int | None
-    lengths: tuple[int, int]
-    axes: Mapping[str, Axis] = field(default_factory=dict)
-    triggers: Mapping[str, Axis] = field(default_factory=dict)
+    number: int | None  # of the report, which is its first byte; None where reports have none
+    lengths: tuple[int, int]  # bytes, minimum and maximum
+    axes: Mapping[str, Axis] = field(default_factory=dict)  # right, up and forward are positive
+    triggers: Mapping[str, Axis] = field(default_factory=dict)  # buttons that are axes
     buttons: Mapping[str, Bit] = field(default_factory=dict)
-    streams: bool = False
-    valid: Bit | None = None
+    streams: bool = False  # whether it comes all the time, also from an untouched device
+    valid: Bit | None = None  # is set in reports that carry the controls
 
     def fits(self, report: bytes) -> bool:
         """Whether a report is of this kind."""
@@ -91,29 +72,17 @@ class Layout:
 
 
 class Controls(NamedTuple):
-    """What one report says.
+    """What one report says."""
 
-    Attributes:
-        axes: those that the report has, each in [-1, 1].
-        down: names of the buttons and triggers that are down; None if the report has none.
-        streams: see `Layout`.
-    """
-
-    axes: dict[str, float]
-    down: frozenset[str] | None
-    streams: bool
+    axes: dict[str, float]  # those that the report has, each in [-1, 1]
+    down: frozenset[str] | None  # buttons and triggers that are down; None if the report has none
+    streams: bool  # see `Layout`
 
 
 def read_controls(layouts: Sequence[Layout], report: bytes, before: frozenset[str] = frozenset()) -> Controls | None:
-    """Read a report.
+    """Read a report of a device with these layouts; None if it is about something else, such as the battery.
 
-    Args:
-        layouts: of the device that sent it.
-        report: with the number of the report first, where it has one.
-        before: what was down before.
-
-    Returns:
-        The controls; None if the report is about something else, such as the battery.
+    The report begins with its number, where it has one; `before` is what was down before.
     """
     layout = next((layout for layout in layouts if layout.fits(report)), None)
     if layout is None:

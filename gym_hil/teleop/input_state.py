@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from gym_hil.errors import ConfigurationError, DeviceError
 from gym_hil.teleop.device import Device, Event, TeleopCommand, is_copying_env
-from gym_hil.teleop.modes import make_mode
+from gym_hil.teleop.modes import InterventionMode
 
 SILENCE_TIMEOUT = 0.25  # s without a report, after which a device counts as disconnected
 RESUME_WITHIN = 2.0  # s after the last report; an operator who is back by then goes on driving
@@ -45,47 +45,23 @@ class Button(enum.Enum):
     QUIT = "quit"
 
 
-# Direction buttons -> component of the motion, and its sign.
+# Direction buttons -> component of the motion, and its sign: two for each component, plus first.
 DIRECTIONS: dict[Button, tuple[int, float]] = {
-    Button.FORWARD: (0, 1.0),
-    Button.BACK: (0, -1.0),
-    Button.LEFT: (1, 1.0),
-    Button.RIGHT: (1, -1.0),
-    Button.UP: (2, 1.0),
-    Button.DOWN: (2, -1.0),
-    Button.TURN_X_PLUS: (3, 1.0),
-    Button.TURN_X_MINUS: (3, -1.0),
-    Button.TURN_Y_PLUS: (4, 1.0),
-    Button.TURN_Y_MINUS: (4, -1.0),
-    Button.TURN_Z_PLUS: (5, 1.0),
-    Button.TURN_Z_MINUS: (5, -1.0),
+    button: (number // 2, 1.0 - 2.0 * (number % 2))
+    for number, button in enumerate(button for button in Button if button.value.startswith(("move", "turn")))
 }
-EVENTS: dict[Button, Event] = {
-    Button.SUCCESS: Event.SUCCESS,
-    Button.FAILURE: Event.FAILURE,
-    Button.RERECORD: Event.RERECORD,
-    Button.QUIT: Event.QUIT,
-}
+EVENTS: dict[Button, Event] = {Button[event.name]: event for event in Event}
 GRIPPER: dict[Button, int] = {Button.CLOSE: 1, Button.OPEN: -1}
 
 
 def apply_deadzone(value: float, deadzone: float) -> float:
-    """An axis without its dead zone; the rest is stretched to the full range.
-
-    Args:
-        value: in [-1, 1].
-        deadzone: in [0, 1).
-    """
+    """An axis in [-1, 1] without its dead zone; the rest is stretched to the full range."""
     # 0.0 is added so that there is no negative zero.
     return math.copysign(max(abs(value) - deadzone, 0.0) / (1.0 - deadzone), value) + 0.0
 
 
 def check_deadzone(deadzone: float) -> float:
-    """The same number.
-
-    Raises:
-        ConfigurationError: it is not in [0, 1).
-    """
+    """The same number; a ConfigurationError unless it is in [0, 1)."""
     if not 0 <= deadzone < 1:
         raise ConfigurationError(f"deadzone is {deadzone!r}; expected 0 or more and less than 1.")
     return deadzone
@@ -107,8 +83,8 @@ class InputState:
         silence_timeout: s.
         clock: s, monotonic.
 
-    Raises:
-        ConfigurationError: no intervention mode has that name.
+    Attributes:
+        press_count: number of presses so far.
     """
 
     def __init__(
@@ -120,8 +96,7 @@ class InputState:
     ):
         self._lock = threading.Lock()
         self._clock, self._timeout = clock, silence_timeout
-        self._mode = make_mode(intervention)
-        self._engaged = False
+        self._mode = InterventionMode(intervention)
         self._last_report = -math.inf  # s
         self._silent_since: float | None = None  # s, while disconnected
         self._motion = np.zeros(6)
@@ -132,7 +107,7 @@ class InputState:
         # Buttons that were down when the device went silent: still down when it comes back is no new press.
         self._down_before_silence: set[Button] = set()
         self._order: dict[Button, int] = {}  # number of each button's last press
-        self._press_count = 0
+        self.press_count = 0  # so far
 
     @property
     def intervention_legend(self) -> str:
@@ -145,20 +120,11 @@ class InputState:
         with self._lock:
             return frozenset(self._held)
 
-    @property
-    def press_count(self) -> int:
-        """Number of presses so far."""
-        return self._press_count
-
     def set_intervention(self, mode: str) -> None:
-        """Change the intervention mode, which ends an intervention.
-
-        Raises:
-            ConfigurationError: no mode has that name.
-        """
-        made = make_mode(mode)
+        """Change the intervention mode, which ends an intervention."""
+        made = InterventionMode(mode)
         with self._lock:
-            self._mode, self._engaged = made, False
+            self._mode = made
 
     def set_motion(self, motion: ArrayLike, *, is_report: bool = True) -> None:
         """Report the position of sticks and axes; it holds until the next report.
@@ -166,9 +132,6 @@ class InputState:
         Args:
             motion: (6,) fractions of full speed; clipped to [-1, 1]. Direction buttons are added to it.
             is_report: False if it is computed from an earlier report, and so does not show that the device is there.
-
-        Raises:
-            DeviceError: the shape is wrong or a value is not finite; the motion stays as it was.
         """
         values = np.asarray(motion, dtype=np.float64)
         if values.shape != (6,) or not np.isfinite(values).all():
@@ -179,12 +142,7 @@ class InputState:
             self._motion = np.minimum(np.maximum(values, -1.0), 1.0)
 
     def press(self, button: Button, source: Hashable = None) -> None:
-        """Report that a button went down.
-
-        Args:
-            button: it is down while any of its sources is.
-            source: what holds it down, such as one of several keys; one that is down already repeats itself.
-        """
+        """Report that a source of a button, such as one of its keys, went down; the button is down while one is."""
         with self._lock:
             self._report()
             self._down_before_silence.discard(button)
@@ -207,11 +165,7 @@ class InputState:
             self._count(button)
 
     def set_held(self, buttons: Iterable[Button]) -> None:
-        """Report all buttons that are down, for devices that report states instead of changes.
-
-        Args:
-            buttons: buttons that went down together give their events in this order.
-        """
+        """Report all buttons that are down, for devices that report states; new ones give events in this order."""
         down = dict.fromkeys(buttons)
         with self._lock:
             self._report()
@@ -230,22 +184,18 @@ class InputState:
             self._report()
 
     def disconnect(self, *, end_intervention: bool = False) -> None:
-        """Report that the device is gone (unplugged, focus lost), without waiting for the timeout.
-
-        Args:
-            end_intervention: also end the intervention, because the operator has left.
-        """
+        """Report that the device is gone (unplugged, focus lost), or for good: that also ends the intervention."""
         with self._lock:
             self._fall_silent(self._clock())
             if end_intervention:
-                self._end_intervention()
+                self._mode.end()
 
     def reset(self) -> None:
         """Drop what was pressed since the last poll and end the intervention; held buttons and the motion stay."""
         with self._lock:
             self._drop_presses()
             self._events.clear()
-            self._end_intervention()
+            self._mode.end()
 
     def start_episode(self) -> None:
         """Drop what was pressed since the last poll, except presses of the intervention button."""
@@ -261,7 +211,7 @@ class InputState:
             self._events.clear()
             self._check_silence(now)
             if self._silent_since is not None:
-                return TeleopCommand(engaged=self._engaged, events=events)
+                return TeleopCommand(engaged=self._mode.engaged, events=events)
             active = self._pressed.union(self._held)
             motion = self._motion.copy()
             for button in active & DIRECTIONS.keys():
@@ -270,14 +220,14 @@ class InputState:
             motion = np.minimum(np.maximum(motion, -1.0), 1.0)
             newest = max(active & GRIPPER.keys(), key=self._order.__getitem__, default=None)
             gripper = 0 if newest is None else GRIPPER[newest]
-            self._engaged = self._mode.update(
+            engaged = self._mode.update(
                 presses=self._intervene_presses,
                 held=Button.INTERVENE in self._held,
                 moving=gripper != 0 or bool(motion.any()),
                 now=now,
             )
             self._drop_presses()
-            return TeleopCommand(motion, gripper, self._engaged, events)
+            return TeleopCommand(motion, gripper, engaged, events)
 
     def _report(self) -> None:
         now = self._clock()
@@ -288,7 +238,7 @@ class InputState:
         if now - self._last_report > self._timeout:
             self._fall_silent(self._last_report)
         if self._silent_since is not None and now - self._silent_since > RESUME_WITHIN:
-            self._end_intervention()
+            self._mode.end()
 
     def _fall_silent(self, since: float) -> None:
         if self._silent_since is None:
@@ -304,8 +254,8 @@ class InputState:
         self._held.setdefault(button, set()).add(source)
 
     def _count(self, button: Button) -> None:
-        self._press_count += 1
-        self._order[button] = self._press_count
+        self.press_count += 1
+        self._order[button] = self.press_count
         if button in EVENTS:
             self._events.append(EVENTS[button])
         elif button is Button.INTERVENE:
@@ -316,10 +266,6 @@ class InputState:
     def _drop_presses(self) -> None:
         self._pressed.clear()
         self._intervene_presses = 0
-
-    def _end_intervention(self) -> None:
-        self._mode.end()
-        self._engaged = False
 
 
 class InputDevice(Device):

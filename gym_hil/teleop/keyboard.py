@@ -46,10 +46,7 @@ HELP = "See docs/devices.md#keyboard."
 
 
 class KeyBackend(ABC):
-    """A way to read the keyboard; reports to an input state from a thread of its own.
-
-    Args:
-        inputs: gets the presses and releases.
+    """A way to read the keyboard; reports presses and releases to `inputs` from a thread of its own.
 
     Raises:
         DeviceError: it does not work here.
@@ -157,17 +154,12 @@ class Keyboard(InputDevice):
 
 
 def key_legend(label: Callable[[Button], str], missing: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
-    """The keys of each button and what they do.
-
-    Args:
-        label: the text of a button.
-        missing: names of keys to leave out.
-    """
-    rows = []
-    for button, keys in BUTTON_KEYS.items():
-        labels = [_label(key) for key in keys if key not in missing and key != "keypad_enter"]
-        rows.append((" or ".join(labels), label(button)))
-    return rows
+    """The keys of each button, except the missing ones, and what they do: the label of the button."""
+    hidden = {*missing, "keypad_enter"}
+    return [
+        (" or ".join(_label(key) for key in keys if key not in hidden), label(button))
+        for button, keys in BUTTON_KEYS.items()
+    ]
 
 
 def _label(key: str) -> str:

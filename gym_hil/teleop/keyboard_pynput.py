@@ -15,15 +15,7 @@ NAMES = {"shift": "shift_l", "ctrl": "ctrl_l"}
 
 
 class PynputBackend(KeyBackend):
-    """Listens with pynput.
-
-    Args:
-        inputs: gets the presses and releases.
-
-    Raises:
-        MissingExtraError: pynput is not installed.
-        DeviceError: pynput does not work here.
-    """
+    """Listens with pynput."""
 
     name = "pynput"
     title = "any window (pynput)"

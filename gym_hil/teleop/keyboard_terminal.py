@@ -37,8 +37,7 @@ CHARACTERS = {
     " ": "space",
     "\r": "enter",
     "\n": "enter",
-    **{letter: letter for letter in "wasdqefgr"},
-    **{letter.upper(): letter for letter in "wasdqefgr"},
+    **{letter: letter.lower() for letter in "wasdqefgrWASDQEFGR"},
 }
 ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
 _TOKEN = re.compile(r"\x1b(?:\[[0-9;:?]*(?P<csi>[^0-9;:?])|O(?P<ss3>.))|(?P<one>.)", re.DOTALL)
@@ -46,14 +45,7 @@ _UNFINISHED = re.compile(r"\x1b(?:\[[0-9;:?]*|O)?")
 
 
 def keys_in(text: str) -> tuple[list[str], str]:
-    """Names of the keys that a terminal's characters stand for.
-
-    Args:
-        text: characters in the order they were read.
-
-    Returns:
-        The keys that have a meaning, and a rest that may be the beginning of an escape sequence.
-    """
+    """The keys that a terminal's characters stand for, and a rest that may be the beginning of an escape sequence."""
     keys, start = [], 0
     while start < len(text) and not _UNFINISHED.fullmatch(text, start):
         token = _TOKEN.match(text, start)
@@ -67,14 +59,7 @@ def keys_in(text: str) -> tuple[list[str], str]:
 
 
 class TerminalBackend(KeyBackend):
-    """Reads keys from the terminal at standard input, which shows no characters meanwhile. Ctrl-C works as ever.
-
-    Args:
-        inputs: gets the presses and releases.
-
-    Raises:
-        DeviceError: standard input is no terminal, or the program runs in the background.
-    """
+    """Reads keys from the terminal at standard input, which shows no characters meanwhile. Ctrl-C works as ever."""
 
     name = "terminal"
     title = "this terminal"
@@ -125,12 +110,7 @@ class TerminalBackend(KeyBackend):
                     signal.signal(number, signal.SIG_DFL)
 
     def type(self, key: str, now: float) -> None:
-        """Take in a character.
-
-        Args:
-            key: the name of its key.
-            now: s.
-        """
+        """Take in the character of a key at a time in s."""
         before, self._last[key] = self._last.get(key, -math.inf), now
         # A character 0.25 to 0.75 s after a press may be the first repetition of a held key: it counts for nothing.
         if key not in self._down or not self._counts(key) or now - before <= REPEAT_PERIOD:
@@ -138,18 +118,11 @@ class TerminalBackend(KeyBackend):
             self.press(key)
 
     def release_idle(self, now: float) -> None:
-        """Release the keys whose characters have not come for a while.
-
-        Args:
-            now: s.
-        """
+        """Release the keys whose characters have not come for a while, at a time in s."""
         for key, last in list(self._down.items()):
             if now - last >= (COUNTED_RELEASE_AFTER if self._counts(key) else RELEASE_AFTER):
-                self._release(key)
-
-    def _release(self, key: str) -> None:
-        del self._down[key]
-        self.release(key)
+                del self._down[key]
+                self.release(key)
 
     @staticmethod
     def _counts(key: str) -> bool:
@@ -161,8 +134,7 @@ class TerminalBackend(KeyBackend):
             self._read_until_closed()
         finally:
             if self._is_open:
-                for key in list(self._down):
-                    self._release(key)
+                self.release_idle(math.inf)
 
     def _read_until_closed(self) -> None:
         rest, rest_since = "", 0.0
@@ -173,8 +145,7 @@ class TerminalBackend(KeyBackend):
                 return
             if not _in_foreground(self._input):
                 # To read would stop the whole program.
-                for key in list(self._down):
-                    self._release(key)
+                self.release_idle(math.inf)
                 if select.select([self._wake], [], [], BACKGROUND_TICK)[0]:
                     return
                 continue

@@ -12,7 +12,7 @@ from gym_hil.errors import ConfigurationError, GymHilError, UnknownDeviceError
 from gym_hil.imports import describe_error, import_function, is_function_name
 from gym_hil.teleop.device import Device
 from gym_hil.teleop.group import DeviceGroup
-from gym_hil.teleop.modes import make_mode
+from gym_hil.teleop.modes import InterventionMode
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def make_device(
     else:
         raise UnknownDeviceError(f"device is {device!r}; expected a name ({_names()}), a Device, or a list of these.")
     if intervention is not None:
-        make_mode(intervention)  # an unknown mode is an error for devices without one too
+        InterventionMode(intervention)  # an unknown mode is an error for devices without one too
     classes = {entry: find_device_class(entry) for entry in entries if isinstance(entry, str)}
     known = {name: _option_names(cls) for name, cls in classes.items()}
     for option in options:

@@ -31,19 +31,16 @@ class SequenceDevice(Device):
         self._constructor = ((self._commands,), {})  # `commands` may be an iterator that is used up
 
     def poll(self) -> TeleopCommand:
-        """See `Device.poll`."""
         if self._next >= len(self._commands):
             return TeleopCommand()
         self._next += 1
         return self._commands[self._next - 1]
 
     def reset(self) -> None:
-        """Start over with the first command."""
         self._next = 0
 
     @property
     def legend(self) -> Sequence[tuple[str, str]]:
-        """See `Device.legend`."""
         return [(f"replay of {len(self._commands)}", "one command a step")]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gym_hil.errors import ConfigurationError
-from gym_hil.teleop.modes import MODES, RELEASE_DELAY, InterventionMode, make_mode
+from gym_hil.teleop.modes import MODES, RELEASE_DELAY, InterventionMode
 
 
 def update(
@@ -13,7 +13,7 @@ def update(
 
 
 def test_toggle_ignores_how_long_the_button_is_held() -> None:
-    mode = make_mode("toggle")
+    mode = InterventionMode("toggle")
     assert update(mode, presses=1, held=True)
     assert update(mode, held=True)
     assert update(mode)
@@ -21,16 +21,16 @@ def test_toggle_ignores_how_long_the_button_is_held() -> None:
 
 
 def test_two_presses_between_two_polls_cancel() -> None:
-    assert not update(make_mode("toggle"), presses=2)
+    assert not update(InterventionMode("toggle"), presses=2)
 
 
 def test_motion_alone_engages_neither_toggle_nor_hold() -> None:
-    assert not update(make_mode("toggle"), moving=True)
-    assert not update(make_mode("hold"), moving=True)
+    assert not update(InterventionMode("toggle"), moving=True)
+    assert not update(InterventionMode("hold"), moving=True)
 
 
 def test_auto_lets_go_half_a_second_after_the_last_input() -> None:
-    mode = make_mode("auto")
+    mode = InterventionMode("auto")
     assert update(mode, moving=True, now=1.0)
     assert update(mode, now=1.0 + 0.98 * RELEASE_DELAY)
     assert not update(mode, now=1.0 + RELEASE_DELAY)
@@ -38,19 +38,19 @@ def test_auto_lets_go_half_a_second_after_the_last_input() -> None:
 
 
 def test_auto_needs_no_button() -> None:
-    assert not update(make_mode("auto"), presses=1, held=True)
+    assert not update(InterventionMode("auto"), presses=1, held=True)
 
 
 @pytest.mark.parametrize("name", ["toggle", "auto"])
 def test_end_lets_go(name: str) -> None:
-    mode = make_mode(name)
+    mode = InterventionMode(name)
     assert update(mode, presses=1, moving=True)
     mode.end()
     assert not update(mode)
 
 
 def test_end_does_not_let_go_of_a_held_button() -> None:
-    mode = make_mode("hold")
+    mode = InterventionMode("hold")
     assert update(mode, presses=1, held=True)
     mode.end()
     assert update(mode, held=True)
@@ -58,5 +58,5 @@ def test_end_does_not_let_go_of_a_held_button() -> None:
 
 def test_unknown_mode_lists_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match="'always'; expected one of 'toggle', 'hold', 'auto'"):
-        make_mode("always")
+        InterventionMode("always")
     assert set(MODES) == {"toggle", "hold", "auto"}
