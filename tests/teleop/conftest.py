@@ -1,4 +1,4 @@
-"""A gamepad and the virtual joysticks that it finds."""
+"""A gamepad and the virtual joysticks that it finds; a bus of HID devices; a clock."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 
 from gym_hil.teleop.gamepad import Gamepad
 from gym_hil.teleop.gamepad_sdl import JOYSTICKS
+from tests.teleop.clock import Clock
+from tests.teleop.fake_hid import FakeHid
 from tests.teleop.virtual_pad import VirtualPad
 
 
@@ -69,3 +71,13 @@ def pad(plug: Callable[..., VirtualPad]) -> VirtualPad:
 @pytest.fixture
 def gamepad(pad: VirtualPad, make: Callable[..., Gamepad]) -> Gamepad:
     return make()
+
+
+@pytest.fixture
+def bus(monkeypatch: pytest.MonkeyPatch) -> FakeHid:
+    return FakeHid().install(monkeypatch)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

@@ -18,7 +18,6 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -34,17 +33,11 @@ MOST_MOVES = 6  # of a hand within one control step
 
 @dataclass
 class Tally:
-    """What came of random sequences.
+    """What came of random sequences."""
 
-    Attributes:
-        sequences: how many there were, each within one control step.
-        presses: in all.
-        wrong: sequences that were not delivered exactly, each in words.
-    """
-
-    sequences: int
-    presses: int
-    wrong: list[str]
+    sequences: int  # each within one control step
+    presses: int  # in all
+    wrong: list[str]  # sequences that were not delivered exactly, each in words
 
 
 class Player:
@@ -121,13 +114,7 @@ class Player:
 
 
 def play(name: str, sequences: int, seed: int = 0) -> Tally:
-    """Press and release at random.
-
-    Args:
-        name: one of `DEVICES`.
-        sequences: how many, each within one control step.
-        seed: of the random choice.
-    """
+    """Press and release at random, in so many sequences within one control step each."""
     number = min(getattr(DEVICES[name], "PARALLEL", 1), sequences)
     with contextlib.ExitStack() as stack:
         players = []
@@ -153,12 +140,7 @@ def play(name: str, sequences: int, seed: int = 0) -> Tally:
 
 
 def react(name: str, trials: int, seed: int = 0) -> list[tuple[float, int]]:
-    """From the hand to the action, at random moments of a loop in real time.
-
-    Args:
-        name: one of `DEVICES`.
-        trials: how often to push and, where the device reports it, to release.
-        seed: of the random moments.
+    """Push and, where the device reports it, release so often at random moments of a loop in real time.
 
     Returns:
         For each, what it took until the beginning of the step whose `action_intervention` carries it: the time in
@@ -198,10 +180,6 @@ def react(name: str, trials: int, seed: int = 0) -> list[tuple[float, int]]:
 def replug(times: int, seed: int = 0) -> list[str]:
     """Pull a gamepad out and put it back in, at random moments of a loop in real time, with a stick held.
 
-    Args:
-        times: how often.
-        seed: of the random moments.
-
     Returns:
         What went wrong, in words.
     """
@@ -237,16 +215,7 @@ def replug(times: int, seed: int = 0) -> list[str]:
 
 
 def press_before_reset(name: str, number: int, seed: int = 0) -> list[str]:
-    """Press and release buttons, reset the device as before the first step of an episode, and poll it.
-
-    Args:
-        name: one of `DEVICES`.
-        number: how many buttons.
-        seed: of the random choice.
-
-    Returns:
-        The buttons that count all the same.
-    """
+    """Press so many random buttons before a reset; returns those that count all the same after it."""
     chance, wrong = random.Random(seed), []
     with contextlib.closing(DEVICES[name]()) as hardware:
         inputs = hardware.device.inputs
@@ -264,21 +233,20 @@ def press_before_reset(name: str, number: int, seed: int = 0) -> list[str]:
 
 
 def main() -> None:
+    actions = {
+        "presses": play,
+        "reaction": react,
+        "reset": press_before_reset,
+        "replug": lambda name, times: replug(times),
+    }
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["presses", "reaction", "reset", "replug"])
+    parser.add_argument("what", choices=actions)
     parser.add_argument("name", choices=DEVICES)
     parser.add_argument("number", type=int)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    if options.what == "presses":
-        result: Any = asdict(play(options.name, options.number))
-    elif options.what == "reaction":
-        result = react(options.name, options.number)
-    elif options.what == "reset":
-        result = press_before_reset(options.name, options.number)
-    else:
-        result = replug(options.number)
-    print(json.dumps(result), flush=True)
+    result = actions[options.what](options.name, options.number)
+    print(json.dumps(asdict(result) if isinstance(result, Tally) else result), flush=True)
     os._exit(0)  # pynput leaves threads behind
 
 

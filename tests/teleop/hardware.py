@@ -15,19 +15,14 @@ import pytest
 
 import gym_hil  # noqa: F401
 from gym_hil.teleop import Button, Event, InputDevice
+from gym_hil.teleop.gamepad import BINDINGS, Gamepad
 from gym_hil.teleop.keyboard import KEYS, Keyboard
 from tests.teleop.waiting import poll_until, wait_for
 
-PAD_BUTTONS = {
-    Button.INTERVENE: "rb",
-    Button.CLOSE: "lt",
-    Button.OPEN: "rt",
-    Button.SUCCESS: "y",
-    Button.FAILURE: "a",
-    Button.RERECORD: "x",
-}
+PAD_BUTTONS = {button: name for name, button in BINDINGS.items()}
 SYMBOLS = {
     "enter": "Return",
+    "keypad_enter": "Return",
     "esc": "Escape",
     "shift_l": "Shift_L",
     "shift_r": "Shift_R",
@@ -71,7 +66,6 @@ class GamepadHardware(Hardware):
 
     def __init__(self) -> None:
         from gym_hil.teleop.controller_config import load_controller_config
-        from gym_hil.teleop.gamepad import Gamepad
         from tests.teleop.virtual_pad import VirtualPad
 
         self._entry = load_controller_config("Xbox 360 Controller")

@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,15 @@ import pytest
 
 from tests.teleop import exercise
 
-SEQUENCES = 40
+SEQUENCES = 20
 
 
 @pytest.fixture(params=exercise.DEVICES)
 def name(request: pytest.FixtureRequest) -> str:
     if sys.platform != "linux":
         pytest.skip("the virtual joystick, Xvfb and pseudo-terminals are Linux's")
-    if request.param == "keyboard pynput":
-        if not _installed("pynput"):
-            pytest.skip("pynput is not installed")
-        if shutil.which("Xvfb") is None:
-            pytest.skip("Xvfb is not installed")
+    if request.param == "keyboard pynput" and (find_spec("pynput") is None or shutil.which("Xvfb") is None):
+        pytest.skip("pynput or Xvfb is not installed")
     return request.param
 
 
@@ -58,9 +56,3 @@ def test_pad_works_after_each_time_that_it_comes_back_while_the_robot_runs() -> 
     if sys.platform != "linux":
         pytest.skip("the virtual joystick is looked up in /proc")
     assert exercise.replug(5) == []
-
-
-def _installed(name: str) -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec(name) is not None

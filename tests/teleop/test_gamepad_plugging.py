@@ -57,17 +57,10 @@ def test_start_without_a_pad_is_said_once_and_it_is_picked_up_when_it_comes(
         assert not gamepad.poll().engaged
     assert caplog.text.count("No gamepad is connected") == 1
     pad = plug()
-    gamepad.poll()
-    assert gamepad.connected == "Xbox 360 Controller"
+    wait_for(lambda: gamepad.connected is not None)  # between two polls
     assert "Gamepad Xbox 360 Controller is used" in caplog.text
     pad.tap(RB)
     assert gamepad.poll().engaged
-
-
-def test_pad_is_picked_up_between_polls(plug: Callable[..., VirtualPad], make: Callable[..., Gamepad]) -> None:
-    gamepad = make()
-    plug()
-    wait_for(lambda: gamepad.connected is not None)
 
 
 def test_unplugging_lets_go_of_everything_and_says_so(
@@ -82,21 +75,6 @@ def test_unplugging_lets_go_of_everything_and_says_so(
     assert (command.engaged, command.gripper, bool(command.motion.any())) == (True, 0, False)
     assert gamepad.connected is None
     assert [record.levelno for record in caplog.records if "is gone" in record.message] == [logging.WARNING]
-
-
-def test_pad_comes_back_fifty_times(
-    pad: VirtualPad, gamepad: Gamepad, plug: Callable[..., VirtualPad], make: Callable[..., Gamepad]
-) -> None:
-    pad.tap(RB)
-    for _ in range(50):
-        pad.axis(LEFT_Y, -1.0)
-        command = gamepad.poll()
-        assert (command.engaged, command.motion[0]) == (True, 1.0)
-        pad.unplug()
-        assert not gamepad.poll().motion.any()
-        pad = plug()
-        command = gamepad.poll()
-        assert (command.engaged, command.motion[0]) == (True, 0.0)
 
 
 def test_button_held_while_plugged_in_is_no_press(
@@ -116,11 +94,11 @@ def test_button_held_while_plugged_in_is_no_press(
 def test_two_gamepad_devices_share_one_pad(pad: VirtualPad, make: Callable[..., Gamepad]) -> None:
     first, second = make(), make()
     pad.tap(Y)
-    assert first.poll().events == (Event.SUCCESS,)
-    assert second.poll().events == (Event.SUCCESS,)
+    assert first.poll().events == second.poll().events == (Event.SUCCESS,)
     first.close()
+    first.close()  # does no harm
     pad.tap(Y)
-    assert second.poll().events == (Event.SUCCESS,)
+    assert (first.poll().events, second.poll().events) == ((), (Event.SUCCESS,))
 
 
 def test_press_that_other_code_took_from_the_queue_is_still_found(
@@ -188,25 +166,22 @@ env.close()
     assert result.returncode == 0, result.stderr
 
 
-def test_closing_ends_the_thread_and_twice_does_no_harm(pad: VirtualPad, gamepad: Gamepad) -> None:
-    gamepad.close()
-    gamepad.close()
-    pad.tap(RB)
-    assert not gamepad.poll().engaged
-
-
-def test_last_one_stops_sdl_and_the_thread() -> None:
-    code = """
-import os, threading
+@pytest.mark.parametrize("ending", ["gamepad.close()", "del gamepad"])
+def test_last_one_stops_sdl_and_the_thread(ending: str) -> None:
+    code = f"""
+import os, threading, time
 import pygame
 from gym_hil.teleop.gamepad import Gamepad
 gamepad = Gamepad()
 assert pygame.display.get_driver() == "dummy", pygame.display.get_driver()
-gamepad.close()
+{ending}
+deadline = time.monotonic() + 30
+while threading.active_count() > 1:
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
 assert not pygame.joystick.get_init() and not pygame.display.get_init()
-assert threading.active_count() == 1
-left = {key for key in os.environ if key.startswith("SDL_")}
-assert left <= {"SDL_AUDIODRIVER"}, left  # that one is older pygame's own
+left = {{key for key in os.environ if key.startswith("SDL_")}}
+assert left <= {{"SDL_AUDIODRIVER"}}, left  # that one is older pygame's own
 """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SDL_")}
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment, timeout=60)
@@ -217,20 +192,6 @@ def test_process_ends_on_a_signal_and_without_closing() -> None:
         code = f"import os, signal, gym_hil.teleop.gamepad as g\npad = g.Gamepad()\n{ending}"
         result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, timeout=60)
         assert result.returncode == status, result.stderr
-
-
-def test_forgotten_gamepad_stops_the_thread() -> None:
-    code = """
-import gc, threading, time
-from gym_hil.teleop.gamepad import Gamepad
-Gamepad()
-gc.collect()
-deadline = time.monotonic() + 30
-while threading.active_count() > 1:
-    assert time.monotonic() < deadline
-    time.sleep(0.01)
-"""
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
 
 
 def test_another_pad_that_comes_and_goes_disturbs_nothing(

@@ -20,26 +20,18 @@ MODES = ["toggle", "hold", "auto"]
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def inputs(clock: Clock) -> InputState:
     return InputState(clock=clock)
 
 
 @pytest.mark.parametrize("button", EVENTS)
-def test_event_pressed_and_released_between_two_polls_is_delivered_once(inputs: InputState, button: Button) -> None:
+def test_event_is_delivered_once_however_long_it_is_held(inputs: InputState, clock: Clock, button: Button) -> None:
+    inputs.tap(button)
     inputs.press(button)
-    inputs.release(button)
-    assert [inputs.poll().events for _ in range(2)] == [(EVENTS[button],), ()]
-
-
-def test_held_or_repeating_event_button_is_delivered_once(inputs: InputState) -> None:
-    for _ in range(5):
-        inputs.press(Button.SUCCESS)
-    assert [inputs.poll().events for _ in range(3)] == [(Event.SUCCESS,), (), ()]
+    inputs.press(button)  # a key that repeats itself
+    inputs.set_held([button])
+    clock.now += 10  # silence
+    assert [inputs.poll().events for _ in range(2)] == [(EVENTS[button],) * 2, ()]
 
 
 def test_events_come_in_the_order_of_pressing(inputs: InputState) -> None:
@@ -58,26 +50,13 @@ def test_button_is_down_while_any_of_its_sources_is(inputs: InputState) -> None:
     assert inputs.press_count == 1
 
 
-@pytest.mark.parametrize(("button", "direction"), [(Button.OPEN, -1), (Button.CLOSE, 1)])
-def test_gripper_press_shorter_than_a_step_acts_for_one_poll(
-    inputs: InputState, button: Button, direction: int
-) -> None:
-    inputs.tap(button)
-    assert [inputs.poll().gripper for _ in range(2)] == [direction, 0]
-
-
-def test_held_gripper_button_acts_until_released(inputs: InputState) -> None:
+def test_newest_gripper_press_wins_and_acts_for_at_least_one_poll(inputs: InputState) -> None:
     inputs.press(Button.CLOSE)
-    assert [inputs.poll().gripper for _ in range(3)] == [1, 1, 1]
-    inputs.release(Button.CLOSE)
-    assert inputs.poll().gripper == 0
-
-
-def test_newest_gripper_press_wins_until_it_is_released(inputs: InputState) -> None:
-    inputs.press(Button.CLOSE)
-    inputs.poll()
+    assert [inputs.poll().gripper for _ in range(2)] == [1, 1]
     inputs.tap(Button.OPEN)
     assert [inputs.poll().gripper for _ in range(2)] == [-1, 1]
+    inputs.release(Button.CLOSE)
+    assert inputs.poll().gripper == 0
 
 
 @pytest.mark.parametrize("button", DIRECTIONS)
@@ -105,33 +84,27 @@ def test_invalid_motion_is_refused_and_changes_nothing(inputs: InputState, motio
     np.testing.assert_array_equal(inputs.poll().motion, STICK)
 
 
-def test_toggle_switches_with_each_press_however_short(inputs: InputState) -> None:
-    inputs.tap(Button.INTERVENE)
-    assert [inputs.poll().engaged for _ in range(2)] == [True, True]
-    inputs.tap(Button.INTERVENE)
-    assert not inputs.poll().engaged
-
-
-def test_hold_engages_while_held_and_for_at_least_one_poll(clock: Clock) -> None:
-    inputs = InputState("hold", clock=clock)
-    inputs.press(Button.INTERVENE)
-    assert [inputs.poll().engaged for _ in range(3)] == [True] * 3
-    inputs.release(Button.INTERVENE)
-    assert not inputs.poll().engaged
-    inputs.tap(Button.INTERVENE)
-    assert [inputs.poll().engaged for _ in range(2)] == [True, False]
-
-
-@pytest.mark.parametrize("button", [Button.UP, Button.CLOSE])
-def test_auto_engages_on_any_motion_or_gripper_input(clock: Clock, button: Button) -> None:
-    inputs = InputState("auto", clock=clock)
-    inputs.tap(button)
-    engaged = []
-    for _ in range(7):
-        engaged.append(inputs.poll().engaged)
-        clock.now += 0.125
+@pytest.mark.parametrize(
+    ("mode", "reports", "engaged"),
+    [
+        ("toggle", ["tap", "", "tap", "", "tap tap", "UP"], [True, True, False, False, False, False]),
+        ("hold", ["press", "", "release", "tap", "", "UP"], [True, True, False, True, False, False]),
+        ("auto", ["UP", "", "", "", "", "CLOSE", "tap"], [True, True, True, True, False, True, True]),
+        ("auto", ["tap", "press"], [False, False]),
+    ],
+)
+def test_mode_decides_who_drives(clock: Clock, mode: str, reports: list[str], engaged: list[bool]) -> None:
+    inputs, got = InputState(mode, clock=clock), []
+    for words in reports:
         inputs.heartbeat()
-    assert engaged == [True] * 4 + [False] * 3
+        for word in words.split():
+            if word.islower():
+                getattr(inputs, word)(Button.INTERVENE)
+            else:
+                inputs.tap(Button[word])
+        got.append(inputs.poll().engaged)
+        clock.now += 0.125
+    assert got == engaged
 
 
 def drive(inputs: InputState) -> None:
@@ -197,63 +170,34 @@ def test_held_button_stays_held_as_long_as_the_device_is_connected(clock: Clock)
         np.testing.assert_array_equal(command.motion, STICK)
 
 
-def test_first_report_after_silence_restores_neither_motion_nor_buttons(clock: Clock, inputs: InputState) -> None:
-    drive(inputs)
-    clock.now += 1
-    inputs.heartbeat()
-    assert outcome(inputs) == (False, 0, True)
-
-
 def test_button_still_down_after_silence_is_no_new_press(clock: Clock, inputs: InputState) -> None:
     down = [Button.INTERVENE, Button.SUCCESS, Button.CLOSE]
+    inputs.set_motion(STICK)
     inputs.set_held(down)
     inputs.poll()
     clock.now += 1
+    inputs.heartbeat()
+    assert outcome(inputs) == (False, 0, True)  # the first report restores neither motion nor buttons
     inputs.set_held(down)
     command = inputs.poll()
     assert (command.engaged, command.events, command.gripper) == (True, (), 1)
     inputs.set_held([])
-    inputs.set_held(down)
+    inputs.press(Button.SUCCESS)
+    inputs.press(Button.INTERVENE)
     command = inputs.poll()
     assert (command.engaged, command.events) == (False, (Event.SUCCESS,))
 
 
-def test_button_pressed_again_after_silence_counts(clock: Clock, inputs: InputState) -> None:
-    inputs.press(Button.SUCCESS)
-    inputs.poll()
-    clock.now += 1
-    inputs.press(Button.SUCCESS)
-    assert inputs.poll().events == (Event.SUCCESS,)
-
-
-def test_event_pressed_before_the_silence_is_still_delivered(clock: Clock, inputs: InputState) -> None:
-    inputs.tap(Button.FAILURE)
-    clock.now += 10
-    assert inputs.poll().events == (Event.FAILURE,)
-
-
-def test_device_that_never_reported_does_not_drive(inputs: InputState) -> None:
-    assert outcome(inputs) == (False, 0, False)
-
-
-def test_reset_drops_presses_and_ends_the_intervention(inputs: InputState) -> None:
-    inputs.tap(Button.INTERVENE)
-    inputs.poll()
+@pytest.mark.parametrize("start", ["reset", "start_episode"])
+def test_nothing_pressed_before_an_episode_counts_but_who_drives(inputs: InputState, start: str) -> None:
     for button in (Button.SUCCESS, Button.CLOSE, Button.UP, Button.INTERVENE):
         inputs.tap(button)
+    getattr(inputs, start)()
+    command = inputs.poll()
+    assert (command.events, command.motion.any(), command.gripper) == ((), False, 0)
+    assert command.engaged == (start == "start_episode")
     inputs.reset()
-    command = inputs.poll()
-    assert command.events == ()
-    assert (bool(command.motion.any()), command.gripper, command.engaged) == (False, 0, False)
-
-
-def test_episode_starts_with_nothing_pressed_but_the_intervention_button(inputs: InputState) -> None:
-    for button in (Button.SUCCESS, Button.CLOSE, Button.UP, Button.INTERVENE):
-        inputs.tap(button)
-    inputs.start_episode()
-    command = inputs.poll()
-    assert command.events == ()
-    assert (bool(command.motion.any()), command.gripper, command.engaged) == (False, 0, True)
+    assert not inputs.poll().engaged
 
 
 def test_reset_leaves_held_buttons_held(clock: Clock) -> None:
@@ -264,16 +208,6 @@ def test_reset_leaves_held_buttons_held(clock: Clock) -> None:
     command = inputs.poll()
     assert (command.engaged, command.gripper, command.motion[2]) == (True, 1, 1)
     assert command.events == ()
-
-
-def test_states_are_as_good_as_changes(inputs: InputState) -> None:
-    inputs.set_held([Button.CLOSE, Button.SUCCESS])
-    inputs.set_held([Button.CLOSE, Button.SUCCESS])
-    assert inputs.held == {Button.CLOSE, Button.SUCCESS}
-    inputs.set_held([])
-    command = inputs.poll()
-    assert (command.gripper, command.events) == (1, (Event.SUCCESS,))
-    assert inputs.poll().gripper == 0
 
 
 def test_unknown_mode_is_refused_and_keeps_the_old_one(inputs: InputState) -> None:
@@ -346,16 +280,6 @@ def test_any_reports_deliver_every_press_once_and_silence_always_stops(reports: 
             down.discard(value)
         getattr(inputs, what)(*() if value is None else (value,))
     assert delivered == pressed
-
-
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.sampled_from([Button.CLOSE, Button.OPEN, Button.UP]))
-def test_button_tapped_between_polls_acts_for_exactly_one_poll(taps: list[int], button: Button) -> None:
-    inputs = InputState(clock=Clock())
-    for count in taps:
-        for _ in range(count):
-            inputs.tap(button)
-        command = inputs.poll()
-        assert (command.gripper != 0 or command.motion.any()) == (count > 0)
 
 
 @pytest.mark.parametrize(

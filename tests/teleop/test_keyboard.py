@@ -34,7 +34,10 @@ def test_environment_goes_on_where_no_keyboard_can_be_read(nowhere: None, caplog
     assert re.search(r"No keyboard can be read here: .*DISPLAY.*terminal.*gym-hil\[pynput\]", caplog.text)
 
 
-def test_registered_name_makes_it(nowhere: None) -> None:
+@pytest.mark.parametrize("is_open", [True, False])
+def test_input_that_is_no_terminal_is_named(nowhere: None, monkeypatch: pytest.MonkeyPatch, is_open: bool) -> None:
+    if not is_open:
+        monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(DeviceError, match="not a terminal"):
         make_device("keyboard", backend="terminal")
 

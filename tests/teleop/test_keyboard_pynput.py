@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,18 +17,10 @@ import pytest
 from gym_hil.errors import DeviceError, MissingExtraError
 from gym_hil.teleop import Button
 from gym_hil.teleop.keyboard import KEYS, Keyboard
+from tests.teleop.hardware import SYMBOLS
 from tests.teleop.x_server import Server
 
-SYMBOLS = {
-    "enter": "Return",
-    "keypad_enter": "Return",
-    "esc": "Escape",
-    "shift_l": "Shift_L",
-    "shift_r": "Shift_R",
-    "ctrl_l": "Control_L",
-    "ctrl_r": "Control_R",
-    **{key: key.capitalize() for key in ("up", "down", "left", "right")},
-}
+needs_pynput = pytest.mark.skipif(find_spec("pynput") is None, reason="pynput is not installed")
 SCRIPT = """
 import json, os, sys, time
 sys.path.insert(0, sys.argv[1])
@@ -70,10 +63,9 @@ os._exit(0)
 """
 
 
+@needs_pynput
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
 def test_keys_do_what_they_mean() -> None:
-    if not _installed("pynput"):
-        pytest.skip("pynput is not installed")
     server = Server()
     try:
         symbols = [SYMBOLS.get(key, key) for key, button in KEYS.items() if button is not Button.SUCCESS]
@@ -116,9 +108,8 @@ def test_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch
         Keyboard(backend="pynput")
 
 
+@needs_pynput
 def test_package_that_does_not_work_here_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not _installed("pynput"):
-        pytest.skip("pynput is not installed")
     monkeypatch.setenv("PYNPUT_BACKEND", "none_such")
     with pytest.raises(DeviceError, match="pynput does not work here: "):
         Keyboard(backend="pynput")
@@ -129,32 +120,14 @@ def test_macos_without_permission_is_explained(monkeypatch: pytest.MonkeyPatch) 
         """What pynput's does on macOS when it may not listen."""
 
         IS_TRUSTED = False
-        running = True
+        start = wait = stop = lambda self: None
+        is_alive = lambda self: True  # noqa: E731
 
         def __init__(self, **callbacks: Any):
             pass
 
-        def start(self) -> None:
-            pass
-
-        def wait(self) -> None:
-            pass
-
-        def stop(self) -> None:
-            pass
-
-        def is_alive(self) -> bool:
-            return True
-
     module = SimpleNamespace(keyboard=SimpleNamespace(Listener=Listener))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: module)
     monkeypatch.setitem(sys.modules, "pynput", module)
-    monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(DeviceError, match="Input Monitoring"):
         Keyboard(backend="pynput")
-
-
-def _installed(name: str) -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec(name) is not None

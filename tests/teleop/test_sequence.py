@@ -18,20 +18,12 @@ def test_commands_come_one_a_poll_and_then_it_lets_go() -> None:
     assert (second.gripper, second.engaged) == (-1, True)
     assert third is event
     assert not fourth.engaged
-
-
-def test_each_episode_starts_with_the_first_command() -> None:
-    device = SequenceDevice([[1, 0, 0, 0], [0, 1, 0, 0]])
-    device.poll()
     device.reset()
-    assert device.poll().motion[0] == 1
+    assert device.poll() is first
+    assert device.describe() == "replay of 3  one command a step"
 
 
 @pytest.mark.parametrize("row", [[1, 0, 0], [0, 0, 0, np.nan], [2, 0, 0, 0], [0] * 6])
 def test_row_that_is_no_command_is_refused_by_its_number(row: list[float]) -> None:
     with pytest.raises(ConfigurationError, match=r"commands\[1\]"):
         SequenceDevice([[0, 0, 0, 0], row])
-
-
-def test_legend_tells_how_many() -> None:
-    assert SequenceDevice([[0, 0, 0, 0]]).describe() == "replay of 1  one command a step"
