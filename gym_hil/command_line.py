@@ -120,12 +120,9 @@ def _with_flags(message: str, arguments: argparse.Namespace) -> str:
 
 
 def _discard_broken_output() -> OSError | None:
-    """Find out whether standard output or standard error fails, and let what is still buffered for it go nowhere.
+    """How standard output or standard error fails, None if both work; what is still buffered for it goes nowhere.
 
     Otherwise Python reports the failure once more when it exits.
-
-    Returns:
-        How it fails; None if both work.
     """
     problem = None
     for stream in (sys.stdout, sys.stderr):

@@ -79,6 +79,11 @@ class Pacer:
         clock: returns s, and never goes back.
         sleep: sleeps for a number of s.
 
+    Attributes:
+        steps: number of steps, one for each `wait`.
+        late_steps: number of steps after which the next one started too late.
+        worst_delay: maximum delay of a step, in s.
+
     Raises:
         ConfigurationError: `dt` is not a positive number of seconds, or the tolerance is negative.
     """
@@ -98,31 +103,16 @@ class Pacer:
         self.dt = dt
         self.tolerance = TOLERANCE * dt if tolerance is None else tolerance
         self._clock, self._sleep = clock, sleep
-        self._steps = self._late_steps = 0
-        self._worst = 0.0  # s
+        self.steps = self.late_steps = 0
+        self.worst_delay = 0.0  # s
         self._running = 0.0  # s, from the start to the last wait, without what was left out
         self._last = clock()  # when the last wait was over, later by what was left out since
         self._origin, self._slots = self._last, 0  # when the schedule began, and how many steps it has seen
 
     @property
-    def steps(self) -> int:
-        """Number of steps, one for each `wait`."""
-        return self._steps
-
-    @property
-    def late_steps(self) -> int:
-        """Number of steps after which the next one started too late."""
-        return self._late_steps
-
-    @property
-    def worst_delay(self) -> float:
-        """Maximum delay of a step, in s."""
-        return self._worst
-
-    @property
     def rate(self) -> float:
         """Steps per second, without the time that was left out; 0 before the first step."""
-        return self._steps / self._running if self._running > 0 else 0.0
+        return self.steps / self._running if self._running > 0 else 0.0
 
     def wait(self) -> bool:
         """Sleep until the next step is due. Call it at the end of each step.
@@ -136,23 +126,19 @@ class Pacer:
         while (left := due - self._clock()) > 0:
             self._sleep(left)
         now = self._clock()
-        self._steps += 1
+        self.steps += 1
         self._running += max(0.0, now - self._last)
         self._last = now
         delay = now - due
-        self._worst = max(self._worst, delay)
+        self.worst_delay = max(self.worst_delay, delay)
         late = delay > self.tolerance
-        self._late_steps += late
+        self.late_steps += late
         if delay >= CATCH_UP * self.dt:
             self._origin, self._slots = now, 0
         return late
 
     def leave_out(self, seconds: float) -> None:
-        """Do not count time that the operator asked for, such as a pause: the schedule moves on by it.
-
-        Args:
-            seconds: how much of the time since the last `wait`, 0 or more.
-        """
+        """Do not count so many seconds since the last `wait`, such as an operator's pause: the schedule moves by it."""
         self._origin += seconds
         self._last += seconds
 
@@ -163,10 +149,10 @@ class Pacer:
 
     def report(self) -> str:
         """One line: how many steps, at what rate, how many of them late and by how much at most."""
-        if not self._steps:
+        if not self.steps:
             return "no steps"
         late = "none late"
-        if self._late_steps:
-            share = self._late_steps / self._steps
-            late = f"{self._late_steps} late ({share:.1%}), the worst by {1000 * self._worst:.0f} ms"
-        return f"{self._steps} steps at {self.rate:.2f} Hz of {1 / self.dt:.2f} Hz, {late}"
+        if self.late_steps:
+            share = self.late_steps / self.steps
+            late = f"{self.late_steps} late ({share:.1%}), the worst by {1000 * self.worst_delay:.0f} ms"
+        return f"{self.steps} steps at {self.rate:.2f} Hz of {1 / self.dt:.2f} Hz, {late}"

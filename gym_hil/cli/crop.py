@@ -45,34 +45,17 @@ def run(arguments: argparse.Namespace) -> int:
     # Before the regions are drawn, so that they are not drawn in vain.
     check_place(Path(arguments.out), [dataset], arguments.overwrite)
     regions = _regions(dataset, arguments)
-    resize = None if arguments.resize is None else (arguments.resize[0], arguments.resize[1])
-    made = crop_dataset(
-        arguments.dataset,
-        arguments.out,
-        regions,
-        resize=resize,
-        repo_id=arguments.repo_id,
-        overwrite=arguments.overwrite,
-    )
+    resize = None if arguments.resize is None else tuple(arguments.resize)
+    place = {"repo_id": arguments.repo_id, "overwrite": arguments.overwrite}
+    made = crop_dataset(arguments.dataset, arguments.out, regions, resize=resize, **place)
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in crop_params(regions, resize).items()]
     print("{\n" + ",\n".join(lines) + "\n}")
     print(f"{made.path}: {len(made)} episodes, {made.total_frames} frames")
     return 0
 
 
-def parse_regions(dataset: EpisodeDataset, texts: Sequence[str]) -> dict[str, Region]:
-    """Understand which regions an operator names.
-
-    Args:
-        dataset: that has the cameras.
-        texts: each `camera=top,left,height,width`; a camera by its name, as `front`, or its feature's.
-
-    Returns:
-        Feature -> region.
-
-    Raises:
-        ConfigurationError: a text is something else, there is no such camera, or one is named twice.
-    """
+def _parse_regions(dataset: EpisodeDataset, texts: Sequence[str]) -> dict[str, Region]:
+    """Feature -> region, of texts `camera=top,left,height,width`; a camera by its name or its feature's."""
     regions: dict[str, Region] = {}
     names = {key.removeprefix(IMAGES): key for key in dataset.video_keys}
     for text in texts:
@@ -94,7 +77,7 @@ def _regions(dataset: EpisodeDataset, arguments: argparse.Namespace) -> dict[str
             raise ConfigurationError(
                 f"{options.flags}: for choosing in the browser, but the regions are given by --roi."
             )
-        return parse_regions(dataset, arguments.roi)
+        return _parse_regions(dataset, arguments.roi)
     if not dataset.video_keys or not len(dataset):
         raise ConfigurationError(f"{dataset.path} has no images to choose a region in.")
     try:

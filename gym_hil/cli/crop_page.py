@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from typing import Any
 
 import numpy as np
 
@@ -31,20 +30,7 @@ CHECK_INTERVAL = 0.2  # s; on Windows Ctrl-C is noticed only between two waits
 
 
 def choose_regions(dataset: EpisodeDataset, options: ConsoleOptions) -> dict[str, Region]:
-    """Ask for the region of each camera: print the page's link and wait for the operator to confirm.
-
-    Args:
-        dataset: with one episode or more, whose first images are shown.
-        options: where to listen and who can connect.
-
-    Returns:
-        Feature -> region, of the cameras that are not left as they are.
-
-    Raises:
-        ConfigurationError: other machines may not connect with these options.
-        DatasetError: the first images cannot be read.
-        DeviceError: the address cannot be listened at.
-    """
+    """Print the page's link and wait for the operator; feature -> region, of the cameras that are cropped."""
     page = CropPage(dataset, options)
     try:
         print(page.web.announcement(), file=sys.stderr, flush=True)
@@ -54,20 +40,7 @@ def choose_regions(dataset: EpisodeDataset, options: ConsoleOptions) -> dict[str
 
 
 class CropPage:
-    """The page and its server.
-
-    Args:
-        dataset: with one episode or more, whose first images are shown.
-        options: where to listen and who can connect.
-
-    Attributes:
-        web: serves the page.
-
-    Raises:
-        ConfigurationError: other machines may not connect with these options.
-        DatasetError: the first images cannot be read.
-        DeviceError: the address cannot be listened at.
-    """
+    """The page, and `web`, its server, with the first images of a dataset of one episode or more."""
 
     def __init__(self, dataset: EpisodeDataset, options: ConsoleOptions):
         self._dataset = dataset
@@ -88,11 +61,7 @@ class CropPage:
         )
 
     def wait(self) -> dict[str, Region]:
-        """The regions, once the operator has confirmed them.
-
-        Raises:
-            DeviceError: the server has ended before.
-        """
+        """The regions, once the operator has confirmed them."""
         while not self._confirmed.wait(CHECK_INTERVAL):
             if not self.web.running:
                 raise DeviceError("The page's server has ended before the regions were confirmed. Try again.")
@@ -124,45 +93,23 @@ class CropPage:
         return web.Response(body=body, content_type="image/jpeg")
 
     async def _confirm(self, request: web.Request) -> web.StreamResponse:
+        regions: dict[str, Region] = {}
+        camera = None  # that the problem is about
         try:
-            regions = self._parse(await request.text())
-        except InvalidRegionError as error:
-            return web.json_response({"camera": error.camera, "text": str(error)}, status=422)
+            values = json.loads(await request.text())
+            if not isinstance(values, dict) or not values.keys() <= self._shapes.keys():
+                raise ValueError
+            for camera, numbers in values.items():
+                # bool is a kind of int in Python.
+                if not isinstance(numbers, list) or [type(number) for number in numbers] != [int] * 4:
+                    raise ConfigurationError("Top, left, height and width have to be whole numbers, all four or none.")
+                regions[camera] = Region(*numbers)
+                regions[camera].check_inside(camera.removeprefix(IMAGES), *self._shapes[camera])
+        except ConfigurationError as error:
+            return web.json_response({"camera": camera, "text": str(error)}, status=422)
+        except (ValueError, RecursionError):
+            text = "The page sent no regions of this dataset's cameras; reload it."
+            return web.json_response({"camera": None, "text": text}, status=422)
         self._regions = regions
         self._confirmed.set()
         return web.json_response({"cameras": len(regions)})
-
-    def _parse(self, text: str) -> dict[str, Region]:
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError):
-            values = None
-        if not isinstance(values, dict):
-            raise InvalidRegionError(None, "The page sent no regions; reload it.")
-        return {key: self._region(key, numbers) for key, numbers in values.items()}
-
-    def _region(self, key: str, numbers: Any) -> Region:
-        if key not in self._shapes:
-            raise InvalidRegionError(None, f"There is no camera {key!r}; reload the page.")
-        # bool is a kind of int in Python.
-        if not isinstance(numbers, list) or len(numbers) != 4 or any(type(number) is not int for number in numbers):
-            raise InvalidRegionError(key, "Top, left, height and width have to be whole numbers, all four or none.")
-        region = Region(*numbers)
-        try:
-            region.check_inside(key.removeprefix(IMAGES), *self._shapes[key])
-        except ConfigurationError as error:
-            raise InvalidRegionError(key, str(error)) from error
-        return region
-
-
-class InvalidRegionError(ConfigurationError):
-    """What the page sent is no region of a camera's image.
-
-    Args:
-        camera: feature, or None if it is not about one.
-        text: what is wrong with it.
-    """
-
-    def __init__(self, camera: str | None, text: str):
-        super().__init__(text)
-        self.camera = camera

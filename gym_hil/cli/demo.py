@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -73,10 +71,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _film(env: gym.Env[Any, Any], out: Path, episodes: int, seed: int) -> int:
     """Write the video, and print how each episode ends; returns the number of successes."""
+    import imageio
+
     task = cast(FrankaGymEnv, env.unwrapped)
     fps = task.metadata["render_fps"]
     successes = 0
-    with _video(out, fps) as video, StatusLine() as line:
+    options: dict[str, Any] = {"fps": fps, "macro_block_size": 8, "quality": 8}
+    if out.suffix == ".gif":
+        options = {"duration": 1000 / fps, "loop": 0, "palettesize": 64, "subrectangles": True}
+    writer: Any = imageio.get_writer(out, **options)
+    with writer as video, StatusLine() as line:
         for episode in range(1, episodes + 1):
             env.reset(seed=seed + episode - 1)
             actors: list[bool] = []
@@ -125,18 +129,3 @@ def _frame(
         at = left + (right - left) * np.array([index, index + 1]) / max(len(actors), 50)
         draw.rectangle((at[0], 446, at[1], 460), fill=_ACTORS[actor][1])
     return np.asarray(frame)
-
-
-@contextmanager
-def _video(path: Path, fps: int) -> Iterator[Any]:
-    """A writer of a video file, frame by frame."""
-    import imageio
-
-    options: dict[str, Any] = {"fps": fps, "macro_block_size": 8, "quality": 8}
-    if path.suffix == ".gif":
-        options = {"duration": 1000 / fps, "loop": 0, "palettesize": 64, "subrectangles": True}
-    writer = imageio.get_writer(path, **options)
-    try:
-        yield writer
-    finally:
-        writer.close()

@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -77,29 +76,15 @@ print(", ".join(torch.cuda.get_device_name(k) for k in range(torch.cuda.device_c
 
 
 class Finding(NamedTuple):
-    """What a check found.
-
-    Attributes:
-        ok: whether the part can be used.
-        text: what was found, in a few words.
-        advice: what to do, where that depends on what was found.
-    """
+    """Whether a part can be used, what was found, and what to do about it where that depends on what was found."""
 
     ok: bool
     text: str
     advice: str | None = None
 
 
-@dataclass(frozen=True)
-class Check:
-    """A part that is looked at.
-
-    Attributes:
-        name: name of the part.
-        look: finds out whether it can be used.
-        advice: what to do if it cannot.
-        core: whether nothing works without it.
-    """
+class Check(NamedTuple):
+    """A part: what finds out whether it can be used, what to do if not, and whether nothing works without it."""
 
     name: str
     look: Callable[[], Finding]
@@ -134,32 +119,19 @@ def run(arguments: argparse.Namespace) -> int:
 def all_checks() -> list[Check]:
     """Everything that is checked, in the order of the report."""
     gl = 'only renderer="gl" and MuJoCo\'s viewer need it.'
-    apt = "Debian and Ubuntu: apt-get install"
-    reinstall = "pip install --force-reinstall gym-hil"
+    apt = f"{gl} Debian and Ubuntu: apt-get install"
+    cache = "the renderer is compiled again in every process; set NUMBA_CACHE_DIR to a folder that can be written to"
+    python = Finding(True, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    environment, torch = partial(probe, _ENVIRONMENT_PROBE, COMPILE_SECONDS), partial(probe, _TORCH_PROBE)
+    egl, osmesa, glfw = (partial(probe, _GL_PROBE, MUJOCO_GL=name) for name in ("egl", "osmesa", "glfw"))
     return [
-        Check("Python", find_python, core=True),
+        Check("Python", lambda: python, core=True),
         *(Check(name, partial(find_package, name), "pip install gym-hil", core=True) for name in CORE_PACKAGES),
-        Check("environment", partial(probe, _ENVIRONMENT_PROBE, COMPILE_SECONDS), reinstall, core=True),
-        Check(
-            "numba cache",
-            find_numba_cache,
-            "the renderer is compiled again in every process; set NUMBA_CACHE_DIR to a folder that can be written to",
-        ),
-        Check(
-            "OpenGL by egl",
-            partial(probe, _GL_PROBE, MUJOCO_GL="egl"),
-            f"{gl} {apt} libegl1 libgl1-mesa-dri; then set MUJOCO_GL=egl",
-        ),
-        Check(
-            "OpenGL by osmesa",
-            partial(probe, _GL_PROBE, MUJOCO_GL="osmesa"),
-            f"{gl} {apt} libosmesa6; then set MUJOCO_GL=osmesa",
-        ),
-        Check(
-            "OpenGL by glfw",
-            partial(probe, _GL_PROBE, MUJOCO_GL="glfw"),
-            f"{gl} It needs a display; without one use egl or osmesa",
-        ),
+        Check("environment", environment, "pip install --force-reinstall gym-hil", core=True),
+        Check("numba cache", find_numba_cache, cache),
+        Check("OpenGL by egl", egl, f"{apt} libegl1 libgl1-mesa-dri; then set MUJOCO_GL=egl"),
+        Check("OpenGL by osmesa", osmesa, f"{apt} libosmesa6; then set MUJOCO_GL=osmesa"),
+        Check("OpenGL by glfw", glfw, f"{gl} It needs a display; without one use egl or osmesa"),
         Check("display", find_display, "only windows need one; observations, videos and training do not"),
         Check("joysticks", find_joysticks),
         Check("HID access", find_hid),
@@ -167,7 +139,7 @@ def all_checks() -> list[Check]:
             Check(f"extra {name}", partial(find_extra, name), f"for {use}: pip install 'gym-hil[{name}]'")
             for name, use in EXTRAS.items()
         ),
-        Check("CUDA", partial(probe, _TORCH_PROBE), "training runs on the CPU; from state observations that is enough"),
+        Check("CUDA", torch, "training runs on the CPU; from state observations that is enough"),
         *device_checks(),
     ]
 
@@ -215,11 +187,6 @@ def probe(code: str, seconds: float = PROBE_SECONDS, **environment: str) -> Find
     error = re.search(r"^[\w.]+: .+", result.stderr, re.MULTILINE)
     lines = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
     return Finding(False, error.group() if error else lines[-1])
-
-
-def find_python() -> Finding:
-    """The version of Python and the system."""
-    return Finding(True, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
 
 
 def find_package(name: str) -> Finding:
@@ -282,14 +249,17 @@ def find_hid() -> Finding:
 
 def find_extra(name: str) -> Finding:
     """Whether the packages of an extra are installed."""
-    missing = [package for package in packages_of(name) if not find_package(package).ok]
+    missing = _missing_packages(name)
     return Finding(not missing, f"lacks {', '.join(missing)}" if missing else f"installed, for {EXTRAS[name]}")
 
 
 def find_device(entry: DeviceEntry) -> Finding:
     """Whether what an input device needs is installed."""
-    missing = [package for package in packages_of(entry.extra) if not find_package(package).ok] if entry.extra else []
-    return Finding(not missing, entry.summary)
+    return Finding(entry.extra is None or not _missing_packages(entry.extra), entry.summary)
+
+
+def _missing_packages(extra: str) -> list[str]:
+    return [package for package in packages_of(extra) if not find_package(package).ok]
 
 
 def packages_of(extra: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from gym_hil.cli.arguments import path_argument, write_output
 from gym_hil.registration import find_task, make_task
@@ -16,33 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run `gym-hil export`."""
-    path = export_scene(arguments.task, arguments.folder)
-    print(f"wrote {path}\nopen it: python -m mujoco.viewer --mjcf={path}")
-    return 0
-
-
-def export_scene(task: str, folder: Path) -> Path:
-    """Write a task's scene as MJCF.
-
-    The file contains everything: meshes and textures are inside, and the controller is made of actuators, so that
-    `python -m mujoco.viewer --mjcf=FILE` moves the robot by its sliders.
-
-    Args:
-        task: for example `PandaPickCube-v1`.
-        folder: created if it is missing.
-
-    Returns:
-        The file, `folder/<task>.xml`.
-
-    Raises:
-        ConfigurationError: no such task, or the folder cannot be written to.
-    """
-    name, version = find_task(task)
-    path = folder / f"{name}-v{version}.xml"
-    env = make_task(task)
+    """Run `gym-hil export`; the file contains everything, meshes, textures and the controller's actuators too."""
+    name, version = find_task(arguments.task)
+    path = arguments.folder / f"{name}-v{version}.xml"
+    env = make_task(arguments.task)
     try:
         write_output(path, env.mjspec.to_xml())
     finally:
         env.close()
-    return path
+    print(f"wrote {path}\nopen it: python -m mujoco.viewer --mjcf={path}")
+    return 0

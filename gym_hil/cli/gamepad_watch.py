@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sys
 import time
 from os import PathLike
@@ -17,7 +18,7 @@ PERIOD = 0.05  # s between looks
 
 
 def watch_gamepad(
-    seconds: float | None = None,
+    seconds: float = math.inf,
     *,
     controller_config_path: str | PathLike[str] | None = None,
     out: TextIO | None = None,
@@ -25,22 +26,18 @@ def watch_gamepad(
     """Show a gamepad's name, its entry for a configuration file, and its values whenever they change.
 
     Args:
-        seconds: how long; None until Ctrl-C.
+        seconds: how long, at most until Ctrl-C.
         controller_config_path: a mapping file of one's own instead of the bundled one.
         out: where to; None for standard output.
-
-    Raises:
-        ControllerConfigError: the file is missing or has a wrong entry.
-        DeviceError: SDL does not start, or no gamepad was plugged in meanwhile.
     """
     out = sys.stdout if out is None else out
-    end = None if seconds is None else time.monotonic() + seconds
+    end = time.monotonic() + seconds
     shown, line = None, ""
     with (
         contextlib.closing(Gamepad(controller_config_path=controller_config_path)) as gamepad,
         contextlib.suppress(KeyboardInterrupt),
     ):
-        while end is None or time.monotonic() < end:
+        while time.monotonic() < end:
             command = gamepad.poll()
             pad = gamepad.pad
             if pad is not None and pad is not shown:

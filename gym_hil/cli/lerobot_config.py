@@ -28,43 +28,26 @@ GRIPPER_CLOSED = 255.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil lerobot-config`."""
     add = parser.add_argument
+    root = Path("outputs/lerobot/data")
+    shown = "(default: %(default)s)"
     add("--task", required=True, help="task and control, such as PandaPickCubeWeb-v0 (default version: v0)")
     add("--mode", required=True, choices=list(MODES), help="what LeRobot is to do with the file")
     add("--out", type=path_argument, metavar="FILE", help="file to write (default: print)")
-    add("--repo-id", default="local/pick_cube", metavar="USER/NAME", help="name of the dataset (default: %(default)s)")
-    add(
-        "--root",
-        type=path_argument,
-        default=Path("outputs/lerobot/data"),
-        metavar="DIR",
-        help="folder of the dataset (default: %(default)s)",
-    )
-    add(
-        "--instruction",
-        default="pick up the cube",
-        help="the task in words, stored with each frame (default: %(default)s)",
-    )
-    add("--episodes", type=int, default=10, help="number of episodes to record (default: %(default)s)")
-    add("--episode", type=int, default=0, help="number of the episode to replay (default: %(default)s)")
-    add("--device", default="cpu", choices=("cpu", "cuda"), help="where the networks run (default: %(default)s)")
+    add("--repo-id", default="local/pick_cube", metavar="USER/NAME", help=f"name of the dataset {shown}")
+    add("--root", type=path_argument, default=root, metavar="DIR", help=f"folder of the dataset {shown}")
+    add("--instruction", default="pick up the cube", help=f"the task in words, stored with each frame {shown}")
+    add("--episodes", type=int, default=10, help=f"number of episodes to record {shown}")
+    add("--episode", type=int, default=0, help=f"number of the episode to replay {shown}")
+    add("--device", default="cpu", choices=("cpu", "cuda"), help=f"where the networks run {shown}")
     add("--no-gripper", action="store_true", help="leave the gripper out of the action")
-    add(
-        "--gripper-penalty",
-        type=float,
-        default=-0.02,
-        metavar="X",
-        help="reward for each change of the gripper (default: %(default)s)",
-    )
-    add("--steps", type=int, default=100_000, help="environment steps to train for (default: %(default)s)")
-    add("--batch-size", type=int, default=256, help="transitions in each update (default: %(default)s)")
-    add("--host", default="127.0.0.1", help="address of the learner (default: %(default)s)")
-    add("--port", type=int, default=50051, help="port of the learner (default: %(default)s)")
-    add(
-        "--output-dir",
-        type=path_argument,
-        metavar="DIR",
-        help="folder for LeRobot's results, in the file for training (better given to learner and actor each)",
-    )
+    penalty = f"reward for each change of the gripper {shown}"
+    add("--gripper-penalty", type=float, default=-0.02, metavar="X", help=penalty)
+    add("--steps", type=int, default=100_000, help=f"environment steps to train for {shown}")
+    add("--batch-size", type=int, default=256, help=f"transitions in each update {shown}")
+    add("--host", default="127.0.0.1", help=f"address of the learner {shown}")
+    add("--port", type=int, default=50051, help=f"port of the learner {shown}")
+    results = "folder for LeRobot's results, in the file for training (better given to learner and actor each)"
+    add("--output-dir", type=path_argument, metavar="DIR", help=results)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -84,14 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def make_config(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The content of a configuration file.
-
-    Args:
-        arguments: of a parser that was given to `add_arguments`.
-
-    Raises:
-        ConfigurationError: there is no such task, or LeRobot cannot drive it.
-    """
+    """The content of the configuration file that the arguments describe."""
     task, control, version = split_task(arguments.task)
     if arguments.mode == "replay":
         control = ""  # a scripted operator would drive instead of the recording
@@ -128,17 +104,9 @@ def make_config(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def split_task(name: str) -> tuple[str, str, int]:
-    """Split an id with or without control and version into its parts.
+    """Task, control and version, such as `("PandaPickCube", "Web", 0)`, of an id with or without control and version.
 
-    Args:
-        name: such as `PandaPickCubeWeb`, `PandaPickCube-v1` or `gym_hil/PandaPickCubeScripted-v0`; without version v0,
-            the one whose episodes LeRobot can replay.
-
-    Returns:
-        Task, control and version, such as `("PandaPickCube", "Web", 0)`.
-
-    Raises:
-        ConfigurationError: there is no such id, or LeRobot cannot drive it.
+    Without version it is v0, the one whose episodes LeRobot can replay.
     """
     stem, mark, version = name.removeprefix(f"{NAMESPACE}/").partition("-v")
     for task in TASKS:

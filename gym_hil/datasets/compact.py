@@ -38,28 +38,17 @@ from gym_hil.files import expand_path, write_advice
 
 
 class _File(NamedTuple):
-    """A file of frames or of images.
-
-    Attributes:
-        path: where it is.
-        rows: numbers of the rows of `meta/episodes` that refer to it.
-        kind: only files of the same kind can be joined.
-        size: bytes, of what the rows refer to.
-        has_more: it also holds what no row refers to.
-    """
+    """A file of frames or of images."""
 
     path: Path
-    rows: range
-    kind: Any
-    size: float
-    has_more: bool
+    rows: range  # numbers of the rows of `meta/episodes` that refer to it
+    kind: Any  # only files of the same kind can be joined
+    size: float  # bytes, of what the rows refer to
+    has_more: bool  # whether it also holds what no row refers to
 
 
 def compact_dataset(path: str | PathLike[str]) -> tuple[int, int]:
     """Join the files of a dataset as far as its `meta/info.json` allows.
-
-    Args:
-        path: its folder.
 
     Returns:
         How many files it had, and how many it has.
@@ -85,14 +74,7 @@ def compact_dataset(path: str | PathLike[str]) -> tuple[int, int]:
 
 
 def join_files(root: Path, info: dict[str, Any]) -> int:
-    """Join the files of a dataset whose folder is locked.
-
-    Args:
-        root: its folder.
-        info: `meta/info.json`, checked.
-
-    Returns:
-        How many files fewer there are.
+    """Join the files of a dataset whose folder is locked, and whose info is checked; returns how many files fewer.
 
     Raises:
         DatasetError: a file cannot be read. The dataset is whole, some of it joined.

@@ -22,12 +22,7 @@ JOURNAL = "journal.json"
 class FolderLock:
     """Keeps other processes out for as long as this process lives, however it ends.
 
-    Args:
-        path: of a file to lock; it and its folder are made if they are missing.
-
-    Raises:
-        DatasetError: another process has it.
-        OSError: the file cannot be made.
+    The file that is locked and its folder are made if they are missing. A DatasetError if another process has it.
     """
 
     def __init__(self, path: Path):
@@ -75,12 +70,7 @@ def clear_staging(root: Path, *, keep_journal: bool = False) -> None:
 
 
 def check_room(root: Path) -> None:
-    """Make sure that there is room for an episode.
-
-    Raises:
-        DatasetError: the disk is nearly full.
-        OSError: the folder is gone.
-    """
+    """Make sure that there is room for an episode; else a DatasetError."""
     free = shutil.disk_usage(root).free
     if free < ROOM:
         raise DatasetError(
@@ -90,11 +80,7 @@ def check_room(root: Path) -> None:
 
 
 def move(pairs: Iterable[tuple[Path, Path]]) -> None:
-    """Bring finished files to their places, in order, and wait until the disk knows.
-
-    Args:
-        pairs: from and to; what is at the destination is replaced. Both are on the same file system.
-    """
+    """Bring finished files (from, to) to their places, in order, replacing others, and wait until the disk knows."""
     folders = []
     for source, destination in pairs:
         with source.open("rb+") as file:
@@ -122,11 +108,7 @@ def remove(root: Path, paths: Iterable[Path]) -> None:
 
 
 def write_json(path: Path, content: Any, staging: Path) -> None:
-    """Write a JSON file, atomically.
-
-    Raises:
-        ValueError: a number is not finite, which JSON cannot say.
-    """
+    """Write a JSON file, atomically; a ValueError if a number is not finite, which JSON cannot say."""
     path.parent.mkdir(exist_ok=True)
     atomic_write(path, json.dumps(content, indent=4, allow_nan=False), staging=staging)
 

@@ -19,13 +19,7 @@ from gym_hil.files import expand_path
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # The files of any dataset in this format, as patterns.
-_NUMBERED = {"chunk_index": "*", "file_index": "*", "video_key": "*"}
-_DATASET_FILES = [
-    INFO,
-    STATS,
-    TASKS,
-    *(re.sub(r":\d+d", "", name).format(**_NUMBERED) for name in (DATA, VIDEO, EPISODES)),
-]
+_DATASET_FILES = [INFO, STATS, TASKS, *(re.sub(r"\{.*?\}", "*", name) for name in (DATA, VIDEO, EPISODES))]
 # What the Hub's pages and LeRobot's search go by.
 _CARD = """---
 tags:
@@ -44,35 +38,21 @@ Demonstrations recorded with gym_hil, as LeRobotDataset {format}. The environmen
 
 
 def check_repo_id(repo_id: str) -> None:
-    """Make sure that a dataset can have this name.
-
-    Raises:
-        ConfigurationError: it is not of the form `user/name`.
-    """
+    """Make sure that a dataset can have this name, of the form `user/name`; else a ConfigurationError."""
     if not _NAME.fullmatch(repo_id):
         raise ConfigurationError(f"repo_id is {repo_id!r}; expected user/name, such as me/pick_cube.")
 
 
 def check_login() -> None:
-    """Make sure that this user is logged in to the Hub, before anything is recorded.
-
-    Raises:
-        DatasetError: they are not.
-        MissingExtraError: huggingface_hub is not installed.
-    """
+    """Make sure that this user is logged in to the Hub, before anything is recorded; else a DatasetError."""
     if _hub().get_token() is None:
         raise DatasetError("You are not logged in to the Hugging Face Hub: run `hf auth login`, or do not push.")
 
 
 def check_upload(root: str | PathLike[str] | None, repo_id: str) -> None:
-    """Make sure that an upload would delete no data: the repository is empty, or the dataset continues what is in it.
+    """Make sure that an upload deletes no data: the repository is empty, or the dataset continues what is in it.
 
-    Args:
-        root: the dataset's folder; None if it is a new dataset.
-        repo_id: `user/name`.
-
-    Raises:
-        DatasetError: the repository holds another dataset, or cannot be asked.
+    `root` is the dataset's folder, None for a new dataset. Else, or if the Hub cannot be asked, a DatasetError.
     """
     hub = _hub()
     where: dict[str, Any] = {"repo_id": repo_id, "repo_type": "dataset"}

@@ -26,16 +26,7 @@ _ENDS = {True: "success", False: "no success", None: ""}
 
 
 def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Bring an image to a size, bilinearly; what becomes smaller is averaged, as torchvision does with antialias.
-
-    Args:
-        image: (rows, columns, 3) uint8.
-        height: pixels.
-        width: pixels.
-
-    Returns:
-        (height, width, 3) uint8; the image itself where it has that size.
-    """
+    """Bring an image (rows, columns, 3) to a size, bilinearly and averaged, as torchvision does with antialias."""
     if image.shape[:2] == (height, width):
         return image
     from PIL import Image
@@ -44,14 +35,7 @@ def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
 
 
 class Region(NamedTuple):
-    """A rectangle, in the order of LeRobot's `crop_params_dict`.
-
-    Attributes:
-        top: pixels above it.
-        left: pixels to the left of it.
-        height: pixels.
-        width: pixels.
-    """
+    """A rectangle in pixels, in the order of LeRobot's `crop_params_dict`."""
 
     top: int
     left: int
@@ -60,22 +44,14 @@ class Region(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Region:
-        """Read `top,left,height,width`.
-
-        Raises:
-            ConfigurationError: the text is something else.
-        """
+        """Read `top,left,height,width`."""
         try:
             return cls(*(int(part) for part in text.split(",")))
         except (TypeError, ValueError):
             raise ConfigurationError(f"The region {text!r} is not top,left,height,width in pixels.") from None
 
     def check_inside(self, camera: str, height: int, width: int) -> None:
-        """Make sure that the rectangle lies in an image.
-
-        Raises:
-            ConfigurationError: it does not, or has no pixels.
-        """
+        """Make sure that the rectangle has pixels and lies in an image; else a ConfigurationError."""
         if min(self.height, self.width) < 1:
             raise ConfigurationError(
                 f"The region {tuple(self)} (top, left, height, width) of {camera} is empty; its height and width have "
@@ -95,12 +71,7 @@ class Region(NamedTuple):
 
 
 def crop_params(regions: Mapping[str, Region], resize: tuple[int, int] | None) -> dict[str, Any]:
-    """What LeRobot 0.6.1 calls `image_preprocessing` of a `processor`, for a policy that acts on the same images.
-
-    Args:
-        regions: feature -> rectangle.
-        resize: height and width, or None.
-    """
+    """What LeRobot 0.6.1 calls `image_preprocessing` of a `processor`, for a policy that acts on the same images."""
     return {
         "crop_params_dict": {key: list(region) for key, region in regions.items()},
         "resize_size": None if resize is None else list(resize),
@@ -117,9 +88,6 @@ def write_contact_sheet(dataset: EpisodeDataset, path: str | PathLike[str], came
 
     Returns:
         How many episodes are on it.
-
-    Raises:
-        DatasetError: the dataset has no episodes or no images, one cannot be read, or the file cannot be written.
     """
     from PIL import Image, ImageDraw, ImageFont
 

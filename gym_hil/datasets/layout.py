@@ -29,11 +29,8 @@ OWN = "gym_hil"
 
 # What the writer adds to each frame.
 INDICES: dict[str, dict[str, Any]] = {
-    "timestamp": {"dtype": "float32", "shape": [1], "names": None},
-    "frame_index": {"dtype": "int64", "shape": [1], "names": None},
-    "episode_index": {"dtype": "int64", "shape": [1], "names": None},
-    "index": {"dtype": "int64", "shape": [1], "names": None},
-    "task_index": {"dtype": "int64", "shape": [1], "names": None},
+    name: {"dtype": "float32" if name == "timestamp" else "int64", "shape": [1], "names": None}
+    for name in ("timestamp", "frame_index", "episode_index", "index", "task_index")
 }
 
 LEAVE_OUT = "gym-hil dataset filter DIR --out NEW --drop EPISODE ..."
@@ -62,17 +59,7 @@ def dataset_files(root: Path, features: dict[str, dict[str, Any]]) -> Iterator[P
 
 
 def file_of(root: Path, info: dict[str, Any], row: dict[str, Any], key: str | None = None) -> Path:
-    """Where an episode is.
-
-    Args:
-        root: the dataset's folder.
-        info: `meta/info.json`.
-        row: of `meta/episodes`.
-        key: a video feature; None for the frames.
-
-    Raises:
-        DatasetError: the row does not say.
-    """
+    """Where the frames of an episode are, or those of a video feature, by its row of `meta/episodes`."""
     prefix = "data" if key is None else f"videos/{key}"
     template = (info.get("data_path") or DATA) if key is None else (info.get("video_path") or VIDEO)
     at = {name: row.get(f"{prefix}/{name}") for name in ("chunk_index", "file_index")}
@@ -93,11 +80,7 @@ def is_depth(feature: dict[str, Any]) -> bool:
 
 
 def image_shape(feature: dict[str, Any]) -> tuple[int, int, int]:
-    """Channels, height and width; of an image's shape the channels are first or last, as its names say.
-
-    Raises:
-        DatasetError: the shape is not that of an image.
-    """
+    """Channels, height and width; of an image's shape the channels are first or last, as its names say."""
     shape, names = list(feature["shape"]), names_of(feature)
     if len(shape) == 2:
         shape = [1, *shape]
@@ -117,16 +100,10 @@ def names_of(feature: dict[str, Any]) -> list[str]:
 def feature_differences(
     one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]], *, names: bool = True
 ) -> list[tuple[str, str, str]]:
-    """Compare the features of two datasets, without `INDICES`.
+    """For each feature but `INDICES` that differs between two datasets its name, and what it is in one and the other.
 
-    Args:
-        one: feature -> `dtype`, `shape` and `names`.
-        other: likewise.
-        names: compare the names of a vector's numbers, too, where both datasets have them.
-
-    Returns:
-        For each feature that differs its name, and what it is in one and the other. Whether an image's channels come
-        first or last is no difference.
+    Whether an image's channels come first or last is no difference. With `names`, the names of a vector's numbers
+    are compared, too, where both datasets have them.
     """
     differences = []
     for key in sorted((one.keys() | other.keys()) - INDICES.keys()):

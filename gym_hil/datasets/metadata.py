@@ -58,13 +58,7 @@ class EpisodeRecord:
 
 @dataclass(frozen=True)
 class Metadata:
-    """The `meta` folder.
-
-    Attributes:
-        info: `meta/info.json`.
-        tasks: instructions given to the robot, in the order of their numbers.
-        episodes: in the order of their numbers.
-    """
+    """The `meta` folder: `meta/info.json`, and the tasks and episodes in the order of their numbers."""
 
     info: dict[str, Any]
     tasks: tuple[str, ...]
@@ -92,11 +86,7 @@ def read_metadata(root: Path) -> Metadata:
 
 
 def read_info(root: Path) -> dict[str, Any]:
-    """Read and check `meta/info.json`.
-
-    Raises:
-        DatasetError: the folder is no dataset, one of another version, or an entry has a value that cannot be.
-    """
+    """Read and check `meta/info.json`."""
     path = root / INFO
     if not path.is_file():
         what = "has no meta/info.json" if root.is_dir() else "is a file" if root.exists() else "does not exist"
@@ -136,16 +126,7 @@ def read_info(root: Path) -> dict[str, Any]:
 
 
 def check_episodes(root: Path, info: Mapping[str, Any], listed: list[int]) -> None:
-    """Make sure that every episode is listed.
-
-    Args:
-        root: the dataset's folder.
-        info: `meta/info.json`.
-        listed: the numbers of the episodes in `meta/episodes`, in order.
-
-    Raises:
-        DatasetError: one is missing.
-    """
+    """Make sure that every episode is listed, by the numbers of the episodes in `meta/episodes`, in order."""
     if listed != list(range(len(listed))):
         raise DatasetError(
             f"{root / 'meta/episodes'} does not list each episode from 0 on. Fetch it again from where the dataset "

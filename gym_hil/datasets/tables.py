@@ -25,15 +25,12 @@ except ImportError as error:
 
 
 class Frames(NamedTuple):
-    """The frames in a file.
+    """The frames in a file."""
 
-    Attributes:
-        columns: feature -> (frames,) where its shape is [1], else (frames, *shape), in the feature's type. What is not
-            numbers, such as text or single images, are objects.
-        nulls: features that have no value in some frames -> the numbers of those rows; the column is 0 there.
-    """
-
+    # Feature -> (frames,) where its shape is [1], else (frames, *shape), in the feature's type; objects where these
+    # are not numbers, but text or single images.
     columns: dict[str, NDArray[Any]]
+    # Features that have no value in some frames -> the numbers of those rows; the column is 0 there.
     nulls: dict[str, NDArray[np.intp]]
 
 
@@ -53,11 +50,7 @@ def write(path: Path, table: Any) -> None:
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> Any:
-    """Read a file as a pyarrow table.
-
-    Raises:
-        DatasetError: it is missing or not whole.
-    """
+    """Read a file as a pyarrow table; a DatasetError if it is missing or not whole."""
     try:
         with for_pyarrow(path, "rb") as file, pq.ParquetFile(file) as parquet:
             return parquet.read(columns=columns)
@@ -66,11 +59,7 @@ def read(path: Path, columns: Sequence[str] | None = None) -> Any:
 
 
 def frames_table(columns: Mapping[str, NDArray[np.generic]]) -> Any:
-    """The frames of an episode as a pyarrow table.
-
-    Args:
-        columns: feature -> (frames, size); a feature of one number becomes a plain column.
-    """
+    """Feature -> (frames, size) of an episode as a pyarrow table; a feature of one number becomes a plain column."""
     arrays = {}
     for key, values in columns.items():
         flat, size = pa.array(np.ascontiguousarray(values).ravel()), values.shape[1]
@@ -79,15 +68,7 @@ def frames_table(columns: Mapping[str, NDArray[np.generic]]) -> Any:
 
 
 def read_frames(path: Path, features: dict[str, dict[str, Any]]) -> Frames:
-    """Read a file of frames.
-
-    Args:
-        path: of the Parquet file.
-        features: of the dataset; those that are videos are not in the file.
-
-    Raises:
-        DatasetError: the file is missing, damaged, lacks a feature, or holds another type or shape.
-    """
+    """Read a file of frames; a DatasetError if it is damaged, lacks a feature, or has another type or shape."""
     table = read(path)
     columns: dict[str, NDArray[Any]] = {}
     nulls: dict[str, NDArray[np.intp]] = {}
@@ -112,22 +93,15 @@ def read_frames(path: Path, features: dict[str, dict[str, Any]]) -> Frames:
 
 def tasks_table(tasks: Sequence[str]) -> Any:
     """The tasks as a pyarrow table; LeRobot looks them up in the index that pandas makes of the last column."""
-    columns = [("task_index", "int64", "int64"), ("task", "unicode", "object")]
+
+    def described(name: str | None, kind: str, numpy: str, metadata: Any = None) -> dict[str, Any]:
+        names = {"name": name, "field_name": name, "pandas_type": kind, "numpy_type": numpy}
+        return {**names, "metadata": metadata}
+
     pandas = {
         "index_columns": ["task"],
-        "column_indexes": [
-            {
-                "name": None,
-                "field_name": None,
-                "pandas_type": "unicode",
-                "numpy_type": "object",
-                "metadata": {"encoding": "UTF-8"},
-            }
-        ],
-        "columns": [
-            {"name": name, "field_name": name, "pandas_type": kind, "numpy_type": numpy, "metadata": None}
-            for name, kind, numpy in columns
-        ],
+        "column_indexes": [described(None, "unicode", "object", {"encoding": "UTF-8"})],
+        "columns": [described("task_index", "int64", "int64"), described("task", "unicode", "object")],
         "creator": {"library": "pyarrow", "version": pa.__version__},
         "pandas_version": "2.0.0",
     }
@@ -136,11 +110,7 @@ def tasks_table(tasks: Sequence[str]) -> Any:
 
 
 def read_tasks(path: Path) -> tuple[str, ...]:
-    """The tasks of a dataset, in the order of their numbers.
-
-    Raises:
-        DatasetError: the file is missing, damaged, or has other columns.
-    """
+    """The tasks of a dataset, in the order of their numbers."""
     table = read(path)
     # The texts are the index of a pandas table, which has a name in some versions of LeRobot and none in others.
     texts = [name for name in table.column_names if name != "task_index"]
@@ -150,12 +120,7 @@ def read_tasks(path: Path) -> tuple[str, ...]:
 
 
 def episodes_table(rows: Sequence[dict[str, Any]], features: dict[str, dict[str, Any]]) -> Any:
-    """Rows of `meta/episodes` as a pyarrow table; what a row lacks is null.
-
-    Args:
-        rows: one for each episode.
-        features: of the dataset, without `layout.INDICES`.
-    """
+    """Rows of `meta/episodes` as a pyarrow table, with features without `layout.INDICES`; what a row lacks is null."""
     return pa.Table.from_pylist(list(rows), schema=episode_schema(features))
 
 

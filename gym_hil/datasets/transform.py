@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -64,9 +63,6 @@ def merge_datasets(
         overwrite: replace a dataset that is there.
         force: merge although the names of a feature's numbers differ; those of the first dataset are kept.
 
-    Returns:
-        The new dataset.
-
     Raises:
         DatasetError: one cannot be read, their features or frames per second differ, or the new one cannot be written.
     """
@@ -90,24 +86,12 @@ def filter_dataset(
     repo_id: str | None = None,
     overwrite: bool = False,
 ) -> EpisodeDataset:
-    """Keep some episodes.
+    """Keep some episodes. Arguments that are not listed are as in `merge_datasets`, and so are errors.
 
-    Args:
-        path: of the dataset.
-        out: folder of the new one.
-        success: keep those that ended in success, or those that did not; None for both. Episodes whose success is
-            unknown are neither.
-        interventions: keep those in which an operator acted, or those in which none did; None for both.
-        drop: numbers of episodes to leave out. They are not read, so they may be damaged.
-        repo_id: `user/name` of the new dataset; None for that of the old one.
-        overwrite: replace a dataset that is there.
-
-    Returns:
-        The new dataset.
-
-    Raises:
-        DatasetError: the dataset cannot be read, has no such episode, no episode is left, interventions were not
-            recorded, or the new one cannot be written.
+    - `success` keeps those that ended in success, or those that did not; None keeps both. Episodes whose success is
+      unknown are neither.
+    - `interventions` keeps those in which an operator acted, or those in which none did; None keeps both.
+    - `drop` has the numbers of episodes to leave out. They are not read, so they may be damaged.
     """
     source = EpisodeDataset(path)
     for number in drop:
@@ -138,21 +122,9 @@ def relabel_dataset(
     repo_id: str | None = None,
     overwrite: bool = False,
 ) -> EpisodeDataset:
-    """Give every frame another reward; everything else stays.
+    """Give every frame another reward, `reward(episode)` of shape (frames,); everything else stays.
 
-    Args:
-        path: of the dataset.
-        out: folder of the new one.
-        reward: returns the (frames,) rewards of an episode.
-        repo_id: `user/name` of the new dataset; None for that of the old one.
-        overwrite: replace a dataset that is there.
-
-    Returns:
-        The new dataset.
-
-    Raises:
-        DatasetError: the dataset cannot be read, the rewards are not one finite number a frame, or the new one cannot
-            be written.
+    The other arguments and errors are as in `merge_datasets`.
     """
     source = EpisodeDataset(path)
     if "next.reward" not in source.features:
@@ -172,22 +144,10 @@ def crop_dataset(
     repo_id: str | None = None,
     overwrite: bool = False,
 ) -> EpisodeDataset:
-    """Keep only a region of each camera's images.
+    """Keep only a region (feature -> rectangle) of each camera's images; videos that are not named stay whole.
 
-    Args:
-        path: of the dataset.
-        out: folder of the new one.
-        regions: feature -> rectangle; videos that are not named stay whole.
-        resize: height and width that all images are brought to afterwards, those of whole videos too; None for none.
-        repo_id: `user/name` of the new dataset; None for that of the old one.
-        overwrite: replace a dataset that is there.
-
-    Returns:
-        The new dataset.
-
-    Raises:
-        DatasetError: the dataset cannot be read, has no such video, a region is not inside its images, or the new one
-            cannot be written.
+    `resize` is the height and width that all images are brought to afterwards, those of whole videos too. The other
+    arguments and errors are as in `merge_datasets`.
     """
     source = EpisodeDataset(path)
     for key in regions:
@@ -234,9 +194,6 @@ def _rewards(reward: Callable[[Episode], ArrayLike], episode: Episode) -> np.nda
     return rewards.astype(np.float32)
 
 
-Images = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
-
-
 class NewDataset:
     """A dataset that is filled with episodes of other datasets, as they are or changed.
 
@@ -249,12 +206,9 @@ class NewDataset:
         by: name of the operation, for the metadata.
         details: of that operation, likewise.
         sizes: videos that are resized -> (height, width).
-        repo_id: `user/name` of the new dataset; None for that of the first source.
-        overwrite: replace a dataset that is there.
-        force: let the names of a feature's numbers differ.
-
-    Raises:
-        DatasetError: the sources do not fit together or cannot be written, or the folder may not be used.
+        repo_id: as in `merge_datasets`.
+        overwrite: likewise.
+        force: likewise.
     """
 
     def __init__(
@@ -315,9 +269,7 @@ class NewDataset:
     def __enter__(self) -> NewDataset:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             if error is None:
                 join_files(self._root, self._store.info)
@@ -359,19 +311,16 @@ class NewDataset:
         columns: Mapping[str, NDArray[Any]] | None = None,
         images: Mapping[str, ImageChange] | None = None,
     ) -> None:
-        """Add an episode of a source.
+        """Add an episode of a source, behind those before.
 
         Args:
-            episode: added behind those before.
+            episode: of a source.
             columns: features that are changed -> (frames,) or (frames, size).
             images: videos that are changed -> a function from an old image to a new one.
-
-        Raises:
-            DatasetError: the episode cannot be read or written.
         """
         record, dataset = episode.record, episode.dataset
         numbers = episode.numbers()
-        changed = columns or {}
+        changed, images = columns or {}, images or {}
         frames = np.arange(len(episode), dtype=np.int64)[:, None]
         arrays = {
             key: np.asarray(changed.get(key, numbers.get(key)), dtype=feature["dtype"]).reshape(len(episode), -1)
@@ -380,7 +329,7 @@ class NewDataset:
         }
         statistics = {
             key: known
-            for key in self._features.keys() - changed.keys() - (images or {}).keys()
+            for key in self._features.keys() - changed.keys() - images.keys()
             if (known := dataset.statistics_of(record, key)) is not None
         }
         arrays.update(frame_index=frames, timestamp=(frames / self._fps).astype(np.float32))
@@ -400,9 +349,8 @@ class NewDataset:
         try:
             for key in video_keys(self._features):
                 videos[key] = self._root / STAGING / f"{key}.mp4"
-                change = (images or {}).get(key)
-                if change is not None:
-                    statistics[key] = self._encode(episode, key, change, videos[key])
+                if key in images:
+                    statistics[key] = self._encode(episode, key, images[key], videos[key])
                     continue
                 depth = is_depth(self._features[key])
                 copy_video(dataset.video_of(record, key), self._fps, videos[key], depth=depth)
@@ -428,16 +376,7 @@ class NewDataset:
 
 
 def check_place(path: DatasetPath, sources: Sequence[EpisodeDataset], overwrite: bool) -> None:
-    """Make sure that a new dataset may be made in a folder.
-
-    Args:
-        path: of the new dataset.
-        sources: datasets that it is made from.
-        overwrite: replace a dataset that is there.
-
-    Raises:
-        DatasetError: it may not.
-    """
+    """Make sure that a new dataset, made from these sources, may be made in a folder; else a DatasetError."""
     path = expand_path(path)
     place = path.resolve()
     for source in sources:

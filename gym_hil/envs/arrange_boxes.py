@@ -33,19 +33,16 @@ class PandaArrangeBoxesGymEnv(FrankaGymEnv):
     RESET_OPTIONS = ("box_y",)
 
     def add_objects(self, spec: mujoco.MjSpec) -> None:
-        """Add boxes and pads."""
         for box, target, colour, y in zip(BOXES, TARGETS, COLOURS, ROWS, strict=True):
             add_box(spec, box, (BOX_X, y, BOX_HALF_SIZE), BOX_HALF_SIZE, (*colour, 1.0))
             add_marker(spec, target, (TARGET_X, y, 0.0), (0.05, 0.05, 0.005), (*colour, 0.35))
 
     def reset_objects(self, options: dict[str, Any]) -> None:
-        """Put the boxes along y in random order, or where the options say."""
         ys = _checked_row(options["box_y"]) if "box_y" in options else self.np_random.permutation(ROWS)
         for box, y in zip(BOXES, ys, strict=True):
             self.data.joint(box).qpos[1] = y
 
     def is_success(self) -> bool:
-        """True when every box is within 3 cm of its pad's centre, in x and in y."""
         return bool((self._offsets() <= TOLERANCE).all())
 
     def is_failure(self) -> bool:
@@ -64,7 +61,6 @@ class PandaArrangeBoxesGymEnv(FrankaGymEnv):
         return self.data.xpos[self._bodies(TARGETS)]
 
     def environment_state(self) -> NDArray[np.float64]:
-        """The boxes' positions, (15,) m."""
         return self.box_positions.ravel()
 
     def dense_reward(self) -> float:

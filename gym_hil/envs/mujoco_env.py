@@ -7,7 +7,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import gymnasium as gym
 import mujoco
@@ -25,32 +25,20 @@ _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 @dataclass(frozen=True)
 class GymRenderingSpec:
-    """How images are rendered.
+    """How images are rendered."""
 
-    Attributes:
-        height: pixels.
-        width: pixels.
-        camera_id: name or number of the camera that `render()` uses; -1 is `front`.
-        mode: kept for callers that pass it; `render_mode` of the environment decides.
-    """
-
-    height: int = 128
-    width: int = 128
-    camera_id: str | int = -1
-    mode: Literal["rgb_array", "human"] = "rgb_array"
+    height: int = 128  # pixels
+    width: int = 128  # pixels
+    camera_id: str | int = -1  # name or number of the camera that `render()` uses; -1 is `front`
+    mode: Literal["rgb_array", "human"] = "rgb_array"  # for callers that pass it; the env's `render_mode` decides
 
 
 @dataclass(frozen=True)
 class EnvState:
-    """Everything that the future of an episode depends on.
+    """Everything that the future of an episode depends on."""
 
-    Attributes:
-        physics: (n,) MuJoCo's integration state: positions, velocities, commands, warm start, time.
-        rng: state of the environment's random generator.
-    """
-
-    physics: NDArray[np.float64]
-    rng: dict[str, Any]
+    physics: NDArray[np.float64]  # (n,) MuJoCo's integration state: positions, velocities, commands, warm start, time
+    rng: dict[str, Any]  # state of the environment's random generator
 
 
 class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
@@ -65,8 +53,6 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         render_mode: None, "rgb_array" or "human".
         renderer: "raster" (no OpenGL, the same pixels on every machine) or "gl" (`mujoco.Renderer`).
 
-    Raises:
-        ConfigurationError: one of them has a value that cannot work.
     """
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 10}  # noqa: RUF012  # as Gymnasium has it
@@ -98,7 +84,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         self.camera = self._camera_name(self.render_spec.camera_id)
         self._state_size = mujoco.mj_stateSize(self.model, _STATE)
         self._renderer: Renderer | None = None
-        self._view: HumanView | None = None
+        self._view: ConsoleView | window.ViewerWindow | None = None
         self.shows_itself = True  # in human mode; False where a wrapper shows more
         self._started = False
         if seed is not None:
@@ -128,14 +114,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         return None
 
     def render_cameras(self, cameras: Sequence[str]) -> list[NDArray[np.uint8]]:
-        """Render the present state from several cameras.
-
-        Args:
-            cameras: their names.
-
-        Returns:
-            One (height, width, 3) uint8 image for each.
-        """
+        """Render the present state from several cameras; one (height, width, 3) uint8 image for each name."""
         if self._renderer is None:
             self._renderer = make_renderer(self.renderer, self.model, self.render_spec.height, self.render_spec.width)
         mujoco.mj_camlight(self.model, self.data)
@@ -153,9 +132,6 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
 
     def set_state(self, state: EnvState) -> Observation:
         """Go back to a saved state.
-
-        Args:
-            state: from `get_state` of an environment made the same way.
 
         Returns:
             The observation of that state.
@@ -221,11 +197,7 @@ def one_of(name: str, value: object, choices: Sequence[object]) -> None:
 
 
 def substeps(control_dt: float, physics_dt: float) -> int:
-    """How many physics steps make one control step.
-
-    Raises:
-        ConfigurationError: a step is not positive, or `control_dt` is not a multiple of `physics_dt`.
-    """
+    """How many physics steps make one control step."""
     if not (physics_dt > 0 and control_dt > 0):
         raise ConfigurationError(
             f"control_dt is {control_dt!r} and physics_dt {physics_dt!r}; expected seconds above 0."
@@ -242,16 +214,7 @@ def substeps(control_dt: float, physics_dt: float) -> int:
 def check_action(
     action: ArrayLike, low: NDArray[Any], high: NDArray[Any], dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
-    """The action within its limits.
-
-    Args:
-        action: of the shape of the limits; finite values out of range are clipped.
-        low: (n,) smallest values.
-        high: (n,) largest values.
-        dtype: of the result.
-
-    Returns:
-        (n,), a new array.
+    """The action clipped to its limits (n,), a new array.
 
     Raises:
         InvalidActionError: the shape is wrong, or a value is not a finite number.
@@ -269,16 +232,6 @@ def check_action(
     return np.minimum(np.maximum(values, low), high).astype(dtype)
 
 
-class HumanView(Protocol):
-    """What `render_mode="human"` shows the environment in: MuJoCo's viewer, or the web console."""
-
-    def sync(self) -> None:
-        """Show the present state."""
-
-    def close(self) -> None:
-        """Stop showing it."""
-
-
 class ConsoleView:
     """An environment on the web console, without what only a wrapper has: who acts, and how the episode goes."""
 
@@ -294,7 +247,7 @@ class ConsoleView:
         self._channel.close()
 
 
-def _open_human_view(env: MujocoGymEnv) -> HumanView:
+def _open_human_view(env: MujocoGymEnv) -> ConsoleView | window.ViewerWindow:
     """The viewer where a window can open, else the console if it is installed, else a viewer that warns once."""
     if display.uses_console():
         try:

@@ -282,15 +282,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
 
 
 def _turned(command: NDArray[np.float64], rotation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The rotation command after a further turn.
-
-    Args:
-        command: (3,) rad, from a tool that points down, in that tool's axes.
-        rotation: (3,) rad, in the base frame.
-
-    Returns:
-        (3,) rad, of length at most `ROTATION_LIMIT`.
-    """
+    """The rotation command (3,) rad, from a tool that points down and in its axes, after a turn in the base frame."""
     down, turn, held, matrix = np.array(TOOL_DOWN), np.empty(4), np.empty(4), np.empty(9)
     for quat, vector in ((held, command), (turn, rotation)):
         angle = max(float(np.linalg.norm(vector)), 1e-12)

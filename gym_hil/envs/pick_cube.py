@@ -42,11 +42,9 @@ class PandaPickCubeGymEnv(FrankaGymEnv):
         self._cube_address = self.model.joint("cube").qposadr[0]
 
     def add_objects(self, spec: mujoco.MjSpec) -> None:
-        """Add the cube."""
         add_box(spec, "cube", (*FIXED_START, CUBE_HALF_SIZE), CUBE_HALF_SIZE, (0.6, 0.3, 0.6, 1.0))
 
     def reset_objects(self, options: dict[str, Any]) -> None:
-        """Put the cube where the options say, else at a random position or the fixed one."""
         if "cube_xy" in options:
             xy = _on_table(options["cube_xy"])
         elif self.random_block_position:
@@ -56,7 +54,6 @@ class PandaPickCubeGymEnv(FrankaGymEnv):
         self.data.qpos[self._cube_address : self._cube_address + 2] = xy
 
     def is_success(self) -> bool:
-        """True when the cube is gripped by both fingers and 0.1 m above where it lay."""
         return bool(self._height() >= LIFT and self._is_gripped())
 
     def is_failure(self) -> bool:
@@ -71,7 +68,6 @@ class PandaPickCubeGymEnv(FrankaGymEnv):
         return self.data.body("cube").xpos.copy()
 
     def environment_state(self) -> NDArray[np.float64]:
-        """The cube's position, (3,) m."""
         return self.cube_position
 
     def dense_reward(self) -> float:

@@ -80,15 +80,10 @@ def texture_repeats(model: mujoco.MjModel, geom: int) -> NDArray[np.float64]:
 
 
 def mipmaps(image: Floats) -> tuple[Floats, Ints]:
-    """Halve an image down to one pixel.
+    """Halve an image (height, width, 3) down to one pixel: `Floor.texels` and `Floor.mips`.
 
-    Args:
-        image: (height, width, 3).
-
-    Returns:
-        All scales as rows (n, 4), and (levels, 3) first row, width and height of each. A scale is stored with a border
-        of one texel that repeats its other side. The fourth number of a texel is 1 where it, its right, its lower and
-        its lower right neighbour are the same.
+    A scale is stored with a border of one texel that repeats its other side. The fourth number of a texel is 1 where
+    it, its right, its lower and its lower right neighbour are the same.
     """
     levels = [image]
     while max(levels[-1].shape[:2]) > 1:
@@ -126,19 +121,20 @@ def lights(model: mujoco.MjModel) -> tuple[NDArray[np.intp], Lights]:
         ambient = np.full(3, NO_LIGHT_AMBIENT)
     count = max(len(ids), 1)
     casting = np.flatnonzero(model.light_castshadow[ids])
+    one, three = np.zeros(count, dtype=np.float32), np.zeros((count, 3), dtype=np.float32)
     found = Lights(
         shadow=int(casting[0]) if len(casting) else -1,
         ambient=ambient.astype(np.float32),
         headlight=(np.asarray(head.diffuse) if head.active else np.zeros(3)).astype(np.float32),
         headlight_specular=np.float32(np.mean(head.specular) if head.active else 0.0),
         kind=np.zeros(count, dtype=np.int32),
-        cutoff=np.zeros(count, dtype=np.float32),
-        exponent=np.zeros(count, dtype=np.float32),
-        attenuation=np.zeros((count, 3), dtype=np.float32),
-        diffuse=np.zeros((count, 3), dtype=np.float32),
-        specular=np.zeros(count, dtype=np.float32),
-        position=np.zeros((count, 3), dtype=np.float32),
-        direction=np.zeros((count, 3), dtype=np.float32),
+        cutoff=one,
+        exponent=one.copy(),
+        attenuation=three,
+        diffuse=three.copy(),
+        specular=one.copy(),
+        position=three.copy(),
+        direction=three.copy(),
     )
     if len(ids):
         found.kind[:] = [_light_kind(model, int(i)) for i in ids]

@@ -110,11 +110,7 @@ def clear(scene: Scene, camera: Camera, plane: Vector) -> None:
 
 @helper
 def begin_layer(scene: Scene, s: int, camera: Camera) -> Window:
-    """Let the opaque image hide what lies behind it of a translucent shape.
-
-    Returns:
-        The pixels that the shape may cover.
-    """
+    """Let the opaque image hide what lies behind it of a translucent shape; the pixels that the shape may cover."""
     buffers, half_width, half_height = scene.buffers, camera.half_width, camera.half_height
     top, bottom, left, right = 0, buffers.pixels.shape[0], 0, buffers.pixels.shape[1]
     x, y, z = centre(scene.shapes, s, camera)

@@ -39,11 +39,7 @@ FLOOR_BIAS: Real = np.float32(0.001)  # m
 
 @helper
 def find_plane(floor: Floor, camera: Camera) -> Vector:
-    """1/depth of an endless floor as plane[0] + plane[1] x + plane[2] y over samples.
-
-    Returns:
-        Zeros where there is no floor, or the camera can't see its upper side.
-    """
+    """1/depth of an endless floor as plane[0] + plane[1] x + plane[2] y over samples; zeros where none can be seen."""
     normal, right, up, back = floor.normal, camera.right, camera.up, camera.back
     height = ZERO
     for k in range(3):

@@ -24,21 +24,13 @@ FAR = 50.0  # m, half size drawn for an infinite plane that is not the floor
 
 
 class Geometry(NamedTuple):
-    """The visible geoms, then the visible sites, of a model.
+    """The visible geoms, then the visible sites, of a model."""
 
-    Attributes:
-        shapes: their triangles; poses are still zeros.
-        geoms: ids of the geoms among the shapes.
-        sites: ids of the sites among the shapes.
-        floor: id of the geom that is the floor, -1 without one. An endless floor is not among the shapes.
-        is_endless: whether there is a floor without end.
-    """
-
-    shapes: Shapes
-    geoms: NDArray[np.intp]
-    sites: NDArray[np.intp]
-    floor: int
-    is_endless: bool
+    shapes: Shapes  # their triangles; poses are still zeros
+    geoms: NDArray[np.intp]  # ids of the geoms among the shapes
+    sites: NDArray[np.intp]  # ids of the sites among the shapes
+    floor: int  # id of the geom that is the floor, -1 without one. An endless floor is not among the shapes
+    is_endless: bool  # whether there is a floor without end
 
 
 def extract(model: mujoco.MjModel) -> Geometry:
@@ -91,15 +83,9 @@ def _join(parts: list[Triangles], looks: list[tuple[Floats, Material]]) -> Shape
 
 
 def smoothed(points: Points, faces: Ints) -> Triangles:
-    """Give every corner a normal averaged over the neighbouring faces within the crease angle.
+    """Give every corner of faces (m, 3) a normal averaged over the neighbouring faces within the crease angle.
 
-    Args:
-        points: (n, 3) m.
-        faces: (m, 3) rows of `points`.
-
-    Returns:
-        Vertices (v, 3), unit normals (v, 3) and faces (m', 3); a point with several normals becomes several
-        vertices, and faces without area are left out.
+    A point with several normals becomes several vertices, and faces without area are left out.
     """
     points, where = np.unique(np.round(np.asarray(points, dtype=np.float64), 7), axis=0, return_inverse=True)
     faces = where.reshape(-1)[np.asarray(faces)].astype(np.int64)
@@ -220,11 +206,7 @@ def box(size: Points) -> tuple[Points, Ints]:
 
 
 def lathe(profile: list[tuple[float, float]]) -> tuple[Points, Ints]:
-    """Surface of revolution about z.
-
-    Args:
-        profile: (radius, height) pairs in m from bottom to top; first and last radius are 0.
-    """
+    """Surface of revolution about z, from pairs of radius and height in m; the first and the last radius are 0."""
     angle = np.linspace(0, 2 * np.pi, SLICES, endpoint=False)
     rings = [np.stack([r * np.cos(angle), r * np.sin(angle), np.full(SLICES, h)], axis=1) for r, h in profile[1:-1]]
     bottom, top = len(rings) * SLICES, len(rings) * SLICES + 1

@@ -18,16 +18,7 @@ MAX_GEOMS = 10_000  # of a scene, decorations included; as in `mujoco.Renderer`
 
 
 class GLRenderer:
-    """Draws as MuJoCo does: through EGL, OSMesa or GLFW, as `MUJOCO_GL` selects; EGL on a Linux without a display.
-
-    Args:
-        model: what to draw.
-        height: of the images, in pixels.
-        width: of the images, in pixels.
-
-    Raises:
-        ConfigurationError: a size that is not a whole number of at least 1.
-    """
+    """Draws as MuJoCo does: through EGL, OSMesa or GLFW, as `MUJOCO_GL` selects; EGL on a Linux without a display."""
 
     name = "gl"
 

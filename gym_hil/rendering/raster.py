@@ -25,13 +25,7 @@ class RasterRenderer:
     Geoms and sites of groups 0 to 2 are drawn with their colours, the first opaque plane as a textured floor, the
     model's lights and headlight, shadows of its first shadow-casting light, and its skybox.
 
-    Args:
-        model: what to draw. Shapes, colours, textures and lights are read here, poses at every drawing.
-        height: of the images, in pixels.
-        width: of the images, in pixels.
-
-    Raises:
-        ConfigurationError: a size that is not a whole number of at least 1.
+    Shapes, colours, textures and lights of the model are read here, poses at every drawing.
     """
 
     name = "raster"

@@ -54,11 +54,7 @@ def checked_size(name: str, value: Any) -> int:
 
 
 def camera_id(model: mujoco.MjModel, camera: str | int) -> int:
-    """Return the id of a camera given by name or id.
-
-    Raises:
-        RenderingError: there is no such camera; the message lists the cameras there are.
-    """
+    """Return the id of a camera given by name or id, or raise a RenderingError that lists the cameras there are."""
     if isinstance(camera, str):
         found = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, camera)
     elif isinstance(camera, (int, np.integer)) and 0 <= camera < model.ncam:

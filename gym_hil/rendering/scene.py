@@ -45,173 +45,94 @@ MIP_LEVEL = 6  # a further column on the floor
 
 
 class Shapes(NamedTuple):
-    """The visible geoms and sites as triangles, each shape in its own frame.
+    """The visible geoms and sites as triangles, each shape in its own frame."""
 
-    Attributes:
-        vertices: (V, 3).
-        normals: (V, 3) unit vectors.
-        triangles: (T, 3) rows of `vertices`, counter-clockwise seen from outside.
-        shape: (T,) the shape of each triangle.
-        surface: (T,) triangles of one number form one smooth surface.
-        vertex_spans: (S, 2) first and last + 1 vertex of each shape.
-        triangle_spans: (S, 2) first and last + 1 triangle of each shape.
-        centres: (S, 3) of a sphere around each shape.
-        radii: (S,) of those spheres.
-        colours: (S, 4) RGBA.
-        materials: (S, 3) specular strength, shininess exponent, emission.
-        positions: (S, 3) in the world.
-        rotations: (S, 9) in the world, row by row.
-    """
-
-    vertices: Floats
-    normals: Floats
-    triangles: Ints
-    shape: Ints
-    surface: Ints
-    vertex_spans: Ints
-    triangle_spans: Ints
-    centres: Floats
-    radii: Floats
-    colours: Floats
-    materials: Floats
-    positions: Floats
-    rotations: Floats
+    vertices: Floats  # (V, 3)
+    normals: Floats  # (V, 3) unit vectors
+    triangles: Ints  # (T, 3) rows of `vertices`, counter-clockwise seen from outside
+    shape: Ints  # (T,) the shape of each triangle
+    surface: Ints  # (T,) triangles of one number form one smooth surface
+    vertex_spans: Ints  # (S, 2) first and last + 1 vertex of each shape
+    triangle_spans: Ints  # (S, 2) first and last + 1 triangle of each shape
+    centres: Floats  # (S, 3) of a sphere around each shape
+    radii: Floats  # (S,) of those spheres
+    colours: Floats  # (S, 4) RGBA
+    materials: Floats  # (S, 3) specular strength, shininess exponent, emission
+    positions: Floats  # (S, 3) in the world
+    rotations: Floats  # (S, 9) in the world, row by row
 
 
 class Floor(NamedTuple):
-    """The plane that is drawn with a texture.
+    """The plane that is drawn with a texture."""
 
-    Attributes:
-        kind: NO_FLOOR, ENDLESS_FLOOR or FINITE_FLOOR.
-        shape: the shape that a finite floor is, -1 otherwise.
-        origin: (3,).
-        u_axis: (3,) direction of the texture's first axis, as long as the texture repeats per metre.
-        v_axis: (3,) likewise, of the second axis.
-        normal: (3,).
-        uv_offset: (2,) texture coordinates at the origin.
-        colour: (3,) RGB.
-        material: (3,) specular strength, shininess exponent, emission.
-        texels_per_metre: of the texture at full size.
-        radius: at which an endless floor ends.
-        texels: (n, 4) the texture at every scale, as `appearance.mipmaps` lays it out.
-        mips: (levels, 3) first row in `texels`, width, height.
-    """
-
-    kind: int
-    shape: int
-    origin: Floats
-    u_axis: Floats
-    v_axis: Floats
-    normal: Floats
-    uv_offset: Floats
-    colour: Floats
-    material: Floats
-    texels_per_metre: Real
-    radius: Real
-    texels: Floats
-    mips: Ints
+    kind: int  # NO_FLOOR, ENDLESS_FLOOR or FINITE_FLOOR
+    shape: int  # the shape that a finite floor is, -1 otherwise
+    origin: Floats  # (3,)
+    u_axis: Floats  # (3,) direction of the texture's first axis, as long as the texture repeats per metre
+    v_axis: Floats  # (3,) likewise, of the second axis
+    normal: Floats  # (3,)
+    uv_offset: Floats  # (2,) texture coordinates at the origin
+    colour: Floats  # (3,) RGB
+    material: Floats  # (3,) specular strength, shininess exponent, emission
+    texels_per_metre: Real  # of the texture at full size
+    radius: Real  # at which an endless floor ends
+    texels: Floats  # (n, 4) the texture at every scale, as `appearance.mipmaps` lays it out
+    mips: Ints  # (levels, 3) first row in `texels`, width, height
 
 
 class Sky(NamedTuple):
-    """What is seen where nothing stands.
+    """What is seen where nothing stands."""
 
-    Attributes:
-        colours: (257, 3) RGB from straight down over the horizon (128) to straight up, along the faces of a cube.
-        haze: (3,) RGB of the haze in front of an endless floor's edge.
-        haze_share: share of the floor's radius that lies in haze; 0 for no haze.
-    """
-
-    colours: Floats
-    haze: Floats
-    haze_share: Real
+    colours: Floats  # (257, 3) RGB from straight down over the horizon (128) to straight up, along the faces of a cube
+    haze: Floats  # (3,) RGB of the haze in front of an endless floor's edge
+    haze_share: Real  # share of the floor's radius that lies in haze; 0 for no haze
 
 
 class Lights(NamedTuple):
-    """OpenGL's fixed lighting, as MuJoCo sets it up.
+    """OpenGL's fixed lighting, as MuJoCo sets it up."""
 
-    Attributes:
-        shadow: the light that casts shadows, -1 for none.
-        ambient: (3,) RGB light from everywhere.
-        headlight: (3,) diffuse RGB of the light that shines along the camera's axis.
-        headlight_specular: its specular strength.
-        kind: (L,) SPOT, DIRECTIONAL or POINT.
-        cutoff: (L,) cosine of half a spot's opening angle.
-        exponent: (L,) of a spot.
-        attenuation: (L, 3) constant, linear and quadratic.
-        diffuse: (L, 3) RGB.
-        specular: (L,) strength.
-        position: (L, 3) in the world.
-        direction: (L, 3) in the world.
-    """
-
-    shadow: int
-    ambient: Floats
-    headlight: Floats
-    headlight_specular: Real
-    kind: Ints
-    cutoff: Floats
-    exponent: Floats
-    attenuation: Floats
-    diffuse: Floats
-    specular: Floats
-    position: Floats
-    direction: Floats
+    shadow: int  # the light that casts shadows, -1 for none
+    ambient: Floats  # (3,) RGB light from everywhere
+    headlight: Floats  # (3,) diffuse RGB of the light that shines along the camera's axis
+    headlight_specular: Real  # its specular strength
+    kind: Ints  # (L,) SPOT, DIRECTIONAL or POINT
+    cutoff: Floats  # (L,) cosine of half a spot's opening angle
+    exponent: Floats  # (L,) of a spot
+    attenuation: Floats  # (L, 3) constant, linear and quadratic
+    diffuse: Floats  # (L, 3) RGB
+    specular: Floats  # (L,) strength
+    position: Floats  # (L, 3) in the world
+    direction: Floats  # (L, 3) in the world
 
 
 class ShadowMap(NamedTuple):
-    """What the light that casts shadows sees.
+    """What the light that casts shadows sees."""
 
-    Attributes:
-        axes: (3, 3) right, up and forward of the light, in rows.
-        depth: (N, N) 1/distance from the light.
-        corner: (2,) x and y of the map's corner in the light's plane.
-        scale: (1,) texels per unit of that plane; 0 for an empty map.
-    """
-
-    axes: Floats
-    depth: Floats
-    corner: Floats
-    scale: Floats
+    axes: Floats  # (3, 3) right, up and forward of the light, in rows
+    depth: Floats  # (N, N) 1/distance from the light
+    corner: Floats  # (2,) x and y of the map's corner in the light's plane
+    scale: Floats  # (1,) texels per unit of that plane; 0 for an empty map
 
 
 class Buffers(NamedTuple):
-    """What is computed on the way to an image.
+    """What is computed on the way to an image."""
 
-    Attributes:
-        world: (V, 3) vertices in the world.
-        world_normals: (V, 3) normals in the world.
-        screen: (V, 3) x, y in samples and 1/depth.
-        depth: (2H, 2W) 1/depth of each sample.
-        ids: (2H, 2W) triangle of each sample, or FLOOR, or NOTHING.
-        layer_depth: (2H, 2W) like `depth`, of one translucent shape.
-        layer_ids: (2H, 2W) like `ids`, of one translucent shape; NOTHING between drawings.
-        lit: (V, 6) light on a vertex: RGB irradiance, SPECULAR, SHADOW_DIFFUSE, SHADOW_SPECULAR.
-        is_lit: (V,) whether `lit` holds for the camera that is drawn.
-        grid: (rows, columns, 7) light on the floor at every few pixels, laid out like `lit`, then MIP_LEVEL.
-        band: (columns, 7) one row of `grid`.
-        distances: (S,) of the translucent shapes that are still to be drawn.
-        corners: (4, 3) of a triangle that is clipped.
-        colour: (6,) of the surface that is shaded, 0..255, laid out like `pixels`.
-        no_ids: (0, 0) stands for `ids` where only depth is wanted.
-        pixels: (H, W, 6) 0..255, RGB without, and RGB only from, the light that casts shadows.
-    """
-
-    world: Floats
-    world_normals: Floats
-    screen: Floats
-    depth: Floats
-    ids: Ints
-    layer_depth: Floats
-    layer_ids: Ints
-    lit: Floats
-    is_lit: NDArray[np.bool_]
-    grid: Floats
-    band: Floats
-    distances: Floats
-    corners: Floats
-    colour: Floats
-    no_ids: Ints
-    pixels: Floats
+    world: Floats  # (V, 3) vertices in the world
+    world_normals: Floats  # (V, 3) normals in the world
+    screen: Floats  # (V, 3) x, y in samples and 1/depth
+    depth: Floats  # (2H, 2W) 1/depth of each sample
+    ids: Ints  # (2H, 2W) triangle of each sample, or FLOOR, or NOTHING
+    layer_depth: Floats  # (2H, 2W) like `depth`, of one translucent shape
+    layer_ids: Ints  # (2H, 2W) like `ids`, of one translucent shape; NOTHING between drawings
+    lit: Floats  # (V, 6) light on a vertex: RGB irradiance, SPECULAR, SHADOW_DIFFUSE, SHADOW_SPECULAR
+    is_lit: NDArray[np.bool_]  # (V,) whether `lit` holds for the camera that is drawn
+    grid: Floats  # (rows, columns, 7) light on the floor at every few pixels, laid out like `lit`, then MIP_LEVEL
+    band: Floats  # (columns, 7) one row of `grid`
+    distances: Floats  # (S,) of the translucent shapes that are still to be drawn
+    corners: Floats  # (4, 3) of a triangle that is clipped
+    colour: Floats  # (6,) of the surface that is shaded, 0..255, laid out like `pixels`
+    no_ids: Ints  # (0, 0) stands for `ids` where only depth is wanted
+    pixels: Floats  # (H, W, 6) 0..255, RGB without, and RGB only from, the light that casts shadows
 
 
 class Scene(NamedTuple):
@@ -229,26 +150,14 @@ Vector = tuple[Real, Real, Real]
 
 
 class Camera(NamedTuple):
-    """Where an image is taken from; in the world.
+    """Where an image is taken from; in the world."""
 
-    Attributes:
-        position: x, y, z.
-        right: unit vector.
-        up: unit vector.
-        back: unit vector against the direction of view.
-        focal: focal length in samples.
-        pixel: 1 / focal.
-        near: distance of the near plane.
-        half_width: of the image, in samples.
-        half_height: of the image, in samples.
-    """
-
-    position: Vector
-    right: Vector
-    up: Vector
-    back: Vector
-    focal: Real
-    pixel: Real
-    near: Real
-    half_width: Real
-    half_height: Real
+    position: Vector  # x, y, z
+    right: Vector  # unit vector
+    up: Vector  # unit vector
+    back: Vector  # unit vector against the direction of view
+    focal: Real  # focal length in samples
+    pixel: Real  # 1 / focal
+    near: Real  # distance of the near plane
+    half_width: Real  # of the image, in samples
+    half_height: Real  # of the image, in samples

@@ -73,8 +73,7 @@ def casts_shadow(shapes: Shapes, floor: Floor, s: int) -> bool:
 def project_to_light(scene: Scene, s: int) -> tuple[Real, Real, Real, Real]:
     """Write the vertices of a shape to the screen as the light sees them, before the map's corner and scale are known.
 
-    Returns:
-        The lowest and highest x and the lowest and highest y among them; the lowest is above the highest for none.
+    Returns the lowest and highest x and the lowest and highest y; the lowest is above the highest for none.
     """
     lights, k = scene.lights, scene.lights.shadow
     world, screen, spans = scene.buffers.world, scene.buffers.screen, scene.shapes.vertex_spans

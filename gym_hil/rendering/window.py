@@ -19,12 +19,6 @@ class ViewerWindow:
 
     It opens at the first `sync`. Where it cannot open it warns once and does nothing from then on; when the operator
     closes it, it stays closed and the simulation goes on.
-
-    Args:
-        model: what is shown.
-        data: its state.
-        show_left_ui: whether the left panel is open.
-        show_right_ui: whether the right one is.
     """
 
     def __init__(

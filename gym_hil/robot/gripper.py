@@ -46,12 +46,8 @@ def add_gripper(spec: mujoco.MjSpec, flange: mujoco.MjsBody) -> None:
     hand = flange.add_body(name="gripper")
     hand.mass, hand.ipos, hand.inertia, hand.explicitinertial = _BODY_MASS, (0, 0, _BODY_COM), _BODY_INERTIA, True
     hand.gravcomp = 1
-    for visual in (
-        VisualMesh("gripper_coupling", "dark"),
-        VisualMesh("gripper_body", "black"),
-        VisualMesh("gripper_palm", "grey"),
-    ):
-        add_visual(hand, visual)
+    for part, material in (("coupling", "dark"), ("body", "black"), ("palm", "grey")):
+        add_visual(hand, VisualMesh(f"gripper_{part}", material))
     palm = hand.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, pos=(0, 0, 0.052), size=(0.030, 0.036, 0.043))
     set_contact(palm, OBJECTS | FLOOR)
     # The turn is the body's, not the site's: before MuJoCo 3.15 a turned site's rotation actuators pull the wrong way.
@@ -109,6 +105,7 @@ def _add_finger(hand: mujoco.MjsBody, name: str, side: int) -> None:
 
 def gripper_meshes() -> dict[str, Mesh]:
     """The gripper's visual meshes by name; fingers as on the side of positive y, when open."""
+    palm = box((0.010, 0.014, 0.0015))
     return {
         "gripper_coupling": lathe([(0.0375, 0.0), (0.0375, 0.0095), (0.0345, 0.0125)]),
         "gripper_body": slab(
@@ -121,7 +118,7 @@ def gripper_meshes() -> dict[str, Mesh]:
                 Section(0.0945, (-0.0150, 0.0150), (-0.0260, 0.0260), 4.0),
             ]
         ),
-        "gripper_palm": _moved(box((0.010, 0.014, 0.0015)), (0, 0, 0.0950)),
+        "gripper_palm": Mesh(palm.vertices + np.array([0, 0, 0.0950]), palm.faces),
         "finger_knuckle": beam((0, 0.0200, 0.0700), (0, 0.0680, 0.0940), 0.0065, 0.0120),
         "finger_link": beam((0, 0.0650, 0.0880), (0, 0.0555, 0.1420), 0.0050, 0.0095),
         "finger_tip": slab(
@@ -134,7 +131,3 @@ def gripper_meshes() -> dict[str, Mesh]:
         ),
         "finger_pad": box(PAD_HALF_SIZE),
     }
-
-
-def _moved(mesh: Mesh, offset: tuple[float, float, float]) -> Mesh:
-    return Mesh(mesh.vertices + np.asarray(offset), mesh.faces)

@@ -58,29 +58,17 @@ class Capsule(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A link and the joint that carries it.
+    """A link and the joint that carries it."""
 
-    Attributes:
-        pos: (3,) m, in the parent link's frame.
-        quat: (4,) in the parent link's frame, w first.
-        range: rad, joint limits.
-        torque: N m, joint torque limit.
-        mass: kg.
-        com: (3,) m, in the link's frame.
-        inertia: (6,) kg m^2 about the centre of mass: xx, yy, zz, xy, xz, yz.
-        visuals: its visual meshes.
-        capsules: its collision geoms.
-    """
-
-    pos: tuple[float, ...]
-    quat: tuple[float, ...]
-    range: tuple[float, float]
-    torque: float
-    mass: float
-    com: tuple[float, ...]
-    inertia: tuple[float, ...]
-    visuals: tuple[VisualMesh, ...]
-    capsules: tuple[Capsule, ...]
+    pos: tuple[float, ...]  # (3,) m, in the parent link's frame
+    quat: tuple[float, ...]  # (4,) in the parent link's frame, w first
+    range: tuple[float, float]  # rad, joint limits
+    torque: float  # N m, joint torque limit
+    mass: float  # kg
+    com: tuple[float, ...]  # (3,) m, in the link's frame
+    inertia: tuple[float, ...]  # (6,) kg m^2 about the centre of mass: xx, yy, zz, xy, xz, yz
+    visuals: tuple[VisualMesh, ...]  # its visual meshes
+    capsules: tuple[Capsule, ...]  # its collision geoms
 
 
 BASE_VISUALS = (
@@ -235,9 +223,7 @@ def set_contact(geom: mujoco.MjsGeom, touches: int) -> None:
 
     The arm cannot reach itself within the workspace, and the pairs left out are most of the collision detector's work.
 
-    Args:
-        geom: weightless from now on, and drawn only when its group is asked for.
-        touches: `OBJECTS`, `FLOOR` or both.
+    It is weightless from now on, and drawn only when its group is asked for.
     """
     geom.group, geom.contype, geom.conaffinity, geom.mass = COLLISION_GROUP, 0, touches, 0
     geom.rgba = (0.3, 0.6, 0.3, 0.4)

@@ -17,63 +17,34 @@ _AXES = {"x": 0, "y": 1, "z": 2}
 
 
 class Mesh(NamedTuple):
-    """A closed surface.
+    """A closed surface."""
 
-    Attributes:
-        vertices: (V, 3) m.
-        faces: (F, 3) vertex indices, counter-clockwise seen from outside.
-    """
-
-    vertices: NDArray[np.float64]
-    faces: NDArray[np.intp]
+    vertices: NDArray[np.float64]  # (V, 3) m
+    faces: NDArray[np.intp]  # (F, 3) vertex indices, counter-clockwise seen from outside
 
 
 class Section(NamedTuple):
-    """A cross section of a slab: a superellipse in the plane at `height` on the slab's axis.
+    """A cross section of a slab: a superellipse in the plane at `height` on the slab's axis."""
 
-    Attributes:
-        height: m, along the slab's axis.
-        u: lower and upper extent in m along the first of the other two axes.
-        v: lower and upper extent in m along the second one.
-        exponent: 2 is an ellipse, larger is boxier.
-    """
-
-    height: float
-    u: tuple[float, float]
-    v: tuple[float, float]
-    exponent: float
+    height: float  # m, along the slab's axis
+    u: tuple[float, float]  # lower and upper extent in m along the first of the other two axes
+    v: tuple[float, float]  # lower and upper extent in m along the second one
+    exponent: float  # 2 is an ellipse, larger is boxier
 
 
 def superellipse(
     center: Vector, half_a: Vector, half_b: Vector, exponent: float = 2.0, points: int = RING_POINTS
 ) -> NDArray[np.float64]:
-    """Points of the curve |s|^n + |t|^n = 1 in the plane of two half axes.
-
-    Args:
-        center: (3,) m.
-        half_a: (3,) m, the half axis along which s runs.
-        half_b: (3,) m, the half axis along which t runs.
-        exponent: n; 2 is an ellipse, larger is boxier.
-        points: how many.
-
-    Returns:
-        (points, 3) m.
-    """
+    """Points (n, 3) in m of the curve |s|^exponent + |t|^exponent = 1, where s and t run along two half axes."""
     angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
     s, t = (np.sign(wave) * np.abs(wave) ** (2 / exponent) for wave in (np.cos(angle), np.sin(angle)))
     return np.asarray(center, float) + np.outer(s, half_a) + np.outer(t, half_b)
 
 
 def loft(rings: Sequence[NDArray[np.float64]]) -> Mesh:
-    """Skin a stack of rings and close both ends.
+    """Skin a stack of rings, each (N, 3) m, to a closed mesh, oriented outwards.
 
     The end caps have vertices of their own, so that the rim stays a crisp edge.
-
-    Args:
-        rings: each (N, 3) m, all with the same N.
-
-    Returns:
-        A closed mesh, oriented outwards.
     """
     count = len(rings[0])
     here = np.arange(count)
@@ -96,14 +67,7 @@ def loft(rings: Sequence[NDArray[np.float64]]) -> Mesh:
 def lathe(
     profile: Sequence[tuple[float, float]], axis: str = "z", center: Vector = (0, 0, 0), points: int = RING_POINTS
 ) -> Mesh:
-    """Turn a profile around an axis.
-
-    Args:
-        profile: (radius, height) pairs in m, in order along the axis.
-        axis: "x", "y" or "z".
-        center: (3,) m, where height 0 is.
-        points: points around.
-    """
+    """Turn a profile, pairs of radius and height in m, around an axis; `center` is where height 0 is."""
     up = np.eye(3)[_AXES[axis]]
     u, v = (np.eye(3)[(_AXES[axis] + k) % 3] for k in (1, 2))
     return loft([superellipse(np.add(center, up * h), u * r, v * r, 2, points) for r, h in profile])
@@ -136,14 +100,7 @@ def box(half_size: Vector) -> Mesh:
 
 
 def beam(start: Vector, end: Vector, half_width: float, half_depth: float) -> Mesh:
-    """A straight bar with a rectangular cross section.
-
-    Args:
-        start: (3,) m, in the middle of one end.
-        end: (3,) m, in the middle of the other; not above `start` along x.
-        half_width: m, square to the bar and to x.
-        half_depth: m, along x.
-    """
+    """A straight bar, so wide square to x and so deep along x, between the middles of its ends in m, not along x."""
     start, end = np.asarray(start, float), np.asarray(end, float)
     along = (end - start) / np.linalg.norm(end - start)
     wide = np.cross(along, [1.0, 0.0, 0.0])

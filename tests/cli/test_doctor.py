@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -19,18 +18,16 @@ def found():
     return {check.name: (check, check.look()) for check in all_checks() if not check.name.startswith(expensive)}
 
 
-def test_every_extra_that_a_user_can_want_is_named(found):
+def test_every_extra_that_a_user_can_want_is_named_and_what_is_missing_comes_with_advice(found, monkeypatch):
     extras = {name.removeprefix("extra ") for name in found if name.startswith("extra ")}
     assert extras == {"web", "data", "train", "imagenet", "ray", "wandb", "pynput"}
-
-
-def test_what_is_missing_comes_with_advice(found):
     for check, finding in found.values():
         assert finding.ok or finding.advice or check.advice
-
-
-def test_the_environment_works_here(found):
     assert found["environment"][1] == Finding(True, "makes, steps and draws")
+    assert {"torch", "pyarrow"} <= set(doctor.packages_of("train"))
+    monkeypatch.setattr(doctor, "packages_of", lambda extra: ["numpy", "no-such-package"])
+    assert doctor.find_extra("web") == Finding(False, "lacks no-such-package")
+    assert not doctor.find_device(doctor.DEVICES["web"]).ok
 
 
 def test_advice_is_shown_only_where_something_is_missing():
@@ -97,50 +94,18 @@ def test_a_user_without_home_directory_in_a_package_that_cannot_be_written_to(mo
     assert not doctor.find_numba_cache().ok
 
 
-SETPRIV = shutil.which("setpriv")
-
-
-@pytest.mark.skipif(SETPRIV is None or not hasattr(os, "getuid") or os.getuid() != 0, reason="root may become any user")
+@pytest.mark.skipif(shutil.which("setpriv") is None or os.getuid() != 0, reason="root may become any user")
 def test_a_user_without_passwd_entry_and_home_gets_a_report(tmp_path):
     environment = {key: value for key, value in os.environ.items() if key not in ("HOME", "USER", "LOGNAME")}
-    become = [
-        SETPRIV,
-        "--reuid=54321",
-        "--clear-groups",
-        "--inh-caps=+dac_read_search",
-        "--ambient-caps=+dac_read_search",
-    ]
+    become = ["setpriv", "--reuid=54321", "--clear-groups"]
+    become += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
     code = (
         "import sys; from gym_hil.cli import doctor, main\n"
         "checks = doctor.all_checks()\n"
         "doctor.all_checks = lambda: [check for check in checks if check.name in ('numba cache', 'HID access')]\n"
         "sys.exit(main(['doctor']))"
     )
-    result = subprocess.run(
-        [*become, sys.executable, "-c", code],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [*become, sys.executable, "-c", code]
+    result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "numba cache" in result.stdout
-
-
-def test_a_missing_package_of_an_extra_is_named(monkeypatch):
-    monkeypatch.setattr(doctor, "packages_of", lambda extra: ["numpy", "no-such-package"])
-    assert doctor.find_extra("web") == Finding(False, "lacks no-such-package")
-    assert not doctor.find_device(doctor.DEVICES["web"]).ok
-
-
-def test_packages_of_an_extra_are_those_of_the_metadata():
-    assert {"aiohttp", "cryptography", "simplejpeg"} <= set(doctor.packages_of("web"))
-    assert {"torch", "pyarrow"} <= set(doctor.packages_of("train"))
-
-
-def test_the_doctor_leaves_the_package_folder_as_it_was():
-    package = Path(doctor.__file__).parents[1]
-    before = {path for path in package.rglob("*") if "__pycache__" not in path.parts}
-    doctor.find_numba_cache()
-    assert {path for path in package.rglob("*") if "__pycache__" not in path.parts} == before
