@@ -75,7 +75,6 @@ class Pacer:
 
     Args:
         dt: s, from the start of one step to the start of the next.
-        tolerance: s, delay up to which a step does not count as late; a tenth of `dt` if None.
         clock: returns s, and never goes back.
         sleep: sleeps for a number of s.
 
@@ -85,23 +84,19 @@ class Pacer:
         worst_delay: maximum delay of a step, in s.
 
     Raises:
-        ConfigurationError: `dt` is not a positive number of seconds, or the tolerance is negative.
+        ConfigurationError: `dt` is not a positive number of seconds.
     """
 
     def __init__(
         self,
         dt: float,
         *,
-        tolerance: float | None = None,
         clock: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], None] = sleep,
     ):
         if not 0 < dt < math.inf:
             raise ConfigurationError(f"dt is {dt!r}; expected seconds, more than 0.")
-        if tolerance is not None and not tolerance >= 0:
-            raise ConfigurationError(f"tolerance is {tolerance!r}; expected seconds, 0 or more.")
         self.dt = dt
-        self.tolerance = TOLERANCE * dt if tolerance is None else tolerance
         self._clock, self._sleep = clock, sleep
         self.steps = self.late_steps = 0
         self.worst_delay = 0.0  # s
@@ -131,7 +126,7 @@ class Pacer:
         self._last = now
         delay = now - due
         self.worst_delay = max(self.worst_delay, delay)
-        late = delay > self.tolerance
+        late = delay > TOLERANCE * self.dt
         self.late_steps += late
         if delay >= CATCH_UP * self.dt:
             self._origin, self._slots = now, 0

@@ -13,18 +13,10 @@ RENDERERS = ("raster", "gl")
 
 
 def make_renderer(name: str, model: mujoco.MjModel, height: int, width: int) -> Renderer:
-    """Make a renderer for one model and one image size.
+    """Make a renderer, "raster" or "gl", for one model and one image size in pixels.
 
-    Numba is imported only when a raster renderer is made, OpenGL only when a gl renderer first draws.
-
-    Args:
-        name: "raster" or "gl".
-        model: what to draw. Shapes, colours and textures are read now, poses at every drawing.
-        height: of the images, in pixels.
-        width: of the images, in pixels.
-
-    Raises:
-        ConfigurationError: unknown name, or a size that is not a whole number of at least 1.
+    Shapes, colours and textures are read now, poses at every drawing. Numba is imported only when a raster renderer is
+    made, OpenGL only when a gl renderer first draws.
     """
     if name == "raster":
         from gym_hil.rendering.raster import RasterRenderer

@@ -39,8 +39,7 @@ from gym_hil.rendering.scene import (
     helper,
     inlined,
 )
-from gym_hil.rendering.shading import shade_sky, shade_triangle
-from gym_hil.rendering.shadows import draw_shadows
+from gym_hil.rendering.shading import draw_shadows, shade_sky, shade_triangle
 from gym_hil.rendering.triangles import centre, fill_shape, is_in_view, place, ray
 
 Image = NDArray[np.uint8]
@@ -302,7 +301,7 @@ def _compile(sources: int) -> tuple[Callable[[Scene], None], Callable[[Scene, Ca
     return entry(begin), entry(draw)
 
 
-_COMPILED = ("scene", "triangles", "shadows", "shading", "floor", "drawing")
+_COMPILED = ("scene", "triangles", "shading", "floor", "drawing")
 
 begin, draw = _compile(fingerprint(*(f"gym_hil.rendering.{name}" for name in _COMPILED)))
 

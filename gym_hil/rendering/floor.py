@@ -28,8 +28,7 @@ from gym_hil.rendering.scene import (
     helper,
     inlined,
 )
-from gym_hil.rendering.shading import add_haze, illuminate
-from gym_hil.rendering.shadows import shadow_share
+from gym_hil.rendering.shading import add_haze, illuminate, shadow_share
 from gym_hil.rendering.triangles import ray
 
 GRID_BITS = 3

@@ -5,43 +5,33 @@ from __future__ import annotations
 import os
 import sys
 import weakref
-from collections.abc import Sequence
 from typing import Any
 
 import mujoco
 import numpy as np
 
 from gym_hil.errors import RenderingError
-from gym_hil.rendering.renderer import Image, camera_id, checked_size
+from gym_hil.rendering.renderer import Image, Renderer
 
 MAX_GEOMS = 10_000  # of a scene, decorations included; as in `mujoco.Renderer`
 
 
-class GLRenderer:
+class GLRenderer(Renderer):
     """Draws as MuJoCo does: through EGL, OSMesa or GLFW, as `MUJOCO_GL` selects; EGL on a Linux without a display."""
 
     name = "gl"
+    _context: _Context | None = None
+    _free: weakref.finalize[Any, GLRenderer] | None = None
 
-    def __init__(self, model: mujoco.MjModel, height: int, width: int) -> None:
-        self.height = checked_size("height", height)
-        self.width = checked_size("width", width)
-        self._model = model
-        self._closed = False
-        self._context: _Context | None = None
-        self._free: weakref.finalize[Any, GLRenderer] | None = None
-
-    def render(self, data: mujoco.MjData, cameras: Sequence[str | int]) -> list[Image]:
-        if self._closed:
-            raise RenderingError("This renderer is closed; make a new one.")
-        ids = [camera_id(self._model, camera) for camera in cameras]
+    def _draw(self, data: mujoco.MjData, cameras: list[int]) -> list[Image]:
         if self._context is None:
             self._context = _open(self._model, self.height, self.width)
             # runs before the interpreter takes the GL library away, whose own clean-up would print a traceback then
             self._free = weakref.finalize(self, self._context.close)
-        return [self._context.draw(data, camera) for camera in ids]
+        return [self._context.draw(data, camera) for camera in cameras]
 
     def close(self) -> None:
-        self._closed = True
+        super().close()
         if self._free is not None:
             self._free()
         self._context = None

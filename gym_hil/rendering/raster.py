@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import mujoco
 import numpy as np
 
-from gym_hil.errors import RenderingError
 from gym_hil.rendering import appearance
 from gym_hil.rendering.drawing import begin, draw
 from gym_hil.rendering.floor import GRID
 from gym_hil.rendering.geometry import extract
-from gym_hil.rendering.renderer import Image, camera_id, checked_size
+from gym_hil.rendering.renderer import Image, Renderer
 from gym_hil.rendering.scene import NOTHING, Buffers, Camera, Scene, ShadowMap
 
 SHADOW_TEXELS = 2  # per pixel, along the side of the shadow map, which is fitted to what casts shadows
 SHADOW_LIMITS = (64, 1024)  # texels
 
 
-class RasterRenderer:
+class RasterRenderer(Renderer):
     """Draws on the CPU: no display, no driver, and the same pixels for the same state.
 
     Geoms and sites of groups 0 to 2 are drawn with their colours, the first opaque plane as a textured floor, the
-    model's lights and headlight, shadows of its first shadow-casting light, and its skybox.
-
-    Shapes, colours, textures and lights of the model are read here, poses at every drawing.
+    model's lights and headlight, shadows of its first shadow-casting light, and its skybox. Shapes, colours, textures
+    and lights of the model are read here, poses at every drawing.
     """
 
     name = "raster"
 
     def __init__(self, model: mujoco.MjModel, height: int, width: int) -> None:
-        self.height = checked_size("height", height)
-        self.width = checked_size("width", width)
-        self._model = model
+        super().__init__(model, height, width)
         self._geometry = extract(model)
         self._lights, lights = appearance.lights(model)
         self._repeats = appearance.texture_repeats(model, self._geometry.floor)
         texels = int(np.clip(SHADOW_TEXELS * max(self.height, self.width), *SHADOW_LIMITS))
-        self._scene: Scene | None = Scene(
+        self._scene = Scene(
             shapes=self._geometry.shapes,
             floor=appearance.floor(model, self._geometry),
             sky=appearance.sky(model, endless_floor=self._geometry.is_endless),
@@ -74,19 +68,15 @@ class RasterRenderer:
             pixels=np.zeros((self.height, self.width, 6), dtype=np.float32),
         )
 
-    def render(self, data: mujoco.MjData, cameras: Sequence[str | int]) -> list[Image]:
-        scene = self._scene
-        if scene is None:
-            raise RenderingError("This renderer is closed; make a new one.")
-        ids = [camera_id(self._model, camera) for camera in cameras]
+    def _draw(self, data: mujoco.MjData, cameras: list[int]) -> list[Image]:
         # a simulation that has blown up is for others to report
         with np.errstate(invalid="ignore", over="ignore"):
-            self._pose(scene, data)
-            views = [self._camera(data, camera) for camera in ids]
-        images = np.empty((len(ids), self.height, self.width, 3), dtype=np.uint8)
-        begin(scene)
+            self._pose(self._scene, data)
+            views = [self._camera(data, camera) for camera in cameras]
+        images = np.empty((len(cameras), self.height, self.width, 3), dtype=np.uint8)
+        begin(self._scene)
         for view, image in zip(views, images, strict=True):
-            draw(scene, view, image)
+            draw(self._scene, view, image)
         return list(images)
 
     def _pose(self, scene: Scene, data: mujoco.MjData) -> None:
@@ -119,7 +109,3 @@ class RasterRenderer:
             half_width=np.float32(self.width),
             half_height=np.float32(self.height),
         )
-
-    def close(self) -> None:
-        """Free the buffers. Closing twice is allowed."""
-        self._scene = None

@@ -1,10 +1,11 @@
-"""What every renderer promises, and the checks they share."""
+"""What every renderer promises, and what they share."""
 
 from __future__ import annotations
 
 import numbers
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import mujoco
 import numpy as np
@@ -15,18 +16,19 @@ from gym_hil.errors import ConfigurationError, RenderingError
 Image = NDArray[np.uint8]
 
 
-class Renderer(Protocol):
-    """Draws what the cameras of one model see.
+class Renderer(ABC):
+    """Draws what the cameras of one model see, in images of a height and a width in pixels.
 
-    Attributes:
-        name: the name `make_renderer` knows it by, written into dataset metadata.
-        height: of each image, in pixels.
-        width: of each image, in pixels.
+    Raises:
+        ConfigurationError: a size that is not a whole number of at least 1.
     """
 
-    name: str
-    height: int
-    width: int
+    name: ClassVar[str]  # by which `make_renderer` knows it, written into dataset metadata
+
+    def __init__(self, model: mujoco.MjModel, height: int, width: int) -> None:
+        self.height, self.width = checked_size("height", height), checked_size("width", width)
+        self._model = model
+        self._closed = False
 
     def render(self, data: mujoco.MjData, cameras: Sequence[str | int]) -> list[Image]:
         """Draw one image per camera.
@@ -41,9 +43,16 @@ class Renderer(Protocol):
         Raises:
             RenderingError: the model has no such camera, the renderer is closed, or nothing can draw on this machine.
         """
+        if self._closed:
+            raise RenderingError("This renderer is closed; make a new one.")
+        return self._draw(data, [camera_id(self._model, camera) for camera in cameras])
+
+    @abstractmethod
+    def _draw(self, data: mujoco.MjData, cameras: list[int]) -> list[Image]: ...
 
     def close(self) -> None:
-        """Free what the renderer holds. Closing twice is allowed; drawing afterwards raises."""
+        """Let go of what the renderer holds. Closing twice is allowed; drawing afterwards raises."""
+        self._closed = True
 
 
 def checked_size(name: str, value: Any) -> int:

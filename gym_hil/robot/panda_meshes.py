@@ -6,6 +6,8 @@ All numbers are metres in the link's own frame.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gym_hil.robot.shapes import RING_POINTS, Mesh, Section, box, lathe, loft, slab, superellipse
@@ -133,8 +135,8 @@ def panda_meshes() -> dict[str, Mesh]:
         "base_foot": box([0.016, 0.094, 0.006]),
         "base_panel": box([0.030, 0.0012, 0.020]),
         "base_socket": _disc(0.007, 0.003),
-        "shoulder": _shoulder(),
-        "elbow": _elbow(),
+        "shoulder": _bent([(0.0, inner, outer, half, 0.0, exponent) for inner, outer, half, exponent in _SHOULDER]),
+        "elbow": _bent(_ELBOW),
         "elbow_band": lathe(
             [(0.0545, 0.064), (0.0566, 0.068), (0.0566, 0.092), (0.0535, 0.103), (0.0460, 0.1105)], "y", points=_FINE
         ),
@@ -178,17 +180,9 @@ def _blade(rows: list[tuple[float, float, float, float, float]]) -> Mesh:
     return slab([Section(z, (-half, half), (low, high), exponent) for z, low, high, half, exponent in rows])
 
 
-def _shoulder() -> Mesh:
+def _bent(rows: Sequence[tuple[float, tuple[float, float], tuple[float, float], float, float, float]]) -> Mesh:
     rings = []
-    for (inner_y, inner_z), (outer_y, outer_z), half, exponent in _SHOULDER:
-        inner, outer = np.array([0, inner_y, inner_z]), np.array([0, outer_y, outer_z])
-        rings.append(superellipse((inner + outer) / 2, [half, 0, 0], (outer - inner) / 2, exponent))
-    return loft(rings)
-
-
-def _elbow() -> Mesh:
-    rings = []
-    for x, (inner_y, inner_z), (outer_y, outer_z), half, degrees, exponent in _ELBOW:
+    for x, (inner_y, inner_z), (outer_y, outer_z), half, degrees, exponent in rows:
         inner, outer = np.array([x, inner_y, inner_z]), np.array([x, outer_y, outer_z])
         turn = np.deg2rad(degrees)
         sideways = [half * np.cos(turn), 0, -half * np.sin(turn)]

@@ -157,24 +157,15 @@ def test_killed_between_two_changes_nothing_is_lost(tmp_path, monkeypatch, chang
     assert reading.info(tmp_path)["total_episodes"] == 5
 
 
-def test_a_dataset_that_is_recorded_into_is_left_alone(tmp_path):
-    record(tmp_path, 2)
-    writer = DatasetWriter(tmp_path, repo_id="me/killed", features=FEATURES, fps=FPS, resume=True)
-    with writer, pytest.raises(DatasetError, match="another process"):
-        compact_dataset(tmp_path)
-
-
-def test_a_disk_without_room_leaves_the_files_as_they_are(tmp_path, monkeypatch):
+def test_a_disk_without_room_or_a_recorder_leaves_the_files_as_they_are(tmp_path, monkeypatch):
     record(tmp_path, 2, join=False)
+    writer = DatasetWriter(tmp_path, repo_id="me/killed", features=FEATURES, fps=FPS, resume=True)
     monkeypatch.setattr("gym_hil.datasets.compact.ROOM", 1 << 62)
+    with pytest.raises(DatasetError, match="another process"):
+        compact_dataset(tmp_path)
+    with pytest.warns(UserWarning, match="is whole, but its files were not joined"):
+        writer.close()
     before = reading.files(tmp_path)
     with pytest.raises(DatasetError, match=r"have to be free to join.*Make room"):
         compact_dataset(tmp_path)
     assert reading.files(tmp_path) == before
-
-
-def test_a_recorder_that_cannot_join_ends_with_a_warning(tmp_path, monkeypatch):
-    monkeypatch.setattr("gym_hil.datasets.compact.ROOM", 1 << 62)
-    with pytest.warns(UserWarning, match="is whole, but its files were not joined"):
-        record(tmp_path, 2)
-    assert problems(tmp_path, 2) == []

@@ -55,16 +55,6 @@ def refused(root, match, **options):
     assert reading.files(root) == before
 
 
-def edit_info(root, **entries):
-    (root / "meta/info.json").write_text(json.dumps({**reading.info(root), **entries}))
-
-
-def test_folders_are_made(tmp_path):
-    with open_writer(tmp_path / "a/b/c") as writer:
-        record(writer)
-    assert actions(tmp_path / "a/b/c") == [0]
-
-
 def test_a_home_directory_is_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
@@ -75,17 +65,15 @@ def test_a_home_directory_is_expanded(tmp_path, monkeypatch):
     assert not (tmp_path / "~").exists()
 
 
-def test_a_dataset_is_not_touched_unless_asked(dataset):
-    refused(dataset, "already holds a dataset.*resume=True.*overwrite=True")
-
-
 @pytest.mark.parametrize("option", OPTIONS)
-def test_a_dataset_without_episodes_blocks_nothing(tmp_path, option):
-    open_writer(tmp_path / "data", metadata={"env_id": "first"}).close()
-    with open_writer(tmp_path / "data", metadata={"env_id": "second"}, **option) as writer:
+def test_a_dataset_without_episodes_blocks_nothing_and_one_with_some_asks(tmp_path, option):
+    root = tmp_path / "a/b/data"
+    open_writer(root, metadata={"env_id": "first"}, **option).close()
+    with open_writer(root, metadata={"env_id": "second"}, **option) as writer:
         record(writer)
-    assert actions(tmp_path / "data") == [0]
-    assert reading.info(tmp_path / "data")["gym_hil"]["env_id"] == "second"
+    assert actions(root) == [0]
+    assert reading.info(root)["gym_hil"]["env_id"] == "second"
+    refused(root, "already holds a dataset.*resume=True.*overwrite=True")
 
 
 def test_resuming_goes_on_where_the_dataset_ends(dataset):
@@ -97,23 +85,14 @@ def test_resuming_goes_on_where_the_dataset_ends(dataset):
     assert reading.stats(dataset)["action"]["max"] == [3.0, 1.0]
 
 
-def test_resuming_begins_a_dataset_where_there_is_none(tmp_path):
-    with open_writer(tmp_path / "data", resume=True) as writer:
-        record(writer)
-    assert actions(tmp_path / "data") == [0]
-
-
 def test_resuming_with_other_metadata_keeps_that_of_each_episode(dataset):
     with open_writer(dataset, resume=True, metadata={"env_id": "another"}) as writer:
         record(writer)
-    assert "env_id" not in reading.info(dataset)["gym_hil"]
+    info = reading.info(dataset)
+    assert "env_id" not in info["gym_hil"]
     kept = [row["gym_hil/metadata"] for row in reading.rows(dataset)]
     assert kept == [None, None, '{"env_id": "another"}']
-
-
-def test_resuming_puts_back_what_another_program_dropped(dataset):
-    info = reading.info(dataset)
-    del info["gym_hil"]
+    del info["gym_hil"]  # as another program does
     (dataset / "meta/info.json").write_text(json.dumps(info))
     with open_writer(dataset, resume=True, metadata={"env_id": "this"}) as writer:
         record(writer)
@@ -122,25 +101,15 @@ def test_resuming_puts_back_what_another_program_dropped(dataset):
 
 @pytest.mark.parametrize("option", ["resume", "overwrite"])
 def test_files_of_others_in_the_folder_are_never_touched_or_read(dataset, option):
-    for name in STRAY:
+    stray = [*STRAY, "data/chunk-000/file-001.parquet"] if option == "resume" else STRAY  # a name of the format
+    for name in stray:
         (dataset / name).parent.mkdir(parents=True, exist_ok=True)
         (dataset / name).write_text("mine")
     with open_writer(dataset, **{option: True}) as writer:
         assert writer.num_episodes == (2 if option == "resume" else 0)
         record(writer)
-    assert all((dataset / name).read_text() == "mine" for name in STRAY)
-    for name in STRAY:
-        (dataset / name).unlink()
-    assert actions(dataset) == ([0, 1, 2] if option == "resume" else [0])
-
-
-def test_a_file_of_others_with_a_name_of_the_format_is_not_replaced(dataset):
-    path = dataset / "data/chunk-000/file-001.parquet"
-    path.write_text("mine")
-    with open_writer(dataset, resume=True) as writer:
-        record(writer)
-        assert [row["data/file_index"] for row in reading.rows(dataset)] == [0, 0, 2]
-    assert path.read_text() == "mine"
+        assert [row["data/file_index"] for row in reading.rows(dataset)] == ([0, 0, 2] if option == "resume" else [0])
+    assert all((dataset / name).read_text() == "mine" for name in stray)
 
 
 def test_overwriting_leaves_nothing_of_the_dataset(dataset):
@@ -165,18 +134,13 @@ def test_nothing_is_written_through_a_symbolic_link(dataset, tmp_path):
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_a_folder_with_other_things_in_it_is_never_touched(tmp_path, option):
+def test_a_folder_with_other_things_in_it_and_a_file_are_never_touched(tmp_path, option):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/one.jpg").write_text("a photo")
     refused(tmp_path, "not empty and not a dataset.*one.jpg", **option)
-
-
-@pytest.mark.parametrize("option", OPTIONS)
-def test_a_file_is_no_folder(tmp_path, option):
-    (tmp_path / "data").write_text("a file")
     with pytest.raises(DatasetError, match="is a file"):
-        open_writer(tmp_path / "data", **option)
-    assert (tmp_path / "data").read_text() == "a file"
+        open_writer(tmp_path / "photos/one.jpg", **option)
+    assert (tmp_path / "photos/one.jpg").read_text() == "a photo"
 
 
 @pytest.mark.parametrize(
@@ -215,32 +179,29 @@ def test_another_order_of_the_numbers_is_refused(tmp_path):
         ({"codebase_version": "v3.1"}, "only v3.0 can be continued"),
         ({"total_episodes": 3}, "counts 3 episodes, but meta/episodes lists 2"),
         ({"total_episodes": "2"}, "total_episodes is '2'"),
+        *((text, "info.json cannot be read") for text in ("", "{", "[]", '{"fps": 10}')),
     ],
 )
 def test_an_info_that_cannot_be_continued_is_refused(dataset, entries, match):
-    edit_info(dataset, **entries)
+    text = entries if isinstance(entries, str) else json.dumps({**reading.info(dataset), **entries})
+    (dataset / "meta/info.json").write_text(text)
     refused(dataset, match, resume=True)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"fps": 10}'])
-def test_a_damaged_info_is_refused(dataset, text):
-    (dataset / "meta/info.json").write_text(text)
-    refused(dataset, "info.json cannot be read", resume=True)
-
-
-@pytest.mark.parametrize("name", ["meta/episodes/chunk-000/file-000.parquet", "meta/tasks.parquet"])
-@pytest.mark.parametrize("share", [None, 0.0, 0.95])
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [
+        *((f"meta/{name}", share) for name in ("episodes/chunk-000/file-000", "tasks") for share in (None, 0.0, 0.95)),
+        ("data/chunk-000/file-000", None),
+    ],
+)
 def test_a_missing_or_truncated_table_is_refused(dataset, name, share):
-    content = (dataset / name).read_bytes()
-    (dataset / name).unlink()
+    path = dataset / f"{name}.parquet"
+    content = path.read_bytes()
+    path.unlink()
     if share is not None:
-        (dataset / name).write_bytes(content[: int(share * len(content))])
-    refused(dataset, "cannot be read|is missing|lists 0", resume=True)
-
-
-def test_a_missing_file_of_frames_is_named(dataset):
-    (dataset / "data/chunk-000/file-000.parquet").unlink()
-    refused(dataset, "data/chunk-000/file-000.parquet is missing", resume=True)
+        path.write_bytes(content[: int(share * len(content))])
+    refused(dataset, f"{name}.parquet (cannot be read|is missing)|lists 0", resume=True)
 
 
 @pytest.mark.parametrize(

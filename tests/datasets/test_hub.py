@@ -85,25 +85,14 @@ def test_a_dataset_is_uploaded_with_a_card_and_the_formats_tag(fake_hub, dataset
     (dataset / "notes.txt").write_text("mine")
     fake = fake_hub()
     assert hub.push_to_hub(dataset, "me/demo") == "https://huggingface.co/datasets/me/demo"
-    calls = [
-        "repo_exists",
-        "create_repo",
-        "file_exists",
-        "upload_file",
-        "upload_folder",
-        "list_repo_refs",
-        "create_tag",
-    ]
-    assert fake.names() == calls
+    calls = "repo_exists create_repo file_exists upload_file upload_folder list_repo_refs create_tag"
+    assert fake.names() == calls.split()
     assert all(call["repo_id"] == "me/demo" and call["repo_type"] == "dataset" for _, call in fake.calls)
     arguments = dict(fake.calls)
     assert b"LeRobot" in arguments["upload_file"]["path_or_fileobj"]
     assert arguments["upload_folder"]["allow_patterns"] == [
-        "meta/episodes/chunk-000/file-000.parquet",
-        "data/chunk-000/file-000.parquet",
-        "meta/stats.json",
-        "meta/tasks.parquet",
-        "meta/info.json",
+        *(f"{name}/chunk-000/file-000.parquet" for name in ("meta/episodes", "data")),
+        *(f"meta/{name}" for name in ("stats.json", "tasks.parquet", "info.json")),
         "README.md",
     ]
     assert arguments["create_tag"]["tag"] == "v3.0"
@@ -122,21 +111,18 @@ def test_a_continued_dataset_takes_the_place_of_its_beginning(fake_hub, dataset,
     assert not any(pattern in ("data/**", "videos/**", "meta/**") for pattern in deleted)
 
 
-@pytest.mark.parametrize(("episodes", "start"), [(2, 5), (3, 0)], ids=["other", "longer"])
+@pytest.mark.parametrize(("episodes", "start"), [(2, 5), (3, 0), (0, 0)], ids=["other", "longer", "card only"])
 def test_another_dataset_on_the_hub_is_replaced_only_on_request(fake_hub, dataset, tmp_path, episodes, start):
-    fake = fake_hub(holds=record(tmp_path / "there", episodes, start))
-    with pytest.raises(DatasetError, match=r"me/demo .* already holds a dataset.*overwrite_on_hub=True"):
-        hub.push_to_hub(dataset, "me/demo")
-    assert "upload_folder" not in fake.names()
-    hub.push_to_hub(dataset, "me/demo", overwrite_on_hub=True)
-    assert "upload_folder" in fake.names()
-
-
-def test_a_repository_without_data_is_filled(fake_hub, dataset, tmp_path):
-    (tmp_path / "there").mkdir()
-    (tmp_path / "there/README.md").write_text("a card")
-    fake = fake_hub(holds=tmp_path / "there")
-    hub.push_to_hub(dataset, "me/demo")
+    there = record(tmp_path / "there", episodes, start)
+    (there / "README.md").write_text("a card")
+    if not episodes:
+        shutil.rmtree(there / "meta")
+    fake = fake_hub(holds=there)
+    if episodes:
+        with pytest.raises(DatasetError, match=r"me/demo .* already holds a dataset.*overwrite_on_hub=True"):
+            hub.push_to_hub(dataset, "me/demo")
+        assert "upload_folder" not in fake.names()
+    hub.push_to_hub(dataset, "me/demo", overwrite_on_hub=episodes > 0)
     assert "upload_folder" in fake.names()
 
 
@@ -157,11 +143,6 @@ def test_a_hub_that_does_not_answer_is_an_error_before_recording(fake_hub):
 def test_a_name_that_cannot_be_is_refused(name):
     with pytest.raises(ConfigurationError, match="expected user/name"):
         hub.check_repo_id(name)
-
-
-@pytest.mark.parametrize("name", ["me/demo", "My-Team/pick_cube.v2"])
-def test_names_that_can_be_are_taken(name):
-    hub.check_repo_id(name)
 
 
 def test_a_missing_login_is_an_error(monkeypatch):

@@ -60,17 +60,13 @@ def assert_same_episode(new: EpisodeDataset, number: int, old: EpisodeDataset, o
     assert (a.success, a.seed, a.options, a.interventions) == (b.success, b.seed, b.options, b.interventions)
 
 
-def edit_metadata(root: Path, **entries: object) -> None:
+def edit_info(root: Path, place: str, **entries: object) -> None:
+    """Change entries of `meta/info.json` below a place such as `features/action`."""
     path = root / "meta/info.json"
-    info = json.loads(path.read_text())
-    info["gym_hil"].update(entries)
-    path.write_text(json.dumps(info))
-
-
-def edit_feature(root: Path, key: str, **entries: object) -> None:
-    path = root / "meta/info.json"
-    info = json.loads(path.read_text())
-    info["features"][key].update(entries)
+    info = node = json.loads(path.read_text())
+    for key in filter(None, place.split("/")):
+        node = node[key]
+    node.update(entries)
     path.write_text(json.dumps(info))
 
 
@@ -211,32 +207,24 @@ def test_a_region_outside_the_images_is_an_error(own: Path, tmp_path: Path) -> N
 
 
 def test_a_dataset_is_replaced_only_on_request_and_nothing_else_ever(own: Path, tmp_path: Path) -> None:
-    out = tmp_path / "new"
+    out, notes = tmp_path / "new", ["notes.txt", "data/notes.txt", "videos/mine/film.mp4"]
     filter_dataset(own, out, success=True)
-    for name in ("notes.txt", "data/notes.txt", "videos/mine/film.mp4"):
+    for name in notes:
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_text("mine")
     with pytest.raises(DatasetError, match="overwrite=True"):
         filter_dataset(own, out, success=False)
     assert EpisodeDataset(out).episodes[0].success
     assert not filter_dataset(own, out, success=False, overwrite=True).episodes[0].success
-    for name in ("notes.txt", "data/notes.txt", "videos/mine/film.mp4"):
-        assert (out / name).read_text() == "mine"
+    assert all((out / name).read_text() == "mine" for name in notes)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "own"]
-    (tmp_path / "notes").mkdir()
-    (tmp_path / "notes/mine.txt").write_text("mine")
-    with pytest.raises(DatasetError, match="no dataset"):
-        filter_dataset(own, tmp_path / "notes", overwrite=True)
-    assert (tmp_path / "notes/mine.txt").read_text() == "mine"
-
-
-def test_a_folder_of_others_beside_the_new_dataset_is_not_touched(own: Path, tmp_path: Path) -> None:
-    (tmp_path / "new.unfinished").mkdir()
-    (tmp_path / "new.unfinished/mine.txt").write_text("mine")
-    with pytest.raises(DatasetError, match=r"new\.unfinished is in the way"):
-        filter_dataset(own, tmp_path / "new")
-    assert (tmp_path / "new.unfinished/mine.txt").read_text() == "mine"
-    assert not (tmp_path / "new").exists()
+    for name, said in (("notes", "no dataset"), ("other.unfinished", r"other\.unfinished is in the way")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.txt").write_text("mine")
+        with pytest.raises(DatasetError, match=said):
+            filter_dataset(own, tmp_path / name.partition(".")[0], overwrite=True)
+        assert (tmp_path / name / "mine.txt").read_text() == "mine"
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("place", ["own", "own/inside", "."])
@@ -250,15 +238,14 @@ def test_datasets_that_do_not_fit_together_are_an_error(own: Path, tmp_path: Pat
     with pytest.raises(DatasetError, match=r"different features: action: float32 \[2\] and float32 \[4\]"):
         merge_datasets([own, LEROBOT_PICK], tmp_path / "new")
     other = Path(shutil.copytree(own, tmp_path / "other"))
-    info = json.loads((other / "meta/info.json").read_text())
-    (other / "meta/info.json").write_text(json.dumps({**info, "fps": 20}))
+    edit_info(other, "", fps=20)
     with pytest.raises(DatasetError, match=r"10 frames per second, .* 20"):
         merge_datasets([own, other], tmp_path / "new")
 
 
 def test_each_episode_of_a_merged_dataset_keeps_its_environment(own: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(own, tmp_path / "other"))
-    edit_metadata(other, env_id="a/Gamepad-v0", env_kwargs={"x": 2})
+    edit_info(other, "gym_hil", env_id="a/Gamepad-v0", env_kwargs={"x": 2})
     new = merge_datasets([own, other], tmp_path / "new")
     found = [(record.metadata["env_id"], record.metadata["env_kwargs"]) for record in new.episodes]
     assert found == [("a/Operator-v0", {"x": 1})] * 4 + [("a/Gamepad-v0", {"x": 2})] * 4
@@ -270,7 +257,7 @@ def test_each_episode_of_a_merged_dataset_keeps_its_environment(own: Path, tmp_p
 
 def test_images_with_their_channels_last_are_merged_with_others(own: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(own, tmp_path / "other"))
-    edit_feature(other, FRONT, shape=[16, 24, 3], names=["height", "width", "channel"])
+    edit_info(other, f"features/{FRONT}", shape=[16, 24, 3], names=["height", "width", "channel"])
     for sources in ([own, other], [other, own]):
         new = merge_datasets(sources, tmp_path / "new", overwrite=True)
         assert new.features[FRONT]["shape"] == [3, 16, 24]
@@ -279,8 +266,8 @@ def test_images_with_their_channels_last_are_merged_with_others(own: Path, tmp_p
 
 def test_numbers_with_other_names_are_merged_only_on_request(own: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(own, tmp_path / "other"))
-    edit_feature(own, "action", names=["x", "gripper"])
-    edit_feature(other, "action", names={"motors": ["gripper", "x"]})
+    edit_info(own, "features/action", names=["x", "gripper"])
+    edit_info(other, "features/action", names={"motors": ["gripper", "x"]})
     with pytest.raises(DatasetError, match=r"action: x, gripper and gripper, x.*force=True"):
         merge_datasets([own, other], tmp_path / "new")
     assert merge_datasets([own, other], tmp_path / "new", force=True).features["action"]["names"] == ["x", "gripper"]

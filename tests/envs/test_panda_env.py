@@ -106,33 +106,29 @@ def test_observations_that_were_returned_do_not_change_later() -> None:
     assert np.array_equal(observation["pixels"]["front"], kept[1])
 
 
-@pytest.mark.parametrize("home", [(0,) * 6, (9, 0, 0, -2, 0, 2, 0), "home"])
-def test_home_position_that_the_arm_cannot_take_is_refused(home: object) -> None:
-    with pytest.raises((ConfigurationError, ValueError), match="home"):
-        PandaPickCubeGymEnv(home_position=home)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("home_position", home) for home in ((0,) * 6, (9, 0, 0, -2, 0, 2, 0), "home")),
+        *(
+            ("cartesian_bounds", bounds)
+            for bounds in (((0.6, 0, 0), (0.2, 1, 1)), ((0, 0), (1, 1)), ((0, 0, np.nan), (1, 1, 1)))
+        ),
+    ],
+)
+def test_home_position_and_workspace_that_cannot_be_are_refused(name: str, value: object) -> None:
+    with pytest.raises((ConfigurationError, ValueError), match=name.partition("_")[0]):
+        PandaPickCubeGymEnv(**{name: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("bounds", [((0.6, 0, 0), (0.2, 1, 1)), ((0, 0), (1, 1)), ((0, 0, np.nan), (1, 1, 1))])
-def test_workspace_that_is_none_is_refused(bounds: object) -> None:
-    with pytest.raises(ConfigurationError, match="cartesian_bounds"):
-        PandaPickCubeGymEnv(cartesian_bounds=bounds)  # type: ignore[arg-type]
-
-
-def test_home_position_and_bounds_are_taken() -> None:
+def test_home_position_and_bounds_are_taken_and_unknown_reset_options_named() -> None:
     home = (0.1, 0.2, 0.0, -2.3, 0.0, 2.5, 0.7)
     env = PandaPickCubeGymEnv(home_position=home, cartesian_bounds=((0.3, -0.1, 0.05), (0.5, 0.1, 0.2)))
     assert env.reset()[0]["agent_pos"][:7] == pytest.approx(home)
     for _ in range(5):
         env.step([0.1, 0.1, -0.1, 0, 0, 0, 0])
     assert env.tcp_target == pytest.approx([0.5, 0.1, 0.05])
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_unknown_reset_option_is_named(task: type[FrankaGymEnv]) -> None:
     with pytest.raises(ConfigurationError, match="cube_yx"):
-        task().reset(options={"cube_yx": (0.4, 0)})
-
-
-def test_environments_have_no_raw_joint_positions() -> None:
+        env.reset(options={"cube_yx": (0.4, 0)})
     # LeRobot takes an environment that has this attribute for a real robot.
-    assert not hasattr(PandaPickCubeGymEnv(), "get_raw_joint_positions")
+    assert not hasattr(env, "get_raw_joint_positions")

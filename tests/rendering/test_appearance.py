@@ -18,11 +18,6 @@ def test_every_scale_of_a_texture_has_its_mean_colour(shape):
     assert texels[-1, :3] == pytest.approx(image.mean(axis=(0, 1)), abs=0.1)
 
 
-def test_the_sky_is_black_without_a_skybox():
-    model, _ = load("")
-    assert not appearance.sky(model, endless_floor=True).colours.any()
-
-
 def test_the_sky_runs_evenly_from_bottom_to_top():
     model, _ = load("", assets=SKY)
     colours = appearance.sky(model, endless_floor=False).colours

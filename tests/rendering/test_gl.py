@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import gym_hil
@@ -27,24 +26,14 @@ except RenderingError as error:
 
 @pytest.mark.gl
 @pytest.mark.usefixtures("opengl")
-def test_images_may_be_larger_than_the_models_offscreen_buffer():
+def test_images_may_be_larger_than_the_models_offscreen_buffer_and_are_the_callers():
     model, data = load(FLOOR)
     renderer = make_renderer("gl", model, 500, 700)
-    image = renderer.render(data, ["eye"])[0]
-    renderer.close()
-    assert image.shape == (500, 700, 3)
-    assert image.mean() > 200
-
-
-@pytest.mark.gl
-@pytest.mark.usefixtures("opengl")
-def test_the_caller_owns_the_images():
-    model, data = load(FLOOR)
-    renderer = make_renderer("gl", model, 8, 8)
     first, second = renderer.render(data, ["eye", "eye"])
     first[:] = 7
     renderer.close()
-    assert np.array_equal(np.unique(second), [255])
+    assert second.shape == (500, 700, 3)
+    assert second.mean() > 200
 
 
 @pytest.mark.gl

@@ -12,7 +12,7 @@ from tests.rendering.scenes import FLOOR, load
 
 
 @pytest.mark.parametrize("name", RENDERERS)
-@pytest.mark.parametrize("size", [(0, 8), (8, 0), (-1, 8), (8.0, 8), ("8", 8), (True, 8), (None, 8)])
+@pytest.mark.parametrize("size", [(0, 8), (8, -1), (8.0, 8), (True, 8)])
 def test_a_size_that_is_no_number_of_pixels_is_refused(name, size):
     model, _ = load(FLOOR)
     with pytest.raises(ConfigurationError, match="pixels"):
@@ -25,27 +25,28 @@ def test_an_unknown_renderer_is_refused_with_the_names_there_are():
         make_renderer("vulkan", model, 8, 8)
 
 
+def test_a_camera_is_found_by_name_and_number_and_the_caller_owns_the_images_until_after_closing():
+    model, data = load(FLOOR)
+    renderer = make_renderer("raster", model, 8, 8)
+    first, second = renderer.render(data, ["eye", np.int64(0)])
+    assert np.array_equal(first, second)
+    first[:] = 7
+    renderer.render(data, ["eye"])
+    renderer.close()
+    renderer.close()
+    assert (first == 7).all()
+    assert (second == 255).all()
+    for closed in renderer, make_renderer("gl", model, 8, 8):
+        closed.close()
+        with pytest.raises(RenderingError, match="closed"):
+            closed.render(data, ["eye"])
+
+
 @pytest.mark.parametrize("camera", ["front", 1, -1])
 def test_an_unknown_camera_is_refused_with_the_names_there_are(camera):
     model, data = load(FLOOR)
     with pytest.raises(RenderingError, match=f"{camera!r}.*'eye'"):
         make_renderer("raster", model, 8, 8).render(data, [camera])
-
-
-def test_a_camera_is_found_by_name_and_by_number():
-    model, data = load(FLOOR)
-    by_name, by_number = make_renderer("raster", model, 8, 8).render(data, ["eye", np.int64(0)])
-    assert np.array_equal(by_name, by_number)
-
-
-@pytest.mark.parametrize("name", RENDERERS)
-def test_closing_twice_is_fine_and_drawing_afterwards_is_not(name):
-    model, data = load(FLOOR)
-    renderer = make_renderer(name, model, 8, 8)
-    renderer.close()
-    renderer.close()
-    with pytest.raises(RenderingError, match="closed"):
-        renderer.render(data, ["eye"])
 
 
 def test_importing_the_package_and_making_a_gl_renderer_import_neither_numba_nor_opengl():

@@ -30,19 +30,15 @@ def test_open_pads_are_where_they_were_measured(env: PandaPickCubeGymEnv, facts:
             assert pad.friction[0] == measured["friction"][0]
 
 
-def test_closed_pads_meet_where_they_were_measured(env: PandaPickCubeGymEnv, facts: dict) -> None:
+def test_pads_close_as_fast_as_measured_and_meet_where_measured(env: PandaPickCubeGymEnv, facts: dict) -> None:
+    for right, left in facts["pad_y_per_step_closing"]:
+        env.step([0, 0, 0, 0, 0, 0, 1])
+        pads = pad_positions(env)
+        assert (pads["right"][1], pads["left"][1]) == pytest.approx((right, left), abs=1e-3)
     for _ in range(12):
         env.step([0, 0, 0, 0, 0, 0, 1])
     for side, place in pad_positions(env).items():
         assert place == pytest.approx(facts[f"{side}_pad1_closed"], abs=2e-4)
-
-
-def test_pads_close_as_fast_as_measured(env: PandaPickCubeGymEnv, facts: dict) -> None:
-    for right, left in facts["pad_y_per_step_closing"]:
-        env.step([0, 0, 0, 0, 0, 0, 1])
-        pads = pad_positions(env)
-        assert pads["right"][1] == pytest.approx(right, abs=1e-3)
-        assert pads["left"][1] == pytest.approx(left, abs=1e-3)
 
 
 def test_command_255_closes_and_0_opens(env: PandaPickCubeGymEnv) -> None:

@@ -1,6 +1,5 @@
 """Lofted meshes are closed, face outwards and have the size that was asked for."""
 
-import mujoco
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +7,7 @@ from hypothesis import strategies as st
 
 from gym_hil.robot.gripper import gripper_meshes
 from gym_hil.robot.panda_meshes import panda_meshes
-from gym_hil.robot.shapes import Mesh, Section, add_mesh, beam, box, lathe, slab, superellipse
+from gym_hil.robot.shapes import Mesh, Section, beam, box, lathe, slab
 
 LENGTH = st.floats(0.01, 1.0)
 
@@ -38,11 +37,6 @@ def test_slab_spans_its_sections(axis: str, size: float, exponent: float) -> Non
     assert np.ptp(np.delete(mesh.vertices, along, axis=1), axis=0) == pytest.approx([2 * size, size])
 
 
-def test_superellipse_of_high_exponent_fills_the_corner() -> None:
-    corner = superellipse((0, 0, 0), (1, 0, 0), (0, 1, 0), exponent=50, points=8)[1]
-    assert corner == pytest.approx([1, 1, 0], abs=0.02)
-
-
 def test_beam_runs_from_one_end_to_the_other() -> None:
     mesh = beam((0, 0, 0), (0, 0.3, 0.4), half_width=0.01, half_depth=0.02)
     assert volume(mesh) == pytest.approx(0.5 * 0.02 * 0.04)
@@ -57,10 +51,3 @@ def test_every_visual_mesh_is_closed_and_faces_outwards(name: str, mesh: Mesh) -
     edges = place[np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])]
     edges = edges[edges[:, 0] != edges[:, 1]]
     assert sorted(map(tuple, edges)) == sorted(map(tuple, edges[:, ::-1]))
-
-
-def test_mesh_survives_the_model_compiler() -> None:
-    spec = mujoco.MjSpec()
-    add_mesh(spec, "block", box((1, 2, 3)))
-    spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname="block")
-    assert spec.compile().nmeshface == 12
