@@ -1,11 +1,8 @@
 """What every command does about mistakes, missing packages, and output that is closed early or cannot show a letter."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -17,30 +14,30 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/dev/fu
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows closes pipes in another way")
 
 
-def run(*words: str, code: str = "", **options: object) -> subprocess.CompletedProcess[str]:
+def run(*words, code="", **options):
     """Run `gym-hil` in a process of its own, after `code`; with `stdout` given, only stderr is captured."""
     options = {"stdout": subprocess.PIPE, **options}
-    environment = {**os.environ, "PYTHONUNBUFFERED": "", **options.pop("env", {})}  # type: ignore[dict-item]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "", **options.pop("env", {})}
     program = f"import sys\n{code}\nfrom gym_hil.cli import main\nsys.exit(main(sys.argv[1:]))"
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", program, *words],
-        stderr=subprocess.PIPE, env=environment, encoding="utf-8", errors="replace", check=False, **options,  # type: ignore[call-overload]
+        stderr=subprocess.PIPE, env=environment, encoding="utf-8", errors="replace", check=False, **options,
     )  # fmt: skip
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch):
+def command(monkeypatch):
     """Runs a program with one command `plot` that does what is given."""
 
-    def run_it(error: BaseException | None = None, status: int = 0, **options: object) -> int:
+    def run_it(error=None, status=0, **options):
         class Module:
             __doc__ = "Does something."
 
             @staticmethod
-            def add_arguments(parser: object) -> None: ...
+            def add_arguments(parser): ...
 
             @staticmethod
-            def run(arguments: object) -> int:
+            def run(arguments):
                 if error is not None:
                     raise error
                 return status
@@ -61,9 +58,7 @@ def command(monkeypatch: pytest.MonkeyPatch):
         (ModuleNotFoundError(name="tyro"), 1, "tool plot: tyro is not installed: pip install 'gym-hil[train]'\n"),
     ],
 )
-def test_a_mistake_is_one_line(
-    command, error: BaseException | None, status: int, said: str, capsys: pytest.CaptureFixture
-) -> None:
+def test_a_mistake_is_one_line(command, error, status, said, capsys):
     assert command(error, status=7, extra="train") == status
     assert capsys.readouterr().err == said
 
@@ -71,7 +66,7 @@ def test_a_mistake_is_one_line(
 @pytest.mark.parametrize(
     "error", [ModuleNotFoundError(name="hil_trainer.nothing"), ZeroDivisionError(), BrokenPipeError()]
 )
-def test_faults_of_the_program_itself_keep_their_traceback(command, error: Exception) -> None:
+def test_faults_of_the_program_itself_keep_their_traceback(command, error):
     with pytest.raises(type(error)):
         command(error, extra="train")
 
@@ -84,7 +79,7 @@ def test_faults_of_the_program_itself_keep_their_traceback(command, error: Excep
         (["lerobot-config", "--task=PandaPickCube", "--mode=train"], "1"),
     ],
 )
-def test_closing_the_output_early_ends_a_command_as_it_ends_others(words: list[str], unbuffered: str) -> None:
+def test_closing_the_output_early_ends_a_command_as_it_ends_others(words, unbuffered):
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -96,7 +91,7 @@ def test_closing_the_output_early_ends_a_command_as_it_ends_others(words: list[s
 
 
 @linux
-def test_output_that_cannot_be_written_is_one_line() -> None:
+def test_output_that_cannot_be_written_is_one_line():
     with open("/dev/full", "w") as full:
         result = run("--help", stdout=full)
     assert result.stderr == "gym-hil: the output cannot be written: No space left on device\n"
@@ -104,14 +99,14 @@ def test_output_that_cannot_be_written_is_one_line() -> None:
 
 
 @posix
-def test_a_closed_standard_output_is_no_reason_to_fail() -> None:
+def test_a_closed_standard_output_is_no_reason_to_fail():
     script = '"$0" -c "import sys; from gym_hil.cli import main; sys.exit(main())" "$@" >&-'
     words = ["lerobot-config", "--task=PandaPickCube", "--mode=replay"]
     subprocess.run(["sh", "-c", script, sys.executable, *words], check=True)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "ascii:surrogateescape"])
-def test_letters_that_the_output_cannot_show_are_written_in_another_way(encoding: str, tmp_path: Path) -> None:
+def test_letters_that_the_output_cannot_show_are_written_in_another_way(encoding, tmp_path):
     folder = tmp_path / "Würfel 立方体"
     result = run("export", "PandaPickCube", str(folder), env={"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"})
     assert result.returncode == 0, result.stderr
@@ -128,9 +123,7 @@ def test_letters_that_the_output_cannot_show_are_written_in_another_way(encoding
         (["record", "--repo-id=a/b", "--root=r", "--device=web"], ["aiohttp", "simplejpeg"], "web"),
     ],
 )
-def test_without_an_extra_there_is_one_line_of_advice(
-    words: list[str], modules: list[str], extra: str, tmp_path: Path
-) -> None:
+def test_without_an_extra_there_is_one_line_of_advice(words, modules, extra, tmp_path):
     result = run(*words, code=f"sys.modules.update(dict.fromkeys({modules}))", cwd=tmp_path)
     assert result.returncode == 1
     assert result.stderr.startswith(f"gym-hil {words[0]}: ")
@@ -139,6 +132,6 @@ def test_without_an_extra_there_is_one_line_of_advice(
 
 
 @pytest.mark.parametrize("module", ["gym_hil", "gym_hil.cli", "hil_trainer", "hil_trainer.cli"])
-def test_python_m_is_the_command(module: str) -> None:
+def test_python_m_is_the_command(module):
     result = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=True)
     assert result.stdout.startswith("gym-hil 0.1." if module.startswith("gym_hil") else "hil-trainer 0.1.")

@@ -8,8 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -24,7 +22,7 @@ FRONT, WRIST = "observation.images.front", "observation.images.wrist"
 
 
 @contextlib.contextmanager
-def started(dataset: Path, out: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def started(dataset, out):
     """`gym-hil crop`, and the link that it prints."""
     environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
     words = [sys.executable, "-c", "import sys; from gym_hil.cli import main; sys.exit(main())", "crop"]
@@ -40,12 +38,12 @@ def started(dataset: Path, out: Path) -> Iterator[tuple[subprocess.Popen[str], s
 
 
 @pytest.fixture
-def open_page() -> Iterator[Callable[[str], Page]]:
+def open_page():
     """Opens the page that a link leads to."""
     loop = Loop()
     pages: list[Page] = []
 
-    def open_page(link: str) -> Page:
+    def open_page(link):
         address = urlsplit(link)
         pages.append(Page(loop, SimpleNamespace(port=address.port, token=address.query.removeprefix("token="))))
         return pages[-1]
@@ -56,9 +54,7 @@ def open_page() -> Iterator[Callable[[str], Page]]:
     loop.close()
 
 
-def test_regions_are_cut_out_and_printed_as_lerobot_wants_them(
-    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_regions_are_cut_out_and_printed_as_lerobot_wants_them(recorded, tmp_path, capsys):
     out = tmp_path / "new"
     command = ["crop", str(recorded), "--out", str(out), "--roi", "front=4,8,16,20", "--resize", "24", "24"]
     assert main(command) == 0
@@ -68,9 +64,7 @@ def test_regions_are_cut_out_and_printed_as_lerobot_wants_them(
     assert main(["replay", str(out), "--check"]) == 0
 
 
-def test_without_the_extra_the_way_out_is_named(
-    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
+def test_without_the_extra_the_way_out_is_named(recorded, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "simplejpeg", None)
     for module in ("gym_hil.cli.crop_page", "gym_hil.console.web_server"):
         monkeypatch.delitem(sys.modules, module, raising=False)
@@ -80,9 +74,7 @@ def test_without_the_extra_the_way_out_is_named(
     assert "pip install 'gym-hil[web]'" in message
 
 
-def test_a_region_chosen_in_the_browser_is_cut_out(
-    recorded: Path, tmp_path: Path, open_page: Callable[[str], Page]
-) -> None:
+def test_a_region_chosen_in_the_browser_is_cut_out(recorded, tmp_path, open_page):
     out = tmp_path / "new"
     with started(recorded, out) as (command, link):
         status, _ = open_page(link).post("/regions", json.dumps({FRONT: [8, 4, 22, 16]}))
@@ -94,7 +86,7 @@ def test_a_region_chosen_in_the_browser_is_cut_out(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
-def test_ctrl_c_ends_the_waiting_for_the_browser(recorded: Path, tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_waiting_for_the_browser(recorded, tmp_path):
     with started(recorded, tmp_path / "new") as (command, _):
         command.send_signal(signal.SIGINT)
         output, problems = command.communicate(timeout=SECONDS)
@@ -102,9 +94,7 @@ def test_ctrl_c_ends_the_waiting_for_the_browser(recorded: Path, tmp_path: Path)
     assert not (tmp_path / "new").exists()
 
 
-def test_a_folder_that_is_taken_is_said_before_anything_is_asked(
-    recorded: Path, own_copy: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_a_folder_that_is_taken_is_said_before_anything_is_asked(recorded, own_copy, capsys):
     assert main(["crop", str(recorded), "--out", str(own_copy)]) == 1
     assert "already holds a dataset" in capsys.readouterr().err
 
@@ -123,9 +113,7 @@ def test_a_folder_that_is_taken_is_said_before_anything_is_asked(
         (["--allow-remote"], "--allow-remote --tls"),
     ],
 )
-def test_what_cannot_work_is_one_clear_line(
-    recorded: Path, tmp_path: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture
-) -> None:
+def test_what_cannot_work_is_one_clear_line(recorded, tmp_path, arguments, said, capsys):
     assert main(["crop", str(recorded), "--out", str(tmp_path / "new"), *arguments]) == 1
     message = capsys.readouterr().err
     assert said in message

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -27,11 +25,11 @@ ANY_PORT = ConsoleOptions(port=0)
 
 
 @pytest.fixture
-def open_page() -> Iterator[Callable[[CropPage], Page]]:
+def open_page():
     loop = Loop()
     pages: list[Page] = []
 
-    def open_page(crop_page: CropPage) -> Page:
+    def open_page(crop_page):
         pages.append(Page(loop, crop_page.web))
         return pages[-1]
 
@@ -42,7 +40,7 @@ def open_page() -> Iterator[Callable[[CropPage], Page]]:
 
 
 @pytest.fixture
-def crop_page(lerobot_pick: Path) -> Iterator[CropPage]:
+def crop_page(lerobot_pick):
     """With images of 48 by 48."""
     made = CropPage(EpisodeDataset(lerobot_pick), ANY_PORT)
     yield made
@@ -50,13 +48,11 @@ def crop_page(lerobot_pick: Path) -> Iterator[CropPage]:
 
 
 @pytest.fixture
-def page(crop_page: CropPage, open_page: Callable[[CropPage], Page]) -> Page:
+def page(crop_page, open_page):
     return open_page(crop_page)
 
 
-def test_nothing_is_given_or_accepted_without_the_token_or_from_foreign_pages(
-    crop_page: CropPage, page: Page, open_page: Callable[[CropPage], Page], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_given_or_accepted_without_the_token_or_from_foreign_pages(crop_page, page, open_page, monkeypatch):
     monkeypatch.setattr(crop_page.web, "token", "a-token-that-is-wrong")
     stranger = open_page(crop_page)
     for path in ["/", "/?token=wrong", "/cameras", "/image/0/0", "/static/crop.js"]:
@@ -67,7 +63,7 @@ def test_nothing_is_given_or_accepted_without_the_token_or_from_foreign_pages(
     assert not crop_page._confirmed.is_set()
 
 
-def test_page_gets_the_cameras_and_the_first_image_of_each_episode(page: Page, lerobot_pick: Path) -> None:
+def test_page_gets_the_cameras_and_the_first_image_of_each_episode(page, lerobot_pick):
     assert json.loads(page.get("/cameras")[1]) == {
         "dataset": "lerobot_pick",
         "episodes": 2,
@@ -84,7 +80,7 @@ def test_page_gets_the_cameras_and_the_first_image_of_each_episode(page: Page, l
         assert page.get(path)[0] == 404
 
 
-def test_regions_are_accepted_without_the_cameras_left_as_they_are(page: Page, crop_page: CropPage) -> None:
+def test_regions_are_accepted_without_the_cameras_left_as_they_are(page, crop_page):
     status, body = page.post("/regions", json.dumps({WRIST: [0, 8, 48, 40]}))
     assert (status, json.loads(body)) == (200, {"cameras": 1})
     assert crop_page.wait() == {WRIST: Region(0, 8, 48, 40)}
@@ -101,7 +97,7 @@ def test_regions_are_accepted_without_the_cameras_left_as_they_are(page: Page, c
         *((numbers, "whole numbers") for numbers in ([0, 0, 8], [0, 0, 8, 7.5], [0, 0, True, True], "0,0,8,8", None)),
     ],
 )
-def test_invalid_region_is_refused_with_its_camera(page: Page, crop_page: CropPage, numbers: object, text: str) -> None:
+def test_invalid_region_is_refused_with_its_camera(page, crop_page, numbers, text):
     status, body = page.post("/regions", json.dumps({WRIST: [0, 0, 8, 8], FRONT: numbers}))
     answer = json.loads(body)
     assert (status, answer["camera"]) == (422, FRONT)
@@ -110,14 +106,14 @@ def test_invalid_region_is_refused_with_its_camera(page: Page, crop_page: CropPa
 
 
 @pytest.mark.parametrize("body", ["", "no json", "[]", "7", '{"top": [0, 0, 8, 8]}', "[" * 4000, " " * 10_000])
-def test_nonsense_is_refused(page: Page, crop_page: CropPage, body: str) -> None:
+def test_nonsense_is_refused(page, crop_page, body):
     status, answer = page.post("/regions", body)
     assert status == 413 if len(body) > 4000 else (status, json.loads(answer)["camera"]) == (422, None)
     assert not crop_page._confirmed.is_set()
 
 
-def test_unreadable_image_of_a_later_episode_is_reported(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object) -> None:
+def test_unreadable_image_of_a_later_episode_is_reported(page, monkeypatch):
+    def fail(*arguments):
         raise DatasetError("file-001.mp4 cannot be decoded.")
 
     monkeypatch.setattr(Episode, "image", fail)
@@ -125,7 +121,7 @@ def test_unreadable_image_of_a_later_episode_is_reported(page: Page, monkeypatch
     assert (status, body) == (422, b"file-001.mp4 cannot be decoded.")
 
 
-def test_unreadable_first_image_is_reported_before_the_page_opens(own_copy: Path) -> None:
+def test_unreadable_first_image_is_reported_before_the_page_opens(own_copy):
     for video in own_copy.glob("videos/*/*/*.mp4"):
         video.write_bytes(b"no video")
     with pytest.raises(DatasetError, match=r"\.mp4"):
@@ -133,10 +129,10 @@ def test_unreadable_first_image_is_reported_before_the_page_opens(own_copy: Path
 
 
 @pytest.mark.parametrize("ending", [{FRONT: Region(0, 0, 8, 8)}, KeyboardInterrupt()], ids=["confirmed", "Ctrl-C"])
-def test_port_is_free_at_the_end(lerobot_pick: Path, monkeypatch: pytest.MonkeyPatch, ending: object) -> None:
+def test_port_is_free_at_the_end(lerobot_pick, monkeypatch, ending):
     ports = []
 
-    def wait(page: CropPage) -> object:
+    def wait(page):
         ports.append(page.web.port)
         if isinstance(ending, BaseException):
             raise ending
@@ -148,7 +144,7 @@ def test_port_is_free_at_the_end(lerobot_pick: Path, monkeypatch: pytest.MonkeyP
     CropPage(EpisodeDataset(lerobot_pick), ConsoleOptions(port=ports[0])).close()
 
 
-def test_waiting_ends_with_the_server(lerobot_pick: Path) -> None:
+def test_waiting_ends_with_the_server(lerobot_pick):
     page = CropPage(EpisodeDataset(lerobot_pick), ANY_PORT)
     threading.Thread(target=page.close).start()
     with pytest.raises(DeviceError, match="before the regions were confirmed"):

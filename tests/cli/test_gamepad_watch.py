@@ -2,8 +2,6 @@
 
 # ruff: noqa: F401, F811 (fixtures of another folder)
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Callable
@@ -19,13 +17,13 @@ from tests.teleop.conftest import make, pad, plug, sdl
 from tests.teleop.virtual_pad import GAME_CONTROLLER, VirtualPad
 
 
-def entry_of(gamepad: Gamepad) -> str:
+def entry_of(gamepad):
     assert gamepad.pad is not None
     text = introduction(gamepad.pad)
     return text[text.index("{") : text.rindex("}") + 1]
 
 
-def test_values_and_what_comes_of_them_are_shown(plug: Callable[..., VirtualPad], make: Callable[..., Gamepad]) -> None:
+def test_values_and_what_comes_of_them_are_shown(plug, make):
     pad = plug(buttons=8, axes=6)
     gamepad = make()
     pad.axis(1, -1.0)
@@ -39,9 +37,7 @@ def test_values_and_what_comes_of_them_are_shown(plug: Callable[..., VirtualPad]
 
 
 @pytest.mark.parametrize(("name", "kind"), [("PS4 Controller", 0), ("A pad without an entry", GAME_CONTROLLER)])
-def test_entry_can_be_used_as_it_is(
-    name: str, kind: int, plug: Callable[..., VirtualPad], make: Callable[..., Gamepad], tmp_path: Path
-) -> None:
+def test_entry_can_be_used_as_it_is(name, kind, plug, make, tmp_path):
     plug(name, kind=kind)
     gamepad = make()
     path = tmp_path / "pads.json"
@@ -54,7 +50,7 @@ def test_entry_can_be_used_as_it_is(
     assert load_controller_config(name, path) == json.loads(path.read_text())[name]
 
 
-def test_watching_shows_the_gamepad_that_is_there(pad: VirtualPad) -> None:
+def test_watching_shows_the_gamepad_that_is_there(pad):
     out = io.StringIO()
     watch_gamepad(0.2, out=out)
     lines = out.getvalue().splitlines()
@@ -62,6 +58,6 @@ def test_watching_shows_the_gamepad_that_is_there(pad: VirtualPad) -> None:
     assert lines[-1].endswith("->  x:+0.0 y:+0.0 z:+0.0")
 
 
-def test_nothing_to_watch_is_told(sdl: None) -> None:
+def test_nothing_to_watch_is_told(sdl):
     with pytest.raises(DeviceError, match="No gamepad was plugged in"):
         watch_gamepad(0.0)

@@ -23,7 +23,7 @@ RENUMBERED = ("episode_index", "index")
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Path:
+def own(tmp_path):
     """Four episodes: two successes, with and without an operator, and two failures likewise."""
     features = {
         "action": {"dtype": "float32", "shape": [2], "names": None},
@@ -51,7 +51,7 @@ def own(tmp_path: Path) -> Path:
     return root
 
 
-def assert_same_episode(new: EpisodeDataset, number: int, old: EpisodeDataset, old_number: int) -> None:
+def assert_same_episode(new, number, old, old_number):
     for key in old.features:
         if key not in (*RENUMBERED, "task_index"):
             np.testing.assert_array_equal(new[number][key], old[old_number][key])
@@ -60,7 +60,7 @@ def assert_same_episode(new: EpisodeDataset, number: int, old: EpisodeDataset, o
     assert (a.success, a.seed, a.options, a.interventions) == (b.success, b.seed, b.options, b.interventions)
 
 
-def edit_info(root: Path, place: str, **entries: object) -> None:
+def edit_info(root, place, **entries):
     """Change entries of `meta/info.json` below a place such as `features/action`."""
     path = root / "meta/info.json"
     info = node = json.loads(path.read_text())
@@ -70,7 +70,7 @@ def edit_info(root: Path, place: str, **entries: object) -> None:
     path.write_text(json.dumps(info))
 
 
-def test_merging_keeps_every_bit(own: Path, tmp_path: Path) -> None:
+def test_merging_keeps_every_bit(own, tmp_path):
     other = Path(shutil.copytree(own, tmp_path / "other"))
     new, old = merge_datasets([own, other], tmp_path / "new"), EpisodeDataset(own)
     assert len(new) == 8
@@ -85,7 +85,7 @@ def test_merging_keeps_every_bit(own: Path, tmp_path: Path) -> None:
     new.check()
 
 
-def test_videos_of_lerobot_are_cut_without_loss(tmp_path: Path) -> None:
+def test_videos_of_lerobot_are_cut_without_loss(tmp_path):
     old = EpisodeDataset(LEROBOT_PICK)
     new = merge_datasets([LEROBOT_PICK, LEROBOT_PICK], tmp_path / "new", repo_id="me/both")
     assert new.metadata["repo_id"] == "me/both"
@@ -94,7 +94,7 @@ def test_videos_of_lerobot_are_cut_without_loss(tmp_path: Path) -> None:
     assert new.features[FRONT]["info"]["video.codec"] == "av1"
 
 
-def test_an_episode_that_does_not_begin_with_a_key_frame_is_encoded_again(tmp_path: Path) -> None:
+def test_an_episode_that_does_not_begin_with_a_key_frame_is_encoded_again(tmp_path):
     source, path = tmp_path / "a.mp4", tmp_path / "b.mp4"
     file = VideoWriter(source, 16, 16, 10)
     for level in range(10):
@@ -108,7 +108,7 @@ def test_an_episode_that_does_not_begin_with_a_key_frame_is_encoded_again(tmp_pa
         reader.image(0.5)
 
 
-def test_statistics_are_those_of_the_new_dataset(own: Path, tmp_path: Path) -> None:
+def test_statistics_are_those_of_the_new_dataset(own, tmp_path):
     new = filter_dataset(own, tmp_path / "new", success=False)
     stats = json.loads((new.path / "meta/stats.json").read_text())
     actions = np.concatenate([episode["action"] for episode in new])
@@ -119,7 +119,7 @@ def test_statistics_are_those_of_the_new_dataset(own: Path, tmp_path: Path) -> N
     assert stats["episode_index"]["max"] == [1]
 
 
-def test_statistics_that_are_missing_are_computed(own: Path, tmp_path: Path) -> None:
+def test_statistics_that_are_missing_are_computed(own, tmp_path):
     expected = json.loads((filter_dataset(own, tmp_path / "one").path / "meta/stats.json").read_text())
     path = own / "meta/episodes/chunk-000/file-000.parquet"
     table = tables.read(path)
@@ -139,14 +139,14 @@ def test_statistics_that_are_missing_are_computed(own: Path, tmp_path: Path) -> 
         ({"drop": [0, 3]}, [1, 2]),
     ],
 )
-def test_filtering_keeps_what_is_asked_for(own: Path, tmp_path: Path, options: dict, kept: list[int]) -> None:
+def test_filtering_keeps_what_is_asked_for(own, tmp_path, options, kept):
     new, old = filter_dataset(own, tmp_path / "new", **options), EpisodeDataset(own)
     assert len(new) == len(kept)
     for number, old_number in enumerate(kept):
         assert_same_episode(new, number, old, old_number)
 
 
-def test_a_damaged_episode_can_be_left_out(own: Path, tmp_path: Path) -> None:
+def test_a_damaged_episode_can_be_left_out(own, tmp_path):
     path = own / "data/chunk-000/file-000.parquet"
     table = tables.read(path)
     actions = table["action"].to_pylist()
@@ -159,7 +159,7 @@ def test_a_damaged_episode_can_be_left_out(own: Path, tmp_path: Path) -> None:
     filter_dataset(own, tmp_path / "new", drop=[2]).check()
 
 
-def test_relabelling_changes_rewards_alone(own: Path, tmp_path: Path) -> None:
+def test_relabelling_changes_rewards_alone(own, tmp_path):
     new = relabel_dataset(own, tmp_path / "new", lambda episode: episode["action"][:, 1] - 1)
     old = EpisodeDataset(own)
     for number, episode in enumerate(new):
@@ -173,13 +173,13 @@ def test_relabelling_changes_rewards_alone(own: Path, tmp_path: Path) -> None:
     ("rewards", "said"),
     [([1.0], r"shape \(1,\)"), ([0, np.nan, 0], "not all finite"), (["a", "b", "c"], "not numbers")],
 )
-def test_rewards_that_do_not_fit_are_an_error(own: Path, tmp_path: Path, rewards: list, said: str) -> None:
+def test_rewards_that_do_not_fit_are_an_error(own, tmp_path, rewards, said):
     with pytest.raises(DatasetError, match=said):
         relabel_dataset(own, tmp_path / "new", lambda episode: rewards)
     assert not (tmp_path / "new").exists()
 
 
-def test_cropping_keeps_the_region(own: Path, tmp_path: Path) -> None:
+def test_cropping_keeps_the_region(own, tmp_path):
     new = crop_dataset(own, tmp_path / "new", {FRONT: Region(2, 8, 6, 8)})
     assert new.features[FRONT]["shape"] == [3, 6, 8]
     assert new.metadata["derived"]["crop_params_dict"] == {FRONT: [2, 8, 6, 8]}
@@ -190,13 +190,13 @@ def test_cropping_keeps_the_region(own: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(new[1]["action"], EpisodeDataset(own)[1]["action"])
 
 
-def test_resizing_brings_every_camera_to_the_size(tmp_path: Path) -> None:
+def test_resizing_brings_every_camera_to_the_size(tmp_path):
     new = crop_dataset(LEROBOT_PICK, tmp_path / "new", {FRONT: Region(0, 0, 24, 48)}, resize=(32, 20))
     assert new[1].image(FRONT, 0).shape == new[1].image(WRIST, 0).shape == (32, 20, 3)
     assert new.features[WRIST]["shape"] == [3, 32, 20]
 
 
-def test_a_region_outside_the_images_is_an_error(own: Path, tmp_path: Path) -> None:
+def test_a_region_outside_the_images_is_an_error(own, tmp_path):
     for region in (Region(0, 0, 17, 4), Region(-1, 0, 4, 4), Region(0, 20, 4, 5)):
         with pytest.raises(ConfigurationError, match=r"is not inside the images .* 16 high and 24 wide"):
             crop_dataset(own, tmp_path / "new", {FRONT: region})
@@ -206,7 +206,7 @@ def test_a_region_outside_the_images_is_an_error(own: Path, tmp_path: Path) -> N
         crop_dataset(own, tmp_path / "new", {"top": Region(0, 0, 4, 4)})
 
 
-def test_a_dataset_is_replaced_only_on_request_and_nothing_else_ever(own: Path, tmp_path: Path) -> None:
+def test_a_dataset_is_replaced_only_on_request_and_nothing_else_ever(own, tmp_path):
     out, notes = tmp_path / "new", ["notes.txt", "data/notes.txt", "videos/mine/film.mp4"]
     filter_dataset(own, out, success=True)
     for name in notes:
@@ -228,13 +228,13 @@ def test_a_dataset_is_replaced_only_on_request_and_nothing_else_ever(own: Path, 
 
 
 @pytest.mark.parametrize("place", ["own", "own/inside", "."])
-def test_a_dataset_is_never_changed_in_place(own: Path, tmp_path: Path, place: str) -> None:
+def test_a_dataset_is_never_changed_in_place(own, tmp_path, place):
     with pytest.raises(DatasetError, match="never changed in place"):
         merge_datasets([own], tmp_path / place, overwrite=True)
     EpisodeDataset(own).check()
 
 
-def test_datasets_that_do_not_fit_together_are_an_error(own: Path, tmp_path: Path) -> None:
+def test_datasets_that_do_not_fit_together_are_an_error(own, tmp_path):
     with pytest.raises(DatasetError, match=r"different features: action: float32 \[2\] and float32 \[4\]"):
         merge_datasets([own, LEROBOT_PICK], tmp_path / "new")
     other = Path(shutil.copytree(own, tmp_path / "other"))
@@ -243,7 +243,7 @@ def test_datasets_that_do_not_fit_together_are_an_error(own: Path, tmp_path: Pat
         merge_datasets([own, other], tmp_path / "new")
 
 
-def test_each_episode_of_a_merged_dataset_keeps_its_environment(own: Path, tmp_path: Path) -> None:
+def test_each_episode_of_a_merged_dataset_keeps_its_environment(own, tmp_path):
     other = Path(shutil.copytree(own, tmp_path / "other"))
     edit_info(other, "gym_hil", env_id="a/Gamepad-v0", env_kwargs={"x": 2})
     new = merge_datasets([own, other], tmp_path / "new")
@@ -255,7 +255,7 @@ def test_each_episode_of_a_merged_dataset_keeps_its_environment(own: Path, tmp_p
     assert [record.metadata["env_id"] for record in again.episodes] == [env_id for env_id, _ in found]
 
 
-def test_images_with_their_channels_last_are_merged_with_others(own: Path, tmp_path: Path) -> None:
+def test_images_with_their_channels_last_are_merged_with_others(own, tmp_path):
     other = Path(shutil.copytree(own, tmp_path / "other"))
     edit_info(other, f"features/{FRONT}", shape=[16, 24, 3], names=["height", "width", "channel"])
     for sources in ([own, other], [other, own]):
@@ -264,7 +264,7 @@ def test_images_with_their_channels_last_are_merged_with_others(own: Path, tmp_p
         new.check()
 
 
-def test_numbers_with_other_names_are_merged_only_on_request(own: Path, tmp_path: Path) -> None:
+def test_numbers_with_other_names_are_merged_only_on_request(own, tmp_path):
     other = Path(shutil.copytree(own, tmp_path / "other"))
     edit_info(own, "features/action", names=["x", "gripper"])
     edit_info(other, "features/action", names={"motors": ["gripper", "x"]})
@@ -273,7 +273,7 @@ def test_numbers_with_other_names_are_merged_only_on_request(own: Path, tmp_path
     assert merge_datasets([own, other], tmp_path / "new", force=True).features["action"]["names"] == ["x", "gripper"]
 
 
-def test_no_episodes_left_is_an_error(own: Path, tmp_path: Path) -> None:
+def test_no_episodes_left_is_an_error(own, tmp_path):
     with pytest.raises(DatasetError, match="None of the 4 episodes"):
         filter_dataset(own, tmp_path / "new", drop=[0, 1, 2, 3])
     with pytest.raises(DatasetError, match="no episode 4 to drop"):

@@ -8,12 +8,12 @@ from gym_hil.envs.arrange_boxes import BOXES, ROWS, TARGET_X, TARGETS
 from gym_hil.errors import ConfigurationError
 
 
-def place(env: PandaArrangeBoxesGymEnv, offset: float = 0.0) -> None:
+def place(env, offset=0.0):
     for box, y in zip(BOXES, ROWS, strict=True):
         env.data.joint(box).qpos[:2] = TARGET_X + offset, y
 
 
-def test_scene_is_as_measured(arrange_boxes: dict) -> None:
+def test_scene_is_as_measured(arrange_boxes):
     env = PandaArrangeBoxesGymEnv()
     env.reset()
     for number, (box, target) in enumerate(zip(BOXES, TARGETS, strict=True), start=1):
@@ -27,7 +27,7 @@ def test_scene_is_as_measured(arrange_boxes: dict) -> None:
     assert env.cartesian_bounds == pytest.approx(np.array(arrange_boxes["workspace"]))
 
 
-def test_boxes_are_shuffled_along_y_by_the_seed() -> None:
+def test_boxes_are_shuffled_along_y_by_the_seed():
     env = PandaArrangeBoxesGymEnv()
     orders = set()
     for seed in range(20):
@@ -38,7 +38,7 @@ def test_boxes_are_shuffled_along_y_by_the_seed() -> None:
 
 
 @pytest.mark.parametrize(("offset", "done"), [(0.0, True), (0.029, True), (0.031, False), (-0.031, False)])
-def test_success_is_every_box_within_three_centimetres_of_its_pad(offset: float, done: bool) -> None:
+def test_success_is_every_box_within_three_centimetres_of_its_pad(offset, done):
     rows = (0.4, -0.4, 0.2, -0.2, 0.0)
     env = PandaArrangeBoxesGymEnv()
     assert env.reset(options={"box_y": rows})[0]["environment_state"].reshape(5, 3)[:, 1] == pytest.approx(rows)
@@ -48,7 +48,7 @@ def test_success_is_every_box_within_three_centimetres_of_its_pad(offset: float,
     assert (reward, terminated, info["succeed"]) == (float(done), done, done)
 
 
-def test_boxes_on_the_pads_of_others_are_no_success() -> None:
+def test_boxes_on_the_pads_of_others_are_no_success():
     env = PandaArrangeBoxesGymEnv()
     env.reset(seed=0)
     place(env)
@@ -57,7 +57,7 @@ def test_boxes_on_the_pads_of_others_are_no_success() -> None:
     assert env.step(np.zeros(7))[4]["succeed"] is False
 
 
-def test_box_out_of_the_workspace_ends_the_episode() -> None:
+def test_box_out_of_the_workspace_ends_the_episode():
     env = PandaArrangeBoxesGymEnv()
     env.reset(seed=0)
     env.data.joint(BOXES[0]).qpos[1] = 0.51
@@ -65,7 +65,7 @@ def test_box_out_of_the_workspace_ends_the_episode() -> None:
     assert (reward, terminated, truncated) == (0.0, True, False)
 
 
-def test_dense_reward_grows_with_each_box_that_is_placed() -> None:
+def test_dense_reward_grows_with_each_box_that_is_placed():
     env = PandaArrangeBoxesGymEnv(reward_type="dense")
     env.reset(seed=0)
     rewards = [env.step(np.zeros(7))[1]]
@@ -78,6 +78,6 @@ def test_dense_reward_grows_with_each_box_that_is_placed() -> None:
 
 
 @pytest.mark.parametrize("rows", [(0, 0.1), (0.0, 0.01, 0.1, 0.2, 0.3), (-0.6, -0.3, 0.0, 0.2, 0.4)])
-def test_rows_that_do_not_fit_are_refused(rows: tuple) -> None:
+def test_rows_that_do_not_fit_are_refused(rows):
     with pytest.raises(ConfigurationError, match="box_y"):
         PandaArrangeBoxesGymEnv().reset(options={"box_y": rows})

@@ -4,13 +4,12 @@ import pickle
 import subprocess
 import sys
 import warnings
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from gym_hil.envs import FrankaGymEnv, GymRenderingSpec, PandaArrangeBoxesGymEnv, PandaPickCubeGymEnv
+from gym_hil.envs import GymRenderingSpec, PandaArrangeBoxesGymEnv, PandaPickCubeGymEnv
 from gym_hil.errors import ConfigurationError, DeviceError, InvalidStateError, ResetNeededError
 
 TASKS = [PandaPickCubeGymEnv, PandaArrangeBoxesGymEnv]
@@ -31,13 +30,13 @@ print(digest.hexdigest())
 """
 
 
-def run(env: FrankaGymEnv, steps: int, seed: int = 1) -> np.ndarray:
+def run(env, steps, seed=1):
     rng = np.random.default_rng(seed)
     return np.array([env.step(rng.uniform(-0.05, 0.05, 7))[0]["agent_pos"] for _ in range(steps)])
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_same_seed_gives_the_same_episode_bit_for_bit(task: type[FrankaGymEnv]) -> None:
+def test_same_seed_gives_the_same_episode_bit_for_bit(task):
     env = task()
     runs = []
     for _ in range(2):
@@ -46,7 +45,7 @@ def test_same_seed_gives_the_same_episode_bit_for_bit(task: type[FrankaGymEnv]) 
     assert np.array_equal(*runs)
 
 
-def test_same_seed_gives_the_same_pixels_in_another_process(capsys: pytest.CaptureFixture) -> None:
+def test_same_seed_gives_the_same_pixels_in_another_process(capsys):
     exec(TRAJECTORY, {})
     command = [sys.executable, "-W", "error", "-c", TRAJECTORY]
     there = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -54,14 +53,14 @@ def test_same_seed_gives_the_same_pixels_in_another_process(capsys: pytest.Captu
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_constructor_seed_starts_a_bare_reset(task: type[FrankaGymEnv]) -> None:
+def test_constructor_seed_starts_a_bare_reset(task):
     starts = [task(seed=5).reset()[0]["environment_state"] for _ in range(2)]
     assert np.array_equal(*starts)
     env = task()
     assert np.array_equal(env.reset(seed=5)[0]["environment_state"], starts[0])
 
 
-def test_other_seeds_and_bare_resets_give_other_starts() -> None:
+def test_other_seeds_and_bare_resets_give_other_starts():
     env = PandaPickCubeGymEnv(random_block_position=True, seed=0)
     starts = [tuple(env.reset(seed=seed)[0]["environment_state"]) for seed in (None, None, *range(1, 10))]
     assert len(set(starts)) == len(starts)
@@ -69,7 +68,7 @@ def test_other_seeds_and_bare_resets_give_other_starts() -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("force_torque_obs", [False, True])
-def test_restored_state_goes_on_bit_for_bit(task: type[FrankaGymEnv], force_torque_obs: bool) -> None:
+def test_restored_state_goes_on_bit_for_bit(task, force_torque_obs):
     env = task(force_torque_obs=force_torque_obs)
     env.reset(seed=3)
     run(env, 20)
@@ -84,7 +83,7 @@ def test_restored_state_goes_on_bit_for_bit(task: type[FrankaGymEnv], force_torq
         assert np.array_equal(restored.reset()[0]["environment_state"], start)
 
 
-def test_state_of_another_task_is_refused() -> None:
+def test_state_of_another_task_is_refused():
     boxes = PandaArrangeBoxesGymEnv()
     boxes.reset()
     env = PandaPickCubeGymEnv()
@@ -93,7 +92,7 @@ def test_state_of_another_task_is_refused() -> None:
 
 
 @pytest.mark.parametrize("own", [{}, {"random_block_position": True}])
-def test_pickle_makes_the_same_environment_again(own: dict[str, bool]) -> None:
+def test_pickle_makes_the_same_environment_again(own):
     env = PandaPickCubeGymEnv(seed=4, reward_type="dense", control_dt=0.05, **own)
     copy = pickle.loads(pickle.dumps(env))
     assert (copy.reward_type, copy.control_dt, copy.metadata["render_fps"]) == ("dense", 0.05, 20)
@@ -113,12 +112,12 @@ def test_pickle_makes_the_same_environment_again(own: dict[str, bool]) -> None:
         {"reward_type": "shaped"},
         {"render_spec": GymRenderingSpec(height=-1)},
         {"render_spec": GymRenderingSpec(width=0)},
-        {"render_spec": GymRenderingSpec(height=12.5)},  # type: ignore[arg-type]
+        {"render_spec": GymRenderingSpec(height=12.5)},
         {"render_spec": GymRenderingSpec(camera_id="rear")},
         {"render_spec": GymRenderingSpec(camera_id=17)},
     ],
 )
-def test_value_that_cannot_work_is_named_in_the_error(arguments: dict) -> None:
+def test_value_that_cannot_work_is_named_in_the_error(arguments):
     with pytest.raises(ConfigurationError, match="|".join(["control_dt", *arguments])):
         PandaPickCubeGymEnv(**arguments)
 
@@ -126,7 +125,7 @@ def test_value_that_cannot_work_is_named_in_the_error(arguments: dict) -> None:
 @pytest.mark.parametrize(
     ("control_dt", "physics_dt", "expected"), [(0.1, 0.002, 50), (0.02, 0.002, 10), (0.05, 0.0025, 20)]
 )
-def test_substeps_fill_the_control_step(control_dt: float, physics_dt: float, expected: int) -> None:
+def test_substeps_fill_the_control_step(control_dt, physics_dt, expected):
     env = PandaPickCubeGymEnv(control_dt=control_dt, physics_dt=physics_dt)
     env.reset()
     env.step(np.zeros(7))
@@ -135,14 +134,14 @@ def test_substeps_fill_the_control_step(control_dt: float, physics_dt: float, ex
 
 
 @pytest.mark.parametrize("method", ["render", "get_state"])
-def test_use_before_reset_says_so(method: str) -> None:
+def test_use_before_reset_says_so(method):
     with pytest.raises(ResetNeededError, match=rf"{method}.* before reset"):
         getattr(PandaPickCubeGymEnv(render_mode="rgb_array"), method)()
     with pytest.raises(ResetNeededError, match=r"step.* before reset"):
         PandaPickCubeGymEnv().step(np.zeros(7))
 
 
-def test_reset_after_close_starts_afresh() -> None:
+def test_reset_after_close_starts_afresh():
     env = PandaPickCubeGymEnv(image_obs=True, render_mode="rgb_array")
     first = env.reset(seed=0)[0]["pixels"]["front"]
     env.close()
@@ -154,7 +153,7 @@ def test_reset_after_close_starts_afresh() -> None:
 
 
 @pytest.mark.parametrize(("camera", "name"), [(-1, "front"), ("front", "front"), (0, "front"), ("wrist", "wrist")])
-def test_render_draws_one_frame_of_a_camera(camera: str | int, name: str) -> None:
+def test_render_draws_one_frame_of_a_camera(camera, name):
     spec = GymRenderingSpec(height=40, width=60, camera_id=camera)
     env = PandaPickCubeGymEnv(render_mode="rgb_array", render_spec=spec, image_obs=True)
     pixels = env.reset()[0]["pixels"]
@@ -165,7 +164,7 @@ def test_render_draws_one_frame_of_a_camera(camera: str | int, name: str) -> Non
         assert env.render() is None
 
 
-def test_rendering_does_not_change_the_physics() -> None:
+def test_rendering_does_not_change_the_physics():
     plain, drawn = PandaPickCubeGymEnv(), PandaPickCubeGymEnv(image_obs=True, render_mode="rgb_array")
     for env in (plain, drawn):
         env.reset(seed=0)
@@ -173,7 +172,7 @@ def test_rendering_does_not_change_the_physics() -> None:
 
 
 @pytest.mark.usefixtures("no_console")
-def test_human_mode_without_a_display_warns_once_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_human_mode_without_a_display_warns_once_and_goes_on(monkeypatch):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
@@ -188,12 +187,12 @@ def test_human_mode_without_a_display_warns_once_and_goes_on(monkeypatch: pytest
 
 
 @pytest.fixture
-def no_display(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_display(monkeypatch):
     monkeypatch.setattr("gym_hil.display.missing_display", lambda: "There is no display.")
 
 
 @pytest.mark.usefixtures("no_display")
-def test_console_shows_every_step_of_a_task_without_wrappers(console: Any) -> None:
+def test_console_shows_every_step_of_a_task_without_wrappers(console):
     env = PandaPickCubeGymEnv(render_mode="human")
     env.reset(seed=0)
     [channel] = console.channels
@@ -207,7 +206,7 @@ def test_console_shows_every_step_of_a_task_without_wrappers(console: Any) -> No
 
 
 @pytest.mark.usefixtures("no_display")
-def test_wrapper_that_knows_more_shows_it_instead(console: Any) -> None:
+def test_wrapper_that_knows_more_shows_it_instead(console):
     env = gym.make("gym_hil/PandaPickCube-v0", render_mode="human")
     env.reset(seed=0)
     [channel] = console.channels
@@ -219,8 +218,8 @@ def test_wrapper_that_knows_more_shows_it_instead(console: Any) -> None:
 
 
 @pytest.mark.usefixtures("no_display")
-def test_console_that_does_not_start_is_a_warning(console: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
+def test_console_that_does_not_start_is_a_warning(console, monkeypatch):
+    def fail():
         raise DeviceError("No port is free.")
 
     monkeypatch.setattr("gym_hil.console.get_console", fail)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gym_hil.envs import FrankaGymEnv, PandaArrangeBoxesGymEnv, PandaPickCubeGymEnv
+from gym_hil.envs import PandaArrangeBoxesGymEnv, PandaPickCubeGymEnv
 from gym_hil.envs.panda_env import ACTION_LIMIT
 from gym_hil.errors import ConfigurationError, InvalidActionError
 
@@ -16,13 +16,13 @@ MEASURED = {PandaPickCubeGymEnv: "facts", PandaArrangeBoxesGymEnv: "arrange_boxe
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_first_observation_is_as_measured(task: type[FrankaGymEnv], request: pytest.FixtureRequest) -> None:
+def test_first_observation_is_as_measured(task, request):
     measured = request.getfixturevalue(MEASURED[task])
     observation = task().reset()[0]
     assert observation["agent_pos"] == pytest.approx(measured["agent_pos_at_reset"], abs=1e-6)
 
 
-def test_home_pose_is_within_a_fifth_of_a_millimetre(facts: dict) -> None:
+def test_home_pose_is_within_a_fifth_of_a_millimetre(facts):
     env = PandaPickCubeGymEnv()
     env.reset()
     quat = np.zeros(4)
@@ -31,7 +31,7 @@ def test_home_pose_is_within_a_fifth_of_a_millimetre(facts: dict) -> None:
     assert 2 * np.degrees(np.arccos(min(1.0, abs(quat @ facts["tcp_quat_home_wxyz"])))) < 0.1
 
 
-def test_free_motion_follows_upstreams(free_motion: dict) -> None:
+def test_free_motion_follows_upstreams(free_motion):
     env = PandaPickCubeGymEnv()
     env.reset(options={"cube_xy": (0.3, 0.15)})
     tcp = [
@@ -44,7 +44,7 @@ def test_free_motion_follows_upstreams(free_motion: dict) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(arrays(np.float32, 7, elements=st.floats(-(2.0**100), 2.0**100, width=32)), st.sampled_from(TASKS))
-def test_finite_actions_are_clipped_and_observations_stay_in_their_space(action: np.ndarray, task: type) -> None:
+def test_finite_actions_are_clipped_and_observations_stay_in_their_space(action, task):
     env = ENVS[task]
     start = env.tcp_target
     observation, reward, _, truncated, info = env.step(action)
@@ -64,18 +64,18 @@ for _env in ENVS.values():
     "action",
     [np.full(7, np.nan), [0, 0, 0, np.inf, 0, 0, 0], np.zeros(6), np.zeros((1, 7)), 0.5, "left", [None] * 7, None],
 )
-def test_bad_action_is_refused_and_moves_nothing(action: object) -> None:
+def test_bad_action_is_refused_and_moves_nothing(action):
     env = PandaPickCubeGymEnv()
     env.reset(seed=0)
     env.step(np.full(7, 0.01))
     before = env.get_state()
     with pytest.raises(InvalidActionError, match="action"):
-        env.step(action)  # type: ignore[arg-type]
+        env.step(action)
     assert np.array_equal(env.get_state().physics, before.physics)
     env.step(np.zeros(7))
 
 
-def test_observation_is_of_the_state_it_comes_with() -> None:
+def test_observation_is_of_the_state_it_comes_with():
     env = PandaPickCubeGymEnv(force_torque_obs=True)
     env.reset()
     for _ in range(5):
@@ -86,7 +86,7 @@ def test_observation_is_of_the_state_it_comes_with() -> None:
         assert np.array_equal(observation["force_torque"][:3], np.float32(env.data.sensor("wrist_force").data))
 
 
-def test_force_torque_feels_the_grippers_weight_and_the_table() -> None:
+def test_force_torque_feels_the_grippers_weight_and_the_table():
     env = PandaPickCubeGymEnv(force_torque_obs=True)
     resting = env.reset(options={"cube_xy": (0.3, 0.15)})[0]["force_torque"]
     weight = 9.81 * 1.0526
@@ -96,7 +96,7 @@ def test_force_torque_feels_the_grippers_weight_and_the_table() -> None:
     assert pressing[2] > resting[2] + 5
 
 
-def test_observations_that_were_returned_do_not_change_later() -> None:
+def test_observations_that_were_returned_do_not_change_later():
     env = PandaPickCubeGymEnv(image_obs=True)
     observation = env.reset()[0]
     kept = [observation["agent_pos"].copy(), observation["pixels"]["front"].copy()]
@@ -116,12 +116,12 @@ def test_observations_that_were_returned_do_not_change_later() -> None:
         ),
     ],
 )
-def test_home_position_and_workspace_that_cannot_be_are_refused(name: str, value: object) -> None:
+def test_home_position_and_workspace_that_cannot_be_are_refused(name, value):
     with pytest.raises((ConfigurationError, ValueError), match=name.partition("_")[0]):
-        PandaPickCubeGymEnv(**{name: value})  # type: ignore[arg-type]
+        PandaPickCubeGymEnv(**{name: value})
 
 
-def test_home_position_and_bounds_are_taken_and_unknown_reset_options_named() -> None:
+def test_home_position_and_bounds_are_taken_and_unknown_reset_options_named():
     home = (0.1, 0.2, 0.0, -2.3, 0.0, 2.5, 0.7)
     env = PandaPickCubeGymEnv(home_position=home, cartesian_bounds=((0.3, -0.1, 0.05), (0.5, 0.1, 0.2)))
     assert env.reset()[0]["agent_pos"][:7] == pytest.approx(home)

@@ -8,7 +8,7 @@ from gym_hil.envs.pick_cube import CUBE_HALF_SIZE, RANDOM_START, TABLE
 from gym_hil.errors import ConfigurationError
 
 
-def replay(env: PandaPickCubeGymEnv, demo: dict) -> list[tuple]:
+def replay(env, demo):
     """Step through a demonstration until the episode ends."""
     env.reset(options={"cube_xy": demo["cube"]})
     results = []
@@ -20,30 +20,30 @@ def replay(env: PandaPickCubeGymEnv, demo: dict) -> list[tuple]:
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_recorded_demonstration_lifts_the_cube(demos: list[dict], number: int) -> None:
+def test_recorded_demonstration_lifts_the_cube(demos, number):
     *before, last = replay(PandaPickCubeGymEnv(), demos[number])
     assert all(reward == 0.0 and not terminated for _, reward, terminated, _, _ in before)
     assert last[1:] == (1.0, True, False, {"succeed": True})
 
 
-def test_cube_stands_where_the_options_say() -> None:
+def test_cube_stands_where_the_options_say():
     observation, _ = PandaPickCubeGymEnv().reset(options={"cube_xy": (0.41, -0.13)})
     assert observation["environment_state"] == pytest.approx([0.41, -0.13, CUBE_HALF_SIZE])
 
 
 @pytest.mark.parametrize("place", [(0.9, 0.0), (0.4,), (0.4, np.nan)])
-def test_place_off_the_table_is_refused(place: tuple) -> None:
+def test_place_off_the_table_is_refused(place):
     with pytest.raises(ConfigurationError, match="cube_xy"):
         PandaPickCubeGymEnv().reset(options={"cube_xy": place})
 
 
-def test_fixed_cube_is_always_at_the_same_place() -> None:
+def test_fixed_cube_is_always_at_the_same_place():
     env = PandaPickCubeGymEnv()
     for seed in range(3):
         assert env.reset(seed=seed)[0]["environment_state"] == pytest.approx([0.5, 0.0, CUBE_HALF_SIZE])
 
 
-def test_random_cube_fills_its_rectangle() -> None:
+def test_random_cube_fills_its_rectangle():
     env = PandaPickCubeGymEnv(random_block_position=True, seed=0)
     places = np.array([env.reset()[0]["environment_state"][:2] for _ in range(200)])
     low, high = np.array(RANDOM_START)
@@ -53,7 +53,7 @@ def test_random_cube_fills_its_rectangle() -> None:
     assert places.max(axis=0) == pytest.approx(high, abs=0.02)
 
 
-def test_cube_in_the_air_without_fingers_is_no_success() -> None:
+def test_cube_in_the_air_without_fingers_is_no_success():
     env = PandaPickCubeGymEnv()
     env.reset()
     state = env.get_state()
@@ -65,7 +65,7 @@ def test_cube_in_the_air_without_fingers_is_no_success() -> None:
 
 
 @pytest.mark.parametrize("corner", [(TABLE[1][0] + 0.01, 0.0), (0.4, TABLE[0][1] - 0.01), (TABLE[0][0] - 0.01, 0.0)])
-def test_cube_off_the_table_ends_the_episode(corner: tuple[float, float]) -> None:
+def test_cube_off_the_table_ends_the_episode(corner):
     env = PandaPickCubeGymEnv()
     env.reset()
     env.data.joint("cube").qpos[:2] = corner
@@ -73,7 +73,7 @@ def test_cube_off_the_table_ends_the_episode(corner: tuple[float, float]) -> Non
     assert (reward, terminated, truncated, info["succeed"]) == (0.0, True, False, False)
 
 
-def test_dense_reward_grows_from_reaching_to_lifting(demos: list[dict]) -> None:
+def test_dense_reward_grows_from_reaching_to_lifting(demos):
     env = PandaPickCubeGymEnv(reward_type="dense")
     rewards = [reward for _, reward, *_ in replay(env, demos[0])]
     assert all(0 <= reward <= 1 for reward in rewards)

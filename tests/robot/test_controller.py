@@ -8,13 +8,13 @@ from gym_hil.envs import PandaPickCubeGymEnv
 
 
 @pytest.fixture
-def env() -> PandaPickCubeGymEnv:
+def env():
     env = PandaPickCubeGymEnv()
     env.reset(options={"cube_xy": (0.3, 0.15)})  # out of the way
     return env
 
 
-def along(axis: int, length: float) -> np.ndarray:
+def along(axis, length):
     action = np.zeros(7)
     action[axis] = length
     return action
@@ -22,7 +22,7 @@ def along(axis: int, length: float) -> np.ndarray:
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_25_mm_command_arrives_like_upstreams(env: PandaPickCubeGymEnv, facts: dict, axis: int, sign: int) -> None:
+def test_25_mm_command_arrives_like_upstreams(env, facts, axis, sign):
     start = env.tcp_position
     way = []
     for step in range(20):
@@ -35,7 +35,7 @@ def test_25_mm_command_arrives_like_upstreams(env: PandaPickCubeGymEnv, facts: d
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_rotation_command_turns_the_tool_in_the_base_frame(env: PandaPickCubeGymEnv, axis: int) -> None:
+def test_rotation_command_turns_the_tool_in_the_base_frame(env, axis):
     start = env.data.site("tcp").xmat.reshape(3, 3).copy()
     place = env.step(along(2, 0.1))[0]["agent_pos"][15:]
     for _ in range(6):
@@ -49,7 +49,7 @@ def test_rotation_command_turns_the_tool_in_the_base_frame(env: PandaPickCubeGym
     assert place == pytest.approx(env.tcp_target, abs=0.003)
 
 
-def test_target_is_integrated_and_kept_in_the_workspace(env: PandaPickCubeGymEnv) -> None:
+def test_target_is_integrated_and_kept_in_the_workspace(env):
     start = env.tcp_target
     env.step(along(1, 0.02))
     env.step(along(1, 0.02))
@@ -59,7 +59,7 @@ def test_target_is_integrated_and_kept_in_the_workspace(env: PandaPickCubeGymEnv
     assert env.tcp_target == pytest.approx([0.6, 0.3, 0.5])
 
 
-def test_leaning_on_the_floor_stays_gentle(env: PandaPickCubeGymEnv) -> None:
+def test_leaning_on_the_floor_stays_gentle(env):
     peak, force = 0.0, np.zeros(6)
     floor = env.model.geom("floor").id
     for _ in range(30):
@@ -76,7 +76,7 @@ def test_leaning_on_the_floor_stays_gentle(env: PandaPickCubeGymEnv) -> None:
     assert peak < 300
 
 
-def test_posture_comes_back_after_random_steps_at_full_speed(env: PandaPickCubeGymEnv) -> None:
+def test_posture_comes_back_after_random_steps_at_full_speed(env):
     rng, home = np.random.default_rng(0), env.tcp_target
     env.data.joint("cube").qpos[:2] = 2.0
     for _ in range(300):

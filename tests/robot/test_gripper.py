@@ -9,18 +9,18 @@ from gym_hil.robot.gripper import COMMAND_CLOSED
 
 
 @pytest.fixture
-def env() -> PandaPickCubeGymEnv:
+def env():
     env = PandaPickCubeGymEnv()
     env.reset(options={"cube_xy": (0.3, 0.15)})  # out of the way
     return env
 
 
-def pad_positions(env: PandaPickCubeGymEnv) -> dict[str, np.ndarray]:
+def pad_positions(env):
     mujoco.mj_kinematics(env.model, env.data)
     return {side: env.data.geom(f"{side}_finger_pad1").xpos.copy() for side in ("right", "left")}
 
 
-def test_open_pads_are_where_they_were_measured(env: PandaPickCubeGymEnv, facts: dict) -> None:
+def test_open_pads_are_where_they_were_measured(env, facts):
     for side in ("right", "left"):
         for number in (1, 2):
             measured = facts[f"{side}_pad{number}_open"]
@@ -30,7 +30,7 @@ def test_open_pads_are_where_they_were_measured(env: PandaPickCubeGymEnv, facts:
             assert pad.friction[0] == measured["friction"][0]
 
 
-def test_pads_close_as_fast_as_measured_and_meet_where_measured(env: PandaPickCubeGymEnv, facts: dict) -> None:
+def test_pads_close_as_fast_as_measured_and_meet_where_measured(env, facts):
     for right, left in facts["pad_y_per_step_closing"]:
         env.step([0, 0, 0, 0, 0, 0, 1])
         pads = pad_positions(env)
@@ -41,7 +41,7 @@ def test_pads_close_as_fast_as_measured_and_meet_where_measured(env: PandaPickCu
         assert place == pytest.approx(facts[f"{side}_pad1_closed"], abs=2e-4)
 
 
-def test_command_255_closes_and_0_opens(env: PandaPickCubeGymEnv) -> None:
+def test_command_255_closes_and_0_opens(env):
     for _ in range(10):
         observation = env.step([0, 0, 0, 0, 0, 0, 1])[0]
     assert (observation["agent_pos"][14], env.gripper_command) == (COMMAND_CLOSED, 1.0)
@@ -52,7 +52,7 @@ def test_command_255_closes_and_0_opens(env: PandaPickCubeGymEnv) -> None:
     assert env.gripper_closed == pytest.approx(0, abs=0.01)
 
 
-def test_mass_beyond_the_flange_is_as_measured(env: PandaPickCubeGymEnv, facts: dict) -> None:
+def test_mass_beyond_the_flange_is_as_measured(env, facts):
     bodies = [env.model.body(name).id for name in ("gripper", "right_finger", "left_finger")]
     mass = env.model.body_mass[bodies]
     flange = env.data.body("flange")
@@ -63,13 +63,13 @@ def test_mass_beyond_the_flange_is_as_measured(env: PandaPickCubeGymEnv, facts: 
     )
 
 
-def test_a_held_cube_is_squeezed_with_60_newton_and_does_not_slip(demos: list[dict]) -> None:
+def test_a_held_cube_is_squeezed_with_60_newton_and_does_not_slip(demos):
     env = PandaPickCubeGymEnv()
     env.reset(options={"cube_xy": demos[0]["cube"]})
     for x, y, z, gripper in demos[0]["actions"]:
         env.step([0.025 * x, 0.025 * y, 0.025 * z, 0, 0, 0, gripper - 1])
 
-    def cube_in_hand() -> np.ndarray:
+    def cube_in_hand():
         mujoco.mj_forward(env.model, env.data)
         return env.data.site("tcp").xmat.reshape(3, 3).T @ (env.cube_position - env.tcp_position)
 

@@ -20,13 +20,13 @@ DH = [
 
 
 @pytest.fixture(scope="module")
-def model() -> mujoco.MjModel:
+def model():
     spec = mujoco.MjSpec()
     add_panda(spec, HOME, posture_stiffness=0.5)
     return spec.compile()
 
 
-def flange_by_dh(q: np.ndarray) -> np.ndarray:
+def flange_by_dh(q):
     pose = np.eye(4)
     for (a, d, alpha), theta in zip(DH, q, strict=True):
         ca, sa, ct, st = np.cos(alpha), np.sin(alpha), np.cos(theta), np.sin(theta)
@@ -34,7 +34,7 @@ def flange_by_dh(q: np.ndarray) -> np.ndarray:
     return pose @ [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0.107], [0, 0, 0, 1]]
 
 
-def test_flange_is_where_denavit_and_hartenberg_put_it(model: mujoco.MjModel) -> None:
+def test_flange_is_where_denavit_and_hartenberg_put_it(model):
     data, rng = mujoco.MjData(model), np.random.default_rng(0)
     for _ in range(100):
         data.qpos[:] = rng.uniform(*np.array([link.range for link in LINKS]).T)
@@ -44,7 +44,7 @@ def test_flange_is_where_denavit_and_hartenberg_put_it(model: mujoco.MjModel) ->
         assert data.body(FLANGE).xmat.reshape(3, 3)[:, 2] == pytest.approx(expected[:3, 2], abs=1e-12)
 
 
-def test_flange_at_home_is_as_measured(model: mujoco.MjModel, facts: dict) -> None:
+def test_flange_at_home_is_as_measured(model, facts):
     data = mujoco.MjData(model)
     data.qpos[:] = HOME
     mujoco.mj_kinematics(model, data)
@@ -52,21 +52,21 @@ def test_flange_at_home_is_as_measured(model: mujoco.MjModel, facts: dict) -> No
     assert abs(np.dot(data.body(FLANGE).xquat, facts["flange_quat_home"])) == pytest.approx(1, abs=1e-7)
 
 
-def test_gravity_is_compensated(model: mujoco.MjModel) -> None:
+def test_gravity_is_compensated(model):
     data = mujoco.MjData(model)
     data.qpos[:] = HOME
     mujoco.mj_step(model, data, 500)
     assert data.qpos == pytest.approx(HOME, abs=1e-9)
 
 
-def test_visual_meshes_touch_nothing_and_collision_geoms_are_hidden(model: mujoco.MjModel) -> None:
+def test_visual_meshes_touch_nothing_and_collision_geoms_are_hidden(model):
     meshes = model.geom_type == mujoco.mjtGeom.mjGEOM_MESH
     assert not model.geom_contype[meshes].any()
     assert not model.geom_conaffinity[meshes].any()
     assert (model.geom_group[~meshes] == COLLISION_GROUP).all()
 
 
-def test_the_arm_does_not_collide_with_itself(model: mujoco.MjModel) -> None:
+def test_the_arm_does_not_collide_with_itself(model):
     data, rng = mujoco.MjData(model), np.random.default_rng(1)
     for _ in range(50):
         data.qpos[:] = rng.uniform(*np.array([link.range for link in LINKS]).T)

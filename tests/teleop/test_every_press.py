@@ -3,15 +3,12 @@
 `benchmarks/inputs.py` does the same with a thousand sequences for each device.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +18,7 @@ SEQUENCES = 20
 
 
 @pytest.fixture(params=exercise.DEVICES)
-def name(request: pytest.FixtureRequest) -> str:
+def name(request):
     if sys.platform != "linux":
         pytest.skip("the virtual joystick, Xvfb and pseudo-terminals are Linux's")
     if request.param == "keyboard pynput" and (find_spec("pynput") is None or shutil.which("Xvfb") is None):
@@ -29,7 +26,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def run(what: str, name: str, number: int) -> Any:
+def run(what, name, number):
     # A process for each: pynput stays with the first X server that it has met.
     result = subprocess.run(
         [sys.executable, "-m", "tests.teleop.exercise", what, name, str(number)],
@@ -42,17 +39,17 @@ def run(what: str, name: str, number: int) -> Any:
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def test_every_press_and_release_is_delivered_exactly_once(name: str) -> None:
+def test_every_press_and_release_is_delivered_exactly_once(name):
     tally = run("presses", name, SEQUENCES)
     assert tally["wrong"] == []
     assert (tally["sequences"], tally["presses"] >= SEQUENCES) == (SEQUENCES, True)
 
 
-def test_what_was_pressed_before_the_reset_counts_for_nothing(name: str) -> None:
+def test_what_was_pressed_before_the_reset_counts_for_nothing(name):
     assert run("reset", name, 6) == []
 
 
-def test_pad_works_after_each_time_that_it_comes_back_while_the_robot_runs() -> None:
+def test_pad_works_after_each_time_that_it_comes_back_while_the_robot_runs():
     if sys.platform != "linux":
         pytest.skip("the virtual joystick is looked up in /proc")
     assert exercise.replug(5) == []

@@ -1,13 +1,8 @@
 """A gamepad through the real SDL, with a virtual joystick in place of hardware."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -17,8 +12,7 @@ import gym_hil  # noqa: F401
 from gym_hil.errors import ConfigurationError
 from gym_hil.teleop import Event
 from gym_hil.teleop.controller_config import bundled_config_path
-from gym_hil.teleop.gamepad import Gamepad
-from tests.teleop.virtual_pad import GAME_CONTROLLER, UNKNOWN, VirtualPad
+from tests.teleop.virtual_pad import GAME_CONTROLLER, UNKNOWN
 from tests.teleop.waiting import wait_for
 
 ENTRIES = json.loads(bundled_config_path().read_text())
@@ -27,7 +21,7 @@ LEFT_X, LEFT_Y, RIGHT_X, RIGHT_Y, LT, RT = 0, 1, 3, 4, 2, 5
 A, B, X, Y, LB, RB = range(6)
 
 
-def control(pad: VirtualPad, entry: dict[str, Any], word: str, down: bool) -> None:
+def control(pad, entry, word, down):
     """Press or release what an entry calls by a word, be it a button or a trigger that is an axis."""
     if word in entry["buttons"]:
         pad.button(entry["buttons"][word], down)
@@ -36,9 +30,7 @@ def control(pad: VirtualPad, entry: dict[str, Any], word: str, down: bool) -> No
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_every_controller_of_the_file_does_what_its_entry_says(
-    name: str, plug: Callable[..., VirtualPad], make: Callable[..., Gamepad]
-) -> None:
+def test_every_controller_of_the_file_does_what_its_entry_says(name, plug, make):
     entry = ENTRIES[name]
     pad = plug(name)
     gamepad = make()
@@ -63,7 +55,7 @@ def test_every_controller_of_the_file_does_what_its_entry_says(
         assert (command.gripper, command.events) == (0, ()), word
 
 
-def test_taps_between_two_polls_count_each_and_keep_their_order(pad: VirtualPad, gamepad: Gamepad) -> None:
+def test_taps_between_two_polls_count_each_and_keep_their_order(pad, gamepad):
     for button in (Y, Y, X, A, Y):
         pad.tap(button)
     pad.pull_and_let_go(LT)
@@ -74,7 +66,7 @@ def test_taps_between_two_polls_count_each_and_keep_their_order(pad: VirtualPad,
     assert (command.events, command.gripper) == ((), 0)
 
 
-def test_button_that_ends_pressed_stays_held_without_news(pad: VirtualPad, make: Callable[..., Gamepad]) -> None:
+def test_button_that_ends_pressed_stays_held_without_news(pad, make):
     gamepad = make(intervention="hold")
     pad.tap(RB)
     pad.button(RB, True)
@@ -87,16 +79,14 @@ def test_button_that_ends_pressed_stays_held_without_news(pad: VirtualPad, make:
     assert not gamepad.poll().engaged
 
 
-def test_presses_are_read_between_polls(pad: VirtualPad, gamepad: Gamepad) -> None:
+def test_presses_are_read_between_polls(pad, gamepad):
     pad.button(Y, True)
     wait_for(lambda: gamepad.inputs.press_count > 0)
     pad.button(Y, False)
     assert gamepad.poll().events == (Event.SUCCESS,)
 
 
-def test_small_deflection_is_none_unless_the_deadzone_says_otherwise(
-    pad: VirtualPad, make: Callable[..., Gamepad]
-) -> None:
+def test_small_deflection_is_none_unless_the_deadzone_says_otherwise(pad, make):
     gamepad = make(deadzone=0.0)
     pad.axis(LEFT_Y, -0.05)
     assert gamepad.poll().motion[0] == pytest.approx(0.05, abs=1e-4)
@@ -110,14 +100,8 @@ def test_small_deflection_is_none_unless_the_deadzone_says_otherwise(
     [(GAME_CONTROLLER, True, 10, 3), (GAME_CONTROLLER, False, RB, RIGHT_Y), (UNKNOWN, True, RB, RIGHT_Y)],
 )
 def test_controller_without_an_entry_gets_sdls_mapping_else_the_default(
-    kind: int,
-    has_database: bool,
-    rb: int,
-    right_y: int,
-    plug: Callable[..., VirtualPad],
-    make: Callable[..., Gamepad],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    kind, has_database, rb, right_y, plug, make, monkeypatch
+):
     if not has_database:
         monkeypatch.setitem(sys.modules, "pygame._sdl2", None)
     pad = plug("A pad without an entry", kind=kind)
@@ -128,9 +112,7 @@ def test_controller_without_an_entry_gets_sdls_mapping_else_the_default(
     assert (command.engaged, command.motion[2]) == (True, 1.0)
 
 
-def test_half_and_inverted_axes_of_the_database_are_understood(
-    plug: Callable[..., VirtualPad], make: Callable[..., Gamepad]
-) -> None:
+def test_half_and_inverted_axes_of_the_database_are_understood(plug, make):
     pad = plug("Both triggers on one axis")
     pad.add_mapping(
         "rightshoulder:b7,lefttrigger:+a2,righttrigger:-a2,y:b8,a:b9,leftx:a1,lefty:a0~,righty:a3,platform:Linux,"
@@ -147,9 +129,7 @@ def test_half_and_inverted_axes_of_the_database_are_understood(
     assert gamepad.poll().gripper == 0
 
 
-def test_small_joystick_works_as_far_as_it_goes(
-    plug: Callable[..., VirtualPad], make: Callable[..., Gamepad], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_small_joystick_works_as_far_as_it_goes(plug, make, caplog):
     pad = plug("A stick with two axes", axes=2, buttons=6)
     gamepad = make()
     pad.tap(RB)
@@ -158,7 +138,7 @@ def test_small_joystick_works_as_far_as_it_goes(
     assert "has no controls for: right_y, close the gripper, open the gripper" in caplog.text
 
 
-def test_own_file_decides(plug: Callable[..., VirtualPad], make: Callable[..., Gamepad], tmp_path: Path) -> None:
+def test_own_file_decides(plug, make, tmp_path):
     path = tmp_path / "pads.json"
     path.write_text(json.dumps({"My pad": {**XBOX, "buttons": {**XBOX["buttons"], "rb": 9, "x": 5}}}))
     pad = plug("My pad")
@@ -170,9 +150,7 @@ def test_own_file_decides(plug: Callable[..., VirtualPad], make: Callable[..., G
     assert command.events == (Event.RERECORD,)
 
 
-def test_legend_speaks_of_the_buttons_that_are_there(
-    plug: Callable[..., VirtualPad], make: Callable[..., Gamepad]
-) -> None:
+def test_legend_speaks_of_the_buttons_that_are_there(plug, make):
     xbox = dict(make().legend)
     assert xbox["RB"] == "take over / hand back"
     assert xbox["LT"] == "close the gripper"
@@ -181,7 +159,7 @@ def test_legend_speaks_of_the_buttons_that_are_there(
     assert dict(make(intervention="hold").legend)["R1"] == "drive while held"
 
 
-def test_registered_environment_is_driven(pad: VirtualPad) -> None:
+def test_registered_environment_is_driven(pad):
     env = gym.make(
         "gym_hil/PandaPickCube-v1",
         device="gamepad",

@@ -1,37 +1,29 @@
 """Gamepads that come and go, others that use pygame, and the end of the process."""
 
-from __future__ import annotations
-
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
 
 from gym_hil.teleop import Event
-from gym_hil.teleop.gamepad import Gamepad
 from gym_hil.teleop.gamepad_sdl import JOYSTICKS
-from tests.teleop.virtual_pad import GAME_CONTROLLER, VirtualPad
+from tests.teleop.virtual_pad import GAME_CONTROLLER
 from tests.teleop.waiting import wait_for
 
 RB, Y = 5, 3
 LEFT_Y, LT = 1, 2
 
 
-def test_known_controller_is_preferred_to_other_joysticks(
-    plug: Callable[..., VirtualPad], make: Callable[..., Gamepad]
-) -> None:
+def test_known_controller_is_preferred_to_other_joysticks(plug, make):
     plug("Throttle")
     plug("A pad without an entry", kind=GAME_CONTROLLER)
     plug("PS4 Controller")
     assert make().connected == "PS4 Controller"
 
 
-def test_joystick_that_cannot_drive_is_replaced_by_a_pad_that_can(
-    plug: Callable[..., VirtualPad], make: Callable[..., Gamepad], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_joystick_that_cannot_drive_is_replaced_by_a_pad_that_can(plug, make, caplog):
     plug("Touch screen", axes=0, buttons=3)
     gamepad = make()
     assert gamepad.connected == "Touch screen"
@@ -49,9 +41,7 @@ def test_joystick_that_cannot_drive_is_replaced_by_a_pad_that_can(
     assert gamepad.poll().engaged
 
 
-def test_start_without_a_pad_is_said_once_and_it_is_picked_up_when_it_comes(
-    plug: Callable[..., VirtualPad], make: Callable[..., Gamepad], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_start_without_a_pad_is_said_once_and_it_is_picked_up_when_it_comes(plug, make, caplog):
     gamepad = make()
     for _ in range(3):
         assert not gamepad.poll().engaged
@@ -63,9 +53,7 @@ def test_start_without_a_pad_is_said_once_and_it_is_picked_up_when_it_comes(
     assert gamepad.poll().engaged
 
 
-def test_unplugging_lets_go_of_everything_and_says_so(
-    pad: VirtualPad, gamepad: Gamepad, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unplugging_lets_go_of_everything_and_says_so(pad, gamepad, caplog):
     pad.tap(RB)
     pad.axis(LEFT_Y, -1.0)
     pad.axis(LT, 1.0)
@@ -77,9 +65,7 @@ def test_unplugging_lets_go_of_everything_and_says_so(
     assert [record.levelno for record in caplog.records if "is gone" in record.message] == [logging.WARNING]
 
 
-def test_button_held_while_plugged_in_is_no_press(
-    plug: Callable[..., VirtualPad], make: Callable[..., Gamepad]
-) -> None:
+def test_button_held_while_plugged_in_is_no_press(plug, make):
     gamepad = make(intervention="hold")
     pad = plug()
     pad.button(RB, True)
@@ -91,7 +77,7 @@ def test_button_held_while_plugged_in_is_no_press(
     assert gamepad.poll().engaged
 
 
-def test_two_gamepad_devices_share_one_pad(pad: VirtualPad, make: Callable[..., Gamepad]) -> None:
+def test_two_gamepad_devices_share_one_pad(pad, make):
     first, second = make(), make()
     pad.tap(Y)
     assert first.poll().events == second.poll().events == (Event.SUCCESS,)
@@ -101,9 +87,7 @@ def test_two_gamepad_devices_share_one_pad(pad: VirtualPad, make: Callable[..., 
     assert (first.poll().events, second.poll().events) == ((), (Event.SUCCESS,))
 
 
-def test_press_that_other_code_took_from_the_queue_is_still_found(
-    pad: VirtualPad, make: Callable[..., Gamepad]
-) -> None:
+def test_press_that_other_code_took_from_the_queue_is_still_found(pad, make):
     import pygame
 
     gamepad = make(intervention="hold")
@@ -119,7 +103,7 @@ def test_press_that_other_code_took_from_the_queue_is_still_found(
     assert gamepad.connected is None
 
 
-def test_events_of_others_stay_in_pygames_queue(pad: VirtualPad, gamepad: Gamepad) -> None:
+def test_events_of_others_stay_in_pygames_queue(pad, gamepad):
     import pygame
 
     pygame.event.clear()
@@ -129,7 +113,7 @@ def test_events_of_others_stay_in_pygames_queue(pad: VirtualPad, gamepad: Gamepa
     assert [event.number for event in pygame.event.get(pygame.USEREVENT)] == [7]
 
 
-def test_pygame_shut_down_by_others_is_survived(pad: VirtualPad, gamepad: Gamepad) -> None:
+def test_pygame_shut_down_by_others_is_survived(pad, gamepad):
     import pygame
 
     pad.tap(RB)
@@ -144,7 +128,7 @@ def test_pygame_shut_down_by_others_is_survived(pad: VirtualPad, gamepad: Gamepa
     assert not gamepad.poll().engaged  # it was engaged all the while
 
 
-def test_program_that_starts_and_stops_pygame_itself_goes_on() -> None:
+def test_program_that_starts_and_stops_pygame_itself_goes_on():
     code = """
 import threading, time
 import gymnasium as gym, pygame, gym_hil
@@ -167,7 +151,7 @@ env.close()
 
 
 @pytest.mark.parametrize("ending", ["gamepad.close()", "del gamepad"])
-def test_last_one_stops_sdl_and_the_thread(ending: str) -> None:
+def test_last_one_stops_sdl_and_the_thread(ending):
     code = f"""
 import os, threading, time
 import pygame
@@ -187,16 +171,14 @@ assert left <= {{"SDL_AUDIODRIVER"}}, left  # that one is older pygame's own
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment, timeout=60)
 
 
-def test_process_ends_on_a_signal_and_without_closing() -> None:
+def test_process_ends_on_a_signal_and_without_closing():
     for ending, status in (("os.kill(os.getpid(), signal.SIGTERM)", -15), ("", 0)):
         code = f"import os, signal, gym_hil.teleop.gamepad as g\npad = g.Gamepad()\n{ending}"
         result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, timeout=60)
         assert result.returncode == status, result.stderr
 
 
-def test_another_pad_that_comes_and_goes_disturbs_nothing(
-    pad: VirtualPad, gamepad: Gamepad, plug: Callable[..., VirtualPad]
-) -> None:
+def test_another_pad_that_comes_and_goes_disturbs_nothing(pad, gamepad, plug):
     for _ in range(3):
         other = plug("PS4 Controller")
         gamepad.poll()
@@ -207,9 +189,7 @@ def test_another_pad_that_comes_and_goes_disturbs_nothing(
     assert gamepad.connected == pad.name
 
 
-def test_pad_that_goes_together_with_one_never_opened_is_missed_and_another_is_used(
-    pad: VirtualPad, gamepad: Gamepad, plug: Callable[..., VirtualPad]
-) -> None:
+def test_pad_that_goes_together_with_one_never_opened_is_missed_and_another_is_used(pad, gamepad, plug):
     other = plug("PS4 Controller")
     gamepad.poll()
     other.unplug()

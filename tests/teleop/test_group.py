@@ -9,20 +9,20 @@ from tests.teleop.clock import Clock
 
 
 @pytest.fixture
-def pads() -> list[InputDevice]:
+def pads():
     devices = [InputDevice(clock=lambda: 0.0) for _ in range(3)]
     for number, device in enumerate(devices, start=1):
         device.inputs.set_motion([number / 10] * 6)
     return devices
 
 
-def driver(group: DeviceGroup) -> int:
+def driver(group):
     command = group.poll()
     assert command.engaged == bool(command.motion.any())
     return round(10 * command.motion[0])
 
 
-def test_first_engaged_wins_until_it_lets_go(pads: list[InputDevice]) -> None:
+def test_first_engaged_wins_until_it_lets_go(pads):
     group = DeviceGroup(pads)
     assert driver(group) == 0
     pads[1].inputs.tap(Button.INTERVENE)
@@ -35,7 +35,7 @@ def test_first_engaged_wins_until_it_lets_go(pads: list[InputDevice]) -> None:
     assert driver(group) == 0
 
 
-def test_driver_that_is_gone_for_good_hands_over() -> None:
+def test_driver_that_is_gone_for_good_hands_over():
     clock = Clock()
     pads = [InputDevice(clock=clock, silence_timeout=10) for _ in range(2)]
     group = DeviceGroup(pads)
@@ -50,7 +50,7 @@ def test_driver_that_is_gone_for_good_hands_over() -> None:
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_group_is_on_the_page_if_one_of_its_devices_is(pads: list[InputDevice], nested: bool) -> None:
+def test_group_is_on_the_page_if_one_of_its_devices_is(pads, nested):
     class Page(InputDevice):
         on_page = True
 
@@ -59,7 +59,7 @@ def test_group_is_on_the_page_if_one_of_its_devices_is(pads: list[InputDevice], 
     assert not DeviceGroup(pads).on_page
 
 
-def test_press_of_one_who_has_to_wait_is_not_stored_up(pads: list[InputDevice]) -> None:
+def test_press_of_one_who_has_to_wait_is_not_stored_up(pads):
     group = DeviceGroup(pads)
     pads[0].inputs.tap(Button.INTERVENE)
     pads[1].inputs.tap(Button.CLOSE)
@@ -69,12 +69,12 @@ def test_press_of_one_who_has_to_wait_is_not_stored_up(pads: list[InputDevice]) 
     assert group.poll().gripper == 0
 
 
-def test_group_passes_everything_on(pads: list[InputDevice]) -> None:
+def test_group_passes_everything_on(pads):
     class Pad(InputDevice):
         bindings = {"A": Button.OPEN}  # noqa: RUF012
         closed = False
 
-        def close(self) -> None:
+        def close(self):
             self.closed = True
 
     named = Pad(clock=lambda: 0.0)
@@ -93,6 +93,6 @@ def test_group_passes_everything_on(pads: list[InputDevice]) -> None:
     assert named.closed
 
 
-def test_empty_group_is_refused() -> None:
+def test_empty_group_is_refused():
     with pytest.raises(ConfigurationError, match="at least one"):
         DeviceGroup([])

@@ -20,12 +20,12 @@ MODES = ["toggle", "hold", "auto"]
 
 
 @pytest.fixture
-def inputs(clock: Clock) -> InputState:
+def inputs(clock):
     return InputState(clock=clock)
 
 
 @pytest.mark.parametrize("button", EVENTS)
-def test_event_is_delivered_once_however_long_it_is_held(inputs: InputState, clock: Clock, button: Button) -> None:
+def test_event_is_delivered_once_however_long_it_is_held(inputs, clock, button):
     inputs.tap(button)
     inputs.press(button)
     inputs.press(button)  # a key that repeats itself
@@ -34,13 +34,13 @@ def test_event_is_delivered_once_however_long_it_is_held(inputs: InputState, clo
     assert [inputs.poll().events for _ in range(2)] == [(EVENTS[button],) * 2, ()]
 
 
-def test_events_come_in_the_order_of_pressing(inputs: InputState) -> None:
+def test_events_come_in_the_order_of_pressing(inputs):
     for button in (Button.RERECORD, Button.QUIT, Button.RERECORD, Button.FAILURE):
         inputs.tap(button)
     assert inputs.poll().events == (Event.RERECORD, Event.QUIT, Event.RERECORD, Event.FAILURE)
 
 
-def test_button_is_down_while_any_of_its_sources_is(inputs: InputState) -> None:
+def test_button_is_down_while_any_of_its_sources_is(inputs):
     inputs.press(Button.FORWARD, "w")
     inputs.press(Button.FORWARD, "up")
     inputs.release(Button.FORWARD, "w")
@@ -50,7 +50,7 @@ def test_button_is_down_while_any_of_its_sources_is(inputs: InputState) -> None:
     assert inputs.press_count == 1
 
 
-def test_newest_gripper_press_wins_and_acts_for_at_least_one_poll(inputs: InputState) -> None:
+def test_newest_gripper_press_wins_and_acts_for_at_least_one_poll(inputs):
     inputs.press(Button.CLOSE)
     assert [inputs.poll().gripper for _ in range(2)] == [1, 1]
     inputs.tap(Button.OPEN)
@@ -60,14 +60,14 @@ def test_newest_gripper_press_wins_and_acts_for_at_least_one_poll(inputs: InputS
 
 
 @pytest.mark.parametrize("button", DIRECTIONS)
-def test_tapped_direction_moves_for_one_poll(inputs: InputState, button: Button) -> None:
+def test_tapped_direction_moves_for_one_poll(inputs, button):
     axis, sign = DIRECTIONS[button]
     inputs.tap(button)
     np.testing.assert_array_equal(inputs.poll().motion, sign * np.eye(6)[axis])
     assert not inputs.poll().motion.any()
 
 
-def test_motion_is_the_latest_with_directions_added_and_clipped(inputs: InputState) -> None:
+def test_motion_is_the_latest_with_directions_added_and_clipped(inputs):
     inputs.set_motion([0.1] * 6)
     inputs.set_motion([0.9, -7, 0, 0, 0, 0])
     for button in (Button.FORWARD, Button.UP, Button.DOWN):
@@ -76,7 +76,7 @@ def test_motion_is_the_latest_with_directions_added_and_clipped(inputs: InputSta
 
 
 @pytest.mark.parametrize("motion", [[0.0] * 5, [math.nan] * 6, [math.inf, 0, 0, 0, 0, 0]])
-def test_invalid_motion_is_refused_and_changes_nothing(inputs: InputState, motion: list[float]) -> None:
+def test_invalid_motion_is_refused_and_changes_nothing(inputs, motion):
     inputs.set_motion(STICK)
     with pytest.raises(DeviceError, match="6 finite numbers"):
         inputs.set_motion(motion)
@@ -93,7 +93,7 @@ def test_invalid_motion_is_refused_and_changes_nothing(inputs: InputState, motio
         ("auto", ["tap", "press"], [False, False]),
     ],
 )
-def test_mode_decides_who_drives(clock: Clock, mode: str, reports: list[str], engaged: list[bool]) -> None:
+def test_mode_decides_who_drives(clock, mode, reports, engaged):
     inputs, got = InputState(mode, clock=clock), []
     for words in reports:
         inputs.heartbeat()
@@ -107,21 +107,21 @@ def test_mode_decides_who_drives(clock: Clock, mode: str, reports: list[str], en
     assert got == engaged
 
 
-def drive(inputs: InputState) -> None:
+def drive(inputs):
     """Take over in any mode, with a stick and a button."""
     inputs.set_motion(STICK)
     inputs.set_held([Button.CLOSE, Button.INTERVENE])
     assert inputs.poll().engaged
 
 
-def outcome(inputs: InputState) -> tuple[bool, int, bool]:
+def outcome(inputs):
     command = inputs.poll()
     return bool(command.motion.any()), command.gripper, command.engaged
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("says_so", [True, False], ids=["disconnect", "timeout"])
-def test_silence_stops_at_once_and_ends_the_intervention_after_a_while(clock: Clock, mode: str, says_so: bool) -> None:
+def test_silence_stops_at_once_and_ends_the_intervention_after_a_while(clock, mode, says_so):
     inputs = InputState(mode, clock=clock)
     drive(inputs)
     if says_so:
@@ -136,7 +136,7 @@ def test_silence_stops_at_once_and_ends_the_intervention_after_a_while(clock: Cl
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_intervention_goes_on_when_the_device_comes_back_in_time(clock: Clock, mode: str) -> None:
+def test_intervention_goes_on_when_the_device_comes_back_in_time(clock, mode):
     inputs = InputState(mode, clock=clock)
     drive(inputs)
     for _ in range(3):
@@ -149,7 +149,7 @@ def test_intervention_goes_on_when_the_device_comes_back_in_time(clock: Clock, m
 
 
 @pytest.mark.parametrize("polled", [True, False])
-def test_device_that_comes_back_too_late_does_not_drive(clock: Clock, inputs: InputState, polled: bool) -> None:
+def test_device_that_comes_back_too_late_does_not_drive(clock, inputs, polled):
     drive(inputs)
     clock.now += RESUME_WITHIN + 0.01
     if polled:
@@ -158,7 +158,7 @@ def test_device_that_comes_back_too_late_does_not_drive(clock: Clock, inputs: In
     assert outcome(inputs) == (False, 0, False)
 
 
-def test_held_button_stays_held_as_long_as_the_device_is_connected(clock: Clock) -> None:
+def test_held_button_stays_held_as_long_as_the_device_is_connected(clock):
     inputs = InputState("hold", clock=clock)
     inputs.press(Button.INTERVENE)
     inputs.set_motion(STICK)
@@ -170,7 +170,7 @@ def test_held_button_stays_held_as_long_as_the_device_is_connected(clock: Clock)
         np.testing.assert_array_equal(command.motion, STICK)
 
 
-def test_button_still_down_after_silence_is_no_new_press(clock: Clock, inputs: InputState) -> None:
+def test_button_still_down_after_silence_is_no_new_press(clock, inputs):
     down = [Button.INTERVENE, Button.SUCCESS, Button.CLOSE]
     inputs.set_motion(STICK)
     inputs.set_held(down)
@@ -189,7 +189,7 @@ def test_button_still_down_after_silence_is_no_new_press(clock: Clock, inputs: I
 
 
 @pytest.mark.parametrize("start", ["reset", "start_episode"])
-def test_nothing_pressed_before_an_episode_counts_but_who_drives(inputs: InputState, start: str) -> None:
+def test_nothing_pressed_before_an_episode_counts_but_who_drives(inputs, start):
     for button in (Button.SUCCESS, Button.CLOSE, Button.UP, Button.INTERVENE):
         inputs.tap(button)
     getattr(inputs, start)()
@@ -200,7 +200,7 @@ def test_nothing_pressed_before_an_episode_counts_but_who_drives(inputs: InputSt
     assert not inputs.poll().engaged
 
 
-def test_reset_leaves_held_buttons_held(clock: Clock) -> None:
+def test_reset_leaves_held_buttons_held(clock):
     inputs = InputState("hold", clock=clock)
     for button in (Button.INTERVENE, Button.CLOSE, Button.UP, Button.SUCCESS):
         inputs.press(button)
@@ -210,7 +210,7 @@ def test_reset_leaves_held_buttons_held(clock: Clock) -> None:
     assert command.events == ()
 
 
-def test_unknown_mode_is_refused_and_keeps_the_old_one(inputs: InputState) -> None:
+def test_unknown_mode_is_refused_and_keeps_the_old_one(inputs):
     with pytest.raises(ConfigurationError, match="'toggle', 'hold', 'auto'"):
         inputs.set_intervention("sometimes")
     inputs.tap(Button.INTERVENE)
@@ -219,11 +219,11 @@ def test_unknown_mode_is_refused_and_keeps_the_old_one(inputs: InputState) -> No
     assert not inputs.poll().engaged
 
 
-def test_presses_from_many_threads_are_all_delivered_once() -> None:
+def test_presses_from_many_threads_are_all_delivered_once():
     inputs = InputState(clock=lambda: 0.0)
     delivered = []
 
-    def press() -> None:
+    def press():
         for _ in range(500):
             inputs.tap(Button.SUCCESS)
 
@@ -248,7 +248,7 @@ REPORTS = st.lists(
 
 
 @given(REPORTS)
-def test_any_reports_deliver_every_press_once_and_silence_always_stops(reports: list) -> None:
+def test_any_reports_deliver_every_press_once_and_silence_always_stops(reports):
     clock = Clock()
     inputs = InputState(clock=clock)
     pressed: list[Event] = []
@@ -285,7 +285,7 @@ def test_any_reports_deliver_every_press_once_and_silence_always_stops(reports: 
 @pytest.mark.parametrize(
     ("value", "expected"), [(0.05, 0.0), (-0.1, 0.0), (0.55, 0.5), (-0.55, -0.5), (1.0, 1.0), (-1.0, -1.0)]
 )
-def test_deadzone_is_cut_out_and_the_rest_stretched(value: float, expected: float) -> None:
+def test_deadzone_is_cut_out_and_the_rest_stretched(value, expected):
     assert apply_deadzone(value, 0.1) == pytest.approx(expected)
     assert math.copysign(1, apply_deadzone(-0.05, 0.1)) == 1  # no negative zero
 
@@ -293,18 +293,18 @@ def test_deadzone_is_cut_out_and_the_rest_stretched(value: float, expected: floa
 class Pad(InputDevice):
     bindings = {"left stick": "move in x and y", "RB": Button.INTERVENE, "Y": Button.SUCCESS}  # noqa: RUF012
 
-    def read(self) -> None:
+    def read(self):
         self.inputs.tap(Button.SUCCESS)
 
 
-def test_device_reads_before_it_answers_and_before_it_forgets() -> None:
+def test_device_reads_before_it_answers_and_before_it_forgets():
     pad = Pad(clock=Clock())
     assert pad.poll().events == (Event.SUCCESS,)
     pad.reset()
     assert pad.inputs.poll().events == ()
 
 
-def test_legend_comes_from_the_bindings_and_the_mode() -> None:
+def test_legend_comes_from_the_bindings_and_the_mode():
     pad = Pad()
     assert pad.describe().splitlines() == [
         "left stick  move in x and y",

@@ -1,10 +1,7 @@
 """The choice of how to read keys, and what happens where none can be read."""
 
-from __future__ import annotations
-
 import os
 import re
-from collections.abc import Iterator
 
 import gymnasium as gym
 import pytest
@@ -17,7 +14,7 @@ from gym_hil.teleop.keyboard import KEYS, Keyboard
 
 
 @pytest.fixture
-def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def nowhere(monkeypatch):
     """A process without display and terminal."""
     monkeypatch.delenv("DISPLAY", raising=False)
     with open(os.devnull) as nothing:
@@ -25,7 +22,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def test_environment_goes_on_where_no_keyboard_can_be_read(nowhere: None, caplog: pytest.LogCaptureFixture) -> None:
+def test_environment_goes_on_where_no_keyboard_can_be_read(nowhere, caplog):
     env = gym.make("gym_hil/PandaPickCubeKeyboard-v0", use_viewer=False, reset_delay_seconds=0)
     env.reset(seed=0)
     assert not env.step(env.action_space.sample())[4]["is_intervention"]
@@ -35,18 +32,18 @@ def test_environment_goes_on_where_no_keyboard_can_be_read(nowhere: None, caplog
 
 
 @pytest.mark.parametrize("is_open", [True, False])
-def test_input_that_is_no_terminal_is_named(nowhere: None, monkeypatch: pytest.MonkeyPatch, is_open: bool) -> None:
+def test_input_that_is_no_terminal_is_named(nowhere, monkeypatch, is_open):
     if not is_open:
         monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(DeviceError, match="not a terminal"):
         make_device("keyboard", backend="terminal")
 
 
-def test_unknown_backend_is_refused() -> None:
+def test_unknown_backend_is_refused():
     with pytest.raises(ConfigurationError, match="'telepathy'; expected one of 'auto', 'pynput', 'terminal'"):
         Keyboard(backend="telepathy")
 
 
-def test_everything_but_turning_and_quitting_has_a_key() -> None:
+def test_everything_but_turning_and_quitting_has_a_key():
     buttons = {button for button in DIRECTIONS if "turn" not in button.value}
     assert set(KEYS.values()) == buttons | set(GRIPPER) | (set(EVENTS) - {Button.QUIT}) | {Button.INTERVENE}

@@ -1,7 +1,5 @@
 """Keys read by pynput, here from a real X server and in another process: it leaves threads and sockets behind."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -10,7 +8,6 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -65,7 +62,7 @@ os._exit(0)
 
 @needs_pynput
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
-def test_keys_do_what_they_mean() -> None:
+def test_keys_do_what_they_mean():
     server = Server()
     try:
         symbols = [SYMBOLS.get(key, key) for key, button in KEYS.items() if button is not Button.SUCCESS]
@@ -102,20 +99,20 @@ def test_keys_do_what_they_mean() -> None:
     assert seen["r"] == [still, 0, False, ["rerecord", "success"]]
 
 
-def test_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'gym-hil\[pynput\]'"):
         Keyboard(backend="pynput")
 
 
 @needs_pynput
-def test_package_that_does_not_work_here_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_package_that_does_not_work_here_is_told(monkeypatch):
     monkeypatch.setenv("PYNPUT_BACKEND", "none_such")
     with pytest.raises(DeviceError, match="pynput does not work here: "):
         Keyboard(backend="pynput")
 
 
-def test_macos_without_permission_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_macos_without_permission_is_explained(monkeypatch):
     class Listener:
         """What pynput's does on macOS when it may not listen."""
 
@@ -123,7 +120,7 @@ def test_macos_without_permission_is_explained(monkeypatch: pytest.MonkeyPatch) 
         start = wait = stop = lambda self: None
         is_alive = lambda self: True  # noqa: E731
 
-        def __init__(self, **callbacks: Any):
+        def __init__(self, **callbacks):
             pass
 
     module = SimpleNamespace(keyboard=SimpleNamespace(Listener=Listener))

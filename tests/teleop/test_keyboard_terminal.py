@@ -1,7 +1,5 @@
 """Keys typed into a pseudo-terminal."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import os
@@ -11,7 +9,6 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,39 +24,39 @@ from tests.teleop.waiting import PATIENCE, events_of, poll_until, wait_for
 class Terminal:
     """A terminal: `type` into it."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self._master, self.slave = pty.openpty()
         self._open = True
 
-    def type(self, text: str) -> None:
+    def type(self, text):
         os.write(self._master, text.encode())
 
-    def read_until(self, text: str) -> None:
+    def read_until(self, text):
         seen = ""
         while text not in seen:
             assert select.select([self._master], [], [], PATIENCE)[0], f"only {seen!r} came"
             seen += os.read(self._master, 1024).decode()
 
     @property
-    def settings(self) -> list[Any]:
+    def settings(self):
         return termios.tcgetattr(self.slave)
 
     @property
-    def echoes(self) -> bool:
+    def echoes(self):
         return bool(self.settings[3] & termios.ECHO and self.settings[3] & termios.ICANON)
 
-    def hang_up(self) -> None:
+    def hang_up(self):
         if self._open:
             self._open = False
             os.close(self._master)
 
-    def close(self) -> None:
+    def close(self):
         self.hang_up()
         os.close(self.slave)
 
 
 @pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+def terminal(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(fileno=lambda: terminal.slave))
     monkeypatch.delenv("DISPLAY", raising=False)
@@ -68,12 +65,12 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
 
 
 @pytest.fixture
-def keyboard(terminal: Terminal) -> Iterator[Keyboard]:
+def keyboard(terminal):
     with contextlib.closing(Keyboard()) as keyboard:
         yield keyboard
 
 
-def run_in(terminal: Terminal, code: str) -> subprocess.Popen[bytes]:
+def run_in(terminal, code):
     """A Python program whose controlling terminal this is."""
     take_terminal = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
     # A shell that runs the tests in the background has them ignore these, and children inherit that.
@@ -106,24 +103,24 @@ def run_in(terminal: Terminal, code: str) -> subprocess.Popen[bytes]:
         ("x~é", []),
     ],
 )
-def test_characters_mean_keys(text: str, keys: list[str]) -> None:
+def test_characters_mean_keys(text, keys):
     assert keys_in(text) == (keys, "")
 
 
 @pytest.mark.parametrize("rest", ["\x1b", "\x1b[", "\x1b[1;", "\x1bO"])
-def test_beginning_of_a_sequence_is_kept_for_later(rest: str) -> None:
+def test_beginning_of_a_sequence_is_kept_for_later(rest):
     assert keys_in("w" + rest) == (["w"], rest)
 
 
 @pytest.fixture
-def backend(terminal: Terminal) -> Iterator[TerminalBackend]:
+def backend(terminal):
     """One that only gets characters from the test."""
     backend = TerminalBackend(InputState(silence_timeout=1000.0))
     yield backend
     backend.close()
 
 
-def hold(backend: TerminalBackend, key: str, seconds: float, delay: float, start: float = 0.0) -> Iterator[float]:
+def hold(backend, key, seconds, delay, start=0.0):
     """What a keyboard sends for a held key: a character, a pause of `delay`, then 30 characters a second."""
     typed = start
     for tick in range(round((seconds + 1.0) * 100)):
@@ -138,7 +135,7 @@ def hold(backend: TerminalBackend, key: str, seconds: float, delay: float, start
 @pytest.mark.parametrize("delay", [0.25, 0.66])
 @pytest.mark.parametrize("seconds", [0.1, 0.51, 3.0])
 @pytest.mark.parametrize("key", ["space", "enter"])
-def test_held_key_counts_once(backend: TerminalBackend, key: str, seconds: float, delay: float) -> None:
+def test_held_key_counts_once(backend, key, seconds, delay):
     for _ in hold(backend, key, seconds, delay):
         pass
     assert backend.inputs.press_count == 1
@@ -146,7 +143,7 @@ def test_held_key_counts_once(backend: TerminalBackend, key: str, seconds: float
 
 
 @pytest.mark.parametrize(("period", "counted"), [(0.9, 6), (0.5, 3)])
-def test_key_that_is_typed_again_and_again_counts_again(backend: TerminalBackend, period: float, counted: int) -> None:
+def test_key_that_is_typed_again_and_again_counts_again(backend, period, counted):
     for now in np.arange(6 * period, step=0.01):
         if round(now % period, 2) in (0, period):
             backend.type("enter", now)
@@ -154,13 +151,13 @@ def test_key_that_is_typed_again_and_again_counts_again(backend: TerminalBackend
     assert backend.inputs.press_count == counted
 
 
-def test_held_direction_moves_but_for_the_pause_before_it_repeats(backend: TerminalBackend) -> None:
+def test_held_direction_moves_but_for_the_pause_before_it_repeats(backend):
     moves = {round(now, 2): backend.inputs.poll().motion[0] for now in hold(backend, "w", 2.0, 0.5)}
     assert all(moves[now] == 1 for now in moves if now < 0.2 or 0.5 <= now < 2.0)
     assert all(moves[now] == 0 for now in moves if 0.21 < now < 0.49 or now > 2.25)
 
 
-def test_what_is_typed_moves_and_decides(keyboard: Keyboard, terminal: Terminal) -> None:
+def test_what_is_typed_moves_and_decides(keyboard, terminal):
     terminal.type("r\r f\x1b")
     assert events_of(keyboard, 3) == (Event.RERECORD, Event.SUCCESS, Event.FAILURE)
     poll_until(keyboard, lambda command: command.gripper == 0)
@@ -174,7 +171,7 @@ def test_what_is_typed_moves_and_decides(keyboard: Keyboard, terminal: Terminal)
     assert poll_until(keyboard, lambda command: command.gripper != 0).gripper == -1
 
 
-def test_automatic_choice_and_the_legend_say_that_it_is_the_terminal(keyboard: Keyboard) -> None:
+def test_automatic_choice_and_the_legend_say_that_it_is_the_terminal(keyboard):
     assert keyboard.backend == "terminal"
     legend = dict(keyboard.legend)
     assert legend["E"] == "move up"
@@ -183,7 +180,7 @@ def test_automatic_choice_and_the_legend_say_that_it_is_the_terminal(keyboard: K
     assert keyboard.describe().startswith("keys from this terminal\n")
 
 
-def test_terminal_is_restored(terminal: Terminal) -> None:
+def test_terminal_is_restored(terminal):
     before = terminal.settings
     keyboard = Keyboard()
     assert not terminal.echoes
@@ -193,7 +190,7 @@ def test_terminal_is_restored(terminal: Terminal) -> None:
     assert terminal.echoes
 
 
-def test_keyboard_that_its_own_thread_collects_restores_the_terminal(terminal: Terminal) -> None:
+def test_keyboard_that_its_own_thread_collects_restores_the_terminal(terminal):
     keyboard: Any = Keyboard(backend="terminal")
     backend = keyboard._backend
     keyboard.cycle = keyboard
@@ -205,9 +202,7 @@ def test_keyboard_that_its_own_thread_collects_restores_the_terminal(terminal: T
     assert terminal.echoes
 
 
-def test_terminal_that_hangs_up_lets_go_of_everything(
-    keyboard: Keyboard, terminal: Terminal, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_terminal_that_hangs_up_lets_go_of_everything(keyboard, terminal, caplog):
     terminal.type(" ")
     poll_until(keyboard, lambda command: command.engaged)
     terminal.type("w")
@@ -218,7 +213,7 @@ def test_terminal_that_hangs_up_lets_go_of_everything(
     poll_until(keyboard, lambda command: not command.engaged)
 
 
-def test_mode_that_something_else_changed_is_set_again(keyboard: Keyboard, terminal: Terminal) -> None:
+def test_mode_that_something_else_changed_is_set_again(keyboard, terminal):
     settings = terminal.settings
     settings[3] |= termios.ICANON | termios.ECHO
     termios.tcsetattr(terminal.slave, termios.TCSANOW, settings)
@@ -247,7 +242,7 @@ print("ready", flush=True)
         ("os.kill(os.getpid(), signal.SIGINT); time.sleep(60)", None),
     ],
 )
-def test_terminal_is_restored_however_the_program_ends(ending: str, status: int | None) -> None:
+def test_terminal_is_restored_however_the_program_ends(ending, status):
     terminal = Terminal()
     before = terminal.settings
     program = run_in(terminal, MAKE + "sys.stderr = open(os.devnull, 'w')\n" + ending)
@@ -258,7 +253,7 @@ def test_terminal_is_restored_however_the_program_ends(ending: str, status: int 
     terminal.close()
 
 
-def test_ctrl_c_still_interrupts() -> None:
+def test_ctrl_c_still_interrupts():
     terminal = Terminal()
     waiting = MAKE.replace("print(", "\ntry:\n  print(") + "  time.sleep(60)\n"
     program = run_in(terminal, waiting + "except KeyboardInterrupt:\n  print('interrupted', flush=True)\n")
@@ -269,7 +264,7 @@ def test_ctrl_c_still_interrupts() -> None:
     terminal.close()
 
 
-def test_program_in_the_background_does_not_touch_its_terminal() -> None:
+def test_program_in_the_background_does_not_touch_its_terminal():
     terminal = Terminal()
     program = run_in(
         terminal,
