@@ -52,8 +52,7 @@ class Joysticks:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._listeners: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None  # ends when there are no listeners
         self._count = 0  # joysticks at the previous read
         self._owned: list[Any] = []  # pygame's modules that were started here, to be shut down again
 
@@ -63,8 +62,7 @@ class Joysticks:
             self._start_sdl()
             self._listeners.add(listener)
             if self._thread is None:
-                self._stop = stop = threading.Event()
-                self._thread = threading.Thread(target=self._run, args=(stop,), name="gym_hil gamepads", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="gym_hil gamepads", daemon=True)
                 self._thread.start()
                 atexit.register(self._end)  # before pygame's own, because it is registered later
 
@@ -72,9 +70,8 @@ class Joysticks:
         """Pass no more events to a listener; without any, SDL is shut down if it was started here."""
         with self._lock:
             self._listeners.discard(listener)
-            if self._listeners:
-                return
-        self._end()
+            if not self._listeners:
+                self._shut_down()
 
     def read(self) -> None:
         """Pass on what has been reported by now."""
@@ -94,29 +91,24 @@ class Joysticks:
                 except DeviceError:
                     time.sleep(IDLE_PERIOD)
 
-    def _run(self, stop: threading.Event) -> None:
+    def _run(self) -> None:
         active = False
-        while not stop.wait(ACTIVE_PERIOD if active else IDLE_PERIOD):
+        while True:
+            time.sleep(ACTIVE_PERIOD if active else IDLE_PERIOD)
             with self._lock:
-                if stop.is_set():
-                    return
-                if not self._listeners:  # all were garbage-collected
+                if not self._listeners:
                     self._thread = None
-                    self._shut_down()
+                    self._shut_down()  # where all were garbage-collected
                     return
                 self.read()
                 active = any(listener.connected is not None for listener in self._listeners)
 
     def _end(self) -> None:
         with self._lock:
-            thread, self._thread = self._thread, None
-            self._stop.set()
-            atexit.unregister(self._end)
+            self._listeners.clear()
+            thread = self._thread
         if thread is not None:
             thread.join()  # without the lock, which the thread may be waiting for
-        with self._lock:
-            if self._thread is None:
-                self._shut_down()
 
     def _events(self) -> JoystickEvents:
         import pygame
