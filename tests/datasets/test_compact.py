@@ -157,14 +157,15 @@ def test_killed_between_two_changes_nothing_is_lost(tmp_path, monkeypatch, chang
     assert reading.info(tmp_path)["total_episodes"] == 5
 
 
-def test_a_disk_without_room_or_a_recorder_leaves_the_files_as_they_are(tmp_path, monkeypatch):
+def test_a_recorder_or_a_disk_without_room_leaves_the_files_as_they_are(tmp_path, monkeypatch):
     record(tmp_path, 2, join=False)
     writer = DatasetWriter(tmp_path, repo_id="me/killed", features=FEATURES, fps=FPS, resume=True)
-    monkeypatch.setattr("gym_hil.datasets.compact.ROOM", 1 << 62)
-    with pytest.raises(DatasetError, match="another process"):
+    with writer, pytest.raises(DatasetError, match="another process"):
         compact_dataset(tmp_path)
+    monkeypatch.setattr("gym_hil.datasets.compact.ROOM", 1 << 62)
     with pytest.warns(UserWarning, match="is whole, but its files were not joined"):
-        writer.close()
+        record(tmp_path, 1)
+    assert problems(tmp_path, 3) == []
     before = reading.files(tmp_path)
     with pytest.raises(DatasetError, match=r"have to be free to join.*Make room"):
         compact_dataset(tmp_path)
