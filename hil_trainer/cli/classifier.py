@@ -9,11 +9,12 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
+from gym_hil.datasets.transform import relabel_dataset
 from gym_hil.errors import DatasetError
 from hil_trainer.reward_classifier import (
     TrainingSettings,
+    classifier_rewards,
     evaluate_classifier,
-    relabel_with_classifier,
     train_classifier,
 )
 
@@ -91,7 +92,8 @@ def relabel(
         overwrite: replace a dataset in that folder.
     """
     try:
-        new = relabel_with_classifier(dataset, model, out, threshold=threshold, repo_id=repo_id, overwrite=overwrite)
+        rewards = classifier_rewards(model, threshold=threshold)
+        new = relabel_dataset(dataset, out, rewards, repo_id=repo_id, overwrite=overwrite)
     except DatasetError as error:
         raise DatasetError(str(error).replace("overwrite=True", "--overwrite")) from error
     rewarded = sum(int((episode["next.reward"] > 0).sum()) for episode in new)

@@ -9,7 +9,7 @@ label, and the observation of its last label was not recorded. An episode that w
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 
@@ -22,7 +22,15 @@ from gym_hil.datasets.features import IMAGES
 from gym_hil.datasets.reader import Episode, EpisodeDataset
 from gym_hil.errors import ConfigurationError
 from hil_trainer.errors import DemonstrationsError
-from hil_trainer.reward_classifier.model import STATE, ClassifierShape, prepared
+from hil_trainer.reward_classifier.model import (
+    STATE,
+    ClassifierShape,
+    RewardClassifier,
+    checked_threshold,
+    judge,
+    load_classifier,
+    prepared,
+)
 
 _SUCCESS_REWARD = 0.5  # reward above which a frame is a success, where success itself was not recorded
 
@@ -53,15 +61,8 @@ class Examples:
     def of_episodes(self, numbers: Sequence[int]) -> Examples:
         """The examples of some episodes, in the same order; `sources` stays."""
         rows = np.flatnonzero(np.isin(self.episodes, numbers))
-        chosen = torch.from_numpy(rows)
-        return Examples(
-            self.images[chosen],
-            self.states[chosen],
-            self.success[rows],
-            self.episodes[rows],
-            self.frames[rows],
-            self.sources,
-        )
+        images, states = (part[torch.from_numpy(rows)] for part in (self.images, self.states))
+        return Examples(images, states, self.success[rows], self.episodes[rows], self.frames[rows], self.sources)
 
 
 def just_before_success(examples: Examples) -> NDArray[np.bool_]:
@@ -90,7 +91,7 @@ def success_after(episode: Episode) -> NDArray[np.bool_]:
 
 
 def open_datasets(paths: Sequence[str | PathLike[str]]) -> list[EpisodeDataset]:
-    """Open datasets.
+    """Open datasets with images.
 
     Raises:
         DatasetError: one cannot be read.
@@ -102,10 +103,8 @@ def open_datasets(paths: Sequence[str | PathLike[str]]) -> list[EpisodeDataset]:
     datasets = [EpisodeDataset(path, images_kept=16 << 20) for path in paths]
     for dataset in datasets:
         if not cameras_of(dataset):
-            raise DemonstrationsError(
-                f"{dataset.path} has no images; record it without --no-images. Its features: "
-                f"{', '.join(dataset.features)}."
-            )
+            names = ", ".join(dataset.features)
+            raise DemonstrationsError(f"{dataset.path} has no images; record it without --no-images. It has {names}.")
     return datasets
 
 
@@ -114,25 +113,10 @@ def cameras_of(dataset: EpisodeDataset) -> list[str]:
     return [key.removeprefix(IMAGES) for key in dataset.image_keys if key.startswith(IMAGES)]
 
 
-def shape_for(
-    datasets: Sequence[EpisodeDataset], *, cameras: Sequence[str] | None, image_size: int, state: bool
-) -> ClassifierShape:
-    """Inputs of a classifier of datasets.
-
-    Args:
-        datasets: one or more.
-        cameras: to use; None for all of the first dataset.
-        image_size: pixels.
-        state: use the proprioception, where it was recorded.
-
-    Raises:
-        ConfigurationError: a dataset lacks a camera, or their proprioception differs.
-    """
-    wanted = tuple(cameras_of(datasets[0]) if cameras is None else cameras)
-    shape = ClassifierShape(wanted, image_size, _state_size(datasets[0]) if state else 0)
-    for dataset in datasets:
-        check_fit(shape, dataset)
-    return shape
+def state_size(dataset: EpisodeDataset) -> int:
+    """How many numbers of proprioception a dataset has."""
+    feature = dataset.features.get(STATE)
+    return 0 if feature is None else int(np.prod(feature["shape"]))
 
 
 def check_fit(shape: ClassifierShape, dataset: EpisodeDataset) -> None:
@@ -146,9 +130,9 @@ def check_fit(shape: ClassifierShape, dataset: EpisodeDataset) -> None:
             raise ConfigurationError(
                 f"{dataset.path} has no camera {camera!r}; it has {', '.join(cameras_of(dataset)) or 'none'}."
             )
-    if shape.state_size and _state_size(dataset) != shape.state_size:
+    if shape.state_size not in (0, size := state_size(dataset)):
         raise ConfigurationError(
-            f"{STATE} of {dataset.path} has {_state_size(dataset)} numbers; the classifier needs {shape.state_size}."
+            f"{STATE} of {dataset.path} has {size} numbers; the classifier needs {shape.state_size}."
         )
 
 
@@ -163,29 +147,17 @@ def read_examples(datasets: Sequence[EpisodeDataset], shape: ClassifierShape) ->
     for dataset in datasets:
         check_fit(shape, dataset)
     sources = tuple(episode for dataset in datasets for episode in dataset)
-    images, states, success, episodes, frames = [], [], [], [], []
+    parts = []
     for number, episode in enumerate(sources):
-        if len(episode) < 2:
-            continue
-        labels = success_after(episode)[:-1]
-        seen, state = observations(episode, shape)
-        images.append(seen[1:])
-        states.append(state[1:])
-        success.append(labels)
-        episodes.append(np.full(len(labels), number))
-        frames.append(np.arange(1, len(episode)))
-    if not success:
-        raise DemonstrationsError(
-            f"{', '.join(str(dataset.path) for dataset in datasets)}: no episode has two frames or more."
-        )
-    return Examples(
-        torch.cat(images),
-        torch.cat(states),
-        np.concatenate(success),
-        np.concatenate(episodes),
-        np.concatenate(frames),
-        sources,
-    )
+        if len(episode) > 1:
+            labels, (images, states) = success_after(episode)[:-1], observations(episode, shape)
+            parts.append((images[1:], states[1:], labels, np.full(len(labels), number), np.arange(1, len(episode))))
+    if not parts:
+        names = ", ".join(str(dataset.path) for dataset in datasets)
+        raise DemonstrationsError(f"{names}: no episode has two frames or more.")
+    images, states, success, episodes, frames = zip(*parts, strict=True)
+    arrays = np.concatenate(success), np.concatenate(episodes), np.concatenate(frames)
+    return Examples(torch.cat(images), torch.cat(states), *arrays, sources)
 
 
 def observations(episode: Episode, shape: ClassifierShape) -> tuple[Tensor, Tensor]:
@@ -197,11 +169,43 @@ def observations(episode: Episode, shape: ClassifierShape) -> tuple[Tensor, Tens
 
     def images_of(camera: str) -> Tensor:
         frames = (episode.image(IMAGES + camera, frame) for frame in range(len(episode)))
-        return torch.cat([prepared(image[None], shape.image_size) for image in frames])
+        return torch.stack([prepared(image, shape.image_size) for image in frames])
 
     state = episode[STATE] if shape.state_size else np.zeros((len(episode), 0))
     state = np.array(state, dtype=np.float32).reshape(len(episode), shape.state_size)
     return torch.stack([images_of(camera) for camera in shape.cameras], dim=1), torch.from_numpy(state)
+
+
+def classifier_rewards(
+    classifier: RewardClassifier | str | PathLike[str], *, threshold: float | None = None
+) -> Callable[[Episode], NDArray[np.float32]]:
+    """Create the rewards function that `gym_hil.datasets.transform.relabel_dataset` needs.
+
+    The reward of a frame is 1.0 if the observation of the next frame counts as success, else 0.0. The observation after
+    the last frame of an episode is not recorded: the recorded success stays there.
+
+    Args:
+        classifier: or its folder.
+        threshold: None for the classifier's own.
+
+    Returns:
+        A function from an episode to (frames,) rewards. It raises a ConfigurationError where the episode lacks what the
+        classifier sees.
+
+    Raises:
+        CheckpointError: there is no classifier.
+        ConfigurationError: the threshold is out of range.
+    """
+    loaded = load_classifier(classifier)
+    minimum = checked_threshold(loaded, threshold)
+
+    def rewards(episode: Episode) -> NDArray[np.float32]:
+        check_fit(loaded.shape, episode.dataset)
+        images, states = observations(episode, loaded.shape)
+        success = judge(loaded, images[1:], states[1:]) >= minimum
+        return np.append(success, success_after(episode)[-1]).astype(np.float32)
+
+    return rewards
 
 
 def split_by_episode(
@@ -223,11 +227,8 @@ def split_by_episode(
         The episodes that choose the threshold, and two folds or more.
 
     Raises:
-        ConfigurationError: the share is out of range.
         DemonstrationsError: too few episodes show success, or begin before it.
     """
-    if not 0 < share <= 0.5:
-        raise ConfigurationError(f"validation_share is {share!r}; expected more than 0 and at most 0.5.")
     if not success.any():
         raise DemonstrationsError(
             "No frame shows success. A dataset does not have the observation after an episode's last step, so record a "
@@ -256,8 +257,3 @@ def _deal(successes: list[int], others: list[int], count: int) -> list[list[int]
     """Deal episodes out into a number of folds."""
     dealt = [*successes, *others]
     return [sorted(dealt[number::count]) for number in range(count)]
-
-
-def _state_size(dataset: EpisodeDataset) -> int:
-    feature = dataset.features.get(STATE)
-    return 0 if feature is None else int(np.prod(feature["shape"]))

@@ -41,7 +41,7 @@ class ClassifierShape:
         state_size: dimensions of the proprioception; 0 if it is not used.
 
     Raises:
-        ConfigurationError: there are no cameras, or a size is not possible.
+        ConfigurationError: there are no cameras, or the image size is not possible.
     """
 
     cameras: tuple[str, ...]
@@ -53,8 +53,6 @@ class ClassifierShape:
             raise ConfigurationError(f"cameras is {list(self.cameras)}; expected one name or more, each once.")
         if self.image_size not in IMAGE_SIZES:
             raise ConfigurationError(f"image_size is {self.image_size!r}; expected one of {IMAGE_SIZES} pixels.")
-        if self.state_size < 0:
-            raise ConfigurationError(f"state_size is {self.state_size!r}; expected 0 or more numbers.")
 
 
 class RewardClassifier(nn.Module):
@@ -68,9 +66,6 @@ class RewardClassifier(nn.Module):
         members: number of networks.
         threshold: probability from which on an observation counts as success.
         provenance: where it comes from, as JSON can hold it.
-
-    Raises:
-        ConfigurationError: there are no members.
     """
 
     def __init__(
@@ -82,8 +77,6 @@ class RewardClassifier(nn.Module):
         provenance: Mapping[str, Any] | None = None,
     ):
         super().__init__()
-        if members < 1:
-            raise ConfigurationError(f"members is {members!r}; expected 1 or more.")
         self.shape, self.threshold = shape, threshold
         self.provenance: dict[str, Any] = dict(provenance or {})
         self.members = nn.ModuleList([SuccessNetwork(shape) for _ in range(members)])
@@ -92,17 +85,14 @@ class RewardClassifier(nn.Module):
         """Mean log-odds of the members; arguments as of `SuccessNetwork.forward`."""
         return torch.stack([member(images, states) for member in self.members]).mean(0)
 
-    def probabilities(
-        self, images: Mapping[str, NDArray[np.uint8]], states: NDArray[np.floating[Any]] | None = None
-    ) -> NDArray[np.float64]:
-        """Judge observations.
+    def probability(
+        self, images: Mapping[str, NDArray[np.uint8]], state: NDArray[np.floating[Any]] | None = None
+    ) -> float:
+        """Judge one observation.
 
         Args:
-            images: camera -> (n, height, width, 3) uint8; other cameras than the classifier's are ignored.
-            states: (n, state_size) proprioception; unused where `shape.state_size` is 0.
-
-        Returns:
-            (n,) probabilities of success.
+            images: camera -> (height, width, 3) uint8; other cameras than the classifier's are ignored.
+            state: (state_size,) proprioception; unused where `shape.state_size` is 0.
 
         Raises:
             ConfigurationError: a camera or the state is missing or has another shape.
@@ -113,52 +103,21 @@ class RewardClassifier(nn.Module):
                 f"The classifier needs images of {', '.join(self.shape.cameras)}; {', '.join(missing)} is missing. The "
                 f"cameras are {', '.join(images) or 'none'}."
             )
-        count, size = len(images[self.shape.cameras[0]]), self.shape.state_size
-        if size == 0:
-            states = np.zeros((count, 0))
-        if states is None or states.shape != (count, size):
-            shape = None if states is None else states.shape
-            raise ConfigurationError(f"The proprioception has shape {shape}; the classifier expects {(count, size)}.")
-        found = []
-        for start in range(0, count, _BATCH):
-            part = slice(start, start + _BATCH)
-            stacked = torch.stack(
-                [prepared(images[camera][part], self.shape.image_size) for camera in self.shape.cameras], dim=1
+        expected = (self.shape.state_size,)
+        numbers: Any = np.zeros(0) if expected == (0,) else state
+        if np.shape(numbers) != expected:
+            raise ConfigurationError(
+                f"The proprioception has shape {np.shape(numbers)}; the classifier expects {expected}."
             )
-            found.append(self.judge(stacked, torch.from_numpy(np.asarray(states[part], dtype=np.float32))))
-        return np.concatenate(found) if found else np.zeros(0)
-
-    def judge(self, images: Tensor, states: Tensor) -> NDArray[np.float64]:
-        """Judge observations; arguments as of the function `judge`."""
-        return judge(self, images, states)
-
-    def probability(
-        self, images: Mapping[str, NDArray[np.uint8]], state: NDArray[np.floating[Any]] | None = None
-    ) -> float:
-        """Judge one observation.
-
-        Args:
-            images: camera -> (height, width, 3) uint8.
-            state: (state_size,) proprioception.
-
-        Raises:
-            ConfigurationError: a camera or the state is missing or has another shape.
-        """
-        batch = {camera: np.asarray(image)[None] for camera, image in images.items()}
-        return float(self.probabilities(batch, None if state is None else np.asarray(state)[None])[0])
+        prepared_images = [prepared(images[camera], self.shape.image_size) for camera in self.shape.cameras]
+        prepared_state = torch.from_numpy(np.array(numbers, dtype=np.float32))
+        return float(judge(self, torch.stack(prepared_images)[None], prepared_state[None])[0])
 
 
 class SuccessNetwork(nn.Module):
     """Predicts the log-odds that an observation shows success.
 
     Each camera has a small convolutional network; their features and the proprioception go through two linear layers.
-
-    Args:
-        shape: its inputs.
-
-    Attributes:
-        state_mean: (state_size,) of the proprioception in training.
-        state_deviation: likewise.
     """
 
     state_mean: Tensor
@@ -216,13 +175,6 @@ def judge(network: nn.Module, images: Tensor, states: Tensor) -> NDArray[np.floa
 def save_classifier(classifier: RewardClassifier, folder: str | PathLike[str]) -> Path:
     """Write `classifier.safetensors` and, for people to read, `classifier.json`; existing files are replaced.
 
-    Args:
-        classifier: with its threshold and provenance.
-        folder: created if missing.
-
-    Returns:
-        Path of the weights.
-
     Raises:
         CheckpointError: the folder cannot be written to.
         MissingExtraError: safetensors is not installed.
@@ -237,21 +189,23 @@ def save_classifier(classifier: RewardClassifier, folder: str | PathLike[str]) -
     return write_weights(expand_path(folder) / NAME, classifier.state_dict(), description, kind=_KIND)
 
 
-def load_classifier(path: str | PathLike[str], *, device: str | torch.device = "cpu") -> RewardClassifier:
+def load_classifier(
+    classifier: RewardClassifier | str | PathLike[str], *, device: str | torch.device = "cpu"
+) -> RewardClassifier:
     """Read a classifier. Needs torch and safetensors, but no simulation.
 
     Args:
-        path: the folder that `hil-trainer classifier train` wrote, or a file in it.
+        classifier: the folder that `hil-trainer classifier train` wrote, or a file in it. A classifier is returned as
+            it is.
         device: to compute on.
-
-    Returns:
-        The classifier, ready to judge.
 
     Raises:
         CheckpointError: there is none, it is damaged, or it has another format.
         MissingExtraError: safetensors is not installed.
     """
-    file = expand_path(path)
+    if isinstance(classifier, RewardClassifier):
+        return classifier
+    file = expand_path(classifier)
     file = (file.parent if file.suffix in (".json", ".safetensors") else file) / NAME
     if not file.is_file():
         raise CheckpointError(f"There is no classifier at {file}. Train one with hil-trainer classifier train.")
@@ -260,34 +214,47 @@ def load_classifier(path: str | PathLike[str], *, device: str | torch.device = "
         raise CheckpointError(f"{file} has format {description.get('format')}, not {FORMAT}. Train it again.")
     with as_damage(file):
         shape = dict(description["shape"])
-        classifier = RewardClassifier(
+        loaded = RewardClassifier(
             ClassifierShape(**{**shape, "cameras": tuple(shape["cameras"])}),
             members=description["members"],
             threshold=float(description["threshold"]),
             provenance=description["provenance"],
         )
-        classifier.load_state_dict(weights)
-    return classifier.to(device).eval().requires_grad_(False)
+        loaded.load_state_dict(weights)
+    return loaded.to(device).eval().requires_grad_(False)
 
 
-def prepared(images: NDArray[np.uint8], size: int) -> Tensor:
-    """Resize images for the network.
+def checked_threshold(classifier: RewardClassifier, threshold: float | None) -> float:
+    """The probability from which on a frame counts as success; None gives the classifier's own.
+
+    Raises:
+        ConfigurationError: it is out of range.
+    """
+    if threshold is None:
+        return classifier.threshold
+    if not 0 < threshold <= 1:
+        raise ConfigurationError(f"threshold is {threshold!r}; expected a probability, more than 0 and at most 1.")
+    return float(threshold)
+
+
+def prepared(image: NDArray[np.uint8], size: int) -> Tensor:
+    """Resize an image for the network.
 
     Args:
-        images: (n, height, width, 3) uint8.
+        image: (height, width, 3) uint8.
         size: pixels a side.
 
     Returns:
-        (n, 3, size, size) uint8.
+        (3, size, size) uint8.
 
     Raises:
-        ConfigurationError: they are no colour images.
+        ConfigurationError: it is no colour image.
     """
-    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
+    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
         raise ConfigurationError(
-            f"Images have shape {images.shape} and type {images.dtype}; expected (n, height, width, 3) uint8."
+            f"An image has shape {image.shape} and type {image.dtype}; expected (height, width, 3) uint8."
         )
-    return torch.from_numpy(np.stack([resize(image, size, size) for image in images])).permute(0, 3, 1, 2)
+    return torch.from_numpy(np.array(resize(image, size, size))).permute(2, 0, 1)
 
 
 def _encoder(size: int) -> nn.Sequential:

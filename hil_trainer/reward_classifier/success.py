@@ -7,7 +7,7 @@ from typing import Any
 
 from gym_hil.datasets.features import IMAGES, observed
 from gym_hil.errors import ConfigurationError
-from hil_trainer.reward_classifier.model import STATE, RewardClassifier, load_classifier
+from hil_trainer.reward_classifier.model import STATE, RewardClassifier, checked_threshold, load_classifier
 
 
 class ClassifierSuccess:
@@ -44,7 +44,7 @@ class ClassifierSuccess:
     ):
         if consecutive != int(consecutive) or consecutive < 1:
             raise ConfigurationError(f"consecutive is {consecutive!r}; expected a number of observations, 1 or more.")
-        self.classifier = as_classifier(classifier)
+        self.classifier = load_classifier(classifier)
         self.threshold = checked_threshold(self.classifier, threshold)
         self.consecutive = int(consecutive)
         self._agreed = 0
@@ -76,25 +76,3 @@ class ClassifierSuccess:
         if not images:
             raise ConfigurationError("The classifier needs images; make the environment with image_obs=True.")
         return self.classifier.probability(images, found.get(STATE))
-
-
-def as_classifier(classifier: RewardClassifier | str | PathLike[str]) -> RewardClassifier:
-    """The classifier itself, or the one in a folder.
-
-    Raises:
-        CheckpointError: there is no classifier.
-    """
-    return classifier if isinstance(classifier, RewardClassifier) else load_classifier(classifier)
-
-
-def checked_threshold(classifier: RewardClassifier, threshold: float | None) -> float:
-    """The probability from which on a frame counts as success; None gives the classifier's own.
-
-    Raises:
-        ConfigurationError: it is out of range.
-    """
-    if threshold is None:
-        return classifier.threshold
-    if not 0 < threshold <= 1:
-        raise ConfigurationError(f"threshold is {threshold!r}; expected a probability, more than 0 and at most 1.")
-    return float(threshold)

@@ -8,29 +8,35 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils.class_weight import compute_sample_weight
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.weights_file import versions
 from hil_trainer.errors import DivergenceError
-from hil_trainer.reward_classifier.evaluation import write_report
+from hil_trainer.reward_classifier.evaluation import Scores, calibrate, score, write_report
 from hil_trainer.reward_classifier.examples import (
     Examples,
+    cameras_of,
     just_before_success,
     open_datasets,
     read_examples,
-    shape_for,
     split_by_episode,
+    state_size,
 )
-from hil_trainer.reward_classifier.model import RewardClassifier, SuccessNetwork, judge, save_classifier
-from hil_trainer.reward_classifier.scores import Scores, calibrate, score
+from hil_trainer.reward_classifier.model import (
+    ClassifierShape,
+    RewardClassifier,
+    SuccessNetwork,
+    judge,
+    save_classifier,
+)
 
 SHIFT = 1 / 32  # maximum shift in augmentation, as a share of the image's width
 
@@ -76,23 +82,20 @@ class TrainingSettings:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "patience", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected 1 or more.")
-        for name in ("brightness", "state_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected 0 or more and less than 1.")
-        for name, maximum in (("validation_share", 0.5), ("precision", 1)):
-            if not 0 < getattr(self, name) <= maximum:
-                raise ConfigurationError(
-                    f"{name} is {getattr(self, name)!r}; expected more than 0 and at most {maximum}."
-                )
-        if self.members is not None and self.members < 1:
-            raise ConfigurationError(f"members is {self.members!r}; expected 1 or more.")
-        if not self.learning_rate > 0:
-            raise ConfigurationError(f"learning_rate is {self.learning_rate!r}; expected more than 0.")
-        if self.seed < 0:
-            raise ConfigurationError(f"seed is {self.seed!r}; expected 0 or more.")
+        count, share = (lambda value: value >= 1), (lambda value: 0 <= value < 1)
+        limits: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
+            ("1 or more", count, ("epochs", "patience", "batch_size")),
+            ("1 or more", lambda value: value is None or count(value), ("members",)),
+            ("0 or more and less than 1", share, ("brightness", "state_dropout")),
+            ("more than 0 and at most 0.5", lambda value: 0 < value <= 0.5, ("validation_share",)),
+            ("more than 0 and at most 1", lambda value: 0 < value <= 1, ("precision",)),
+            ("more than 0", lambda value: value > 0, ("learning_rate",)),
+            ("0 or more", lambda value: value >= 0, ("seed",)),
+        )
+        for expected, fits, names in limits:
+            for name in names:
+                if not fits(getattr(self, name)):
+                    raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected {expected}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +144,22 @@ def train_classifier(
         DivergenceError: the loss is not finite.
     """
     settings = settings or TrainingSettings()
-    _check_device(settings.device)
+    try:
+        torch.zeros(1, device=settings.device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch is built without CUDA
+        reason = str(error).splitlines()[0]
+        raise ConfigurationError(
+            f"device is {settings.device!r}, which cannot be used here: {reason}. Try cpu."
+        ) from error
     datasets = open_datasets(paths)
-    shape = shape_for(datasets, cameras=settings.cameras, image_size=settings.image_size, state=settings.state)
+    cameras = cameras_of(datasets[0]) if settings.cameras is None else settings.cameras
+    shape = ClassifierShape(tuple(cameras), settings.image_size, state_size(datasets[0]) if settings.state else 0)
     examples = read_examples(datasets, shape)
     held_out, folds = split_by_episode(examples.success, examples.episodes, settings.validation_share, settings.seed)
     folds = folds[: settings.members]
-    log(f"{_count(examples)}; cameras: {', '.join(shape.cameras)}")
+    episodes, successes = len(np.unique(examples.episodes)), int(examples.success.sum())
+    count = f"{episodes} episodes, {len(examples)} frames, {successes} of them success"
+    log(f"{count}; cameras: {', '.join(shape.cameras)}")
 
     start = time.monotonic()
     # Random numbers elsewhere in the process stay as they are.
@@ -165,14 +177,23 @@ def train_classifier(
     classifier.eval().requires_grad_(False)
 
     unseen = examples.of_episodes(held_out)
-    probabilities = classifier.judge(unseen.images, unseen.states)
+    probabilities = judge(classifier, unseen.images, unseen.states)
     counted = ~just_before_success(unseen)
     classifier.threshold, precise = calibrate(probabilities[counted], unseen.success[counted], settings.precision)
     scores = score(probabilities, unseen.success, classifier.threshold)
     classifier.provenance = {
-        "datasets": [_describe(dataset) for dataset in datasets],
+        "datasets": [
+            {
+                "path": str(dataset.path),
+                **{name: dataset.metadata.get(name) for name in ("repo_id", "env_id", "renderer")},
+                "episodes": len(dataset),
+                "frames": dataset.total_frames,
+                "fps": dataset.fps,
+            }
+            for dataset in datasets
+        ],
         "frames": len(examples),
-        "frames_of_success": int(examples.success.sum()),
+        "frames_of_success": successes,
         "held_out": {"episodes": held_out, **scores.as_json(), "reaches_precision": precise},
         "folds": folds,
         "settings": asdict(settings),
@@ -183,7 +204,7 @@ def train_classifier(
     facts = {
         "judged": "episodes that no network was trained on; they also chose the threshold",
         "datasets": ", ".join(str(dataset.path) for dataset in datasets),
-        "content": _count(examples),
+        "content": count,
         "training": f"{len(folds)} networks in {seconds:.0f} s, for {', '.join(map(str, epochs))} epochs",
         "precision wanted": f"{settings.precision:g}, {'reached' if precise else '**not reached**'}",
     }
@@ -194,15 +215,9 @@ def train_classifier(
 def fit(
     network: SuccessNetwork, training: Examples, validation: Examples, settings: TrainingSettings
 ) -> tuple[int, float]:
-    """Train until the validation loss stops falling; the network gets the weights of its best epoch.
+    """Train a new network until the validation loss stops falling; it gets the weights of its best epoch.
 
     Success and its absence have the same weight in the loss, whatever their numbers of frames.
-
-    Args:
-        network: new.
-        training: examples to train on.
-        validation: examples to validate with.
-        settings: see `TrainingSettings`.
 
     Returns:
         The best epoch, from 1, and its validation loss.
@@ -216,7 +231,7 @@ def fit(
     network.state_deviation.copy_(torch.from_numpy(training.states.numpy().std(0)).clamp_min(1e-3))
     generator = torch.Generator().manual_seed(settings.seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate)
-    labels, weights = _labels(training.success), _weights(training.success)
+    labels, weights = _labels_and_weights(training.success)
     shift = max(1, round(SHIFT * settings.image_size))
     best, best_loss, best_weights = 0, np.inf, copy.deepcopy(network.state_dict())
     for epoch in range(1, settings.epochs + 1):
@@ -229,7 +244,7 @@ def fit(
             withheld = torch.rand((len(rows), 1), generator=generator).to(device) < settings.state_dropout
             # Replaced by the mean, which carries no information.
             logits = network(images, torch.where(withheld, network.state_mean, states))
-            loss = _loss(logits, labels[rows].to(device), weights[rows].to(device))
+            loss = binary_cross_entropy_with_logits(logits, labels[rows].to(device), weight=weights[rows].to(device))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -276,47 +291,12 @@ def augmented(images: Tensor, *, shift: int, brightness: float, generator: torch
 
 def validation_loss(network: SuccessNetwork, examples: Examples) -> float:
     """The balanced loss, without augmentation."""
-    probabilities = torch.from_numpy(judge(network, examples.images, examples.states))
-    labels, weights = _labels(examples.success), _weights(examples.success)
-    return _loss(torch.logit(probabilities, eps=1e-7), labels.double(), weights.double()).item()
+    logits = torch.logit(torch.from_numpy(judge(network, examples.images, examples.states)), eps=1e-7)
+    labels, weights = _labels_and_weights(examples.success)
+    return binary_cross_entropy_with_logits(logits, labels.double(), weight=weights.double()).item()
 
 
-def _loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    return binary_cross_entropy_with_logits(logits, labels, weight=weights)
-
-
-def _labels(success: NDArray[np.bool_]) -> Tensor:
-    return torch.from_numpy(success.astype(np.float32))
-
-
-def _weights(success: NDArray[np.bool_]) -> Tensor:
-    """Weight of each frame: both kinds have the same sum, and the mean is 1."""
-    positives, count = int(success.sum()), len(success)
-    weights = np.where(success, count / (2 * positives), count / (2 * (count - positives)))
-    return torch.from_numpy(weights.astype(np.float32))
-
-
-def _check_device(name: str) -> None:
-    try:
-        torch.zeros(1, device=name)
-    # torch without CUDA raises an AssertionError.
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigurationError(f"device is {name!r}, which cannot be used here: {reason}. Try cpu.") from error
-
-
-def _count(examples: Examples) -> str:
-    episodes = len(np.unique(examples.episodes))
-    return f"{episodes} episodes, {len(examples)} frames, {int(examples.success.sum())} of them success"
-
-
-def _describe(dataset: EpisodeDataset) -> dict[str, Any]:
-    return {
-        "path": str(dataset.path),
-        "repo_id": dataset.metadata.get("repo_id"),
-        "env_id": dataset.metadata.get("env_id"),
-        "renderer": dataset.metadata.get("renderer"),
-        "episodes": len(dataset),
-        "frames": dataset.total_frames,
-        "fps": dataset.fps,
-    }
+def _labels_and_weights(success: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
+    """Labels, and the weight of each frame: both kinds have the same sum, and the mean is 1."""
+    weights = compute_sample_weight("balanced", success)
+    return torch.from_numpy(success.astype(np.float32)), torch.from_numpy(weights.astype(np.float32))

@@ -11,38 +11,34 @@ from hypothesis import strategies as st
 
 from gym_hil.datasets import EpisodeDataset
 from gym_hil.errors import ConfigurationError
-from hil_trainer.errors import DemonstrationsError
+from hil_trainer.errors import CheckpointError, DemonstrationsError
+from hil_trainer.reward_classifier import ClassifierShape, classifier_rewards
 from hil_trainer.reward_classifier.examples import (
     just_before_success,
     open_datasets,
     read_examples,
-    shape_for,
     split_by_episode,
     success_after,
 )
 from tests.hil_trainer.reward_classifier.recordings import SIZE, STATE, write_recording
 
 
-def read(*paths: Path, **options):
-    datasets = open_datasets(paths)
-    return read_examples(datasets, shape_for(datasets, **{"cameras": None, "image_size": 32, "state": True, **options}))
+def read(*paths: Path, cameras=("front", "wrist"), state=STATE):
+    return read_examples(open_datasets(paths), ClassifierShape(cameras, 32, state))
 
 
 @pytest.mark.parametrize("labels", ["next.success", "next.reward"])
 def test_the_label_of_a_row_belongs_to_the_observation_of_the_next(tmp_path: Path, labels: str) -> None:
-    path = write_recording(tmp_path / "data", [5, None], frames=9, labels=labels)
+    path = write_recording(tmp_path / "data", [5, None, 9], frames=9, labels=labels)
     examples = read(path)
     bright = examples.images[:, 0].float().mean((1, 2, 3)).numpy() > 130
     np.testing.assert_array_equal(bright, examples.success)
-    assert examples.frames.tolist() == [*range(1, 9), *range(1, 9)]
-    assert examples.episodes.tolist() == [0] * 8 + [1] * 8
+    assert examples.frames.tolist() == [*range(1, 9)] * 3
+    assert examples.episodes.tolist() == [0] * 8 + [1] * 8 + [2] * 8
     assert examples.success[:8].tolist() == [False] * 4 + [True] * 4
-
-
-def test_an_episode_that_ends_with_success_shows_none(tmp_path: Path) -> None:
-    path = write_recording(tmp_path / "data", [9], frames=9)
-    assert success_after(EpisodeDataset(path)[0]).tolist() == [False] * 8 + [True]
-    assert not read(path).success.any()
+    # An episode that ends with success shows none.
+    assert success_after(EpisodeDataset(path)[2]).tolist() == [False] * 8 + [True]
+    assert not examples.success[16:].any()
 
 
 def test_the_last_observation_before_success_is_found_in_each_episode(tmp_path: Path) -> None:
@@ -51,49 +47,38 @@ def test_the_last_observation_before_success_is_found_in_each_episode(tmp_path: 
     assert list(zip(examples.episodes[found], examples.frames[found], strict=True)) == [(0, 4), (3, 7)]
 
 
-def test_states_belong_to_their_images(recording: Path) -> None:
-    examples = read(recording)
-    episode = EpisodeDataset(recording)[1]
-    rows = examples.episodes == 1
-    np.testing.assert_array_equal(examples.states[rows], episode["observation.state"][1:])
-    np.testing.assert_array_equal(
-        examples.images[rows][3, 1].permute(1, 2, 0), episode.image("observation.images.wrist", 4)
-    )
-
-
 def test_several_datasets_are_read_one_behind_the_other(recording: Path, tmp_path: Path) -> None:
     other = write_recording(tmp_path / "other", [3, None])
     examples = read(recording, other)
     assert len(examples.sources) == 8
     assert examples.sources[6].dataset.path == other
     assert set(examples.of_episodes([6, 7]).episodes) == {6, 7}
+    episode = EpisodeDataset(recording)[1]
+    rows = examples.episodes == 1
+    np.testing.assert_array_equal(examples.states[rows], episode["observation.state"][1:])
+    wrist = episode.image("observation.images.wrist", 4)
+    np.testing.assert_array_equal(examples.images[rows][3, 1].permute(1, 2, 0), wrist)
+    fewer = read(recording, cameras=("wrist",), state=0)
+    assert fewer.images.shape[1:] == (1, 3, SIZE, SIZE)
+    assert fewer.states.shape[1] == 0
 
 
-def test_cameras_and_the_state_can_be_left_out(recording: Path) -> None:
-    examples = read(recording, cameras=["wrist"], state=False)
-    assert examples.images.shape[1:] == (1, 3, SIZE, SIZE)
-    assert examples.states.shape[1] == 0
-
-
-def test_datasets_that_do_not_fit_are_refused(recording: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no camera 'side'; it has front, wrist"):
-        read(recording, cameras=["side"])
-    one_camera = write_recording(tmp_path / "one_camera", [3], cameras=["front"], state=5)
-    with pytest.raises(ConfigurationError, match="no camera 'wrist'"):
-        read(recording, one_camera)
-    with pytest.raises(ConfigurationError, match=f"has 5 numbers; the classifier needs {STATE}"):
-        read(recording, one_camera, cameras=["front"])
-    no_images = write_recording(tmp_path / "no_images", [3], cameras=[])
-    with pytest.raises(DemonstrationsError, match="no images; record it without --no-images"):
-        read(no_images)
-    no_labels = write_recording(tmp_path / "no_labels", [3], labels="none")
-    with pytest.raises(DemonstrationsError, match=r"neither next.success nor next.reward"):
-        read(no_labels)
+@pytest.mark.parametrize(
+    ("recorded", "shape", "error", "message"),
+    [
+        ({}, {"cameras": ("side",)}, ConfigurationError, "no camera 'side'; it has front, wrist"),
+        ({"state": 5}, {}, ConfigurationError, f"has 5 numbers; the classifier needs {STATE}"),
+        ({"cameras": []}, {}, DemonstrationsError, "no images; record it without --no-images"),
+        ({"labels": "none"}, {}, DemonstrationsError, r"neither next.success nor next.reward"),
+        ({"frames": 1}, {}, DemonstrationsError, "no episode has two frames"),
+    ],
+)
+def test_datasets_that_do_not_fit_are_refused(tmp_path: Path, recorded, shape, error, message) -> None:
+    path = write_recording(tmp_path / "data", [3], **recorded)
+    with pytest.raises(error, match=message):
+        read(path, **shape)
     with pytest.raises(DemonstrationsError, match="name one or more"):
         read()
-    short = write_recording(tmp_path / "short", [None], frames=1)
-    with pytest.raises(DemonstrationsError, match="no episode has two frames"):
-        read(short)
 
 
 @given(
@@ -121,13 +106,24 @@ def test_each_episode_chooses_the_threshold_or_is_left_out_once_and_both_kinds_a
     assert (held_out, folds) == split_by_episode(success, episodes, share, seed)
 
 
-def test_too_few_episodes_are_refused() -> None:
-    episodes = np.repeat([0, 1, 2], 2)
-    with pytest.raises(DemonstrationsError, match="--steps-after-success"):
-        split_by_episode(np.zeros(6, bool), episodes, 0.2, 0)
-    with pytest.raises(DemonstrationsError, match="Only 1 episodes show success; at least 3"):
-        split_by_episode(np.arange(6) == 1, episodes, 0.2, 0)
-    with pytest.raises(DemonstrationsError, match="Too few frames show no success"):
-        split_by_episode(np.ones(6, bool), episodes, 0.2, 0)
-    with pytest.raises(ConfigurationError, match=r"validation_share is 0.7"):
-        split_by_episode(np.ones(6, bool), episodes, 0.7, 0)
+@pytest.mark.parametrize(
+    ("success", "message"),
+    [
+        (np.zeros(6, bool), "--steps-after-success"),
+        (np.arange(6) == 1, "Only 1 episodes show success; at least 3"),
+        (np.ones(6, bool), "Too few frames show no success"),
+    ],
+)
+def test_too_few_episodes_are_refused(success, message) -> None:
+    with pytest.raises(DemonstrationsError, match=message):
+        split_by_episode(success, np.repeat([0, 1, 2], 2), 0.2, 0)
+
+
+def test_each_frame_of_a_dataset_gets_the_reward_of_the_next_image(trained: Path, tmp_path: Path) -> None:
+    dataset = EpisodeDataset(write_recording(tmp_path / "source", [5, None, 12], frames=12))
+    # The last reward of the third episode is the recorded one: the image after it does not exist.
+    for episode, first in zip(dataset, [4, 12, 11], strict=True):
+        np.testing.assert_array_equal(classifier_rewards(trained)(episode), np.arange(12) >= first)
+    assert classifier_rewards(trained, threshold=1.0)(dataset[0]).tolist() == [0.0] * 11 + [1.0]
+    with pytest.raises(CheckpointError, match="There is no classifier"):
+        classifier_rewards(tmp_path / "none")

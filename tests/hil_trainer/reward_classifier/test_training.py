@@ -13,22 +13,21 @@ import torch
 from gym_hil.errors import ConfigurationError
 from hil_trainer.errors import DivergenceError
 from hil_trainer.reward_classifier import TrainingSettings, load_classifier, train_classifier
+from hil_trainer.reward_classifier.evaluation import calibrate
 from hil_trainer.reward_classifier.examples import just_before_success, open_datasets, read_examples
 from hil_trainer.reward_classifier.model import ClassifierShape, SuccessNetwork, judge
-from hil_trainer.reward_classifier.scores import calibrate
 from hil_trainer.reward_classifier.training import augmented, validation_loss
 from tests.hil_trainer.reward_classifier.conftest import QUICK
 from tests.hil_trainer.reward_classifier.recordings import write_recording
 
 
-def test_what_is_easy_to_see_is_learned(recording: Path, trained: Path, tmp_path: Path) -> None:
+def test_what_is_easy_to_see_is_learned_and_the_report_and_the_provenance_are_there(
+    recording: Path, trained: Path, tmp_path: Path
+) -> None:
     classifier = load_classifier(trained)
     unseen = read_examples(open_datasets([write_recording(tmp_path / "unseen", [3, 9, None])]), classifier.shape)
-    predicted = classifier.judge(unseen.images, unseen.states) >= classifier.threshold
+    predicted = judge(classifier, unseen.images, unseen.states) >= classifier.threshold
     np.testing.assert_array_equal(predicted, unseen.success)
-
-
-def test_the_report_and_the_provenance_are_there(recording: Path, trained: Path) -> None:
     names = {path.name for path in trained.iterdir()}
     assert names == {"classifier.json", "classifier.safetensors", "report.md", "roc.png", "hardest_frames.png"}
     provenance = json.loads((trained / "classifier.json").read_text())["provenance"]
@@ -37,7 +36,6 @@ def test_the_report_and_the_provenance_are_there(recording: Path, trained: Path)
     assert sorted(sum(provenance["folds"], provenance["held_out"]["episodes"])) == list(range(6))
     assert provenance["held_out"]["accuracy"] >= 0.9
     assert provenance["versions"]["torch"].startswith(torch.__version__.partition("+")[0])
-    assert "| accuracy |" in (trained / "report.md").read_text()
 
 
 def test_the_same_seed_gives_the_same_and_leaves_other_random_numbers_alone(recording: Path, tmp_path: Path) -> None:
@@ -59,16 +57,12 @@ def test_the_same_seed_gives_the_same_and_leaves_other_random_numbers_alone(reco
     assert torch.equal(drawn, torch.rand(1))
 
 
-def test_cameras_and_the_state_can_be_left_out(recording: Path, tmp_path: Path) -> None:
-    settings = dataclasses.replace(QUICK, epochs=1, members=1, cameras=("front",), state=False)
-    shape = train_classifier([recording], tmp_path / "out", settings).classifier.shape
-    assert (shape.cameras, shape.state_size) == (("front",), 0)
-
-
 def test_training_stops_when_the_validation_loss_stops_falling(recording: Path, tmp_path: Path) -> None:
     lines: list[str] = []
-    settings = dataclasses.replace(QUICK, epochs=1000, patience=1, learning_rate=1e-2)
+    few = {"cameras": ("front",), "state": False}
+    settings = dataclasses.replace(QUICK, epochs=1000, patience=1, learning_rate=1e-2, **few)
     outcome = train_classifier([recording], tmp_path / "out", settings, log=lines.append)
+    assert (outcome.classifier.shape.cameras, outcome.classifier.shape.state_size) == (("front",), 0)
     assert max(outcome.epochs) < 100
     assert len(lines) == 1 + len(outcome.epochs) == 3
 
@@ -95,7 +89,7 @@ def test_the_threshold_is_calibrated_on_the_whole_ensemble_and_episodes_that_no_
     assert not set(held_out) & set.union(*seen)
     examples = read_examples(open_datasets([recording]), outcome.classifier.shape).of_episodes(held_out)
     counted = ~just_before_success(examples)
-    expected = outcome.classifier.judge(examples.images, examples.states)
+    expected = judge(outcome.classifier, examples.images, examples.states)
     np.testing.assert_allclose(calibrated[0], expected[counted])
     assert outcome.scores.frames == len(examples)
 
@@ -125,18 +119,10 @@ def test_a_device_that_does_not_exist_is_refused(recording: Path, tmp_path: Path
 @pytest.mark.parametrize(
     "setting",
     [
-        {"epochs": 0},
-        {"patience": 0},
-        {"batch_size": 0},
-        {"brightness": 1.0},
-        {"state_dropout": -0.1},
-        {"validation_share": 0.6},
-        {"precision": 1.5},
-        {"members": 0},
-        {"learning_rate": 0.0},
-        {"seed": -1},
+        {"epochs": 0}, {"brightness": 1.0}, {"validation_share": 0.6}, {"precision": 1.5}, {"members": 0},
+        {"learning_rate": 0.0}, {"seed": -1},
     ],
-)
+)  # fmt: skip
 def test_a_setting_out_of_range_is_refused(setting: dict) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(setting))):
         TrainingSettings(**setting)
@@ -149,11 +135,6 @@ def images() -> torch.Tensor:
     return (torch.stack([rows, columns, rows * 0]) + 100).to(torch.uint8).expand(30, 2, 3, 16, 20).contiguous()
 
 
-def test_augmentation_changes_nothing_without_shift_and_brightness(images: torch.Tensor) -> None:
-    unchanged = augmented(images, shift=0, brightness=0.0, generator=torch.Generator())
-    torch.testing.assert_close(unchanged, images.float() / 255)
-
-
 def test_each_image_is_shifted_by_itself_and_the_border_repeats(images: torch.Tensor) -> None:
     made = (augmented(images, shift=3, brightness=0.0, generator=torch.Generator().manual_seed(0)) * 255).round() - 100
     down, right = made[:, :, 0, 8, 0] - 8, made[:, :, 1, 0, 10] - 10
@@ -162,12 +143,6 @@ def test_each_image_is_shifted_by_itself_and_the_border_repeats(images: torch.Te
     assert (down != right).any()
     rows = (torch.arange(16) + down[..., None]).clamp(0, 15)
     torch.testing.assert_close(made[:, :, 0], rows[..., None].expand(-1, -1, -1, 20))
-
-
-def test_brightness_changes_within_bounds(images: torch.Tensor) -> None:
-    made = augmented(images, shift=0, brightness=0.2, generator=torch.Generator().manual_seed(0))
-    light = made[:, :, 2, 0, 0]
-    assert light.unique().numel() == 60
-    assert (light - 100 / 255).abs().max() <= 0.2 * 100 / 255 + 0.1
-    white = augmented(images * 0 + 255, shift=0, brightness=0.2, generator=torch.Generator())
-    assert white.max() <= 1
+    lit = augmented(images, shift=0, brightness=0.2, generator=torch.Generator().manual_seed(0))
+    assert lit[:, :, 2, 0, 0].unique().numel() == 60
+    assert 0 < (lit - images / 255).abs().max() <= 0.2 * 135 / 255 + 0.1
