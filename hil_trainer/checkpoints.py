@@ -14,7 +14,8 @@ import os
 import pickle
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class CheckpointWriter:
 
     def __init__(self, directory: Path, resumed_from: Path | None = None):
         self._directory = directory
-        self._manifest: Manifest = {} if resumed_from is None else _read_manifest(resumed_from)
+        self._manifest: Manifest = {} if resumed_from is None else _read_json(resumed_from, "buffers.json")
         self._thread: threading.Thread | None = None
         self._failure: Exception | None = None
         self.finished = 0  # checkpoints that are on disk
@@ -56,7 +57,7 @@ class CheckpointWriter:
         return files[-1]["end"] if files else 0
 
     def save(
-        self, step: int, learner: dict[str, Any], segments: Segments, stored: Mapping[str, int], run: dict[str, Any]
+        self, step: int, learner: dict[str, Any], segments: Segments, stored: dict[str, int], run: dict[str, Any]
     ) -> None:
         """Start to write a checkpoint; returns once the previous one is written.
 
@@ -71,7 +72,7 @@ class CheckpointWriter:
             CheckpointError: a previous one could not be written.
         """
         self.wait()
-        arguments = (step, learner, segments, dict(stored), run)
+        arguments = (step, learner, segments, stored, run)
         self._thread = threading.Thread(target=self._write, args=arguments, daemon=True, name="hil-checkpoint")
         self._thread.start()
 
@@ -102,9 +103,9 @@ class CheckpointWriter:
             manifest = self._write_segments(folder / _BUFFERS, segments, stored)
             unfinished, final = folder / f"{_UNFINISHED}{step}", _free_name(folder / f"{_PREFIX}{step:08d}")
             unfinished.mkdir()
-            _save_tensors(unfinished / "learner.pt", learner)
-            _save_json(unfinished / "run.json", {"step": step, **run})
-            _save_json(unfinished / "buffers.json", manifest)
+            _write_file(unfinished / "learner.pt", lambda file: torch.save(learner, file))
+            _write_file(unfinished / "run.json", lambda file: file.write(json.dumps({"step": step, **run}).encode()))
+            _write_file(unfinished / "buffers.json", lambda file: file.write(json.dumps(manifest).encode()))
             sync_dir(unfinished)
             os.replace(unfinished, final)
             sync_dir(folder)
@@ -128,7 +129,7 @@ class CheckpointWriter:
             if end > first:
                 name = f"{buffer}_{first:09d}_{end:09d}.pt"
                 unfinished = folder / f"{_UNFINISHED}{name}"
-                _save_tensors(unfinished, segment)
+                _write_file(unfinished, partial(torch.save, segment))
                 os.replace(unfinished, folder / name)
                 files.append({"name": name, "first": first, "end": end})
             manifest[buffer] = files
@@ -139,7 +140,7 @@ class CheckpointWriter:
         for old in checkpoints(self._directory)[:-KEPT]:
             os.replace(old, folder / f"{_UNFINISHED}{old.name}")
             shutil.rmtree(folder / f"{_UNFINISHED}{old.name}")
-        kept = [_read_manifest(checkpoint) for checkpoint in checkpoints(self._directory)]
+        kept = [_read_json(checkpoint, "buffers.json") for checkpoint in checkpoints(self._directory)]
         needed = {file["name"] for manifest in kept for files in manifest.values() for file in files}
         for path in (folder / _BUFFERS).iterdir():
             if path.name not in needed:
@@ -152,10 +153,7 @@ def checkpoints(directory: Path) -> list[Path]:
 
 
 def read_run_state(checkpoint: Path) -> dict[str, Any]:
-    """All state but the learner's.
-
-    Args:
-        checkpoint: from `checkpoints`.
+    """All state but the learner's, of one of `checkpoints`.
 
     Raises:
         CheckpointError: it is missing or damaged.
@@ -167,10 +165,7 @@ def read_run_state(checkpoint: Path) -> dict[str, Any]:
 
 
 def read_learner_state(checkpoint: Path) -> tuple[dict[str, Any], dict[str, Iterator[dict[str, Any]]]]:
-    """The learner's state; its tensors on the CPU.
-
-    Args:
-        checkpoint: from `checkpoints`.
+    """The learner's state, of one of `checkpoints`; its tensors on the CPU.
 
     Returns:
         The state, and the segments of each buffer, oldest first, each read when it is asked for.
@@ -178,7 +173,7 @@ def read_learner_state(checkpoint: Path) -> tuple[dict[str, Any], dict[str, Iter
     Raises:
         CheckpointError: it is missing or damaged; also while segments are read.
     """
-    folder, manifest = checkpoint.parent / _BUFFERS, _read_manifest(checkpoint)
+    folder, manifest = checkpoint.parent / _BUFFERS, _read_json(checkpoint, "buffers.json")
 
     def read(files: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for file in files:
@@ -186,10 +181,6 @@ def read_learner_state(checkpoint: Path) -> tuple[dict[str, Any], dict[str, Iter
 
     state = _load_tensors(checkpoint, checkpoint / "learner.pt")
     return state, {buffer: read(files) for buffer, files in manifest.items()}
-
-
-def _read_manifest(checkpoint: Path) -> Manifest:
-    return _read_json(checkpoint, "buffers.json")
 
 
 def _read_json(checkpoint: Path, name: str) -> dict[str, Any]:
@@ -223,15 +214,8 @@ def _free_name(final: Path) -> Path:
     return final.with_name(f"{final.name}.{int(existing[-1].suffix[1:] or 0) + 1:03d}")
 
 
-def _save_tensors(path: Path, state: dict[str, Any]) -> None:
+def _write_file(path: Path, write: Callable[[Any], object]) -> None:
     with open(path, "wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _save_json(path: Path, state: dict[str, Any]) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(state, file)
+        write(file)
         file.flush()
         os.fsync(file.fileno())

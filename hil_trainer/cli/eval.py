@@ -74,15 +74,17 @@ def _check_fit(loaded: LoadedPolicy, env: RolloutEnv, trained: str, task: str) -
         ConfigurationError: it does not; the message names the differences.
     """
     shape, layout = loaded.policy.shape, env.layout
-    problems = []
-    needed, given = dict(shape.layout.state), dict(layout.state)
-    for name in sorted(needed.keys() | given.keys()):
-        if needed.get(name) != given.get(name):
-            problems.append(f"{name} has {_size(given.get(name))} instead of {_size(needed.get(name))}")
+    needed, given = ({"an action": actions, **dict(state)} for actions, state in (
+        (shape.actions, shape.layout.state), (env.actions, layout.state),
+    ))  # fmt: skip
+    problems = [
+        f"{name} has {_size(given.get(name))} instead of {_size(needed.get(name))}"
+        for name in sorted(needed.keys() | given.keys())
+        if needed.get(name) != given.get(name)
+    ]
     if shape.layout.views != layout.views:
-        problems.append(f"the cameras are {_names(layout.views)} instead of {_names(shape.layout.views)}")
-    if shape.actions != env.actions:
-        problems.append(f"an action has {_size(env.actions)} instead of {_size(shape.actions)}")
+        cameras = [", ".join(views) or "none" for views in (layout.views, shape.layout.views)]
+        problems.append(f"the cameras are {cameras[0]} instead of {cameras[1]}")
     if problems:
         raise ConfigurationError(
             f"The policy was trained for {trained} and does not fit {task}: {'; '.join(problems)}. Give a --task with "
@@ -92,7 +94,3 @@ def _check_fit(loaded: LoadedPolicy, env: RolloutEnv, trained: str, task: str) -
 
 def _size(count: int | None) -> str:
     return f"{count or 0} number{'' if count == 1 else 's'}"
-
-
-def _names(cameras: Sequence[str]) -> str:
-    return ", ".join(cameras) or "none"

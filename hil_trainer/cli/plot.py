@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Annotated
 
@@ -56,16 +57,17 @@ def _reached(rate: float, milestone: Milestone | None) -> str:
 
 def _median(rate: float, runs: Sequence[Run]) -> str:
     """The median of each number by itself; a run that has not reached the rate counts as never."""
-    milestones = [first_reaching(run.rows, rate) for run in runs]
-    reached = sum(milestone is not None for milestone in milestones)
-
-    def median(name: str) -> float:
-        return statistics.median(math.inf if one is None else getattr(one, name) for one in milestones)
-
-    if math.isinf(median("step")):
-        return f"{rate:.0%} not reached ({reached} of {len(milestones)} reached it)"
-    text = _reached(rate, Milestone(median("step"), median("operator_steps"), median("seconds")))
-    return text if reached == len(milestones) else f"{text} (reached by {reached} of {len(milestones)})"
+    found = [first_reaching(run.rows, rate) for run in runs]
+    milestones = [Milestone(math.inf, math.inf, math.inf) if one is None else one for one in found]
+    step, operator_steps, seconds = (
+        statistics.median(numbers) for numbers in zip(*map(astuple, milestones), strict=True)
+    )
+    count = f"{len(runs) - found.count(None)} of {len(runs)}"
+    if math.isinf(step):
+        return f"{rate:.0%} not reached ({count} reached it)"
+    return _reached(rate, Milestone(step, operator_steps, seconds)) + (
+        f" (reached by {count})" if None in found else ""
+    )
 
 
 def _final(runs: Sequence[Sequence[Row]]) -> str:

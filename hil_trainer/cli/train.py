@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,14 +84,15 @@ def parse(words: Sequence[str]) -> TrainArguments:
         ConfigurationError: a file or a value is not possible.
         SystemExit: a name or a value is not understood; the reason is printed.
     """
-    files = []
-    if "--resume" in words and (out := _value_of(words, "--out")) is not None:
+    given, files = _first_look(words), []
+    if given.resume and given.out is not None:
         # A directory without a run is refused later.
-        files = [path for path in [expand_path(out) / CONFIG_FILE] if path.is_file()]
-    if (file := _value_of(words, "--config")) is not None:
-        files.append(expand_path(file))
+        files = [path for path in [expand_path(given.out) / CONFIG_FILE] if path.is_file()]
+    if given.config is not None:
+        files.append(expand_path(given.config))
     words = [*itertools.chain.from_iterable(as_arguments(read_config(path)) for path in files), *_with_address(words)]
-    start = defaults(_value_of(words, "--task") or EnvConfig.task, _value_of(words, "--obs") or EnvConfig.obs)
+    given = _first_look(words)
+    start = defaults(given.task, given.obs)
     return tyro.cli(
         TrainArguments,
         args=words,
@@ -113,7 +115,8 @@ def as_arguments(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
         if isinstance(value, Mapping):
             words += as_arguments(value, "" if name in _NO_PREFIX else f"{prefix}{name.replace('_', '-')}.")
         elif isinstance(value, bool) and prefix + name in _FLAGS:
-            words.append(option if value else _negated(option))
+            group, dot, flag = option[2:].rpartition(".")
+            words.append(option if value else f"--{group}{dot}no-{flag}")
         else:
             words.append(f"{option}={value}")  # one word: a value may begin with a minus sign
     return words
@@ -128,17 +131,10 @@ def _with_address(words: Sequence[str]) -> list[str]:
     ]
 
 
-def _negated(option: str) -> str:
-    group, dot, name = option[2:].rpartition(".")
-    return f"--{group}{dot}no-{name}"
-
-
-def _value_of(words: Sequence[str], option: str) -> str | None:
-    """The value of an option where it is given last."""
-    found = None
-    for number, word in enumerate(words):
-        if word == option and number + 1 < len(words):
-            found = words[number + 1]
-        elif word.startswith(f"{option}="):
-            found = word.partition("=")[2]
-    return found
+def _first_look(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments on which the defaults of all others depend."""
+    parser = argparse.ArgumentParser("hil-trainer train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--resume", action="store_true")
+    for name, default in (("out", None), ("config", None), ("task", EnvConfig.task), ("obs", EnvConfig.obs)):
+        parser.add_argument(f"--{name}", default=default)
+    return parser.parse_known_args(words)[0]

@@ -98,15 +98,7 @@ def short_temporary_folder() -> Path | None:
 
 
 class Reply(NamedTuple):
-    """The learner's reply to an actor.
-
-    Attributes:
-        act: act now; otherwise ask again.
-        stop: the training is over.
-        episodes: of all actors together, without demonstrations.
-        version: of the newest weights.
-        snapshot: with the newest weights; None if the actor has them.
-    """
+    """The learner's reply to an actor."""
 
     act: bool
     stop: bool
@@ -206,12 +198,7 @@ class RayLearner:
             self._report = self._report._replace(events=(*self._report.events, event))
 
     def add(self, rollout: Rollout, policy_steps: int) -> None:
-        """Receive a rollout.
-
-        Args:
-            rollout: what an actor did.
-            policy_steps: environment steps that its policy had learned from.
-        """
+        """Receive a rollout."""
         with self._changed:
             if not rollout.demonstration:
                 staleness = max(self._report.staleness, self._received - policy_steps)
@@ -222,14 +209,7 @@ class RayLearner:
             self._changed.notify_all()
 
     def exchange(self, rollout: Rollout | None, policy_steps: int, version: str, *, waits: bool) -> Reply:
-        """Receive a rollout of an actor on Ray, and reply whether to go on with which policy.
-
-        Args:
-            rollout: see `add`; None only asks for a reply.
-            policy_steps: see `add`.
-            version: of the weights that the actor has.
-            waits: the reply may come later, while the learner is behind; an operator does not wait.
-        """
+        """Receive a rollout of an actor on Ray, and reply whether to go on with which policy."""
         with self._changed:
             if rollout is not None:
                 self.add(rollout, policy_steps)

@@ -17,9 +17,6 @@ _NOT_PLOTTED = {"kind", "step", "seconds", "time", "episode", "seed"}
 def scalars(row: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of a row that make curves.
 
-    Args:
-        row: as in `metrics.jsonl`.
-
     Returns:
         Tag -> value, such as `episode/success`. An evaluation gets `evaluation/success_rate`, or
         `evaluation/final_success_rate` if it is the final one; an episode gets `episode/intervention_rate`.
@@ -39,11 +36,7 @@ def scalars(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def load_summary_writer() -> Any:
-    """The class that writes events for TensorBoard.
-
-    Raises:
-        MissingExtraError: TensorBoard or torch is not installed.
-    """
+    """The class that writes events for TensorBoard."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
@@ -54,11 +47,7 @@ def load_summary_writer() -> Any:
 
 
 def load_wandb() -> Any:
-    """The module `wandb`.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
+    """The module `wandb`."""
     try:
         import wandb
     except ImportError as error:
@@ -67,13 +56,7 @@ def load_wandb() -> Any:
 
 
 class TensorBoardLogger:
-    """Event files for TensorBoard.
-
-    Args:
-        summary_writer: the class, from `load_summary_writer`.
-        directory: of the run.
-        purge_step: step from which on TensorBoard hides earlier events; None for none.
-    """
+    """Event files for TensorBoard."""
 
     def __init__(self, summary_writer: Any, directory: Path, purge_step: int | None):
         self._writer = summary_writer(str(directory / "tensorboard"), purge_step=purge_step, flush_secs=10)
@@ -88,13 +71,6 @@ class TensorBoardLogger:
 
 class WandbLogger:
     """A run at Weights & Biases.
-
-    Args:
-        module: `wandb`, from `load_wandb`.
-        project: of the run.
-        directory: of the run.
-        config: settings, shown beside the curves.
-        resume: continue the run whose id is stored in the directory.
 
     Raises:
         ConfigurationError: the run does not start.

@@ -144,14 +144,6 @@ def first_reaching(rows: Iterable[Row], rate: float, episodes: int = FULL) -> Mi
 
     Its seeds are the same at every evaluation and also choose the policy that is kept, so the rate itself is
     optimistic; `final_evaluation` is the number to report.
-
-    Args:
-        rows: of `metrics.jsonl`, in order.
-        rate: share of successful episodes, in [0, 1].
-        episodes: minimum number of episodes of an evaluation that counts.
-
-    Returns:
-        When that was; None if the rate was not reached.
     """
     for row in rows:
         if row["kind"] != "evaluation" or row["purpose"] == FINAL or row["episodes"] < episodes:

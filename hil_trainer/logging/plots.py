@@ -57,13 +57,7 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run to compare.
-
-    Attributes:
-        path: its folder.
-        label: runs of the same label form one group.
-        rows: of its `metrics.jsonl`.
-    """
+    """A run to compare."""
 
     path: Path
     label: str
@@ -87,9 +81,6 @@ def draw_curves(rows: Rows, title: str) -> Figure:
     """Draw success, episode length and intervention of a run against steps and against minutes.
 
     Demonstrations are left out. Lines are means over the last 20 episodes, points are evaluations.
-
-    Returns:
-        A figure of three rows (success, length, intervention) and two columns (steps, minutes).
     """
     figure, axes = new_figure(3, 2, (9, 8.2), sharex="col", sharey="row")
     for column, unit in zip(axes.T, _AXES, strict=True):
@@ -114,9 +105,6 @@ def find_runs(directories: Sequence[str | Path], labels: Sequence[str] | None = 
     Args:
         directories: each is a run, or contains runs at any depth.
         labels: one for each directory; None for the name of the folder that contains a run.
-
-    Returns:
-        The runs, by directory and then by path; each once.
 
     Raises:
         CheckpointError: a directory has no run, or its metrics are damaged.
@@ -148,10 +136,6 @@ def draw_comparison(runs: Sequence[Run], out: str | Path) -> Path:
 
     Runs of one label form one line, their median, in a band from the worst to the best. A run that has ended stays at
     its last evaluation. A star is the final evaluation of a run, on seeds that chose nothing.
-
-    Args:
-        runs: at least one with an evaluation.
-        out: a .png, .svg or .pdf file.
 
     Raises:
         ConfigurationError: no run has an evaluation, or the file cannot be written.
@@ -198,9 +182,6 @@ def new_figure(
         size: width and height in inches; 9 inches wide reads well at the width of a README.
         options: for `Figure.subplots`.
 
-    Returns:
-        The figure and its (rows, columns) axes.
-
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
@@ -217,10 +198,6 @@ def new_figure(
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
     """Write a figure atomically.
-
-    Args:
-        figure: to write.
-        path: a .png, .svg or .pdf file; its folder is created if missing.
 
     Raises:
         ConfigurationError: another file type, or the file cannot be written.

@@ -32,13 +32,7 @@ _SAVE_TIMEOUT = 120.0  # s; a checkpoint with many images takes a while
 
 
 def make_actor(setup: LearnerSetup, *, operator: str, intervention: Any = None) -> Actor:
-    """Make an actor with random numbers of its own.
-
-    Args:
-        setup: of the learner.
-        operator: who can take over.
-        intervention: see `OperatorConfig`.
-    """
+    """Make an actor with random numbers of its own."""
     torch.set_num_threads(1)
     torch.seed()
     config = dataclasses.replace(
@@ -57,11 +51,6 @@ def act(learner: Any, setup: LearnerSetup, actor: Actor) -> None:
 
     An actor sends a rollout and makes the next one while the learner receives it. One that is held to real time never
     waits: while the learner does not answer, it acts on, up to `MAX_PENDING` rollouts.
-
-    Args:
-        learner: handle of the learner.
-        setup: of the learner.
-        actor: makes the steps.
     """
     import ray
 
@@ -119,11 +108,6 @@ class RayActors:
 
     Ray starts a learner that was killed again, which goes on from its newest checkpoint, and repeats calls that it has
     not answered. What it had learned since the checkpoint is lost.
-
-    Args:
-        setup: of the learner.
-        directory: of the run.
-        resume: go on from the newest checkpoint in it.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -208,10 +192,13 @@ class RayActors:
         for run in ended:
             try:
                 ray.get(run)
-            except ray.exceptions.RayActorError as error:
-                raise _actor_error(f"has died more than {MAX_RESTARTS} times") from error
-            except ray.exceptions.RayTaskError as error:
-                raise _actor_error(f"has failed ({error.cause!r})") from error
+            except (ray.exceptions.RayActorError, ray.exceptions.RayTaskError) as error:
+                failed = isinstance(error, ray.exceptions.RayTaskError)
+                why = f"has failed ({error.cause!r})" if failed else f"has died more than {MAX_RESTARTS} times"
+                raise ActorError(
+                    f"An actor {why}. Check that the machine it runs on has what the training needs, such as gym-hil "
+                    "in the same version, and go on with --resume."
+                ) from error
         time.sleep(min(timeout, _REPORT_EVERY))
         if self._reporting is None:
             self._reporting = self._learner.report.remote(self._version)
@@ -291,10 +278,3 @@ class RayActors:
         for worker in self._workers:
             self._ray.kill(worker)
         self._workers, self._runs = [], []
-
-
-def _actor_error(why: str) -> ActorError:
-    return ActorError(
-        f"An actor {why}. Check that the machine it runs on has what the training needs, such as gym-hil in the same "
-        "version, and go on with --resume."
-    )

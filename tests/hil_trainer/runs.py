@@ -10,15 +10,7 @@ from hil_trainer.logging.metrics import FILE
 def made_up_run(directory, seed=0, speed=1.0, operator=True, steps=3000, resumed_at=None, last=None, final=None):
     """Write the metrics of a run in which success grows with the steps and intervention falls.
 
-    Args:
-        directory: of the run.
-        seed: of all that is random.
-        speed: of learning.
-        operator: whether an operator helps.
-        steps: of the run.
-        resumed_at: the step of a resume.
-        last: successes of the last full evaluation; random if None.
-        final: successes of the final evaluation; random if None.
+    `last` and `final` are the successes of the last full and the final evaluation; random if None.
     """
     rng = np.random.default_rng(seed)
     rows, step, driven, seconds, episode = [], 0, 0, 0.0, 0

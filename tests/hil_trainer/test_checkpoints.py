@@ -50,22 +50,17 @@ def buffer_files(directory):
     return sorted(path.name for path in (directory / "checkpoints" / "buffers").iterdir())
 
 
-def test_the_newest_two_are_kept(tmp_path):
+def test_the_newest_two_are_kept_also_of_one_step(tmp_path):
     assert checkpoints(tmp_path) == []
     for step in (0, 5, 1500, 20):
         save(tmp_path, step, step)
     assert [path.name for path in checkpoints(tmp_path)] == ["step_00000020", "step_00001500"]
-    save(tmp_path, 2000, 7)
-    assert read(tmp_path) == (2000, 7)
-
-
-def test_a_second_checkpoint_of_a_step_is_newer_than_the_first(tmp_path):
     for number in range(13):
-        save(tmp_path, 500, number)
-        assert read(tmp_path) == (500, number)
+        save(tmp_path, 2000, number)
+        assert read(tmp_path) == (2000, number)
     assert len(checkpoints(tmp_path)) == 2
-    save(tmp_path, 501, 99)
-    assert read(tmp_path) == (501, 99)
+    save(tmp_path, 2001, 99)
+    assert read(tmp_path) == (2001, 99)
 
 
 def test_only_new_transitions_are_written_and_files_that_no_checkpoint_needs_are_removed(tmp_path):
@@ -87,13 +82,7 @@ class Crash(BaseException):
     """As if the process had been killed."""
 
 
-STEPS = [
-    (module.torch, "save"),
-    (module.json, "dump"),
-    (module.os, "fsync"),
-    (module.os, "replace"),
-    (module.shutil, "rmtree"),
-]
+STEPS = [(module.torch, "save"), (module.json, "dumps"), (os, "fsync"), (os, "replace"), (module.shutil, "rmtree")]
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["another step", "the same step"])
@@ -149,33 +138,17 @@ def test_everything_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["learner.pt", "run.json", "buffers.json", "../buffers/online_000000000_000000005.pt"])
-@pytest.mark.parametrize("content", [None, b"", b"[]", b"PK\x03\x04 no"])
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"PK\x03\x04 no", "half"])
 def test_a_damaged_checkpoint_is_refused_with_advice(tmp_path, name, content):
     path = save(tmp_path, 3, 5)
+    whole = (path / name).read_bytes()
     (path / name).unlink()
-    if content is not None:
+    if content == "half":
+        (path / name).write_bytes(whole[: len(whole) // 2])
+    elif content is not None:
         (path / name).write_bytes(content)
     with pytest.raises(CheckpointError, match=r"step_00000003 cannot be read: .* Remove it to use the previous one"):
         read(tmp_path)
-
-
-def test_half_a_checkpoint_is_refused(tmp_path):
-    path = save(tmp_path, 3) / "learner.pt"
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        read_learner_state(path.parent)
-
-
-def test_a_full_disk_is_an_error_and_the_previous_one_is_kept(tmp_path, monkeypatch):
-    save(tmp_path, 1, 1)
-
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CheckpointError, match=r"No space left on device. Make room, then go on with --resume"):
-        save(tmp_path, 2, 2)
-    assert read(tmp_path) == (1, 1)
 
 
 KILLED = """
@@ -194,7 +167,7 @@ while True:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise on Windows")
-@pytest.mark.parametrize("seconds", [0.05, 0.11, 0.23, 0.4])
+@pytest.mark.parametrize("seconds", [0.05, 0.23])
 def test_a_writer_that_is_killed_at_any_moment_leaves_a_whole_checkpoint(tmp_path, seconds):
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -212,13 +185,16 @@ def test_a_writer_that_is_killed_at_any_moment_leaves_a_whole_checkpoint(tmp_pat
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_disk_that_is_full_while_tensors_are_written_is_an_error_too(tmp_path, monkeypatch):
+@pytest.mark.parametrize("suffix", [".pt", ".json"])
+def test_a_full_disk_is_an_error_and_the_previous_one_is_kept(tmp_path, monkeypatch, suffix):
+    save(tmp_path, 1, 1)
     real = open
 
     def full(path, *rest, **more):
-        return real("/dev/full" if str(path).endswith(".pt") else path, *rest, **more)
+        return real("/dev/full" if str(path).endswith(suffix) else path, *rest, **more)
 
     monkeypatch.setattr("builtins.open", full)
-    with pytest.raises(CheckpointError, match="Make room"):
-        write(CheckpointWriter(tmp_path), 2)
-    assert checkpoints(tmp_path) == []
+    with pytest.raises(CheckpointError, match=r"No space left on device. Make room, then go on with --resume"):
+        save(tmp_path, 2, 2)
+    monkeypatch.undo()
+    assert read(tmp_path) == (1, 1)

@@ -1,7 +1,6 @@
 import sys
-import types
 from contextlib import closing
-from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -60,33 +59,9 @@ def test_tensorboard_shows_the_numbers_as_one_curve_after_a_resume(tmp_path):
     assert "learning/actor_loss" not in shown
 
 
-class FakeRun:
-    """Notes what is asked of a run at Weights & Biases."""
-
-    def __init__(self):
-        self.logged, self.axes, self.finished = [], {}, False
-
-    def define_metric(self, name, step_metric=None):
-        self.axes[name] = step_metric
-
-    def log(self, numbers):
-        self.logged.append(numbers)
-
-    def finish(self):
-        self.finished = True
-
-
 @pytest.fixture
 def wandb(monkeypatch):
-    module = types.ModuleType("wandb")
-    module.Error, module.inits, module.runs = type("Error", (Exception,), {}), [], []
-
-    def init(**options):
-        module.inits.append(options)
-        module.runs.append(FakeRun())
-        return module.runs[-1]
-
-    module.init = init
+    module = MagicMock(Error=type("Error", (Exception,), {}))
     monkeypatch.setitem(sys.modules, "wandb", module)
     return module
 
@@ -96,26 +71,21 @@ def test_weights_and_biases_gets_the_settings_and_the_numbers_over_our_steps(tmp
     with closing(MetricsLog(tmp_path, tensorboard=False, wandb="cubes", config=config)) as metrics:
         metrics.write("learning", 20, 90.0, critic_loss=0.5)
         metrics.write("event", 20, 90.0, text="paused")
-    (run,) = wandb.runs
-    assert run.logged == [{"learning/critic_loss": 0.5, "step": 20, "minutes": 1.5}]
-    assert run.axes["*"] == "step"
-    assert run.finished
-    assert wandb.inits[0]["project"] == "cubes"
-    assert wandb.inits[0]["config"] == config
-    assert Path(wandb.inits[0]["dir"]) == tmp_path
+    options, run = wandb.init.call_args.kwargs, wandb.init.return_value
+    assert (options["project"], options["config"], options["dir"]) == ("cubes", config, str(tmp_path))
+    run.define_metric.assert_called_with("*", step_metric="step")
+    run.log.assert_called_once_with({"learning/critic_loss": 0.5, "step": 20, "minutes": 1.5})
+    run.finish.assert_called_once_with()
 
 
 def test_a_resume_goes_on_with_the_same_run_and_a_fresh_start_makes_another(tmp_path, wandb):
     for resume in (None, ResumePoint(20, 0), None):
         MetricsLog(tmp_path, tensorboard=False, wandb="cubes", resume=resume).close()
-    first, resumed, fresh = (options["id"] for options in wandb.inits)
+    first, resumed, fresh = (call.kwargs["id"] for call in wandb.init.call_args_list)
     assert first == resumed != fresh
 
 
 def test_weights_and_biases_that_does_not_start_is_an_error_with_advice(tmp_path, wandb):
-    def init(**options):
-        raise wandb.Error("no API key.")
-
-    wandb.init = init
+    wandb.init.side_effect = wandb.Error("no API key.")
     with pytest.raises(ConfigurationError, match=r"no API key. Run `wandb login`"):
         MetricsLog(tmp_path, tensorboard=False, wandb="cubes")

@@ -4,7 +4,6 @@ One training is disturbed in all these ways, and each test looks at what it has 
 """
 
 import contextlib
-import json
 import os
 import secrets
 import subprocess
@@ -17,7 +16,6 @@ pytest.importorskip("ray", reason="needs the extra `ray`")
 import psutil
 
 from hil_trainer.checkpoints import checkpoints, read_run_state
-from hil_trainer.config import to_dict
 from hil_trainer.logging.metrics import read_metrics
 
 TRAIN = """
@@ -61,8 +59,12 @@ class Run:
 
     def until_further(self, episodes):
         """Wait until some more episodes have ended."""
-        wanted = self._episodes() + episodes
-        self._until(lambda: self._episodes() >= wanted, f"{episodes} more episodes")
+
+        def ended():
+            return sum(row["kind"] == "episode" for row in self._rows())
+
+        wanted = ended() + episodes
+        self._until(lambda: ended() >= wanted, f"{episodes} more episodes")
 
     def find(self, name):
         """The processes of something that Ray runs; it gives them this title."""
@@ -84,9 +86,6 @@ class Run:
         _, left = psutil.wait_procs(self.seen, timeout=20)
         return [child for child in left if child.status() != psutil.STATUS_ZOMBIE]
 
-    def _episodes(self):
-        return sum(row["kind"] == "episode" for row in self._rows())
-
     def _rows(self):
         return read_metrics(self.directory) if (self.directory / "metrics.jsonl").exists() else []
 
@@ -106,29 +105,19 @@ def _title(process):
 @pytest.fixture(scope="module")
 def disturbed(tmp_path_factory):
     """A training in which everything happens, until Ctrl-C."""
-    from hil_trainer.config import EvaluationConfig, OperatorConfig, RayConfig, SACConfig, TrainConfig
-
     folder = tmp_path_factory.mktemp("ray")
-    config = TrainConfig(
-        threads=1,
-        tensorboard=False,
-        demos="1",
-        checkpoint_seconds=2.0,
-        steps=10**6,
-        operator=OperatorConfig(min_help_fraction=1.0),
-        agent=SACConfig(utd_ratio=1, batch_size=16, buffer_capacity=5000, width=16),
-        evaluation=EvaluationConfig(every=10**9, episodes=1),
-        ray=RayConfig(address="local", actors=2, helped_actors=1),
+    words = "--ray --actors 2 --ray.helped-actors 1 --demos 1 --steps 1000000 --checkpoint-seconds 2 --threads 1 "
+    words += (
+        "--no-tensorboard --operator.min-help-fraction 1 --agent.utd-ratio 1 --agent.batch-size 16 --agent.width 16 "
     )
-    settings = folder / "settings.json"
-    settings.write_text(json.dumps(to_dict(config)))
+    words += "--agent.buffer-capacity 5000 --evaluation.every 1000000000 --evaluation.episodes 1"
     environment = os.environ | {
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "HOME": str(folder),
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
-    run = Run(folder / "run", "--config", str(settings), environment=environment)
+    run = Run(folder / "run", *words.split(), environment=environment)
     with contextlib.ExitStack() as stack:
         stack.callback(run.end)
         for _ in range(2):
