@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import time
@@ -16,7 +17,7 @@ import pytest
 import gym_hil  # noqa: F401
 from gym_hil.teleop import Button, Event, InputDevice
 from gym_hil.teleop.gamepad import BINDINGS, Gamepad
-from gym_hil.teleop.keyboard import KEYS, Keyboard
+from gym_hil.teleop.keyboard import BUTTON_KEYS, KEYS, Keyboard
 from tests.teleop.waiting import poll_until, wait_for
 
 PAD_BUTTONS = {button: name for name, button in BINDINGS.items()}
@@ -31,8 +32,6 @@ SYMBOLS = {
     **{key: key.capitalize() for key in ("up", "down", "left", "right")},
 }
 CHARACTERS = {"space": " ", "enter": "\r", "esc": "\x1b"}
-# The first key of each button.
-FIRST_KEYS = {button: key for key, button in reversed(KEYS.items())}
 
 
 class Hardware(ABC):
@@ -160,14 +159,16 @@ class SpaceMouseHardware(HidHardware):
 
 
 class PynputHardware(Hardware):
-    """Keys of an X server without a screen."""
+    """Keys of an X server without a screen; a button is pressed with each of its keys in turn."""
 
-    buttons = tuple(FIRST_KEYS)
+    buttons = tuple(BUTTON_KEYS)
 
-    def __init__(self) -> None:
+    def __init__(self, auto_repeat: bool = False) -> None:
         from tests.teleop.x_server import Fingers, Server
 
-        self._server = Server(auto_repeat=False)
+        self._keys = {button: itertools.cycle(keys) for button, keys in BUTTON_KEYS.items()}
+        self._down: dict[Button, str] = {}
+        self._server = Server(auto_repeat=auto_repeat)
         os.environ["DISPLAY"] = self._server.display
         os.environ.pop("WAYLAND_DISPLAY", None)
         self._fingers = Fingers(self._server.display)
@@ -180,7 +181,7 @@ class PynputHardware(Hardware):
         poll_until(self.device, lambda command: Event.SUCCESS in command.events)
 
     def move(self, button: Button, down: bool) -> None:
-        key = FIRST_KEYS[button]
+        key = self._down[button] = next(self._keys[button]) if down else self._down[button]
         self._fingers.move(SYMBOLS.get(key, key), down)
 
     def close(self) -> None:
@@ -192,7 +193,7 @@ class PynputHardware(Hardware):
 class TerminalHardware(Hardware):
     """Characters typed into a pseudo-terminal. It knows no releases, so a key is up when it has been still."""
 
-    buttons = tuple(FIRST_KEYS)
+    buttons = tuple(BUTTON_KEYS)
     releases = False
     PARALLEL = 10  # terminals, because each sequence waits for the keys to be up
 
@@ -209,7 +210,7 @@ class TerminalHardware(Hardware):
 
     def move(self, button: Button, down: bool) -> None:
         if down:
-            key = self._letters.get(button, FIRST_KEYS[button])
+            key = self._letters.get(button, BUTTON_KEYS[button][0])
             os.write(self._master, CHARACTERS.get(key, key).encode())
 
     def close(self) -> None:
