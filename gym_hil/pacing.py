@@ -88,11 +88,7 @@ class Pacer:
     """
 
     def __init__(
-        self,
-        dt: float,
-        *,
-        clock: Callable[[], float] = time.perf_counter,
-        sleep: Callable[[float], None] = sleep,
+        self, dt: float, *, clock: Callable[[], float] = time.perf_counter, sleep: Callable[[float], None] = sleep
     ):
         if not 0 < dt < math.inf:
             raise ConfigurationError(f"dt is {dt!r}; expected seconds, more than 0.")

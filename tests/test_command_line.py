@@ -73,11 +73,7 @@ def test_faults_of_the_program_itself_keep_their_traceback(command, error):
 
 @posix
 @pytest.mark.parametrize(
-    ("words", "unbuffered"),
-    [
-        (["--help"], ""),
-        (["lerobot-config", "--task=PandaPickCube", "--mode=train"], "1"),
-    ],
+    ("words", "unbuffered"), [(["--help"], ""), (["lerobot-config", "--task=PandaPickCube", "--mode=train"], "1")]
 )
 def test_closing_the_output_early_ends_a_command_as_it_ends_others(words, unbuffered):
     reading, writing = os.pipe()

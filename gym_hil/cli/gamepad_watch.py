@@ -18,10 +18,7 @@ PERIOD = 0.05  # s between looks
 
 
 def watch_gamepad(
-    seconds: float = math.inf,
-    *,
-    controller_config_path: str | PathLike[str] | None = None,
-    out: TextIO | None = None,
+    seconds: float = math.inf, *, controller_config_path: str | PathLike[str] | None = None, out: TextIO | None = None
 ) -> None:
     """Show a gamepad's name, its entry for a configuration file, and its values whenever they change.
 

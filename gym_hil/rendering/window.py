@@ -22,12 +22,7 @@ class ViewerWindow:
     """
 
     def __init__(
-        self,
-        model: mujoco.MjModel,
-        data: mujoco.MjData,
-        *,
-        show_left_ui: bool = False,
-        show_right_ui: bool = False,
+        self, model: mujoco.MjModel, data: mujoco.MjData, *, show_left_ui: bool = False, show_right_ui: bool = False
     ):
         self._model, self._data = model, data
         self._panels = {"show_left_ui": show_left_ui, "show_right_ui": show_right_ui}

@@ -67,11 +67,7 @@ class HidDevice(InputDevice):
     vendors: ClassVar[tuple[int, ...]]  # USB vendor numbers to look at
 
     def __init__(
-        self,
-        *,
-        intervention: str = "toggle",
-        deadzone: float = DEADZONE,
-        clock: Callable[[], float] = time.monotonic,
+        self, *, intervention: str = "toggle", deadzone: float = DEADZONE, clock: Callable[[], float] = time.monotonic
     ):
         # hidapi says when a device is gone, so a slow loop is no disconnect.
         super().__init__(intervention=intervention, silence_timeout=math.inf, clock=clock)

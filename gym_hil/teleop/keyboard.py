@@ -102,11 +102,7 @@ class Keyboard(InputDevice):
     """
 
     def __init__(
-        self,
-        *,
-        backend: str = AUTO,
-        intervention: str = "toggle",
-        clock: Callable[[], float] = time.monotonic,
+        self, *, backend: str = AUTO, intervention: str = "toggle", clock: Callable[[], float] = time.monotonic
     ):
         # A held key may not report for long; `KeyBackend.is_alive` says whether keys are still read.
         super().__init__(intervention=intervention, silence_timeout=math.inf, clock=clock)

@@ -33,12 +33,7 @@ TICK = 0.02  # s
 BACKGROUND_TICK = 0.2  # s between looks for whether the program is in the foreground again
 SIGNALS = ("SIGTERM", "SIGHUP")  # end the process without running `finally`
 
-CHARACTERS = {
-    " ": "space",
-    "\r": "enter",
-    "\n": "enter",
-    **{letter: letter.lower() for letter in "wasdqefgrWASDQEFGR"},
-}
+CHARACTERS = {" ": "space", "\r": "enter", "\n": "enter", **{letter: letter.lower() for letter in "wasdqefgrWASDQEFGR"}}
 ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
 _TOKEN = re.compile(r"\x1b(?:\[[0-9;:?]*(?P<csi>[^0-9;:?])|O(?P<ss3>.))|(?P<one>.)", re.DOTALL)
 _UNFINISHED = re.compile(r"\x1b(?:\[[0-9;:?]*|O)?")

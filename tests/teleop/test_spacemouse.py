@@ -14,14 +14,7 @@ from hypothesis import strategies as st
 import gym_hil  # noqa: F401
 from gym_hil.errors import ConfigurationError
 from gym_hil.teleop.hid_reports import read_controls
-from gym_hil.teleop.spacemouse import (
-    AXES,
-    CONNEXION,
-    FEW_KEYS_LAYOUTS,
-    LOGITECH,
-    MULTI_AXIS_CONTROLLER,
-    SpaceMouse,
-)
+from gym_hil.teleop.spacemouse import AXES, CONNEXION, FEW_KEYS_LAYOUTS, LOGITECH, MULTI_AXIS_CONTROLLER, SpaceMouse
 from tests.teleop.clock import Clock
 from tests.teleop.fake_hid import FakeHid
 from tests.teleop.waiting import wait_for

@@ -43,13 +43,7 @@ class VirtualPad:
     """A joystick that does what a test says. SDL learns of it at its next reading, or at `flush`."""
 
     def __init__(
-        self,
-        name: str = "Xbox 360 Controller",
-        *,
-        axes: int = 6,
-        buttons: int = 17,
-        hats: int = 1,
-        kind: int = UNKNOWN,
+        self, name: str = "Xbox 360 Controller", *, axes: int = 6, buttons: int = 17, hats: int = 1, kind: int = UNKNOWN
     ):
         self._sdl = _sdl()
         self.name = name
