@@ -21,8 +21,10 @@ SEQUENCES = 20
 def name(request):
     if sys.platform != "linux":
         pytest.skip("the virtual joystick, Xvfb and pseudo-terminals are Linux's")
-    if request.param == "keyboard pynput" and (find_spec("pynput") is None or shutil.which("Xvfb") is None):
-        pytest.skip("pynput or Xvfb is not installed")
+    if request.param == "keyboard pynput":
+        for needed, found in ("pynput", find_spec("pynput")), ("Xvfb", shutil.which("Xvfb")):
+            if found is None:
+                pytest.skip(f"{needed} is not installed")
     return request.param
 
 
