@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib.util
+import multiprocessing
+import sys
 
 import pytest
 
@@ -27,3 +29,15 @@ def small():
         return dataclasses.replace(config, **settings)
 
     return make
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_processes():
+    """Fork child processes from one that has imported torch, which takes seconds; slow tests run the command itself."""
+    get_context = multiprocessing.get_context
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.platform == "linux":
+            server = get_context("forkserver")
+            server.set_forkserver_preload(["hil_trainer.learner.process", "hil_trainer.rollout.evaluation"])
+            patch.setattr(multiprocessing, "get_context", lambda name: server if name == "spawn" else get_context(name))
+        yield
