@@ -143,6 +143,61 @@ class SACConfig:
 
 
 @dataclass(frozen=True)
+class BCConfig:
+    """Settings of imitation by chunks.
+
+    Attributes:
+        chunk_size: actions that the policy plans.
+        n_action_steps: actions of a plan that are executed before the next plan.
+        flow_steps: Euler steps from noise to a plan.
+        utd_ratio: updates for each environment step, and for each offline step.
+        batch_size: windows of the operator's steps in a batch.
+        noise_samples: samples of the flow for each window of a batch; more where images make a window expensive.
+        buffer_capacity: size of the demonstration buffer, in transitions.
+        width: units of each hidden layer.
+        attention_heads: heads of the policy's attention over objects in the state vector; 0 for no attention.
+        learning_rate: learning rate at first. Over the offline steps it falls along a cosine.
+        final_learning_rate: learning rate after the offline steps, as a fraction of the first.
+        weight_decay: weight decay of AdamW.
+        ema: step size of the moving average of the weights, which acts.
+        state_noise: standard deviation of noise on the features of the state, which lie in about [-1, 1].
+        gripper: "discrete": open, stay or close; the last number of the action is rounded. "continuous": it is not.
+        auxiliary: weight of the auxiliary loss, the prediction of simulation state from images.
+        shift: maximum random shift of images, in pixels.
+        encoded_copies: copies of each image that a frozen encoder encodes, all but one of them shifted at random.
+    """
+
+    chunk_size: int = 8
+    n_action_steps: int = 4
+    flow_steps: int = 10
+    utd_ratio: int = 1
+    batch_size: int = 256
+    noise_samples: int = 1
+    buffer_capacity: int = 100_000
+    width: int = 256
+    attention_heads: int = 0
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 0.05
+    weight_decay: float = 1e-3
+    ema: float = 0.005
+    state_noise: float = 0.02
+    gripper: Literal["continuous", "discrete"] = "discrete"
+    auxiliary: float = 1.0
+    shift: int = 4
+    encoded_copies: int = 4
+
+    def __post_init__(self) -> None:
+        counts = ("chunk_size", "n_action_steps", "flow_steps", "utd_ratio", "batch_size", "noise_samples")
+        sizes = ("buffer_capacity", "width", "learning_rate", "encoded_copies")
+        _require(self, "more than 0", (*counts, *sizes), lambda value: value > 0)
+        _require(self, "a number in (0, 1]", ("ema", "final_learning_rate"), lambda value: 0 < value <= 1)
+        others = ("attention_heads", "weight_decay", "state_noise", "auxiliary", "shift")
+        _require(self, "0 or more", others, lambda value: value >= 0)
+        fits = f"at most chunk_size, {self.chunk_size}"
+        _require(self, fits, ("n_action_steps",), lambda value: value <= self.chunk_size)
+
+
+@dataclass(frozen=True)
 class EvaluationConfig:
     """When the policy is evaluated, and when it is good enough.
 
@@ -196,7 +251,12 @@ class TrainConfig:
 
     Attributes:
         demos: number of episodes that the operator demonstrates first, or the folder of a recorded dataset.
-        steps: maximum number of environment steps; demonstrations and evaluations do not count.
+        algorithm: sac, soft actor-critic with demonstrations; or bc, imitation by chunks (behaviour cloning) of what
+            the operator demonstrates and corrects.
+        offline_steps: steps of learning from the demonstrations before the policy acts, each with the updates of an
+            environment step. They count as steps of training.
+        steps: maximum number of environment steps; demonstrations and evaluations do not count. 0 learns from the
+            demonstrations alone.
         seed: seed of all random numbers.
         rollout_steps: environment steps between two messages to the learner. The policy's weights are at most two
             messages old.
@@ -209,12 +269,15 @@ class TrainConfig:
         wandb: name of the Weights & Biases project to log to.
         env: the task.
         operator: the operator.
-        agent: the learning algorithm.
+        agent: soft actor-critic.
+        bc: imitation by chunks.
         evaluation: the evaluations.
         ray: several actors.
     """
 
     demos: str = "20"
+    algorithm: Literal["sac", "bc"] = "sac"
+    offline_steps: int = 0
     steps: int = 20_000
     seed: int = 0
     rollout_steps: int = 10
@@ -228,12 +291,15 @@ class TrainConfig:
     env: tyro.conf.OmitArgPrefixes[EnvConfig] = field(default_factory=EnvConfig)
     operator: OperatorConfig = field(default_factory=OperatorConfig)
     agent: SACConfig = field(default_factory=SACConfig)
+    bc: BCConfig = field(default_factory=BCConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     ray: RayConfig = field(default_factory=RayConfig)
 
     def __post_init__(self) -> None:
-        _require(self, "more than 0", ("steps", "rollout_steps", "checkpoint_seconds"), lambda value: value > 0)
-        _require(self, "0 or more", ("seed",), lambda value: value >= 0)
+        _require(self, "more than 0", ("rollout_steps", "checkpoint_seconds"), lambda value: value > 0)
+        _require(self, "0 or more", ("seed", "offline_steps"), lambda value: value >= 0)
+        least = "0 or more with offline_steps, else more than 0"
+        _require(self, least, ("steps",), lambda value: value > 0 or (value == 0 and self.offline_steps > 0))
         if self.threads is not None:
             _require(self, "more than 0", ("threads",), lambda value: value > 0)
         operator = self.operator.device
@@ -249,6 +315,37 @@ class TrainConfig:
                 f"demos is {self.demos}, but without an operator there are no demonstrations; give --demos 0, or a "
                 "dataset."
             )
+        if self.offline_steps and not self.demo_episodes and self.demo_dataset is None:
+            raise ConfigurationError(
+                f"offline_steps is {self.offline_steps}, but there are no demonstrations to learn from; give --demos a "
+                "number of episodes or a dataset."
+            )
+        if self.ray.address is not None and (self.algorithm == "bc" or self.offline_steps):
+            raise ConfigurationError(
+                f"algorithm is {self.algorithm} and offline_steps is {self.offline_steps}; with --ray they have to be "
+                "sac and 0."
+            )
+        if self.algorithm == "bc":
+            self._check_bc()
+
+    def _check_bc(self) -> None:
+        if self.operator.device == NO_OPERATOR and self.steps:
+            raise ConfigurationError(
+                f"steps is {self.steps}, but there is no operator from whose corrections to learn; give --steps 0, or "
+                "an --operator."
+            )
+        if self.compile:
+            raise ConfigurationError("compile is not there for the algorithm bc; leave out --compile.")
+
+    @property
+    def learning(self) -> SACConfig | BCConfig:
+        """The settings of the algorithm."""
+        return self.bc if self.algorithm == "bc" else self.agent
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the observed images, in pixels."""
+        return self.env.image_size if self.env.encoder is None else self.env.encoder_size
 
     @property
     def demo_episodes(self) -> int:
@@ -268,13 +365,19 @@ def _require(settings: Any, expected: str, names: tuple[str, ...], fits: Callabl
             raise ConfigurationError(f"{name} is {value!r}; expected {expected}.")
 
 
-def defaults(task: str, obs: str) -> TrainConfig:
+def defaults(task: str, obs: str, algorithm: str = "sac") -> TrainConfig:
     """The settings that suit a task.
 
     Args:
         task: see `EnvConfig`.
         obs: see `EnvConfig`.
+        algorithm: see `TrainConfig`.
     """
+    config = _sac_defaults(task, obs)
+    return _bc_defaults(config) if algorithm == "bc" else config
+
+
+def _sac_defaults(task: str, obs: str) -> TrainConfig:
     config = TrainConfig(env=EnvConfig(task=task))
     if "arrangeboxes" in task.lower():
         # A reward that comes some 260 steps later teaches little; an operator's actions teach much.
@@ -313,6 +416,16 @@ def defaults(task: str, obs: str) -> TrainConfig:
             evaluation=EvaluationConfig(every=500, target=0.95),
         )
     return config
+
+
+def _bc_defaults(config: TrainConfig) -> TrainConfig:
+    bc, demos, offline_steps = BCConfig(), "7", 3_000
+    if "arrangeboxes" in config.env.task.lower():
+        bc, demos, offline_steps = dataclasses.replace(bc, batch_size=512, attention_heads=4), "45", 8_000
+    if config.env.obs == "pixels":
+        bc = dataclasses.replace(bc, batch_size=64, noise_samples=4, weight_decay=1e-2, buffer_capacity=20_000)
+        demos = "35"
+    return dataclasses.replace(config, algorithm="bc", demos=demos, offline_steps=offline_steps, bc=bc)
 
 
 def to_dict(config: TrainConfig) -> dict[str, Any]:

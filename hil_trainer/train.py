@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
+from gym_hil.errors import ConfigurationError
 from gym_hil.files import atomic_write
-from hil_trainer.agents.policy import Policy, load_weights
+from hil_trainer.agents.policy import load_weights
 from hil_trainer.checkpoints import checkpoints, read_run_state
 from hil_trainer.config import CONFIG_FILE, TrainConfig, to_dict
 from hil_trainer.data.demonstrations import read_demonstrations
 from hil_trainer.data.transitions import EpisodeSummary, Rollout
 from hil_trainer.errors import CheckpointError, DivergenceError
-from hil_trainer.learner.learner import LearnerSetup, find_device
+from hil_trainer.learner.device import find_device
+from hil_trainer.learner.learner import LearnerSetup
 from hil_trainer.learner.process import LearnerClient, ProcessLearner
 from hil_trainer.logging.metrics import MetricsLog, Milestone, ResumePoint, read_metrics
 from hil_trainer.logging.status import TrainingStatus
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from hil_trainer.rollout.ray_actors import RayActors
 
 MAX_LAG = 20  # rollouts, by which the acting policy may be behind the learner's rollouts in real time
+_OFFLINE_STEPS = 50  # between two messages to the learner
 _LOG_EVERY = 100  # steps between two rows of losses
 _REPORTS_TIMEOUT = 0.1  # s, for actors elsewhere
 _REQUESTS = ("save", "stop")  # that the web console can send
@@ -84,6 +87,7 @@ class Training:
         self._demonstrations = state.get("demonstrations", 0)
         self._seconds_before = state.get("seconds", 0.0)
         self._stopped = False
+        self._last_step = config.offline_steps + config.steps
         self.progress = TrainingStatus() if progress is None else progress
         # A run that is resumed without a checkpoint begins anew; none of its metrics count.
         point = None
@@ -116,14 +120,13 @@ class Training:
         """
         try:
             self._demonstrate()
+            self._learn_offline()
             if self._actors is not None:
                 self._actors.start()
-            while not self._stopped and self._evaluations.reached is None and self._step < self.config.steps:
+            while not self._stopped and self._evaluations.reached is None and self._step < self._last_step:
                 step_before = self._step
                 self._act()
-                self._collect_reports()
-                if self._step // _LOG_EVERY != step_before // _LOG_EVERY:
-                    self._log_learning()
+                self._report(step_before)
                 self._evaluations.advance(self._candidate())
                 self._save_if_due()
                 self._handle_requests()
@@ -170,6 +173,35 @@ class Training:
             )
         self._save()
 
+    def _learn_offline(self) -> None:
+        """Learn from the demonstrations before the policy acts, and evaluate what was learned."""
+        end = self.config.offline_steps
+        if not end or self._step > end:
+            return
+        nothing = self.actor.run(self.policy, 0)
+        while not self._stopped and self._step < end:
+            step_before = self._step
+            steps = min(_OFFLINE_STEPS, end - self._step)
+            self._step += steps
+            self._send(nothing._replace(steps=steps))
+            self._snapshot = self.learner.snapshot(rollouts=max(self._sent - self._max_lag, 0))
+            self._report(step_before)
+            self._save_if_due()
+            self._handle_requests()
+        if not self._stopped:
+            self._snapshot = self.learner.snapshot(rollouts=self._sent)
+            while self._snapshot.env_steps < self._step:  # in real time the learner may be behind
+                time.sleep(0.05)
+                self._snapshot = self.learner.snapshot()
+            self._save()
+            self._evaluations.decide(self._candidate())
+
+    def _report(self, step_before: int) -> None:
+        """Show progress, and log it now and then."""
+        self._collect_reports()
+        if self._step // _LOG_EVERY != step_before // _LOG_EVERY:
+            self._log_learning()
+
     def _operator_demonstrations(self) -> Iterator[Rollout]:
         """Demonstrations without those that the operator discards."""
         while True:
@@ -185,7 +217,7 @@ class Training:
         if self._snapshot.rollouts > self._policy_rollouts:
             load_weights(self.policy, self._snapshot.weights)
             self._policy_rollouts = self._snapshot.rollouts
-        rollout = self.actor.run(self.policy, min(self.config.rollout_steps, self.config.steps - self._step))
+        rollout = self.actor.run(self.policy, min(self.config.rollout_steps, self._last_step - self._step))
         self._step += rollout.steps
         self._operator_steps += rollout.operator_steps
         self._send(rollout)
@@ -212,7 +244,7 @@ class Training:
 
     def _evaluate_last(self) -> None:
         """Evaluate what was learned in full, when the training ends without having reached its target."""
-        if self._evaluations.reached is not None or self._stopped:
+        if self._evaluations.reached is not None or self._stopped or self._step == self.config.offline_steps > 0:
             return
         self._evaluations.finish()
         if self._evaluations.reached is None and self._step:
@@ -314,6 +346,7 @@ class Training:
             resume=point,
         )
         resources.callback(self._metrics.close)
+        _check_chunk_size(config, self.env)
         returns: dict[str, Any] = {"discount": config.agent.discount, "n_step": config.agent.n_step}
         self.actor = Actor(self.env, **returns, seed=np.random.SeedSequence(config.seed))
         self._dataset: Iterator[Rollout] | None = None
@@ -325,9 +358,10 @@ class Training:
                 action_high=self.env.action_high,
                 **returns,
                 encoder=self.env.encoder,
+                chunk_size=config.bc.chunk_size if config.algorithm == "bc" else 1,
             )
         setup = LearnerSetup(config, self.env.layout, self.env.actions)
-        self.policy = Policy(setup.shape).eval()
+        self.policy = setup.shape.make_policy().eval()
         if checkpoint is not None:
             self.actor.load_state_dict(state["actor"])
             # Not before the policy's initial weights are drawn: what is drawn next are actions.
@@ -368,6 +402,15 @@ class Training:
             self.learner = self._actors = RayActors(setup, self.directory, resume=checkpoint is not None)
             self._max_lag = MAX_PENDING  # an operator never waits for a learner that is started again
             resources.callback(self._actors.close)
+
+
+def _check_chunk_size(config: TrainConfig, env: RolloutEnv) -> None:
+    episode = None if env.env.spec is None else env.env.spec.max_episode_steps
+    if config.algorithm == "bc" and episode is not None and config.bc.chunk_size > episode:
+        raise ConfigurationError(
+            f"chunk_size is {config.bc.chunk_size}, but an episode of {config.env.task} has at most {episode} steps; "
+            "choose a smaller --bc.chunk-size."
+        )
 
 
 def _find_checkpoint(directory: Path, *, resume: bool) -> Path | None:

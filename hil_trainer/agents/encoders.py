@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 CHANNELS = 32  # keypoints in each view
+_CELL_CHANNELS, _CELL_OUTPUTS = 16, 64  # of what a `CellEncoder` sees beside keypoints
 
 
 class SpatialSoftmaxEncoder(nn.Module):
@@ -58,6 +59,54 @@ class Bottleneck(nn.Module):
     def forward(self, encoded: Tensor) -> Tensor:
         """(batch, inputs) -> (batch, size), in [-1, 1]."""
         return self.layers(encoded)
+
+
+class CellEncoder(nn.Module):
+    """Finds keypoints in the cells of a frozen encoder, and sees some of each cell.
+
+    Each view has a small network of its own: keypoints as in `SpatialSoftmaxEncoder`, and a linear layer over few
+    channels of all cells.
+
+    Args:
+        views: number of images of an observation.
+        shape: (channels, height, width) of an image's features, all more than 1.
+    """
+
+    x: Tensor
+    y: Tensor
+
+    def __init__(self, views: int, shape: tuple[int, ...]):
+        super().__init__()
+        channels, height, width = shape
+        self.norm = nn.GroupNorm(1, channels)
+        self.keypoints = nn.ModuleList([nn.Conv2d(channels, CHANNELS, 1) for _ in range(views)])
+        self.cells = nn.ModuleList(
+            [
+                nn.Sequential(
+                    nn.Conv2d(channels, _CELL_CHANNELS, 1),
+                    nn.ReLU(),
+                    nn.Flatten(),
+                    nn.Linear(_CELL_CHANNELS * height * width, _CELL_OUTPUTS),
+                    nn.ReLU(),
+                )
+                for _ in range(views)
+            ]
+        )
+        self.register_buffer("x", torch.linspace(-1, 1, width).repeat(height))
+        self.register_buffer("y", torch.linspace(-1, 1, height).repeat_interleave(width))
+        self.size = (2 * CHANNELS + _CELL_OUTPUTS) * views
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(batch, views, channels, height, width) -> (batch, size)."""
+        outputs = []
+        for view, (keypoints, cells) in enumerate(zip(self.keypoints, self.cells, strict=True)):
+            normalised = self.norm(features[:, view])
+            maps = torch.softmax(keypoints(normalised).flatten(2), -1)
+            outputs += [(maps * self.x).sum(-1), (maps * self.y).sum(-1), cells(normalised)]
+        return torch.cat(outputs, -1)
+
+
+Encoder = SpatialSoftmaxEncoder | Bottleneck | CellEncoder
 
 
 def prepare(images: Tensor) -> Tensor:

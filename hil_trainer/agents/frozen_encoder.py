@@ -17,7 +17,7 @@ from torch.nn import functional
 from gym_hil.errors import ConfigurationError, MissingExtraError
 
 NAMED = {"imagenet": "hil_trainer.agents.imagenet:encoder"}  # encoders that come as an extra
-MAX_FEATURES = 4096  # of a view; the layer behind takes those of all views
+MAX_FEATURES = 8192  # of a view; the layer behind takes those of all views
 _FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
@@ -36,6 +36,7 @@ class FrozenEncoder:
         source: see above.
         size: see above.
         sha256: of its weights.
+        shape: of an image's features, such as (channels, height, width).
         numbers: features of an image.
 
     Raises:
@@ -77,6 +78,7 @@ class FrozenEncoder:
             raise self._unfit(
                 f"returns the shape {tuple(features.shape)} for {len(batch)} images; expected (batch, ...)"
             )
+        self.shape = tuple(features.shape[1:])
         return features.detach().float().flatten(1)
 
     @torch.no_grad()

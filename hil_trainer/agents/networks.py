@@ -1,9 +1,10 @@
-"""Networks: features of the state vector, attention over objects, an ensemble of critics, and a Gaussian policy."""
+"""Networks: features of the state vector, attention over objects, critics, a Gaussian policy, a velocity field."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -164,6 +165,31 @@ class GaussianPolicy(nn.Module):
         """(batch, inputs) -> mean and log standard deviation before squashing, each (batch, actions)."""
         mean, log_std = _in_float32(self.head, self.trunk(inputs)).chunk(2, -1)
         return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+
+
+class VelocityField(nn.Module):
+    """Velocity of a flow from noise to actions.
+
+    Args:
+        inputs: size of the input.
+        outputs: size of what flows.
+        width: units of each of the three hidden layers.
+    """
+
+    def __init__(self, inputs: int, outputs: int, width: int = 256):
+        super().__init__()
+        sizes = [inputs + outputs + 1, width, width, width]
+        layers = [
+            layer
+            for size, following in pairwise(sizes)
+            for layer in (nn.Linear(size, following), nn.LayerNorm(following), nn.GELU())
+        ]
+        self.trunk = nn.Sequential(*layers)
+        self.head = nn.Linear(width, outputs)
+
+    def forward(self, inputs: Tensor, point: Tensor, time: Tensor) -> Tensor:
+        """(batch, inputs), (batch, outputs) and (batch, 1) in [0, 1] -> (batch, outputs)."""
+        return _in_float32(self.head, self.trunk(torch.cat([inputs, point, time], -1)))
 
 
 def sample(mean: Tensor, log_std: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The policy: from an observation to an action. Only this is sent to actors and exported."""
+"""Policies: from an observation to an action. Only these are sent to actors and exported."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hil_trainer.agents.encoders import Bottleneck, SpatialSoftmaxEncoder, prepare
-from hil_trainer.agents.networks import Attention, CriticEnsemble, Features, GaussianPolicy, sample
+from gym_hil.errors import ConfigurationError
+from hil_trainer.agents.encoders import Bottleneck, CellEncoder, Encoder, SpatialSoftmaxEncoder, prepare
+from hil_trainer.agents.frozen_encoder import FrozenEncoder, load_encoder
+from hil_trainer.agents.networks import Attention, CriticEnsemble, Features, GaussianPolicy, VelocityField, sample
 from hil_trainer.data.observations import ImageEncoder, Observation, ObservationLayout, feature_map, object_features
 
 Weights = dict[str, NDArray[Any]]  # of a policy, as they are sent to actors
-_ENCODER = "encoder_sha256"
+ENCODER_SHA256 = "encoder_sha256"
 GRIPPER_CHOICES = 3  # open, stay, close: -1, 0 and 1 in an action
 
 
 @dataclass(frozen=True)
-class PolicyShape:
+class BaseShape:
     """All that is needed to build a policy before its weights are loaded.
 
     Attributes:
         layout: of its observations; the privileged parts are left out.
         actions: size of an action.
         width: units of each hidden layer.
-        discrete_gripper: the last component of the action is one of three choices, made by critics of its own.
-        gripper_critics: number of these critics.
+        discrete_gripper: the last component of the action is one of three choices.
         attention_heads: heads of the attention over objects in the state vector; 0 for none. Without objects there is
             no attention.
     """
@@ -38,18 +39,43 @@ class PolicyShape:
     actions: int
     width: int = 256
     discrete_gripper: bool = False
-    gripper_critics: int = 2
     attention_heads: int = 0
 
+    def make_policy(self) -> BasePolicy:
+        """A policy of this shape, with initial weights."""
+        raise NotImplementedError
 
-class Policy(nn.Module):
-    """Chooses actions.
+
+@dataclass(frozen=True)
+class PolicyShape(BaseShape):
+    """Shape of the policy of SAC.
+
+    Attributes:
+        gripper_critics: number of critics that choose a discrete gripper's action.
+    """
+
+    gripper_critics: int = 2
+
+    def make_policy(self) -> Policy:
+        """A policy of this shape, with initial weights."""
+        return Policy(self)
+
+
+class BasePolicy(nn.Module):
+    """Encodes observations; subclasses choose actions by the features.
 
     Args:
         shape: of the observations, the networks and the action.
+
+    Attributes:
+        shape: see above, without the privileged parts.
+        inputs: number of features.
+        frozen: encoder of the images that is no part of the weights; None if there is none here.
     """
 
-    def __init__(self, shape: PolicyShape):
+    frozen: FrozenEncoder | None = None
+
+    def __init__(self, shape: BaseShape):
         super().__init__()
         self.shape = shape = replace(shape, layout=replace(shape.layout, privileged=()))
         layout = shape.layout
@@ -58,20 +84,15 @@ class Policy(nn.Module):
         if layout.encoding is not None:
             # What was learned from the features of one encoder is useless with another.
             sha256 = bytes.fromhex(layout.encoding.sha256)
-            self.register_buffer(_ENCODER, torch.tensor(list(sha256), dtype=torch.uint8))
-        self.encoder: SpatialSoftmaxEncoder | Bottleneck | None = None
-        if layout.encoding is not None:
-            self.encoder = Bottleneck(layout.encoded_size, len(layout.views))
-        elif layout.cameras:
-            self.encoder = SpatialSoftmaxEncoder(len(layout.cameras), layout.image_size)
+            self.register_buffer(ENCODER_SHA256, torch.tensor(list(sha256), dtype=torch.uint8))
+        self.encoder = self._make_encoder()
         has_attention = shape.attention_heads and object_features(layout.measured)[1]
         self.attention = Attention(layout.measured, shape.attention_heads) if has_attention else None
         measured = self.features if self.attention is None else self.attention
         self.inputs = measured.size + (0 if self.encoder is None else self.encoder.size)
-        self.arm = GaussianPolicy(self.inputs, shape.actions - shape.discrete_gripper, shape.width)
-        self.gripper: CriticEnsemble | None = None
-        if shape.discrete_gripper:
-            self.gripper = CriticEnsemble(shape.gripper_critics, self.inputs, GRIPPER_CHOICES, shape.width)
+
+    def reset(self) -> None:
+        """Forget what was planned: an episode begins, or the operator has acted."""
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load weights, as `torch.nn.Module.load_state_dict` does.
@@ -79,23 +100,30 @@ class Policy(nn.Module):
         Raises:
             RuntimeError: they belong to another network, or to another frozen encoder.
         """
-        mine, other = getattr(self, _ENCODER, None), state_dict.get(_ENCODER)
+        mine, other = getattr(self, ENCODER_SHA256, None), state_dict.get(ENCODER_SHA256)
         if mine is not None and other is not None and not torch.equal(mine.cpu(), other.cpu()):
             raise RuntimeError("the frozen encoder has other weights than in training")
         return super().load_state_dict(state_dict, strict, assign)
 
-    def encode(self, state: Tensor, images: Tensor | None = None) -> Tensor:
+    def prepare(self, images: Tensor) -> Tensor:
+        """Images of observations, (batch, views, height, width, 3) uint8, as `encode` takes them."""
+        return prepare(images)
+
+    def encode(self, state: Tensor, images: Tensor | None = None, *, noise: float = 0.0) -> Tensor:
         """Features of observations.
 
         Args:
             state: (batch, state).
-            images: (batch, views, 3, height, width) float32 from `prepare`; None without images.
+            images: from `prepare`; None without images.
+            noise: standard deviation of noise that is added to the features of the state.
 
         Returns:
             (batch, inputs).
         """
         measured, encoded = state.tensor_split((self.measured,), -1)
         features = self.features(measured)
+        if noise:
+            features = features + noise * torch.randn_like(features)
         if self.attention is not None:
             features = self.attention(features)
         views = encoded if self.shape.layout.encoding is not None else images
@@ -109,14 +137,9 @@ class Policy(nn.Module):
             greedy: take the most likely action instead of sampling.
 
         Returns:
-            (batch, actions) in [-1, 1].
+            (batch, actions) in [-1, 1], or (batch, steps, actions) of a policy that plans.
         """
-        mean, log_std = self.arm(features)
-        action = torch.tanh(mean) if greedy else sample(mean, log_std)[0]
-        if self.gripper is None:
-            return action
-        choice = self.gripper(features).mean(0).argmax(-1, keepdim=True)
-        return torch.cat([action, choice.to(action.dtype) - 1], -1)
+        raise NotImplementedError
 
     @torch.no_grad()
     def act(self, obs: Observation, *, greedy: bool = False) -> NDArray[np.float32]:
@@ -131,7 +154,7 @@ class Policy(nn.Module):
         """
         device = self.features.matrix.device
         state = torch.from_numpy(obs.state)[None].to(device)
-        images = None if obs.images is None else prepare(torch.from_numpy(obs.images)[None].to(device))
+        images = None if obs.images is None else self.prepare(torch.from_numpy(obs.images)[None].to(device))
         return self.choose(self.encode(state, images), greedy=greedy)[0].cpu().numpy()
 
     def act_in(
@@ -149,8 +172,127 @@ class Policy(nn.Module):
         """
         return self.act(self.shape.layout.read(observation, encoder=encoder), greedy=greedy)
 
+    def _make_encoder(self) -> Encoder | None:
+        """The learned encoder of images, or of a frozen encoder's features."""
+        layout = self.shape.layout
+        if layout.encoding is not None:
+            return Bottleneck(layout.encoded_size, len(layout.views))
+        return SpatialSoftmaxEncoder(len(layout.cameras), layout.image_size) if layout.cameras else None
 
-def load_weights(policy: Policy, weights: Weights) -> None:
+
+class Policy(BasePolicy):
+    """Gaussian policy of SAC, with critics that choose a discrete gripper's action.
+
+    Args:
+        shape: of the observations, the networks and the action.
+    """
+
+    shape: PolicyShape
+
+    def __init__(self, shape: PolicyShape):
+        super().__init__(shape)
+        self.arm = GaussianPolicy(self.inputs, shape.actions - shape.discrete_gripper, shape.width)
+        self.gripper: CriticEnsemble | None = None
+        if shape.discrete_gripper:
+            self.gripper = CriticEnsemble(shape.gripper_critics, self.inputs, GRIPPER_CHOICES, shape.width)
+
+    def choose(self, features: Tensor, *, greedy: bool = False) -> Tensor:
+        """See `BasePolicy.choose`."""
+        mean, log_std = self.arm(features)
+        action = torch.tanh(mean) if greedy else sample(mean, log_std)[0]
+        if self.gripper is None:
+            return action
+        choice = self.gripper(features).mean(0).argmax(-1, keepdim=True)
+        return torch.cat([action, choice.to(action.dtype) - 1], -1)
+
+
+@dataclass(frozen=True)
+class FlowPolicyShape(BaseShape):
+    """Shape of a flow policy.
+
+    Attributes:
+        chunk_size: actions of a plan, h.
+        n_action_steps: actions that are executed before the next plan.
+        flow_steps: Euler steps from noise to a plan.
+        encoder: frozen encoder of the images, as of `load_encoder`; None for a learned one.
+    """
+
+    chunk_size: int = 8
+    n_action_steps: int = 4
+    flow_steps: int = 10
+    encoder: str | None = None
+
+    def make_policy(self) -> FlowPolicy:
+        """A policy of this shape, with initial weights."""
+        return FlowPolicy(self)
+
+
+class FlowPolicy(BasePolicy):
+    """Plans h actions by integrating a velocity field from noise (flow matching, Lipman et al. 2023, arXiv:2210.02747).
+
+    Greedy plans begin at zero, the mean of the noise.
+
+    Args:
+        shape: of the observations, the networks and the plan.
+
+    Raises:
+        ConfigurationError: there is no such encoder, or its features have no height and width.
+    """
+
+    shape: FlowPolicyShape
+
+    def __init__(self, shape: FlowPolicyShape):
+        super().__init__(shape)
+        self.velocity = VelocityField(self.inputs, shape.chunk_size * shape.actions, shape.width)
+        self._plan: list[NDArray[np.float32]] = []
+
+    def reset(self) -> None:
+        """Drop the rest of the plan."""
+        self._plan = []
+
+    def act(self, obs: Observation, *, greedy: bool = False) -> NDArray[np.float32]:
+        """The next action of the plan; a new plan if all that is executed of the last one was."""
+        if not self._plan:
+            self._plan = list(super().act(obs, greedy=greedy)[: self.shape.n_action_steps])
+        return self._plan.pop(0)
+
+    def choose(self, features: Tensor, *, greedy: bool = False) -> Tensor:
+        """(batch, inputs) -> (batch, chunk_size, actions) in [-1, 1]."""
+        shape = self.shape
+        plan = torch.zeros(len(features), shape.chunk_size * shape.actions, device=features.device)
+        if not greedy:
+            plan = torch.randn_like(plan)
+        for step in range(shape.flow_steps):
+            time = torch.full_like(plan[:, :1], step / shape.flow_steps)
+            plan = plan + self.velocity(features, plan, time) / shape.flow_steps  # Euler's method
+        actions = plan.clamp(-1, 1).unflatten(-1, (shape.chunk_size, shape.actions))
+        if shape.discrete_gripper:
+            actions[..., -1].round_()
+        return actions
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """(batch, views, height, width, 3) uint8 -> images for a learned encoder, or a frozen encoder's features."""
+        if self.frozen is None:
+            return prepare(images)
+        encoded = self.frozen.encode(images.flatten(0, 1).cpu().numpy())
+        return torch.from_numpy(encoded).view(*images.shape[:2], *self.frozen.shape).to(images.device)
+
+    def _make_encoder(self) -> Encoder | None:
+        layout, source = self.shape.layout, self.shape.encoder
+        if source is None:
+            return super()._make_encoder()
+        self.frozen = load_encoder(source, layout.image_size)
+        if len(self.frozen.shape) != 3 or min(self.frozen.shape) < 2:
+            raise ConfigurationError(
+                f"The encoder {source} turns an image into features of shape {self.frozen.shape}; a flow policy looks "
+                "for points in them and expects (channels, height, width). End the encoder before its pooling layer."
+            )
+        sha256 = bytes.fromhex(self.frozen.sha256)
+        self.register_buffer(ENCODER_SHA256, torch.tensor(list(sha256), dtype=torch.uint8))
+        return CellEncoder(len(layout.cameras), self.frozen.shape)
+
+
+def load_weights(policy: BasePolicy, weights: Weights) -> None:
     """Load weights that were sent."""
     # Copied, because weights in shared memory must not be written to.
     policy.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})

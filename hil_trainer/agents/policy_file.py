@@ -15,17 +15,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from gym_hil.errors import ConfigurationError
 from gym_hil.files import expand_path
 from hil_trainer.agents.frozen_encoder import FrozenEncoder, load_encoder
-from hil_trainer.agents.policy import Policy, PolicyShape
+from hil_trainer.agents.policy import ENCODER_SHA256, BasePolicy, BaseShape, FlowPolicyShape, PolicyShape
 from hil_trainer.agents.weights_file import as_damage, read_weights, versions, write_weights
 from hil_trainer.agents.weights_file import read_description as _read_description
 from hil_trainer.data.observations import Encoding, ObservationLayout
 from hil_trainer.errors import CheckpointError
 
-FORMAT = 1
+FORMAT = 2
+_READABLE = (1, 2)  # 1 has no `algorithm`: all policies are SAC's
+_SHAPES: dict[str, type[BaseShape]] = {"sac": PolicyShape, "bc": FlowPolicyShape}
 NAME = "policy.safetensors"
 _KIND = "policy"
 
@@ -36,10 +39,10 @@ class LoadedPolicy:
     Attributes:
         policy: the network.
         description: `observation`, `action` and `provenance`, as in the JSON beside the file.
-        encoder: of its images, if that is a frozen one.
+        encoder: of its images, if that is a frozen one that is no part of the network.
     """
 
-    def __init__(self, policy: Policy, description: dict[str, Any], encoder: FrozenEncoder | None = None):
+    def __init__(self, policy: BasePolicy, description: dict[str, Any], encoder: FrozenEncoder | None = None):
         self.policy, self.description, self.encoder = policy, description, encoder
         low, high = (np.array(description["action"][end], np.float32) for end in ("low", "high"))
         self._middle, self._half = (low + high) / 2, (high - low) / 2
@@ -62,10 +65,14 @@ class LoadedPolicy:
 
     __call__ = act
 
+    def reset(self) -> None:
+        """Drop what is left of a plan: call it when an episode begins, and when the operator has acted."""
+        self.policy.reset()
+
 
 def save_policy(
     path: Path,
-    policy: Policy,
+    policy: BasePolicy,
     *,
     action_low: ArrayLike,
     action_high: ArrayLike,
@@ -88,10 +95,12 @@ def save_policy(
     """
     shape, origin, layout = policy.shape, dict(provenance), asdict(policy.shape.layout)
     layout["numbers"] = layout.pop("state")  # its name in files of this format
+    encoder = policy.frozen if encoder is None else encoder
     if encoder is not None:
         origin["encoder"] = {"source": encoder.source, "sha256": encoder.sha256}
     description = {
         "format": FORMAT,
+        "algorithm": next(name for name, kind in _SHAPES.items() if type(shape) is kind),
         "observation": layout,
         "action": {"low": np.asarray(action_low).tolist(), "high": np.asarray(action_high).tolist()},
         "network": {key: value for key, value in asdict(shape).items() if key != "layout"},
@@ -124,9 +133,12 @@ def load_policy(path: str | os.PathLike[str], *, device: torch.device | str = "c
             "--encoder module:function."
         )
     with as_damage(file):
-        policy = Policy(_shape(description)).to(device)
+        shape = _shape(description)
+    encoder = _encoder(file, shape, weights)
+    with as_damage(file):
+        policy = shape.make_policy().to(device)
         policy.load_state_dict(weights)
-    return LoadedPolicy(policy.eval(), description, _encoder(file, policy.shape.layout))
+    return LoadedPolicy(policy.eval(), description, None if shape.layout.encoding is None else encoder)
 
 
 def read_description(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -147,13 +159,13 @@ def _file(path: str | os.PathLike[str]) -> Path:
 
 
 def _check_format(file: Path, description: dict[str, Any]) -> None:
-    if description.get("format") != FORMAT:
+    if description.get("format") not in _READABLE:
         raise CheckpointError(f"{file} has format {description.get('format')}, not {FORMAT}; update gym-hil.")
 
 
-def _shape(description: dict[str, Any]) -> PolicyShape:
+def _shape(description: dict[str, Any]) -> BaseShape:
     layout = description["observation"]
-    return PolicyShape(
+    return _SHAPES[description.get("algorithm", "sac")](
         ObservationLayout(
             state=tuple((name, size) for name, size in layout["numbers"]),
             privileged=tuple((name, size) for name, size in layout["privileged"]),
@@ -169,18 +181,24 @@ def _encoding(description: dict[str, Any] | None) -> Encoding | None:
     return None if description is None else Encoding(**{**description, "views": tuple(description["views"])})
 
 
-def _encoder(file: Path, layout: ObservationLayout) -> FrozenEncoder | None:
+def _encoder(file: Path, shape: BaseShape, weights: Mapping[str, Tensor]) -> FrozenEncoder | None:
     """The frozen encoder of a policy, if it has one."""
-    wanted = layout.encoding
-    if wanted is None:
+    encoding = shape.layout.encoding
+    if encoding is not None:
+        source, size, sha256 = encoding.source, encoding.image_size, encoding.sha256
+    elif isinstance(shape, FlowPolicyShape) and shape.encoder is not None:
+        with as_damage(file):
+            sha256 = bytes(weights[ENCODER_SHA256].tolist()).hex()
+        source, size = shape.encoder, shape.layout.image_size
+    else:
         return None
     try:
-        encoder = load_encoder(wanted.source, wanted.image_size)
+        encoder = load_encoder(source, size)
     except ConfigurationError as error:
         raise CheckpointError(f"The encoder of the policy at {file} is missing. {error}") from error
-    if encoder.sha256 != wanted.sha256:
+    if encoder.sha256 != sha256:
         raise CheckpointError(
-            f"The policy at {file} needs the encoder {wanted.source} with weights of sha256 {wanted.sha256}; now its "
-            f"weights have {encoder.sha256}. Restore those that it was trained with."
+            f"The policy at {file} needs the encoder {source} with weights of sha256 {sha256}; now its weights have "
+            f"{encoder.sha256}. Restore those that it was trained with."
         )
     return encoder

@@ -19,7 +19,7 @@ from hil_trainer.agents.networks import CriticEnsemble, Features, sample
 from hil_trainer.agents.policy import Policy, PolicyShape
 from hil_trainer.config import SACConfig
 from hil_trainer.data.observations import Observation, ObservationLayout, feature_map
-from hil_trainer.data.transitions import Batch
+from hil_trainer.data.transitions import Batch, Transitions
 
 _IMAGE_BATCH = 128  # observations with images at once: more do not fit a processor's cache, and take longer
 
@@ -55,6 +55,9 @@ class SAC:
         mixed_precision: compute hidden layers in bfloat16.
     """
 
+    chunk_size, imitates_only = 0, False
+    encoded: tuple[int, ...] | None = None
+
     def __init__(
         self,
         layout: ObservationLayout,
@@ -86,12 +89,16 @@ class SAC:
         """The entropy temperature alpha."""
         return self.log_temperature.exp()
 
-    def update(self, batch: Batch, *, critic_updates: int = 1) -> dict[str, Tensor]:
+    def keep(self, transitions: Transitions) -> Transitions:
+        """Transitions as they are stored."""
+        return transitions
+
+    def update(self, batch: Batch, *, updates: int = 1) -> dict[str, Tensor]:
         """Update the critics some times, and the policy and the temperature once.
 
         Args:
             batch: transitions for all updates; see `Batch.minibatch`.
-            critic_updates: number of updates of the critics.
+            updates: number of updates of the critics.
 
         Returns:
             The last losses and values, each a scalar.
@@ -100,8 +107,8 @@ class SAC:
         # in between, of a hundredth at most each.
         with self._precision():
             targets, gripper_targets = self._targets(batch)
-        for number in range(critic_updates):
-            minibatch, chosen = batch.minibatch(number, critic_updates), slice(number, None, critic_updates)
+        for number in range(updates):
+            minibatch, chosen = batch.minibatch(number, updates), slice(number, None, updates)
             gripper_target = None if gripper_targets is None else gripper_targets[chosen]
             # A new block for each update, because autocast keeps weights in low precision until the end of a block.
             with self._precision():

@@ -92,7 +92,7 @@ def parse(words: Sequence[str]) -> TrainArguments:
         files.append(expand_path(given.config))
     words = [*itertools.chain.from_iterable(as_arguments(read_config(path)) for path in files), *_with_address(words)]
     given = _first_look(words)
-    start = defaults(given.task, given.obs)
+    start = defaults(given.task, given.obs, given.algorithm)
     return tyro.cli(
         TrainArguments,
         args=words,
@@ -135,6 +135,7 @@ def _first_look(words: Sequence[str]) -> argparse.Namespace:
     """The arguments on which the defaults of all others depend."""
     parser = argparse.ArgumentParser("hil-trainer train", add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", action="store_true")
-    for name, default in (("out", None), ("config", None), ("task", EnvConfig.task), ("obs", EnvConfig.obs)):
-        parser.add_argument(f"--{name}", default=default)
+    names = {"task": EnvConfig.task, "obs": EnvConfig.obs, "algorithm": TrainConfig.algorithm}
+    for name in ("out", "config", *names):
+        parser.add_argument(f"--{name}", default=names.get(name))
     return parser.parse_known_args(words)[0]

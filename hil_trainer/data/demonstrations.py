@@ -15,6 +15,8 @@ from hil_trainer.data.observations import ImageEncoder, Observation, Observation
 from hil_trainer.data.transitions import EpisodeSummary, NStepReturns, Rollout, RowFormat, Step
 from hil_trainer.errors import DemonstrationsError
 
+_IS_INTERVENTION = "complementary_info.is_intervention"
+
 
 def read_demonstrations(
     path: Path,
@@ -25,6 +27,7 @@ def read_demonstrations(
     discount: float,
     n_step: int,
     encoder: ImageEncoder | None = None,
+    chunk_size: int = 1,
 ) -> Iterator[Rollout]:
     """Read a LeRobotDataset, an episode at a time.
 
@@ -38,16 +41,19 @@ def read_demonstrations(
         discount: discount factor of one step.
         n_step: steps over which rewards are summed.
         encoder: of the images, if the layout has an encoding.
+        chunk_size: steps that the longest episode needs at least.
 
     Returns:
         A rollout of each episode, read when it is asked for.
 
     Raises:
-        DemonstrationsError: the dataset lacks something that is needed, or its actions are of another kind.
+        DemonstrationsError: the dataset lacks something that is needed, its actions are of another kind, or no operator
+            acts in it.
         DatasetError: it cannot be read, or a value in it is not finite.
     """
     dataset = EpisodeDataset(path)
     _check(dataset, layout, len(action_low))
+    _check_numbers(dataset, chunk_size)
     returns = NStepReturns(RowFormat(layout, len(action_low)), discount, n_step)
     middle, half = (action_low + action_high) / 2, (action_high - action_low) / 2
 
@@ -65,7 +71,7 @@ def read_demonstrations(
             obs=read_observation(step.next_observation),
             terminated=step.terminated or success,
             truncated=step.truncated,
-            is_intervention=bool(step.info.get("complementary_info.is_intervention", True)),
+            is_intervention=bool(step.info.get(_IS_INTERVENTION, True)),
             success=success,
         )
 
@@ -113,3 +119,16 @@ def _check(dataset: EpisodeDataset, layout: ObservationLayout, actions: int) -> 
             )
         if shape is not None and list(feature["shape"]) != shape:
             raise DemonstrationsError(f"{key} of {dataset.path} has the shape {feature['shape']}; expected {shape}.")
+
+
+def _check_numbers(dataset: EpisodeDataset, chunk_size: int) -> None:
+    """Check all numbers before anything is learned from them."""
+    longest = max((record.length for record in dataset.episodes), default=0)
+    if longest < chunk_size:
+        raise DemonstrationsError(
+            f"The longest of {len(dataset)} episodes of {dataset.path} has {longest} steps; expected {chunk_size} or "
+            "more. Choose a smaller --bc.chunk-size, or record other episodes."
+        )
+    shown = [episode.numbers().get(_IS_INTERVENTION) for episode in dataset]  # which checks that they are finite
+    if not any(steps is None or steps.any() for steps in shown):
+        raise DemonstrationsError(f"No operator acts in {dataset.path}. Record episodes in which one does.")

@@ -22,9 +22,14 @@ class ReplayBuffer:
         capacity: in transitions; the oldest are overwritten.
         device: of the tensors.
         seed: of the generator that draws batches.
+        encoded: shape of what is stored of a transition's images, as float16; None for the images before and after.
 
     Attributes:
         added: number of transitions that were ever added.
+        format: of the rows.
+        rows: (capacity, width) float32, of which as many are filled as there are transitions.
+        images: (capacity, ...) uint8 or float16; None without images.
+        generator: draws batches.
     """
 
     def __init__(
@@ -35,17 +40,18 @@ class ReplayBuffer:
         *,
         device: torch.device | str = "cpu",
         seed: int = 0,
+        encoded: tuple[int, ...] | None = None,
     ):
         self.capacity, self.device, self.added = capacity, torch.device(device), 0
         self._offset = 0  # number of the transition that was stored at place 0 first
-        self._format = RowFormat(layout, actions)
-        self._rows = torch.zeros(capacity, self._format.width, device=self.device)
-        shape = layout.image_shape
-        # Not zeros: memory that is never written is never taken from the system.
-        self._images = (
-            None if shape is None else torch.empty(capacity, 2, *shape, dtype=torch.uint8, device=self.device)
-        )
-        self._generator = torch.Generator().manual_seed(seed)
+        self.format = RowFormat(layout, actions)
+        self.rows = torch.zeros(capacity, self.format.width, device=self.device)
+        self.images: torch.Tensor | None = None
+        if layout.image_shape is not None:
+            shape, kind = (encoded, torch.float16) if encoded else ((2, *layout.image_shape), torch.uint8)
+            # Not zeros: memory that is never written is never taken from the system.
+            self.images = torch.empty(capacity, *shape, dtype=kind, device=self.device)
+        self.generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
         return min(self.added - self._offset, self.capacity)
@@ -57,8 +63,8 @@ class ReplayBuffer:
 
     def sample(self, count: int) -> Batch:
         """Draw transitions uniformly, with replacement."""
-        places = torch.randint(0, len(self), (count,), generator=self._generator).to(self.device)
-        return self._format.batch(self._rows[places], None if self._images is None else self._images[places])
+        places = torch.randint(0, len(self), (count,), generator=self.generator).to(self.device)
+        return self.format.batch(self.rows[places], None if self.images is None else self.images[places])
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the transitions, which are read with `segment`."""
@@ -66,7 +72,7 @@ class ReplayBuffer:
             "added": self.added,
             "offset": self._offset,
             "capacity": self.capacity,
-            "generator": self._generator.get_state(),
+            "generator": self.generator.get_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any], segments: Iterable[dict[str, Any]]) -> None:
@@ -85,7 +91,7 @@ class ReplayBuffer:
                 self._offset = state["offset"] if same else segment["first"]
             self._write(segment["first"], segment["rows"], segment["images"])
         self.added = state["added"]
-        self._generator.set_state(state["generator"].cpu())
+        self.generator.set_state(state["generator"].cpu())
 
     def segment(self, first: int) -> dict[str, Any]:
         """Copy transitions.
@@ -98,17 +104,17 @@ class ReplayBuffer:
         """
         first = max(first, self.added - len(self))
         places = self._places(first, self.added)
-        images = None if self._images is None else self._images[places].cpu()
-        return {"first": first, "rows": self._rows[places].cpu(), "images": images}
+        images = None if self.images is None else self.images[places].cpu()
+        return {"first": first, "rows": self.rows[places].cpu(), "images": images}
 
     def _write(self, first: int, rows: torch.Tensor, images: torch.Tensor | None) -> None:
-        if (images is None) != (self._images is None):
+        if (images is None) != (self.images is None):
             raise RuntimeError("the transitions have images and the buffer has none, or the other way round")
         self.added = first + len(rows)
         places = self._places(first, self.added)[-self.capacity :]
-        self._rows[places] = rows[-self.capacity :].to(self.device)
-        if self._images is not None and images is not None:
-            self._images[places] = images[-self.capacity :].to(self.device)
+        self.rows[places] = rows[-self.capacity :].to(self.device)
+        if self.images is not None and images is not None:
+            self.images[places] = images[-self.capacity :].to(self.device)
 
     def _places(self, first: int, end: int) -> torch.Tensor:
         return ((torch.arange(first, end) - self._offset) % self.capacity).to(self.device)

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from hil_trainer.data.observations import Observation, ObservationLayout
 
+IS_INTERVENTION, NUMBER = -2, -1  # columns of a row
+_NUMBERS = 2**24  # that float32 tells apart
+
 
 class Step(NamedTuple):
     """One step of an environment.
@@ -97,9 +100,31 @@ class Batch(NamedTuple):
         return Batch(observation, self.action[rows], self.reward[rows], next_observation, *(x[rows] for x in self[4:]))
 
 
+class Chunks(NamedTuple):
+    """Windows of h steps, in tensors with a leading batch axis.
+
+    Attributes:
+        observation: before the first step.
+        action: (batch, h, action) that was executed, each component in [-1, 1]; 0.0 behind the end of the episode.
+        is_intervention: (batch, h) 1.0 where an operator acted, 0.0 elsewhere and behind the end of the episode.
+    """
+
+    observation: Observation
+    action: Tensor
+    is_intervention: Tensor
+
+    def minibatch(self, number: int, count: int) -> Chunks:
+        """Every `count`-th window, from `number` on."""
+        rows = slice(number, None, count)
+        parts = (None if part is None else part[rows] for part in self.observation)
+        return Chunks(Observation(*parts), self.action[rows], self.is_intervention[rows])
+
+
 @dataclass(frozen=True)
 class RowFormat:
     """How one transition is stored in a row of float32: the fields of `Batch` in order, without images.
+
+    The last column is the number of the step. Only steps that follow each other in an episode have numbers that do.
 
     Attributes:
         layout: of the observations.
@@ -112,11 +137,16 @@ class RowFormat:
     @property
     def width(self) -> int:
         """Length of a row."""
-        return 2 * self._observation + self.actions + 4
+        return 2 * self._observation + self.actions + 5
 
     @property
     def _observation(self) -> int:
         return self.layout.state_size + self.layout.privileged_size
+
+    @property
+    def action_columns(self) -> slice:
+        """The columns of the action."""
+        return slice(self._observation, self._observation + self.actions)
 
     def batch(self, rows: Any, images: Any | None) -> Batch:
         """Rows (n, width) and their images (n, 2, ...) as the fields of a batch, without copying."""
@@ -134,18 +164,19 @@ class Transitions:
 
     Attributes:
         rows: (n, width) float32, see `RowFormat`.
-        images: (n, 2, views, height, width, 3) uint8, before and after; None without images.
+        images: (n, 2, views, height, width, 3) uint8, before and after, or what an algorithm keeps of them; None if
+            there are none.
     """
 
     rows: NDArray[np.float32]
-    images: NDArray[np.uint8] | None = None
+    images: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def interventions(self) -> Transitions:
         """Those in which an operator acted."""
-        chosen = self.rows[:, -1] > 0
+        chosen = self.rows[:, IS_INTERVENTION] > 0
         return Transitions(self.rows[chosen], None if self.images is None else self.images[chosen])
 
 
@@ -182,7 +213,8 @@ class NStepReturns:
 
     def __init__(self, format: RowFormat, discount: float, n_step: int):
         self.format, self._discount, self._n_step = format, discount, n_step
-        self._pending: deque[tuple[Observation, Step]] = deque()
+        self._pending: deque[tuple[Observation, Step, int]] = deque()
+        self._number = 0
         self._rows: list[NDArray[np.float32]] = []
         self._images: list[tuple[Any, Any]] = []
         self._kept = 0  # transitions of episodes that have ended
@@ -195,7 +227,8 @@ class NStepReturns:
             step: what the environment returned.
         """
         ended = step.terminated or step.truncated
-        self._pending.append((obs, step))
+        self._pending.append((obs, step, self._number))
+        self._number += 1 + ended  # no step of another episode has the next number
         while self._pending and (ended or len(self._pending) == self._n_step):
             self._complete_oldest(step)
         if ended:
@@ -204,6 +237,7 @@ class NStepReturns:
     def discard_episode(self) -> None:
         """Discard the running episode, as far as its transitions have not been taken."""
         self._pending.clear()
+        self._number += 1
         del self._rows[self._kept :], self._images[self._kept :]
 
     def take(self) -> Transitions:
@@ -215,11 +249,11 @@ class NStepReturns:
         return Transitions(rows, images)
 
     def _complete_oldest(self, last: Step) -> None:
-        reward = sum(self._discount**k * step.reward for k, (_, step) in enumerate(self._pending))
-        penalty = sum(self._discount**k * step.gripper_penalty for k, (_, step) in enumerate(self._pending))
+        reward = sum(self._discount**k * step.reward for k, (_, step, _) in enumerate(self._pending))
+        penalty = sum(self._discount**k * step.gripper_penalty for k, (_, step, _) in enumerate(self._pending))
         discount = 0.0 if last.terminated else self._discount ** len(self._pending)
-        obs, first = self._pending.popleft()
-        rest = [discount, penalty, float(first.is_intervention)]
+        obs, first, number = self._pending.popleft()
+        rest = [discount, penalty, float(first.is_intervention), number % _NUMBERS]
         parts: Sequence[Any] = [obs.state, obs.privileged, first.action, [reward], last.obs.state, last.obs.privileged]
         self._rows.append(np.concatenate([*parts, rest], dtype=np.float32))
         if obs.images is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,20 +10,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from gym_hil.errors import ConfigurationError
-from hil_trainer.agents.policy import PolicyShape, Weights
-from hil_trainer.agents.sac import SAC, policy_shape
+from hil_trainer.agents import bc, sac
+from hil_trainer.agents.algorithm import Algorithm
+from hil_trainer.agents.policy import BaseShape, Weights
 from hil_trainer.checkpoints import CheckpointWriter, read_learner_state
-from hil_trainer.config import LOCAL, TrainConfig
+from hil_trainer.config import TrainConfig
+from hil_trainer.data.chunks import sample_chunks
 from hil_trainer.data.observations import ObservationLayout
 from hil_trainer.data.replay_buffer import ReplayBuffer, concatenate
-from hil_trainer.data.transitions import Batch, Rollout
+from hil_trainer.data.transitions import Batch, Chunks, Rollout
 from hil_trainer.errors import CheckpointError, DivergenceError
+from hil_trainer.learner.device import find_device, find_threads, uses_mixed_precision
 
 MIN_ONLINE = 100  # transitions in the online buffer, below which batches come from the demonstration buffer alone
 MAX_DEBT = 100  # steps; updates that are owed for more steps are skipped
 PUBLISH_EVERY = 10  # steps of updates, while more are owed
-_MAX_THREADS = 4  # unless the configuration says otherwise; batches are small
 _CHECK_EVERY = 50  # updates between two checks that losses are finite
 
 
@@ -42,22 +42,37 @@ class LearnerSetup(NamedTuple):
     actions: int
 
     @property
-    def shape(self) -> PolicyShape:
+    def shape(self) -> BaseShape:
         """Of the policy that is learned."""
-        return policy_shape(self.layout, self.actions, self.config.agent)
+        config, layout, actions = self
+        if config.algorithm == "bc":
+            return bc.policy_shape(layout, actions, config.bc, _frozen_encoder(config))
+        return sac.policy_shape(layout, actions, config.agent)
+
+    def make_algorithm(self, device: torch.device) -> Algorithm:
+        """The algorithm, with initial weights."""
+        config, layout, actions = self
+        mixed = uses_mixed_precision(config.mixed_precision, device)
+        options: dict[str, Any] = {"device": device, "mixed_precision": mixed}
+        if config.algorithm == "bc":
+            options |= {"encoder": _frozen_encoder(config), "offline_steps": config.offline_steps}
+            return bc.BC(layout, actions, config.bc, **options)
+        return sac.SAC(layout, actions, config.agent, **options)
 
 
 class Learner:
-    """Networks, optimizers and both replay buffers.
+    """An algorithm and both replay buffers.
 
     Rollouts go to the online buffer and demonstrations to the demonstration buffer; the steps of a rollout in which an
-    operator acted go to both. Half of each batch comes from either (RLPD's symmetric sampling).
+    operator acted go to both. Half of each batch comes from either (RLPD's symmetric sampling). An algorithm that only
+    imitates learns from the operator's steps in the demonstration buffer; nothing else is stored.
 
     Args:
         setup: configuration, layout and action.
 
     Attributes:
-        updates: of the critics so far.
+        algorithm: networks, optimizers and updates.
+        updates: so far, of the critics if there are any.
     """
 
     def __init__(self, setup: LearnerSetup):
@@ -67,11 +82,11 @@ class Learner:
         torch.manual_seed(config.seed)
         if device.type == "cpu":
             torch.set_num_threads(find_threads(config))
-        mixed = uses_mixed_precision(config.mixed_precision, device)
-        self.sac = SAC(layout, actions, config.agent, device=device, mixed_precision=mixed)
-        self._update = torch.compile(self.sac.update) if config.compile else self.sac.update
+        self.algorithm = setup.make_algorithm(device)
+        self._update = torch.compile(self.algorithm.update) if config.compile else self.algorithm.update
+        options: dict[str, Any] = {"device": device, "encoded": self.algorithm.encoded}
         self.online_buffer, self.demo_buffer = (
-            ReplayBuffer(layout, actions, config.agent.buffer_capacity, device=device, seed=2 * config.seed + number)
+            ReplayBuffer(layout, actions, config.learning.buffer_capacity, seed=2 * config.seed + number, **options)
             for number in range(2)
         )
         self.updates = 0
@@ -84,30 +99,36 @@ class Learner:
 
     def add(self, rollout: Rollout) -> None:
         """Store the transitions of a rollout."""
+        if self.algorithm.imitates_only:
+            self.demo_buffer.add(self.algorithm.keep(rollout.transitions.interventions()))
+            return
+        transitions = self.algorithm.keep(rollout.transitions)
         if rollout.demonstration:
-            self.demo_buffer.add(rollout.transitions)
+            self.demo_buffer.add(transitions)
         else:
-            self.online_buffer.add(rollout.transitions)
-            self.demo_buffer.add(rollout.transitions.interventions())
+            self.online_buffer.add(transitions)
+            self.demo_buffer.add(transitions.interventions())
 
     def learn(self, steps: int) -> None:
-        """Make the updates of some environment steps: `utd_ratio` of the critics and one of the policy for each.
+        """Make the updates of some environment steps: `utd_ratio` for each, of SAC's policy one.
 
         Raises:
             DivergenceError: a loss is not finite.
         """
         if not len(self.online_buffer) and not len(self.demo_buffer):
             return
-        utd_ratio = self.config.agent.utd_ratio
+        utd_ratio = self.config.learning.utd_ratio
         for _ in range(steps):
-            batch = self.sample(utd_ratio * self.config.agent.batch_size)
-            self._metrics = self._update(batch, critic_updates=utd_ratio)
+            batch = self.sample(utd_ratio * self.config.learning.batch_size)
+            self._metrics = self._update(batch, updates=utd_ratio)
             before, self.updates = self.updates, self.updates + utd_ratio
             if before // _CHECK_EVERY != self.updates // _CHECK_EVERY:
                 self.metrics()
 
-    def sample(self, size: int) -> Batch:
-        """Draw a batch, half of it from the demonstration buffer."""
+    def sample(self, size: int) -> Batch | Chunks:
+        """Draw a batch: windows of the demonstration buffer, or transitions, half of them from that buffer."""
+        if self.algorithm.chunk_size:
+            return sample_chunks(self.demo_buffer, size, self.algorithm.chunk_size)
         if not len(self.demo_buffer):
             return self.online_buffer.sample(size)
         if len(self.online_buffer) < MIN_ONLINE:
@@ -132,7 +153,7 @@ class Learner:
         Raises:
             DivergenceError: they are not finite.
         """
-        weights = {name: value.cpu().numpy().copy() for name, value in self.sac.policy.state_dict().items()}
+        weights = {name: value.cpu().numpy().copy() for name, value in self.algorithm.policy.state_dict().items()}
         for name, value in weights.items():
             if not np.isfinite(value).all():
                 raise self._diverged(f"the policy's {name} is not finite")
@@ -145,10 +166,10 @@ class Learner:
             DivergenceError: something in it is not finite, and learning could not go on from it.
         """
         self.metrics()
-        state = {"sac": self.sac.state_dict(), "updates": self.updates}
+        state = {"algorithm": self.algorithm.state_dict(), "updates": self.updates}
         for name, value in _tensors(state):
             if not bool(torch.isfinite(value).all()):
-                raise self._diverged(f"{name.removeprefix('sac.')} is not finite")
+                raise self._diverged(f"{name.removeprefix('algorithm.')} is not finite")
         state["buffers"] = {name: buffer.state_dict() for name, buffer in self.buffers.items()}
         state["torch"] = torch.get_rng_state()
         state["cuda"] = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
@@ -165,15 +186,16 @@ class Learner:
             CheckpointError: it belongs to other observations, actions or networks, or is damaged.
         """
         try:
-            self.sac.load_state_dict(state["sac"])
+            self.algorithm.load_state_dict(state["algorithm"])
             for name, buffer in self.buffers.items():
                 buffer.load_state_dict(state["buffers"][name], segments.get(name, ()))
         except CheckpointError:
             raise
         except (RuntimeError, KeyError, ValueError, AttributeError) as error:
             raise CheckpointError(
-                "The checkpoint does not fit the settings; --task, --obs, --image-size, --privileged and the networks' "
-                f"--agent settings must be those that the run began with: {error}."
+                "The checkpoint does not fit the settings; --algorithm, --task, --obs, --image-size, --privileged, "
+                "--bc.chunk-size and the networks' --agent and --bc settings must be those that the run began with: "
+                f"{error}."
             ) from error
         self.updates = state["updates"]
         torch.set_rng_state(state["torch"].cpu())
@@ -181,9 +203,10 @@ class Learner:
             torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda"]])
 
     def _diverged(self, why: str) -> DivergenceError:
+        group = "bc" if self.config.algorithm == "bc" else "agent"
         return DivergenceError(
-            f"After {self.updates} updates {why}. The last checkpoint is from before. Lower --agent.learning-rate, or "
-            "switch --mixed-precision off, and resume."
+            f"After {self.updates} updates {why}. The last checkpoint is from before. Lower --{group}.learning-rate, "
+            "or switch --mixed-precision off, and resume."
         )
 
 
@@ -310,7 +333,7 @@ class LearnerLoop:
         if not rollout.demonstration:
             self.env_steps += rollout.steps
             self.debt += rollout.steps
-            if not self._lockstep:
+            if not self._lockstep and len(rollout.transitions):  # no offline step is skipped
                 self.debt = min(self.debt, self._max_debt)
 
     def _learn(self, steps: int) -> None:
@@ -343,53 +366,6 @@ def _copied(state: Any) -> Any:
     return [_copied(value) for value in state] if isinstance(state, list) else state
 
 
-def find_device(name: str) -> torch.device:
-    """The device of a name; `auto` is a GPU if there is one.
-
-    Raises:
-        ConfigurationError: there is no such device.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigurationError(f"device is {name!r}; expected auto, cpu, cuda, cuda:1, ...") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigurationError(
-            f"device is {name!r}, but torch {torch.__version__} finds {torch.cuda.device_count()} CUDA devices here. "
-            "Choose --device cpu, or install a driver and a build of torch with CUDA."
-        )
-    return device
-
-
-def find_threads(config: TrainConfig) -> int:
-    """How many threads a learner on a CPU takes: one for each core that does not act or evaluate, and at least one.
-
-    Threads of one computation wait for each other. On two cores, two threads are 1.3 times (state) and 1.8 times
-    (pixels) as fast as one, but where one of the cores has something else to do they take two to three times as long.
-    """
-    if config.threads is not None:
-        return config.threads
-    # In a container, or on a shared server, not all cores are for this process.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    actors = config.ray.actors if config.ray.address == LOCAL else 1
-    return max(1, min(_MAX_THREADS, cores - actors - 1))
-
-
-def uses_mixed_precision(choice: str, device: torch.device) -> bool:
-    """Whether to compute in bfloat16: where the processor has instructions for it, it takes half the time."""
-    if choice != "auto":
-        return choice == "on"
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return "avx512_bf16" in _processor_flags()
-
-
-def _processor_flags() -> str:
-    """The processor's flags, as a Linux kernel lists them; empty elsewhere."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next((line for line in file if line.startswith("flags")), "")
-    except OSError:
-        return ""
+def _frozen_encoder(config: TrainConfig) -> str | None:
+    """The frozen encoder of a policy that imitates, and looks for points in small cells."""
+    return "hil_trainer.agents.imagenet:cells" if config.env.encoder == "imagenet" else config.env.encoder

@@ -26,6 +26,9 @@ class NeutralAgent:
         """(actions,) zeros."""
         return self._action
 
+    def reset(self) -> None:
+        """Nothing is planned."""
+
 
 class Actor:
     """Makes steps in an environment, one episode after the other.
@@ -115,7 +118,10 @@ class Actor:
             self._length = self._operator_steps = self._misjudged = 0
             self._total = 0.0
             self._obs = self.env.reset(int(self._rng.integers(2**31)))
+            agent.reset()
         step = self.env.step(agent.act(self._obs))
+        if step.is_intervention:
+            agent.reset()  # a plan from before is of no use once the operator lets go
         self._length += 1
         self._operator_steps += step.is_intervention
         self._total += step.reward

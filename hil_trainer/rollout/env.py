@@ -32,6 +32,9 @@ class Agent(Protocol):
     def act(self, obs: Observation) -> NDArray[np.float32]:
         """(actions,) float32 in [-1, 1]."""
 
+    def reset(self) -> None:
+        """Forget what was planned: an episode begins, or the operator has acted."""
+
 
 class RolloutEnv:
     """One environment with or without an operator.
@@ -59,7 +62,7 @@ class RolloutEnv:
         name, version = find_task(config.env.task)
         options: dict[str, Any] = {"reward_type": config.env.reward}
         if config.env.obs == "pixels":
-            size = config.env.image_size if self.encoder is None else self.encoder.size
+            size = config.image_size
             options |= {"image_obs": True, "render_spec": gym_hil.GymRenderingSpec(height=size, width=size)}
         self.scripted_operator: ScheduledOperator | None = None
         if operator == SCRIPTED:
@@ -173,7 +176,7 @@ class RolloutEnv:
 
 
 def _encoder(config: TrainConfig) -> FrozenEncoder | None:
-    if config.env.encoder is None:
+    if config.env.encoder is None or config.algorithm == "bc":  # whose policy encodes the images that it plans from
         return None
     from hil_trainer.agents.frozen_encoder import load_encoder
 
@@ -194,7 +197,7 @@ def _layout(env: gym.Env[Any, Any], config: TrainConfig, encoder: FrozenEncoder 
     names = _PRIVILEGED if config.env.privileged else ()
     privileged = tuple((name, np.size(_simulation_state(env.unwrapped, name))) for name in names)
     if encoder is None:
-        return ObservationLayout(state, privileged, cameras, config.env.image_size)
+        return ObservationLayout(state, privileged, cameras, config.image_size)
     state += tuple((encoded(camera), encoder.numbers) for camera in cameras)
     encoding = Encoding(cameras, encoder.size, encoder.source, encoder.sha256)
     return ObservationLayout(state, privileged, encoding=encoding)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hil_trainer.agents.policy import Policy, PolicyShape, Weights, load_weights
+from hil_trainer.agents.policy import BasePolicy, BaseShape, Weights, load_weights
 from hil_trainer.child_process import exit_with_parent, interrupts_blocked
 from hil_trainer.config import NO_OPERATOR, TrainConfig
 from hil_trainer.data.observations import Observation
@@ -62,8 +62,12 @@ class Greedy:
         policy: to act with.
     """
 
-    def __init__(self, policy: Policy):
+    def __init__(self, policy: BasePolicy):
         self.policy = policy
+
+    def reset(self) -> None:
+        """Forget what was planned."""
+        self.policy.reset()
 
     def act(self, obs: Observation) -> NDArray[np.float32]:
         """(actions,) float32 in [-1, 1]."""
@@ -98,6 +102,7 @@ def evaluate(env: RolloutEnv, policy: Agent, *, episodes: int, seed: int, filmed
     for number in range(episodes):
         film: Frames | None = [] if number < filmed else None
         obs, length = env.reset(seed + number), 0
+        policy.reset()
         while True:
             if film is not None:
                 film.append(env.render())
@@ -120,7 +125,7 @@ class Evaluator:
         shape: of its policies.
     """
 
-    def __init__(self, config: TrainConfig, shape: PolicyShape):
+    def __init__(self, config: TrainConfig, shape: BaseShape):
         context = multiprocessing.get_context("spawn")
         self._stop = context.Event()
         self._pool = ProcessPoolExecutor(1, context, initializer=_prepare, initargs=(config, shape, self._stop))
@@ -171,10 +176,10 @@ class _Stoppable(Greedy):
         return super().act(obs)
 
 
-def _prepare(config: TrainConfig, shape: PolicyShape, stop: Any) -> None:
+def _prepare(config: TrainConfig, shape: BaseShape, stop: Any) -> None:
     exit_with_parent()
     torch.set_num_threads(1)
-    _worker.update(env=evaluation_env(config), policy=Policy(shape).eval(), stop=stop)
+    _worker.update(env=evaluation_env(config), policy=shape.make_policy().eval(), stop=stop)
 
 
 def _evaluate(weights: Weights, episodes: int, seed: int) -> Evaluation:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from gym_hil.errors import ConfigurationError
-from hil_trainer.agents.policy import Policy, load_weights
+from hil_trainer.agents.policy import load_weights
 from hil_trainer.config import NO_OPERATOR, SCRIPTED
 from hil_trainer.data.transitions import Rollout
 from hil_trainer.errors import ActorError, LearnerError
@@ -55,7 +55,7 @@ def act(learner: Any, setup: LearnerSetup, actor: Actor) -> None:
     import ray
 
     waits = not actor.env.in_real_time
-    policy, policy_steps, version = Policy(setup.shape).eval(), 0, NO_VERSION
+    policy, policy_steps, version = setup.shape.make_policy().eval(), 0, NO_VERSION
     pending: deque[Any] = deque()
     reply: Reply | None = None
     rollout: Rollout | None = None

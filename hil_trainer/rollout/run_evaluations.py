@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from hil_trainer.agents.policy import Policy, Weights, load_weights
+from hil_trainer.agents.policy import BasePolicy, Weights, load_weights
 from hil_trainer.agents.policy_file import NAME as POLICY_FILE
 from hil_trainer.agents.policy_file import load_policy, read_description, save_policy
 from hil_trainer.config import TrainConfig
@@ -32,7 +32,7 @@ class Candidate(NamedTuple):
     Attributes:
         step: of training.
         operator_steps: of these, driven by the operator.
-        updates: of the critics.
+        updates: so far.
         weights: of the policy.
     """
 
@@ -85,7 +85,7 @@ class RunEvaluations:
         config: TrainConfig,
         directory: Path,
         env: RolloutEnv,
-        policy: Policy,
+        policy: BasePolicy,
         *,
         step: int,
         resume: bool,

@@ -22,11 +22,13 @@ def small():
         settings = {**quick, **few, "width": 16, **settings}
         renamed = {"operator": ("operator", "device"), "evaluation_seed": ("evaluation", "seed")}
         outside = {group: {name: settings.pop(key)} for key, (group, name) in renamed.items() if key in settings}
-        for group in ("env", "operator", "agent", "evaluation", "ray"):
-            names = {field.name for field in dataclasses.fields(getattr(config, group))}
-            own = {name: settings.pop(name) for name in (names - {"seed", "device"}) & settings.keys()}
-            settings[group] = dataclasses.replace(getattr(config, group), **own, **outside.get(group, {}))
-        return dataclasses.replace(config, **settings)
+        groups, used = {}, set()
+        for group in ("env", "operator", "agent", "bc", "evaluation", "ray"):
+            names = {field.name for field in dataclasses.fields(getattr(config, group))} - {"seed", "device"}
+            own = {name: settings[name] for name in names & settings.keys()}
+            used |= own.keys()
+            groups[group] = dataclasses.replace(getattr(config, group), **own, **outside.get(group, {}))
+        return dataclasses.replace(config, **groups, **{key: settings[key] for key in settings.keys() - used})
 
     return make
 

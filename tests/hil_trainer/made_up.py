@@ -26,6 +26,7 @@ class Transition(NamedTuple):
     penalty: float
     next_obs: Observation
     is_intervention: bool
+    number: int
 
 
 def obs(layout=STATE, number=0):
@@ -44,7 +45,7 @@ def obs(layout=STATE, number=0):
 def transition(layout=STATE, number=0, **values):
     """A transition whose reward is its number, too."""
     action = np.random.default_rng(number).uniform(-1, 1, ACTIONS).astype(np.float32)
-    made = Transition(obs(layout, number), action, float(number), 0.9, 0.0, obs(layout, number + 1), False)
+    made = Transition(obs(layout, number), action, float(number), 0.9, 0.0, obs(layout, number + 1), False, number)
     return made._replace(**values)
 
 
@@ -58,7 +59,11 @@ def pack(transitions):
         np.concatenate(
             [
                 *(one.obs.state, one.obs.privileged, one.action, [one.reward]),
-                *(one.next_obs.state, one.next_obs.privileged, [one.discount, one.penalty, one.is_intervention]),
+                *(
+                    one.next_obs.state,
+                    one.next_obs.privileged,
+                    [one.discount, one.penalty, one.is_intervention, one.number],
+                ),
             ],
             dtype=np.float32,
         )

@@ -13,7 +13,7 @@ from hil_trainer.config import EnvConfig, OperatorConfig, RayConfig, TrainConfig
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"steps": 0}, "steps is 0; expected more than 0"),
+        ({"steps": 0}, "steps is 0; expected 0 or more with offline_steps, else more than 0"),
         ({"buffer_capacity": -1}, "buffer_capacity is -1; expected more than 0"),
         ({"checkpoint_seconds": 0.0}, "checkpoint_seconds is 0.0; expected more than 0"),
         ({"image_size": 30}, "image_size is 30; expected a multiple of 4"),
@@ -32,6 +32,10 @@ from hil_trainer.config import EnvConfig, OperatorConfig, RayConfig, TrainConfig
         ({"help_probability": 2.0}, r"help_probability is 2.0; expected a number in \[0, 1\]"),
         ({"help_decay_episodes": 0}, "help_decay_episodes is 0; expected more than 0"),
         ({"reaction_delay": -1}, "reaction_delay is -1; expected 0 or more"),
+        ({"n_action_steps": 9}, "n_action_steps is 9; expected at most chunk_size, 8"),
+        ({"offline_steps": 9, "demos": "0"}, "offline_steps is 9, but there are no demonstrations"),
+        ({"offline_steps": 9, "address": "local"}, "offline_steps is 9; with --ray they have to be sac and 0"),
+        ({"algorithm": "bc", "operator": "none", "demos": "0"}, "no operator from whose corrections to learn"),
     ],
 )
 def test_what_cannot_work_is_refused_by_name(small, settings, message):

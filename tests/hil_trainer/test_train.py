@@ -145,6 +145,8 @@ def test_a_directory_with_a_run_is_not_written_over(finished, capsys):
         ({"demos": "nothing/here"}, Exception, "nothing/here"),
         ({"wandb": "pick"}, Exception, "wandb"),
         ({"obs": "pixels", "image_size": 16, "demos": "DATA"}, DemonstrationsError, "--no-privileged"),
+        ({"algorithm": "bc", "chunk_size": 200}, ConfigurationError, "chunk_size is 200, but an episode.*at most 150"),
+        ({"algorithm": "bc", "chunk_size": 99, "demos": "DATA"}, DemonstrationsError, "longest .* expected 99 or more"),
     ],
 )
 def test_what_does_not_start_leaves_no_run(small, tmp_path, monkeypatch, settings, error, message):
@@ -188,7 +190,9 @@ def test_the_same_seed_trains_the_same_whenever_evaluations_end(small, tmp_path,
     assert torch.equal(here_rows, there_rows)
     assert here["updates"] == there["updates"] == 60
     for part in ("policy", "critic", "critic_target"):
-        assert all(torch.equal(value, there["sac"][part][name]) for name, value in here["sac"][part].items())
+        assert all(
+            torch.equal(value, there["algorithm"][part][name]) for name, value in here["algorithm"][part].items()
+        )
 
 
 class Run:
@@ -250,3 +254,14 @@ def test_a_setting_that_is_not_known_ends_with_2(tmp_path, capsys):
     with pytest.raises(ConfigurationError, match="steps is 0"):
         run_words(["--out", str(tmp_path / "run"), "--steps", "0"])
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_picking_up_a_cube_is_imitated_from_seven_demonstrations(tmp_path):
+    out = tmp_path / "run"
+    assert main(["train", "--algorithm", "bc", "--steps", "0", "--out", str(out), "--no-tensorboard"]) == 0
+    rows = read_metrics(out)
+    assert sum(row["operator_steps"] for row in rows if row["kind"] == "episode") <= 220
+    final = [row for row in rows if row["kind"] == "evaluation"][-1]
+    assert final["purpose"] == "final"
+    assert final["successes"] >= 90

@@ -12,7 +12,7 @@ from gym_hil.cli import main as gym_hil_main
 from gym_hil.datasets import EpisodeDataset
 from gym_hil.teleop import Device, Event, TeleopCommand
 from hil_trainer.agents.policy_file import load_policy
-from hil_trainer.checkpoints import checkpoints, read_run_state
+from hil_trainer.checkpoints import checkpoints, read_learner_state, read_run_state
 from hil_trainer.config import to_dict
 from hil_trainer.errors import CheckpointError
 from hil_trainer.learner.learner import LearnerLoop, SaveRequest, StopRequest
@@ -294,3 +294,39 @@ def test_a_resume_with_settings_that_do_not_fit_changes_nothing(small, start, tm
         start(small(steps=30, width=24), tmp_path, resume=True)
     assert (tmp_path / "config.json").read_bytes() == before
     assert start(small(steps=30), tmp_path, resume=True).run().steps == 30
+
+
+def test_imitation_learns_offline_then_from_corrections_and_a_kill_changes_no_weight(small, start, tmp_path):
+    chunks = {"algorithm": "bc", "chunk_size": 3, "n_action_steps": 2}
+    config = small(steps=20, offline_steps=150, demos="1", patience=1, **chunks)
+    whole = start(config, tmp_path / "whole", rates=[0.5])
+    whole.run()
+    found = [(row["purpose"], row["step"]) for row in rows(tmp_path / "whole", "evaluation")]
+    assert found == [("full", 150), ("full", 170)]
+    demonstrated = rows(tmp_path / "whole", "episode")[0]["operator_steps"]
+    assert len(whole.learner.online_buffer) == 0
+    assert len(whole.learner.demo_buffer) == demonstrated + whole._operator_steps > demonstrated
+    assert load_policy(tmp_path / "whole").policy.shape.chunk_size == 3
+
+    killed = start(config, tmp_path / "killed", rates=[0.5])
+
+    def save_at_100_and_die():
+        if killed._step > 100:
+            raise RuntimeError("killed")
+        killed._save()
+
+    killed._save_if_due = save_at_100_and_die
+    with pytest.raises(RuntimeError, match="killed"):
+        killed.run()
+    start(config, tmp_path / "killed", resume=True, rates=[0.5]).run()
+    states = [read_learner_state(checkpoints(tmp_path / name)[-1])[0] for name in ("whole", "killed")]
+    first, second = (state["algorithm"] for state in states)
+    assert first["updates"] == second["updates"] == 170
+    assert all(torch.equal(value, second["learned"][name]) for name, value in first["learned"].items())
+
+
+def test_imitation_goes_on_with_the_chunks_that_it_began_with(small, start, tmp_path):
+    settings = {"algorithm": "bc", "offline_steps": 50, "steps": 0, "demos": "1"}
+    start(small(chunk_size=4, **settings), tmp_path).run()
+    with pytest.raises(CheckpointError, match=r"does not fit the settings.*--bc\.chunk-size"):
+        start(small(chunk_size=5, **settings), tmp_path, resume=True)

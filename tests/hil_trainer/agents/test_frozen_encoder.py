@@ -91,7 +91,7 @@ def test_an_encoder_learns_nothing_and_leaves_random_numbers_alone():
         ("def network(): return nn.Linear(7, 2)", "fails on images of 32 x 32 pixels.*--encoder-size"),
         ("def network(): return nn.Flatten(0)", "returns the shape .*; expected"),
         ("def network(): return nn.AdaptiveMaxPool2d(2, return_indices=True)", "returns tuple"),
-        ("def network(): return nn.Upsample(40)", "4800 numbers; expected 2 to 4096.*pooling"),
+        ("def network(): return nn.Upsample(60)", "10800 numbers; expected 2 to 8192.*pooling"),
         ("def network(): return Scaled(1e39)", "not finite"),
         ("network = Random", "other numbers each time"),
         ("network = Learning", "changes when it is used"),

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 import hil_trainer
 from gym_hil.errors import ConfigurationError
-from hil_trainer.agents.policy import Policy, PolicyShape
+from hil_trainer.agents.policy import FlowPolicyShape, Policy, PolicyShape
 from hil_trainer.agents.policy_file import load_policy, read_description, save_policy
 from hil_trainer.errors import CheckpointError
 from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, HIDDEN, OBJECTS, PIXELS, STATE, obs
@@ -128,7 +128,7 @@ def test_what_is_no_policy_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="no policy of hil_trainer"):
         load_policy(path)
     save_file({"weights": torch.zeros(3)}, path, metadata={"policy": json.dumps({"format": 99})})
-    with pytest.raises(CheckpointError, match="has format 99, not 1; update gym-hil"):
+    with pytest.raises(CheckpointError, match="has format 99, not 2; update gym-hil"):
         load_policy(path)
     save_file({"weights": torch.zeros(3)}, path, metadata={"policy": "{"})
     with pytest.raises(CheckpointError, match="damaged"):
@@ -146,3 +146,15 @@ def test_a_program_from_an_older_version_is_refused(tmp_path):
     save_file({"encoder.program": torch.zeros(3)}, path, metadata={"policy": text})
     with pytest.raises(CheckpointError, match=r"program of torch.export.*--encoder module:function"):
         load_policy(path)
+
+
+def test_a_flow_policy_keeps_its_plan_s_length_and_needs_no_settings(tmp_path):
+    shape = FlowPolicyShape(OBJECTS, ACTIONS, width=16, attention_heads=2, chunk_size=5, n_action_steps=3)
+    made = shape.make_policy()
+    loaded = load_policy(save(tmp_path / "policy.safetensors", made))
+    assert (loaded.policy.shape, loaded.description["algorithm"]) == (made.shape, "bc")
+    planned = [made.act(obs(OBJECTS, 2), greedy=True) for _ in range(4)]
+    loaded.act(observation(OBJECTS))
+    loaded.reset()
+    for action in planned:
+        np.testing.assert_allclose(loaded.act(observation(OBJECTS)), action + np.array([0, 0, 0, 1]), atol=1e-6)

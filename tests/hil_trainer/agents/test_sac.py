@@ -87,13 +87,13 @@ def test_several_updates_share_a_batch_evenly(gripper):
     steps = [transition(reward=float(number % 2), penalty=0.0, discount=0.0) for number in range(8)]
     sac = learner(gripper=gripper, **STILL)
     constant(sac.critic, [0.0] * 4)
-    assert float(sac.update(batch(steps), critic_updates=2)["critic_loss"]) == pytest.approx(1.0, abs=1e-6)
-    assert float(sac.update(batch(steps[::-1]), critic_updates=2)["critic_loss"]) == pytest.approx(0.0, abs=1e-6)
+    assert float(sac.update(batch(steps), updates=2)["critic_loss"]) == pytest.approx(1.0, abs=1e-6)
+    assert float(sac.update(batch(steps[::-1]), updates=2)["critic_loss"]) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_several_updates_are_as_many_steps_of_the_critics_and_one_of_the_policy():
     sac = learner()
-    sac.update(batch(transitions(12)), critic_updates=3)
+    sac.update(batch(transitions(12)), updates=3)
     steps = {name: {int(one["step"]) for one in optimiser.state.values()} for name, optimiser in sac.optimizers.items()}
     assert steps == {"critic": {3}, "policy": {1}, "temperature": {1}}
 
@@ -103,7 +103,7 @@ def test_each_update_sees_what_the_one_before_has_learned(mixed_precision):
     sac = learner(mixed_precision=mixed_precision, learning_rate=1e-2, tau=1e-30)
     same_rows = batch([one for one in transitions(4) for _ in range(6)])
     torch.manual_seed(0)
-    together = float(copy.deepcopy(sac).update(same_rows, critic_updates=6)["critic_loss"])
+    together = float(copy.deepcopy(sac).update(same_rows, updates=6)["critic_loss"])
     torch.manual_seed(0)
     assert together < 0.9 * float(sac.update(same_rows)["critic_loss"])
 
@@ -291,7 +291,7 @@ def test_a_learner_that_is_read_back_goes_on_exactly(layout, gripper):
     after.load_state_dict(copy.deepcopy(before.state_dict()))
     for sac in (before, after):
         torch.manual_seed(1)
-        sac.update(steps, critic_updates=2)
+        sac.update(steps, updates=2)
         sac.update(steps)
     for name in ("policy", "critic", "critic_target", "gripper_target", "auxiliary_head"):
         one, other = getattr(before, name), getattr(after, name)

@@ -49,9 +49,13 @@ def env(small):
         one.close()
 
 
-def read(path, env, layout=None, n_step=1):
+def opened(path, env, layout=None, n_step=1):
     ends = {"action_low": env.action_low, "action_high": env.action_high}
-    return list(read_demonstrations(path, layout or env.layout, **ends, discount=0.9, n_step=n_step))
+    return read_demonstrations(path, layout or env.layout, **ends, discount=0.9, n_step=n_step)
+
+
+def read(*args, **options):
+    return list(opened(*args, **options))
 
 
 def batch(rollout, env):
@@ -116,7 +120,7 @@ def test_a_value_that_is_not_finite_is_refused_with_its_place(state, env, tmp_pa
     index = table.column_names.index(feature)
     pq.write_table(table.set_column(index, table.schema.field(index), pa.array(column, table[feature].type)), path)
     with pytest.raises(DatasetError, match=rf"{feature} in frame 5 of episode 1 is .*nan"):
-        read(tmp_path / "data", env())
+        opened(tmp_path / "data", env())  # before the first episode is asked for
 
 
 def test_critics_that_see_the_simulation_are_refused_with_a_way_out(images, env):

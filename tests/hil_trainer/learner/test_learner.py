@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from gym_hil.errors import ConfigurationError
 from hil_trainer.checkpoints import CheckpointWriter, checkpoints, read_learner_state
 from hil_trainer.errors import CheckpointError, DivergenceError
 from hil_trainer.learner import learner as module
@@ -19,9 +18,6 @@ from hil_trainer.learner.learner import (
     LearnerSetup,
     SaveRequest,
     StopRequest,
-    find_device,
-    find_threads,
-    uses_mixed_precision,
 )
 from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, PIXELS, STATE, rollout
 
@@ -71,6 +67,18 @@ def test_interventions_go_to_both_buffers_and_demonstrations_to_their_own(learne
     assert (len(one.online_buffer), len(one.demo_buffer)) == (5, 7)
 
 
+def test_imitation_learns_from_the_operator_s_steps_alone(learner):
+    one = learner(algorithm="bc")
+    one.add(rollout(5, demonstration=True))
+    one.add(rollout(3))
+    one.learn(1)
+    assert (len(one.online_buffer), len(one.demo_buffer), one.updates) == (0, 0, 0)
+    one.add(rollout(5, demonstration=True, is_intervention=True))
+    one.add(rollout(3, is_intervention=True))
+    one.learn(1)
+    assert (len(one.online_buffer), len(one.demo_buffer), one.updates) == (0, 8, 1)
+
+
 def test_half_of_each_batch_and_of_each_update_s_share_is_from_the_demonstration_buffer(learner):
     one = learner()
     one.add(rollout(10, demonstration=True, reward=1.0))
@@ -94,19 +102,21 @@ def test_each_step_is_worth_some_updates_of_the_critics_and_one_of_the_policy(le
     assert one.updates == 0
     one.add(rollout(8))
     done = []
-    update = lambda batch, critic_updates: done.append((len(batch.reward), critic_updates)) or {}  # noqa: E731
+    update = lambda batch, updates: done.append((len(batch.reward), updates)) or {}  # noqa: E731
     monkeypatch.setattr(one, "_update", update)
     one.learn(3)
     assert one.updates == 12
     assert done == [(32, 4)] * 3
 
 
+@pytest.mark.parametrize("algorithm", ["sac", "bc"])
 @pytest.mark.parametrize("layout", [STATE, PIXELS, ASYMMETRIC], ids=["state", "pixels", "both"])
-def test_a_learner_that_is_restored_learns_the_same_bit_for_bit(learner, tmp_path, layout):
-    before = learner(layout)
-    before.add(rollout(20, layout=layout, demonstration=True))
+def test_a_learner_that_is_restored_learns_the_same_bit_for_bit(learner, tmp_path, layout, algorithm):
+    settings = {"algorithm": algorithm, "offline_steps": 3}
+    before = learner(layout, **settings)
+    before.add(rollout(20, layout=layout, demonstration=True, is_intervention=True))
     before.learn(2)
-    after = learner(layout, seed=7)
+    after = learner(layout, seed=7, **settings)
     after.load_state_dict(*read_learner_state(save(before, tmp_path)))
     found = []
     rng = torch.get_rng_state()
@@ -140,7 +150,7 @@ def test_losses_are_checked_while_learning(learner):
 def test_a_network_that_is_not_finite_is_never_saved(learner, part):
     one = learner()
     with torch.no_grad():
-        next(getattr(one.sac, part).parameters()).view(-1)[0] = torch.nan
+        next(getattr(one.algorithm, part).parameters()).view(-1)[0] = torch.nan
     with pytest.raises(DivergenceError, match=f"{part}.* is not finite"):
         one.state_dict()
 
@@ -148,7 +158,7 @@ def test_a_network_that_is_not_finite_is_never_saved(learner, part):
 def test_a_policy_that_is_not_finite_is_never_published(learner):
     one = learner()
     with torch.no_grad():
-        one.sac.policy.arm.head.bias[0] = torch.inf
+        one.algorithm.policy.arm.head.bias[0] = torch.inf
     with pytest.raises(DivergenceError, match=r"the policy's arm.head.bias is not finite"):
         one.weights()
 
@@ -223,38 +233,3 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_loop(loop, tmp_path):
     (tmp_path / "checkpoints").write_text("in the way")
     with pytest.raises(CheckpointError, match="No checkpoint can be written"):
         run(loop(), SaveRequest(0, {}))
-
-
-@pytest.mark.parametrize(
-    ("cores", "settings", "threads"),
-    [
-        (1, {}, 1),
-        (2, {}, 1),
-        (4, {}, 2),
-        (64, {}, 4),
-        (6, {"address": "local", "actors": 3}, 2),
-        (6, {"address": "auto", "actors": 3}, 4),
-        (2, {"threads": 7}, 7),
-    ],
-)
-def test_the_learner_leaves_cores_to_actors_and_the_evaluation(small, monkeypatch, cores, settings, threads):
-    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)), raising=False)
-    assert find_threads(small(**{"threads": None, **settings})) == threads
-
-
-def test_devices_and_precision_are_chosen_by_name(monkeypatch):
-    assert find_device("cpu").type == "cpu"
-    assert find_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(ConfigurationError, match="device is 'gpu'; expected auto, cpu, cuda"):
-        find_device("gpu")
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
-    with pytest.raises(ConfigurationError, match=r"device is 'cuda:1', but .* 1 CUDA devices.*--device cpu"):
-        find_device("cuda:1")
-    assert uses_mixed_precision("on", torch.device("cpu"))
-    assert not uses_mixed_precision("off", torch.device("cpu"))
-
-
-@pytest.mark.parametrize(("flags", "mixed"), [("flags : fpu avx512_bf16", True), ("flags : fpu avx2", False)])
-def test_a_processor_with_bfloat16_instructions_uses_them(monkeypatch, flags, mixed):
-    monkeypatch.setattr("hil_trainer.learner.learner._processor_flags", lambda: flags)
-    assert uses_mixed_precision("auto", torch.device("cpu")) == mixed

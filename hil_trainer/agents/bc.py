@@ -1,0 +1,187 @@
+"""Imitation of an operator by action chunks: behaviour cloning with flow matching.
+
+The policy plans h actions, as in ACT (Zhao et al. 2023, arXiv:2304.13705) and diffusion policy (Chi et al. 2023,
+arXiv:2303.04137), by a flow that is learned with flow matching (Lipman et al. 2023, arXiv:2210.02747). With an operator
+who corrects the policy this is HG-DAgger (Kelly et al. 2019, arXiv:1810.02890).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hil_trainer.agents.encoders import prepare, random_shift
+from hil_trainer.agents.networks import Features
+from hil_trainer.agents.policy import FlowPolicyShape
+from hil_trainer.config import BCConfig
+from hil_trainer.data.observations import Observation, ObservationLayout, feature_map
+from hil_trainer.data.transitions import Chunks, Transitions
+
+_ENCODED_AT_ONCE = 32  # observations, whose images a frozen encoder encodes
+
+
+def policy_shape(
+    layout: ObservationLayout, actions: int, config: BCConfig, encoder: str | None = None
+) -> FlowPolicyShape:
+    """The shape of the policy that is learned.
+
+    Args:
+        layout: of the observations.
+        actions: size of an action.
+        config: settings of the algorithm.
+        encoder: frozen encoder of the images; None for a learned one.
+    """
+    return FlowPolicyShape(
+        layout,
+        actions,
+        config.width,
+        discrete_gripper=config.gripper == "discrete",
+        attention_heads=config.attention_heads,
+        chunk_size=config.chunk_size,
+        n_action_steps=config.n_action_steps,
+        flow_steps=config.flow_steps,
+        encoder=encoder,
+    )
+
+
+class BC:
+    """Network, its moving average, and updates.
+
+    With images and privileged parts in the layout, an auxiliary head predicts these from the images.
+
+    Args:
+        layout: of the observations.
+        actions: size of an action.
+        config: settings of the algorithm.
+        encoder: see `policy_shape`.
+        offline_steps: steps over which the learning rate falls.
+        device: to learn on.
+        mixed_precision: compute hidden layers in bfloat16.
+
+    Attributes:
+        policy: the moving average of the network; it acts and is exported.
+        chunk_size: steps of the windows that it learns from.
+        imitates_only: it learns from the operator's steps alone.
+        encoded: shape of what it keeps of the images of a transition; None for the images.
+    """
+
+    imitates_only = True
+
+    def __init__(
+        self,
+        layout: ObservationLayout,
+        actions: int,
+        config: BCConfig,
+        *,
+        encoder: str | None = None,
+        offline_steps: int = 0,
+        device: torch.device | str = "cpu",
+        mixed_precision: bool = False,
+    ):
+        self.config, self.device, self.mixed_precision = config, torch.device(device), mixed_precision
+        self.chunk_size, self._offline_steps, self._updates = config.chunk_size, offline_steps, 0
+        self.network = policy_shape(layout, actions, config, encoder).make_policy().to(self.device)
+        self.policy = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.encoded: tuple[int, ...] | None = None
+        if self.network.frozen is not None:
+            self.encoded = (config.encoded_copies, len(layout.cameras), *self.network.frozen.shape)
+        self._truth = Features(*feature_map([*layout.measured, *layout.privileged])).to(self.device)
+        self.auxiliary_head: nn.Linear | None = None
+        if layout.privileged and self.network.encoder is not None:
+            outputs = self._truth.size - self.network.features.size
+            self.auxiliary_head = nn.Linear(self.network.encoder.size, outputs).to(self.device)
+        self._learned = nn.ModuleList(
+            [self.network] if self.auxiliary_head is None else [self.network, self.auxiliary_head]
+        )
+        self.optimizer = torch.optim.AdamW(
+            self._learned.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+
+    def keep(self, transitions: Transitions) -> Transitions:
+        """Transitions as they are stored: with a frozen encoder's features of shifted copies instead of images."""
+        if self.encoded is None or transitions.images is None:
+            return transitions
+        copies = []
+        for images in torch.from_numpy(transitions.images[:, 0]).split(_ENCODED_AT_ONCE):
+            shifted = [random_shift(images, self.config.shift) for _ in range(self.config.encoded_copies - 1)]
+            encoded = [self.policy.prepare(version).half() for version in (images, *shifted)]
+            copies.append(torch.stack(encoded, 1))
+        images = torch.cat(copies) if copies else torch.zeros(0, *self.encoded, dtype=torch.float16)
+        return Transitions(transitions.rows, images.numpy())
+
+    def update(self, batch: Chunks, *, updates: int = 1) -> dict[str, Tensor]:
+        """Update the network and its moving average some times.
+
+        Args:
+            batch: windows for all updates.
+            updates: number of updates.
+
+        Returns:
+            The last losses, each a scalar.
+        """
+        for number in range(updates):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision):
+                loss, report = self._loss(batch.minibatch(number, updates))
+            for group in self.optimizer.param_groups:
+                group["lr"] = self._learning_rate()
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            self._updates += 1
+            rate = max(self.config.ema, 1 / self._updates)  # so that the initial weights count no more than others
+            with torch.no_grad():
+                torch._foreach_lerp_(list(self.policy.parameters()), list(self.network.parameters()), rate)
+        return report
+
+    def _loss(self, batch: Chunks) -> tuple[Tensor, dict[str, Tensor]]:
+        config, obs = self.config, batch.observation
+        features = self.network.encode(obs.state, self._images(obs), noise=config.state_noise)
+        samples = config.noise_samples
+        action, mask = (part.repeat(samples, *[1] * (part.ndim - 1)) for part in batch[1:])
+        # Conditional flow matching with straight paths: E |v(x_t, t) - (a - z)|^2, x_t = (1 - t) z + t a
+        target = action.flatten(1)
+        noise, time = torch.randn_like(target), torch.rand_like(target[:, :1])
+        velocity = self.network.velocity(features.repeat(samples, 1), torch.lerp(noise, target, time), time)
+        error = (velocity - (target - noise)).square().view_as(action).mean(-1)
+        loss = imitation = (error * mask).sum() / mask.sum()
+        report = {"imitation_loss": imitation.detach()}
+        if self.auxiliary_head is not None:
+            predicted = self.auxiliary_head(features[:, -self.auxiliary_head.in_features :])
+            truth = self._truth(torch.cat([obs.state, obs.privileged], -1))[:, self.network.features.size :]
+            auxiliary = (predicted - truth).square().mean()
+            loss = loss + config.auxiliary * auxiliary
+            report["auxiliary_loss"] = auxiliary.detach()
+        return loss, report
+
+    def _images(self, obs: Observation) -> Tensor | None:
+        if obs.images is None or self.encoded is not None:
+            return None if obs.images is None else obs.images.float()
+        return prepare(random_shift(obs.images, self.config.shift))
+
+    def _learning_rate(self) -> float:
+        config = self.config
+        if not self._offline_steps:
+            return config.learning_rate
+        done = min(1.0, self._updates / (self._offline_steps * config.utd_ratio))
+        share = (1 + math.cos(math.pi * done)) / 2
+        return config.learning_rate * (config.final_learning_rate + (1 - config.final_learning_rate) * share)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Network, its moving average, the optimizer and the number of updates."""
+        return {
+            "policy": self.policy.state_dict(),
+            "learned": self._learned.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "updates": self._updates,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.policy.load_state_dict(state["policy"])
+        self._learned.load_state_dict(state["learned"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._updates = state["updates"]

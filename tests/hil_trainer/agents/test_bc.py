@@ -1,0 +1,68 @@
+"""What imitation learns from, and how its policy plans."""
+
+import pytest
+import torch
+
+from hil_trainer.agents.bc import BC
+from hil_trainer.agents.policy import FlowPolicyShape
+from hil_trainer.config import BCConfig
+from hil_trainer.data.observations import Observation
+from hil_trainer.data.transitions import Chunks
+from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, PIXELS, STATE, obs, pack, transitions
+
+SMALL = BCConfig(width=16, chunk_size=3, n_action_steps=2, batch_size=32, encoded_copies=3, attention_heads=1)
+TINY = "tests.hil_trainer.agents.tiny_encoder:network"
+
+
+def windows(count, action, mask):
+    observations = [obs(STATE, number) for number in range(count)]
+    state = torch.stack([torch.from_numpy(one.state) for one in observations])
+    return Chunks(
+        Observation(state, torch.zeros(count, 0), None),
+        torch.tensor(action)[:, None].expand(count, 3, ACTIONS),
+        torch.tensor(mask).expand(count, 3),
+    )
+
+
+def test_the_policy_learns_what_the_operator_does_and_ignores_the_rest():
+    torch.manual_seed(0)
+    bc = BC(STATE, ACTIONS, SMALL)
+    batch = windows(32, [0.5, 0.5, -0.9], [1.0, 1.0, 0.0])
+    for _ in range(300):
+        bc.update(batch)
+    plan = bc.policy.choose(bc.policy.encode(batch.observation.state), greedy=True).mean((0, 2))
+    assert plan[:2].min() > 0.4 > 0.2 > abs(plan[2])
+
+
+def test_a_plan_is_executed_in_part_and_dropped_on_reset():
+    policy = FlowPolicyShape(STATE, ACTIONS, width=16, chunk_size=3, n_action_steps=2).make_policy()
+    first = policy.act(obs(STATE, 1), greedy=True)
+    rest = policy.act(obs(STATE, 2), greedy=True)  # planned before what is seen now
+    anew = policy.act(obs(STATE, 1), greedy=True)
+    assert (first == anew).all()
+    policy.reset()
+    assert (policy.act(obs(STATE, 1), greedy=True) == first).all()
+    assert (policy.act(obs(STATE, 7), greedy=True) == rest).all()
+
+
+@pytest.mark.parametrize("discrete", [True, False])
+def test_a_discrete_gripper_opens_stays_or_closes(discrete):
+    torch.manual_seed(0)
+    shape = FlowPolicyShape(STATE, ACTIONS, width=16, discrete_gripper=discrete)
+    gripper = shape.make_policy().choose(torch.randn(50, shape.make_policy().inputs))[..., -1]
+    assert set(gripper.unique().tolist()) <= {-1.0, 0.0, 1.0} if discrete else len(gripper.unique()) > 100
+
+
+def test_simulation_state_is_predicted_from_images_where_it_is_known():
+    assert BC(ASYMMETRIC, ACTIONS, SMALL).auxiliary_head is not None
+    assert BC(PIXELS, ACTIONS, SMALL).auxiliary_head is None
+
+
+def test_features_of_shifted_copies_are_kept_instead_of_images():
+    bc = BC(PIXELS, ACTIONS, SMALL, encoder=TINY)
+    kept = bc.keep(pack(transitions(5, PIXELS)))
+    assert kept.images.shape == (5, *bc.encoded) == (5, 3, 2, 6, 2, 2)
+    images = torch.from_numpy(pack(transitions(5, PIXELS)).images[:, 0])
+    assert torch.equal(torch.from_numpy(kept.images[:, 0]), bc.policy.prepare(images).half())
+    assert not torch.equal(torch.from_numpy(kept.images[:, 1]), bc.policy.prepare(images).half())
+    assert not any(name.startswith("frozen") for name in bc.policy.state_dict())

@@ -1,0 +1,42 @@
+"""Device, threads and precision of a learner."""
+
+import pytest
+import torch
+
+from gym_hil.errors import ConfigurationError
+from hil_trainer.learner.device import find_device, find_threads, uses_mixed_precision
+
+
+@pytest.mark.parametrize(
+    ("cores", "settings", "threads"),
+    [
+        (1, {}, 1),
+        (2, {}, 1),
+        (4, {}, 2),
+        (64, {}, 4),
+        (6, {"address": "local", "actors": 3}, 2),
+        (6, {"address": "auto", "actors": 3}, 4),
+        (2, {"threads": 7}, 7),
+    ],
+)
+def test_the_learner_leaves_cores_to_actors_and_the_evaluation(small, monkeypatch, cores, settings, threads):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)), raising=False)
+    assert find_threads(small(**{"threads": None, **settings})) == threads
+
+
+def test_devices_and_precision_are_chosen_by_name(monkeypatch):
+    assert find_device("cpu").type == "cpu"
+    assert find_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(ConfigurationError, match="device is 'gpu'; expected auto, cpu, cuda"):
+        find_device("gpu")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    with pytest.raises(ConfigurationError, match=r"device is 'cuda:1', but .* 1 CUDA devices.*--device cpu"):
+        find_device("cuda:1")
+    assert uses_mixed_precision("on", torch.device("cpu"))
+    assert not uses_mixed_precision("off", torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("flags", "mixed"), [("flags : fpu avx512_bf16", True), ("flags : fpu avx2", False)])
+def test_a_processor_with_bfloat16_instructions_uses_them(monkeypatch, flags, mixed):
+    monkeypatch.setattr("hil_trainer.learner.device._processor_flags", lambda: flags)
+    assert uses_mixed_precision("auto", torch.device("cpu")) == mixed
