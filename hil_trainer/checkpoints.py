@@ -77,18 +77,14 @@ class CheckpointWriter:
         self._thread.start()
 
     def wait(self) -> None:
-        """Wait until everything is on disk.
-
-        Raises:
-            CheckpointError: it cannot be written; the previous checkpoints are kept.
-        """
+        """Wait until everything is on disk; raises as `raise_failure`."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
         self.raise_failure()
 
     def raise_failure(self) -> None:
-        """Raise why a checkpoint could not be written, if one could not."""
+        """Raise a CheckpointError if a checkpoint could not be written; the previous ones are kept."""
         if self._failure is not None:
             raise self._failure
 

@@ -103,12 +103,7 @@ def parse(words: Sequence[str]) -> TrainArguments:
 
 
 def as_arguments(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Settings as command line arguments, so that a file is parsed and refused exactly as those are.
-
-    Args:
-        settings: name -> value; groups of settings are mappings.
-        prefix: of the names.
-    """
+    """Settings as command line arguments, so that a file is parsed and refused exactly as those are."""
     words: list[str] = []
     for name, value in settings.items():
         option = f"--{prefix}{name.replace('_', '-')}"

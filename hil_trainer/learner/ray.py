@@ -131,12 +131,6 @@ class RayLearner:
     Actors wait while more than one rollout of each is owed, if the configuration says so. The policy that acts is then
     at most three rollouts of each actor and `PUBLISH_EVERY` steps behind.
 
-    Args:
-        setup: of the learner.
-        directory: of the run.
-        resume: go on from the newest checkpoint in it.
-        restarted: Ray has started the learner again.
-
     Raises:
         LearnerError: the directory is not on this machine.
         CheckpointError: the checkpoint is damaged.

@@ -74,10 +74,7 @@ def just_before_success(examples: Examples) -> NDArray[np.bool_]:
 
 
 def success_after(episode: Episode) -> NDArray[np.bool_]:
-    """Recorded success of the state after each frame's action.
-
-    Returns:
-        (frames,) `next.success`; where that was not recorded, whether `next.reward` is more than 0.5.
+    """(frames,) success after each frame's action: `next.success`, or where it is missing a `next.reward` above 0.5.
 
     Raises:
         DemonstrationsError: neither was recorded.

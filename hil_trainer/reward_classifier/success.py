@@ -16,13 +16,6 @@ class ClassifierSuccess:
     An observation counts as success from the second one in a row on (`consecutive`): a single one may be a step early,
     or wrong. The probability is in `info["reward_classifier"]`, also at reset.
 
-    Example:
-        >>> import gymnasium as gym
-        >>> import gym_hil
-        >>> from hil_trainer.reward_classifier import ClassifierSuccess
-        >>> hook = ClassifierSuccess("outputs/classifier")  # doctest: +SKIP
-        >>> env = gym.make("gym_hil/PandaPickCube-v1", image_obs=True, success=hook)  # doctest: +SKIP
-
     Args:
         classifier: or its folder. Its cameras and proprioception have to be in the observations; the first observation
             is checked.
@@ -42,11 +35,11 @@ class ClassifierSuccess:
         threshold: float | None = None,
         consecutive: int = 2,
     ):
-        if consecutive != int(consecutive) or consecutive < 1:
+        if consecutive < 1:
             raise ConfigurationError(f"consecutive is {consecutive!r}; expected a number of observations, 1 or more.")
         self.classifier = load_classifier(classifier)
         self.threshold = checked_threshold(self.classifier, threshold)
-        self.consecutive = int(consecutive)
+        self.consecutive = consecutive
         self._agreed = 0
 
     def reset(self) -> None:
@@ -54,14 +47,7 @@ class ClassifierSuccess:
         self._agreed = 0
 
     def __call__(self, observation: dict[str, Any], info: dict[str, Any]) -> bool:
-        """Judge an observation.
-
-        Args:
-            observation: of the environment, after a step.
-            info: gets the probability of success.
-
-        Returns:
-            Whether this observation and those before it count as success.
+        """Whether this observation and those before it count as success; `info` gets the probability.
 
         Raises:
             ConfigurationError: the observation lacks what the classifier sees.

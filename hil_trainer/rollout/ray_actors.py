@@ -215,12 +215,7 @@ class RayActors:
         self._kill_workers()
 
     def close(self) -> None:
-        """End the actors, the learner once its checkpoints are written, and the connection to Ray.
-
-        Raises:
-            LearnerError: the last checkpoint was not written in time.
-            GymHilError: something else went wrong.
-        """
+        """End the actors, the learner once its checkpoints are written, and the connection to Ray."""
         with self._resources:
             self._kill_workers()
             if self._saving is not None:

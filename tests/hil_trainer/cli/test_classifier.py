@@ -17,6 +17,7 @@ QUICK = ["--epochs", "6", "--batch-size", "8", "--image-size", "32", "--learning
 QUICK += ["--validation-share", "0.5", "--no-state"]
 
 
+@pytest.mark.slow
 def test_train_evaluate_and_relabel(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     seen = write_recording(tmp_path / "seen", [5, 7, 4, None])
     failures = write_recording(tmp_path / "failures", [None])
