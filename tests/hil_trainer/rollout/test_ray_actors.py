@@ -51,11 +51,11 @@ class Run:
     def until_event(self, part):
         """Wait for an event after the one that was waited for last."""
 
-        def holds():
-            return any(part in text for text in self.events()[self._known :])
+        def found():
+            return [end for end, text in enumerate(self.events(), 1) if end > self._known and part in text]
 
-        self._until(holds, part)
-        self._known += next(number for number, text in enumerate(self.events()[self._known :], 1) if part in text)
+        self._until(found, part)
+        self._known = found()[0]
 
     def until_further(self, episodes):
         """Wait until some more episodes have ended."""
@@ -106,11 +106,11 @@ def _title(process):
 def disturbed(tmp_path_factory):
     """A training in which everything happens, until Ctrl-C."""
     folder = tmp_path_factory.mktemp("ray")
-    words = "--ray --actors 2 --ray.helped-actors 1 --demos 1 --steps 1000000 --checkpoint-seconds 2 --threads 1 "
-    words += (
+    words = (
+        "--ray --actors 2 --ray.helped-actors 1 --demos 1 --steps 1000000 --checkpoint-seconds 2 --threads 1 "
         "--no-tensorboard --operator.min-help-fraction 1 --agent.utd-ratio 1 --agent.batch-size 16 --agent.width 16 "
+        "--agent.buffer-capacity 5000 --evaluation.every 1000000000 --evaluation.episodes 1"
     )
-    words += "--agent.buffer-capacity 5000 --evaluation.every 1000000000 --evaluation.episodes 1"
     environment = os.environ | {
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "HOME": str(folder),
