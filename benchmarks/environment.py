@@ -141,6 +141,7 @@ def _measure(*, image_obs: bool, python: str = sys.executable) -> dict[str, floa
     environment = {**os.environ, **ONE_THREAD}
     if python != sys.executable:
         environment.setdefault("MUJOCO_GL", "egl")
+        environment.pop("PYTHONPATH", None)  # which may name our sources
     # Not from the checkout: `-c` would import the package that lies there instead of the installed one.
     with tempfile.TemporaryDirectory() as folder:
         command = [python, "-c", program]

@@ -102,7 +102,9 @@ def upstream() -> Worker:
         installed.touch()
     failure = ""
     for backend in ("egl", "osmesa"):
-        worker = Worker(VENV / "bin" / "python", {"MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend})
+        # PYTHONPATH may name our sources.
+        environment = {"MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend, "PYTHONPATH": ""}
+        worker = Worker(VENV / "bin" / "python", environment)
         try:
             worker.call("time_steps", count=1, seed=0, image_obs=True)
         except WorkerError as error:
