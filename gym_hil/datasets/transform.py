@@ -200,15 +200,8 @@ class NewDataset:
     Everything is written into a folder beside, `NAME.unfinished`, which takes its place at the end: the dataset appears
     when it is complete, or not at all. Videos are copied without loss where they are not changed.
 
-    Args:
-        path: of the new dataset.
-        sources: datasets that the episodes come from.
-        by: name of the operation, for the metadata.
-        details: of that operation, likewise.
-        sizes: videos that are resized -> (height, width).
-        repo_id: as in `merge_datasets`.
-        overwrite: likewise.
-        force: likewise.
+    `by` and `details` are what the metadata says about the operation; `sizes` are those of the videos that are resized
+    -> (height, width). The other arguments are those of `merge_datasets`.
     """
 
     def __init__(

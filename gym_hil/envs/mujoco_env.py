@@ -44,15 +44,7 @@ class EnvState:
 class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
     """Base of the environments: `mjspec`, `model`, `data` and everything that is not about a robot.
 
-    Args:
-        spec: the scene.
-        seed: seeds `np_random` until `reset(seed=...)` does.
-        control_dt: s, one environment step.
-        physics_dt: s, one physics step; `control_dt` must be a multiple of it.
-        render_spec: size and camera of images.
-        render_mode: None, "rgb_array" or "human".
-        renderer: "raster" (no OpenGL, the same pixels on every machine) or "gl" (`mujoco.Renderer`).
-
+    The arguments besides `spec`, the scene, are those of `FrankaGymEnv`.
     """
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 10}  # noqa: RUF012  # as Gymnasium has it

@@ -27,9 +27,15 @@ def shapes(sample: st.DrawFn) -> str:
     eye=st.tuples(number, number, number, degrees, degrees, degrees),
     pixels=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     endless=st.booleans(),
+    directional=st.booleans(),
+    tilt=degrees,
 )
-def test_any_world_is_drawn_from_anywhere_and_twice_the_same(world, eye, pixels, endless):
-    floor = f'<geom type="plane" size="{"0 0 1" if endless else "2 1 1"}" material="checker"/><light pos="0 0 1.5"/>'
+def test_any_world_is_drawn_from_anywhere_and_twice_the_same(world, eye, pixels, endless, directional, tilt):
+    floor = (
+        f'<geom type="plane" size="{"0 0 1" if endless else "2 1 1"}" euler="{tilt} 0 0" material="checker"/>'
+        f'<light pos="0 0 1.5" dir="0 .3 -1" directional="{str(directional).lower()}"/>'
+        '<light pos="1 0 1" castshadow="false"/>'
+    )
     camera = f'pos="{eye[0]} {eye[1]} {eye[2]}" euler="{eye[3]} {eye[4]} {eye[5]}" fovy="70"'
     images = [
         draw(floor + "".join(world), size=pixels, camera=camera, assets=CHECKER + SKY, visual=HALF_LIGHT)
