@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         GymRenderingSpec,
         MujocoGymEnv,
         PandaArrangeBoxesGymEnv,
+        PandaInsertPegGymEnv,
         PandaPickCubeGymEnv,
     )
     from gym_hil.pacing import Pacer
@@ -53,6 +54,7 @@ __all__ = [
     "MujocoGymEnv",
     "Pacer",
     "PandaArrangeBoxesGymEnv",
+    "PandaInsertPegGymEnv",
     "PandaPickCubeGymEnv",
     "PassiveViewerWrapper",
     "RecordEpisodes",
@@ -74,6 +76,7 @@ _OFFERS = {
         "GymRenderingSpec",
         "MujocoGymEnv",
         "PandaArrangeBoxesGymEnv",
+        "PandaInsertPegGymEnv",
         "PandaPickCubeGymEnv",
     ),
     "gym_hil.pacing": ("Pacer",),

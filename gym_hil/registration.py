@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
@@ -30,11 +31,15 @@ class Version(NamedTuple):
     Attributes:
         max_episode_steps: after which the episode is truncated.
         kwargs: constructor arguments that make this version.
+        wrap_kwargs: arguments of `wrap_env` that differ from its defaults.
     """
 
     max_episode_steps: int
     kwargs: Mapping[str, Any] = MappingProxyType({})
+    wrap_kwargs: Mapping[str, Any] = MappingProxyType({})
 
+
+_TURNS = MappingProxyType({"orientation": True})
 
 # Task -> where its class is, and its versions in order from v0.
 TASKS: dict[str, tuple[str, tuple[Version, ...]]] = {
@@ -43,6 +48,13 @@ TASKS: dict[str, tuple[str, tuple[Version, ...]]] = {
         (Version(100), Version(150, {"random_block_position": True})),
     ),
     "PandaArrangeBoxes": ("gym_hil.envs:PandaArrangeBoxesGymEnv", (Version(100), Version(500))),
+    "PandaInsertPeg": (
+        "gym_hil.envs:PandaInsertPegGymEnv",
+        (
+            Version(200, wrap_kwargs=_TURNS),
+            Version(200, {"clearance": 0.0005, "estimate_error": (0.002, math.radians(2))}, _TURNS),
+        ),
+    ),
 }
 
 
@@ -82,6 +94,8 @@ def register_task(task: str, entry_point: str, versions: Sequence[Version]) -> N
         gym.register(base, entry_point=entry_point, kwargs=dict(version.kwargs), **common)
         for control, kwargs in controls().items():
             maker, wrapper = ("make_watched_task", "watch_task") if control == "Viewer" else ("make_task", "wrap_task")
+            if control != "Viewer":
+                kwargs = {**version.wrap_kwargs, **kwargs}
             gym.register(
                 env_id(task, control, number),
                 entry_point=f"{FACTORY}:{maker}",

@@ -113,6 +113,16 @@ def rotation_command(xmat: ArrayLike) -> NDArray[np.float64]:
     return command
 
 
+def commanded_rotation(command: ArrayLike) -> NDArray[np.float64]:
+    """The tool orientation that a rotation command holds, (3, 3) in the base frame; see `rotation_command`."""
+    vector, held, matrix = np.asarray(command, float), np.empty(4), np.empty(9)
+    angle = float(np.linalg.norm(vector))
+    mujoco.mju_axisAngle2Quat(held, vector / max(angle, 1e-12), angle)
+    mujoco.mju_mulQuat(held, np.array(TOOL_DOWN), held.copy())
+    mujoco.mju_quat2Mat(matrix, held)
+    return matrix.reshape(3, 3)
+
+
 def _light_and_floor(spec: mujoco.MjSpec) -> None:
     visual = spec.visual
     visual.headlight.ambient, visual.headlight.diffuse = (0.5, 0.5, 0.5), (0.4, 0.4, 0.4)

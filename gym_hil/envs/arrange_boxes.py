@@ -63,6 +63,15 @@ class PandaArrangeBoxesGymEnv(FrankaGymEnv):
     def environment_state(self) -> NDArray[np.float64]:
         return self.box_positions.ravel()
 
+    def pick_place_goals(self) -> list[dict[str, Any]]:
+        """What the scripted operator does: grip each box along its sides and put it down on its pad."""
+        goals = self.target_positions + np.array([0.0, 0.0, BOX_HALF_SIZE])
+        turns = self.data.xmat[self._bodies(BOXES)]
+        return [
+            {"object": box, "goal": goal, "put_down": True, "object_yaw": float(np.arctan2(turn[3], turn[0]))}
+            for box, goal, turn in zip(self.box_positions, goals, turns, strict=True)
+        ]
+
     def dense_reward(self) -> float:
         """Mean over the boxes of exp(-5 d), d the distance in m between a box and the edge of success; 1 on success."""
         return float(np.exp(-5 * np.maximum(self._offsets() - TOLERANCE, 0).max(axis=1)).mean())

@@ -12,11 +12,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from gym_hil.envs.mujoco_env import GymRenderingSpec, MujocoGymEnv, Observation, check_action, one_of
 from gym_hil.errors import ConfigurationError
-from gym_hil.robot.controller import ROTATION_LIMIT, TOOL_DOWN
+from gym_hil.robot.controller import ROTATION_LIMIT
 from gym_hil.robot.gripper import COMMAND_CLOSED, STROKE, TCP_SITE
 from gym_hil.robot.gripper import JOINTS as FINGERS
 from gym_hil.robot.panda import JOINTS, LINKS
-from gym_hil.scene import CAMERAS, FORCE_SENSOR, TORQUE_SENSOR, build_scene, finish_scene, rotation_command
+from gym_hil.scene import (
+    CAMERAS,
+    FORCE_SENSOR,
+    TORQUE_SENSOR,
+    build_scene,
+    commanded_rotation,
+    finish_scene,
+    rotation_command,
+)
 
 # Limits of one base action: m, rad, share of the gripper's travel.
 ACTION_LIMIT = np.array([0.1, 0.1, 0.1, 0.5, 0.5, 0.5, 1.0], dtype=np.float32)
@@ -138,6 +146,16 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
     def tcp_target(self) -> NDArray[np.float64]:
         """(3,) m, where the controller moves that point to."""
         return self._ctrl[:3].copy()
+
+    @property
+    def tcp_rotation(self) -> NDArray[np.float64]:
+        """(3, 3), orientation of the tool: it points along its z, the fingers move along its y."""
+        return self._tcp.xmat.reshape(3, 3).copy()
+
+    @property
+    def tcp_rotation_target(self) -> NDArray[np.float64]:
+        """(3, 3), orientation that the controller turns the tool to."""
+        return commanded_rotation(self._ctrl[3:6])
 
     @property
     def gripper_command(self) -> float:
@@ -283,15 +301,11 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
 
 def _turned(command: NDArray[np.float64], rotation: NDArray[np.float64]) -> NDArray[np.float64]:
     """The rotation command (3,) rad, from a tool that points down and in its axes, after a turn in the base frame."""
-    down, turn, held, matrix = np.array(TOOL_DOWN), np.empty(4), np.empty(4), np.empty(9)
-    for quat, vector in ((held, command), (turn, rotation)):
-        angle = max(float(np.linalg.norm(vector)), 1e-12)
-        mujoco.mju_axisAngle2Quat(quat, vector / angle, angle)
-    target = np.empty(4)
-    mujoco.mju_mulQuat(target, down, held)
-    mujoco.mju_mulQuat(target, turn, target.copy())
-    mujoco.mju_quat2Mat(matrix, target)
-    result = rotation_command(matrix)
+    turn, angle = np.empty(4), float(np.linalg.norm(rotation))
+    mujoco.mju_axisAngle2Quat(turn, rotation / max(angle, 1e-12), angle)
+    matrix = np.empty(9)
+    mujoco.mju_quat2Mat(matrix, turn)
+    result = rotation_command(matrix.reshape(3, 3) @ commanded_rotation(command))
     return result * min(1.0, ROTATION_LIMIT / max(float(np.linalg.norm(result)), 1e-12))
 
 

@@ -70,6 +70,13 @@ class PandaPickCubeGymEnv(FrankaGymEnv):
     def environment_state(self) -> NDArray[np.float64]:
         return self.cube_position
 
+    def pick_place_goals(self) -> list[dict[str, Any]]:
+        """What the scripted operator does: grip the cube along its sides and lift it."""
+        x, y, _ = self.cube_position
+        goal = np.array([x, y, CUBE_HALF_SIZE + LIFT + 0.02])
+        yaw = float(np.arctan2(self._cube.xmat[3], self._cube.xmat[0]))
+        return [{"object": self.cube_position, "goal": goal, "put_down": False, "object_yaw": yaw}]
+
     def dense_reward(self) -> float:
         """0.3 for the tool at the cube and 0.7 for the height, 1 on success."""
         if self.is_success():

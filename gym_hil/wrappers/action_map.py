@@ -163,6 +163,7 @@ class FittedMap:
     Attributes:
         gripper: index of the gripper's number, its value for open and for closed; None where the map has no gripper.
         full_speed: what a step at full speed adds to the numbers of x, y and z; 1 where the map has none.
+        full_rotation_speed: the least that it adds to those of the rotation; None where the map does not have all three.
 
     Raises:
         ConfigurationError: the map does not fit.
@@ -203,6 +204,8 @@ class FittedMap:
         for axis, term in action_map.axes.items():
             speed[axis] = min(speed[axis], self._reach(term.index, np.inf))
         self.full_speed = (speed.get("x", 1.0), speed.get("y", 1.0), speed.get("z", 1.0))
+        turns = {"rx", "ry", "rz"} <= set(speed)
+        self.full_rotation_speed = min(speed[axis] for axis in ("rx", "ry", "rz")) if turns else None
 
     def start(self, observation: Any, info: dict[str, Any]) -> NDArray[Any]:
         """The action before the first of an episode, which changes nothing.
@@ -272,6 +275,7 @@ class FunctionMap:
 
     gripper: tuple[int, float, float] | None = None
     full_speed = (1.0, 1.0, 1.0)
+    full_rotation_speed: float | None = None
 
     def __init__(self, function: Callable[[TeleopCommand], ArrayLike], space: gym.spaces.Box):
         self._function = function

@@ -84,7 +84,7 @@ class EEActionWrapper(gym.ActionWrapper[Any, Any, Any], gym.utils.RecordConstruc
             self._neutral[-1] = GRIPPER_STAY
             low, high = np.append(low, GRIPPER_OPEN), np.append(high, GRIPPER_CLOSE)
         self._low, self._high = low.astype(np.float32), high.astype(np.float32)
-        self.ee_action_step_size = steps
+        self.ee_action_step_size, self.rotation_step = steps, rotation_step
         self.checked_action: NDArray[np.float32] | None = None  # see `FrankaGymEnv`
         self._panda = env.unwrapped if isinstance(env.unwrapped, FrankaGymEnv) else None
         self.action_space = gym.spaces.Box(self._low, self._high, dtype=np.float32)

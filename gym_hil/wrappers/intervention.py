@@ -190,6 +190,14 @@ class InputsControlWrapper(OperatorWrapper):
         """The action that leaves the robot as it is, for when no policy acts."""
         return self._map.idle(self._last)
 
+    @property
+    def rotation_speed(self) -> float | None:
+        """How far a step at full speed turns about each axis, in rad; None where the action has no rotation."""
+        speed = self._map.full_rotation_speed
+        if speed is not None and self.env.has_wrapper_attr("rotation_step"):
+            speed *= self.env.get_wrapper_attr("rotation_step")
+        return speed
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode in which the operator does not intervene."""
         if self._device is None:

@@ -11,40 +11,50 @@ from numpy.typing import ArrayLike
 
 from gym_hil.errors import ConfigurationError
 from gym_hil.teleop.device import TeleopCommand
-from gym_hil.teleop.scripted.pick_place import PickPlaceGoal, PickPlacePlanner, SceneSnapshot, remaining_distance
+from gym_hil.teleop.scripted.pick_place import (
+    PickPlaceGoal,
+    PickPlacePlanner,
+    SceneSnapshot,
+    remaining_distance,
+    rotation_matrix,
+)
 from gym_hil.teleop.simulated_operator import SimulatedOperator
 
-OBSERVED = ("tcp_position", "tcp_target", "gripper_command", "gripper_closed")
-LIFT = 0.12  # m, how high an object is lifted that only has to be picked up
+OBSERVED = ("tcp_position", "tcp_target", "tcp_rotation", "tcp_rotation_target", "gripper_command", "gripper_closed")
 PROGRESS = 0.005  # m that count as progress
 
 
 class ScriptedOperator(SimulatedOperator):
     """Takes over, picks objects and places them at their goals, and hands back when that is done.
 
-    It observes the simulation directly: `tcp_position`, `tcp_target`, `gripper_command` and `gripper_closed` of the
-    environment, and the task's goals. A task gives these by a method `pick_place_goals()`, which returns for each
-    object its position and its goal (both (3,) m, of its centre) and whether to put it down there. Without that method,
-    an environment with `cube_position` has its cube lifted, and one with `box_positions` and `target_positions` has its
-    boxes placed on the targets.
+    It observes the simulation directly: the pose of the tool and its target, `gripper_command` and `gripper_closed` of
+    the environment, and the task's goals. A task gives these by a method `pick_place_goals()`, which returns for each
+    object the arguments of a `PickPlaceGoal`, as a tuple or by name. Where the action has a rotation, it turns
+    the tool too: upright, and along the sides of an object whose yaw is known.
 
     Args:
         env: the environment, wrapped or not.
         full_speed: m that a step at full speed moves, one number or (3,).
+        rotation_speed: rad that a step at full speed turns, about each axis; None if the tool cannot be turned.
         **options: those of `SimulatedOperator`. Progress is an object that has come nearer to its goal.
 
     Raises:
         ConfigurationError: an argument has a value that cannot work, or the environment lacks what is observed.
     """
 
-    def __init__(self, env: Any, *, full_speed: ArrayLike = 0.025, **options: Any):
+    def __init__(
+        self, env: Any, *, full_speed: ArrayLike = 0.025, rotation_speed: float | None = None, **options: Any
+    ):
         super().__init__(**options)
         self._speed = np.broadcast_to(np.asarray(full_speed, dtype=np.float64), 3).copy()
         if not (self._speed > 0).all():
             raise ConfigurationError(f"full_speed is {full_speed!r}; expected m a step, more than 0.")
+        if rotation_speed is not None and not rotation_speed > 0:
+            raise ConfigurationError(f"rotation_speed is {rotation_speed!r}; expected rad a step, more than 0.")
+        self._rotation_speed = rotation_speed
         self._env = getattr(env, "unwrapped", env)
-        self._planner = PickPlacePlanner()
-        # The last snapshots, oldest first, and the motion in m that was commanded since the oldest of them.
+        self._planner = PickPlacePlanner(turns=rotation_speed is not None)
+        # The last snapshots, oldest first, and the motion in m and rad that was commanded since the oldest of them.
         self._snapshots: deque[SceneSnapshot] = deque(maxlen=self._delay + 1)
         self._commanded: deque[np.ndarray] = deque(maxlen=self._delay)
         self.reset()
@@ -53,12 +63,14 @@ class ScriptedOperator(SimulatedOperator):
     def for_env(cls, env: Any, **options: Any) -> ScriptedOperator:
         if env is not None and "full_speed" not in options and env.has_wrapper_attr("full_speed"):
             options["full_speed"] = env.get_wrapper_attr("full_speed")
+        if env is not None and "rotation_speed" not in options and env.has_wrapper_attr("rotation_speed"):
+            options["rotation_speed"] = env.get_wrapper_attr("rotation_speed")
         return cls(env, **options)
 
     def poll(self) -> TeleopCommand:
         self._snapshots.append(self._observe())
-        commanded = sum(self._commanded, np.zeros(3))
-        self._commanded.append(np.zeros(3))
+        commanded = sum(self._commanded, np.zeros(6))
+        self._commanded.append(np.zeros(6))
         if len(self._snapshots) < self._snapshots.maxlen:  # type: ignore[operator]
             return TeleopCommand()
         seen = self._snapshots[0]
@@ -66,23 +78,29 @@ class ScriptedOperator(SimulatedOperator):
         if not self._engaged:
             return TeleopCommand()
         # A human knows which motions have followed since the last look.
-        scene = seen._replace(tcp_target=seen.tcp_target + commanded)
+        scene = seen._replace(
+            tcp_target=seen.tcp_target + commanded[:3],
+            tool_target=rotation_matrix(commanded[3:]) @ seen.tool_target,
+        )
         move = self._planner.plan(scene)
         if move is None:
             self._hand_back()
             return TeleopCommand()
-        motion = np.zeros(6)
-        motion[:3] = np.minimum(np.maximum((move.tcp_target - scene.tcp_target) / self._speed, -1.0), 1.0)
+        speed = np.append(self._speed, [self._rotation_speed or 1.0] * 3)
+        motion = np.append(move.tcp_target - scene.tcp_target, move.rotation) / speed
+        motion[:3] = np.clip(motion[:3], -move.speed, move.speed)
+        motion[3:] *= min(1.0, move.speed / max(np.abs(motion[3:]).max(), 1e-12))  # about the same axis
         if self._commanded:
-            self._commanded[-1] = motion[:3] * self._speed
+            self._commanded[-1] = motion * speed
         if self._noise:
-            motion[:3] = np.clip(motion[:3] + self._rng.normal(0.0, self._noise, 3), -1.0, 1.0)
+            numbers = 3 if self._rotation_speed is None else 6
+            motion[:numbers] += self._rng.normal(0.0, self._noise * move.speed, numbers)
+            motion = np.clip(motion, -1.0, 1.0)
         return TeleopCommand(motion, move.gripper, engaged=True)
 
     def reset(self) -> None:
         """Start an episode without driving. The random generator goes on: episodes differ, experiments repeat."""
         _check_observable(self._env)
-        self._ground = float(self._env.cube_position[2]) if hasattr(self._env, "cube_position") else 0.0
         self._snapshots.clear()
         self._commanded.clear()
         self._planner.reset()
@@ -94,19 +112,10 @@ class ScriptedOperator(SimulatedOperator):
 
     def _observe(self) -> SceneSnapshot:
         env = self._env
-        return SceneSnapshot(env.tcp_position, env.tcp_target, env.gripper_command, env.gripper_closed, self._goals())
-
-    def _goals(self) -> list[PickPlaceGoal]:
-        env = self._env
-        if hasattr(env, "pick_place_goals"):
-            return [PickPlaceGoal(*goal) for goal in env.pick_place_goals()]
-        if hasattr(env, "box_positions"):
-            # A target lies on the floor; the lowest box shows how high a box's centre is when it stands there.
-            boxes, targets = env.box_positions, env.target_positions.copy()
-            targets[:, 2] = boxes[:, 2].min()
-            return [PickPlaceGoal(box, target, put_down=True) for box, target in zip(boxes, targets, strict=True)]
-        cube = env.cube_position
-        return [PickPlaceGoal(cube, np.array([cube[0], cube[1], self._ground + LIFT]), put_down=False)]
+        goals = [
+            PickPlaceGoal(**goal) if isinstance(goal, dict) else PickPlaceGoal(*goal) for goal in env.pick_place_goals()
+        ]
+        return SceneSnapshot(*(getattr(env, name) for name in OBSERVED), goals)
 
     def _needed(self, scene: SceneSnapshot) -> bool:
         left = remaining_distance(scene)
@@ -119,8 +128,7 @@ def _check_observable(env: Any) -> None:
             raise ConfigurationError(
                 f"The scripted operator needs an environment with {name}; {type(env).__name__} has none."
             )
-    known = hasattr(env, "box_positions") and hasattr(env, "target_positions")
-    if not (known or hasattr(env, "pick_place_goals") or hasattr(env, "cube_position")):
+    if not hasattr(env, "pick_place_goals"):
         raise ConfigurationError(
             f"The scripted operator does not know the goals of {type(env).__name__}; give it a method "
             "pick_place_goals()."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -20,15 +21,16 @@ def episode(env: Any, limit: int, seed: int | None = None, policy: Any = None, *
     env.reset(seed=seed, options=options or None)
     infos = []
     for step in range(limit):
-        *_, terminated, _, info = env.step(STAY if policy is None else policy(step))
+        action = np.append(np.zeros(env.action_space.shape[0] - 1, np.float32), 1)
+        *_, terminated, _, info = env.step(action if policy is None else policy(step))
         infos.append(info)
         if terminated:
             break
     return infos
 
 
-def with_operator(env: Any, **options: Any) -> Any:
-    return wrap_env(env, device="scripted", device_options=options)
+def with_operator(env: Any, *, orientation: bool = False, **options: Any) -> Any:
+    return wrap_env(env, device="scripted", device_options=options, orientation=orientation)
 
 
 @pytest.mark.slow
@@ -53,6 +55,40 @@ def test_brings_five_boxes_to_their_places(options: dict[str, Any]) -> None:
 def test_picks_from_the_corners(x: float, y: float) -> None:
     env = with_operator(PandaPickCubeGymEnv())
     assert episode(env, 60, cube_xy=(x, y))[-1]["succeed"]
+
+
+@pytest.mark.slow
+def test_grips_a_hundred_turned_cubes_along_their_sides_with_a_hand_that_a_random_policy_has_tilted() -> None:
+    base = PandaPickCubeGymEnv(random_block_position=True)
+    env = with_operator(base, orientation=True, takeover="no_progress", patience=8)
+    rng = np.random.default_rng(0)
+    failed, off = [], []
+    for seed in range(100):
+        env.reset(seed=seed)
+        yaw, tilt = rng.uniform(-np.pi, np.pi), rng.normal(size=3)
+        base.data.joint("cube").qpos[3:] = [np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)]
+        terminated = gripped = False
+        for step in range(150):
+            action = np.array([0, 0, 0.1, *tilt, 1]) if step < 8 else np.array([0, 0, 0, 0, 0, 0, 1])
+            *_, terminated, _, info = env.step(action)
+            if not gripped and info["action_intervention"][6] == 2:
+                gripped = True
+                relative = base.data.body("cube").xmat.reshape(3, 3).T @ base.tcp_rotation
+                off.append(np.abs(relative).max(axis=0)[1])  # cosine between the fingers' direction and a side
+            if terminated:
+                break
+        if not info["succeed"]:
+            failed.append(seed)
+    assert failed == []
+    assert min(off) > np.cos(0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("options", [{}, IMPERFECT], ids=["perfect", "imperfect"])
+def test_inserts_ninety_five_of_a_hundred_pegs(version: int, options: dict[str, Any]) -> None:
+    env = gym.make(f"gym_hil/PandaInsertPegScripted-v{version}", device_options=options)
+    assert sum(episode(env, 200, seed)[-1]["succeed"] for seed in range(100)) >= 95
 
 
 def test_picks_up_what_a_random_policy_has_left() -> None:
@@ -191,6 +227,7 @@ def test_legend_says_when_it_takes_over() -> None:
         {"patience": 0},
         {"probability": 1.1},
         {"full_speed": 0.0},
+        {"rotation_speed": 0.0},
     ],
 )
 def test_option_that_cannot_work_is_refused_by_name(option: dict[str, Any]) -> None:

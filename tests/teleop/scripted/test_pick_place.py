@@ -13,10 +13,11 @@ from gym_hil.teleop.scripted.pick_place import (
 
 PLACE = np.array([0.5, 0.1, 0.02])
 LIFT = np.array([0, 0, 0.12])
+DOWN = np.diag([1.0, -1.0, -1.0])  # a tool that points down, the fingers along y
 
 
 def scene(*goals: PickPlaceGoal, tcp: tuple[float, float, float] = (0.4, 0, 0.2), closed: float = 0.0) -> SceneSnapshot:
-    return SceneSnapshot(np.array(tcp), np.array(tcp), closed, closed, goals)
+    return SceneSnapshot(np.array(tcp), np.array(tcp), DOWN, DOWN, closed, closed, goals)
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,28 @@ def test_closed_gripper_opens_before_it_goes_down() -> None:
     assert move is not None
     assert move.gripper == -1
     assert move.tcp_target[2] > 0.06
+
+
+@pytest.mark.parametrize(("yaw", "turn"), [(0.3, 0.3), (0.3 + np.pi / 2, 0.3), (-0.3 - np.pi, -0.3)])
+def test_tool_turns_the_short_way_onto_the_sides_before_it_goes_down(yaw: float, turn: float) -> None:
+    goal = PickPlaceGoal(PLACE, PLACE + LIFT, False, object_yaw=yaw)
+    move = PickPlacePlanner(turns=True).plan(scene(goal, tcp=(0.5, 0.1, 0.02)))
+    assert move is not None
+    np.testing.assert_allclose(move.rotation, [0, 0, turn], atol=1e-9)
+    assert (move.tcp_target[2] > 0.06, move.gripper) == (True, 0)
+
+
+def test_object_goes_into_a_socket_only_when_it_is_aligned_with_it() -> None:
+    above = PickPlaceGoal(
+        PLACE + np.array([0.005, 0, 0.05]), PLACE, True, object_yaw=0.0, goal_yaw=0.0, socket_depth=0.025
+    )
+    planner = PickPlacePlanner(turns=True)
+    heights = []
+    for object_ in (above.object, PLACE + np.array([0, 0, 0.05])):
+        held = scene(above._replace(object=object_), tcp=tuple(object_), closed=0.5)._replace(gripper_command=1.0)
+        planner.plan(held)  # sees the fingers at rest the second time
+        move = planner.plan(held)
+        assert move is not None
+        heights.append(move.tcp_target[2] - object_[2])
+    assert heights[0] > -0.006
+    assert heights[1] == pytest.approx(-0.01)
