@@ -95,7 +95,7 @@ class EnvOptions:
                     f"{', '.join(twice)} of {self.id} cannot be given as an argument: use its option."
                 )
             return self._make(spec, {**self.kwargs, **both}, kwargs)
-        if options.pop("orientation"):
+        if options.pop("orientation", False):
             raise ConfigurationError(
                 f"orientation=True is for tasks of gym_hil; {self.id} turns where its action map has rx, ry and rz."
             )

@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from gym_hil.errors import ConfigurationError
 from gym_hil.registration import ENTRY_POINTS, TASKS, controls, env_id, find_env, find_task
 
-STEPS = {"PandaPickCube": (100, 150), "PandaArrangeBoxes": (100, 500)}
+STEPS = {"PandaPickCube": (100, 150), "PandaArrangeBoxes": (100, 500), "PandaInsertPeg": (200, 200)}
 FREE = ["Base", "", "Viewer", "Scripted"]  # controls that need no hardware
 
 all_tasks = pytest.mark.parametrize(("task", "version"), [(task, v) for task in TASKS for v in (0, 1)])
@@ -58,7 +58,7 @@ def test_checker_has_no_complaint_with_images() -> None:
 def test_time_truncates_and_never_terminates(task: str, version: int, control: str) -> None:
     env = gym.make(env_id(task, control, version))
     env.reset(seed=0)
-    stay = np.array([0, 0, 0, 1], np.float32) if control == "" else np.zeros(7, np.float32)
+    stay = env.get_wrapper_attr("idle_action") if control == "" else np.zeros(7, np.float32)
     ends = [env.step(stay)[2:4] for _ in range(STEPS[task][version])]
     assert ends == [(False, False)] * (STEPS[task][version] - 1) + [(False, True)]
 

@@ -126,7 +126,11 @@ def add_operator_arguments(parser: argparse.ArgumentParser) -> None:
         choices=list(MODES),
         help="when the operator drives, see docs/operating.md (default: the device's own, mostly toggle)",
     )
-    parser.add_argument("--orientation", action="store_true", help="let the operator turn the gripper as well")
+    parser.add_argument(
+        "--orientation",
+        action=argparse.BooleanOptionalAction,
+        help="let the operator turn the gripper as well (default: where the task needs it)",
+    )
     parser.add_argument(
         "--controller-config",
         type=path_argument,

@@ -17,7 +17,7 @@ PEG_HALF_SIZE = (0.01, 0.01, 0.03)  # m
 PEG_MASS = 0.05  # kg
 SOCKET_DEPTH = 0.025  # m, and height of its walls
 WALL = 0.024  # m, their thickness
-WALL_SOFTNESS = 0.05  # s, time constant of contacts: an arm that is driven against the fixed walls stays under 200 N
+WALL_SOFTNESS = 0.05  # s, time constant of contacts: a finger that is driven against the fixed walls presses less hard
 INSERTED = 0.02  # m, depth that counts as inserted
 GRIP_HEIGHT = 0.016  # m above the peg's centre, where the fingers reach it with the socket's walls below them
 PEG_START = ((0.35, -0.15), (0.45, -0.06))  # m, opposite corners of the rectangle of its x and y
@@ -77,7 +77,7 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
             size = (size_x, size_y, SOCKET_DEPTH / 2)
             wall = socket.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=size, pos=(x, y, SOCKET_DEPTH / 2))
             wall.rgba = (0.3, 0.4, 0.6, 1.0)
-            wall.priority, wall.solref = 1, (WALL_SOFTNESS, 1.0)
+            wall.priority, wall.solref = 2, (WALL_SOFTNESS, 1.0)
         spec.worldbody.add_body(name="socket_estimate", pos=(0.4, 0.1, 0.0), mocap=True)
 
     def reset_objects(self, options: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ class OperatorOptions:
         device: `auto`, a name in `DEVICES`, `module:function` for one of your own, names with commas between, a
             `Device`, or a sequence of these to be used together; None for no operator.
         intervention: `toggle`, `hold` or `auto`; None leaves the device's own.
-        orientation: whether the action has a rotation vector.
+        orientation: whether the action has a rotation vector; None for what the task needs.
         controller_config: mapping file for gamepads; None for the bundled one.
         viewer: whether to open MuJoCo's viewer; None opens it where there is a display.
         device_options: constructor arguments for devices given by name.
@@ -40,7 +40,7 @@ class OperatorOptions:
 
     device: str | Device | Sequence[str | Device] | None = AUTO
     intervention: str | None = None
-    orientation: bool = False
+    orientation: bool | None = None
     controller_config: str | PathLike[str] | None = None
     viewer: bool | None = None
     device_options: Mapping[str, Any] = field(default_factory=dict)
@@ -99,8 +99,9 @@ class OperatorOptions:
         kwargs: dict[str, Any] = {
             "device": list(devices) if len(devices) > 1 else resolved.device,
             "intervention": self.intervention,
-            "orientation": self.orientation,
         }
+        if self.orientation is not None:
+            kwargs["orientation"] = self.orientation
         if self.device_options:
             kwargs["device_options"] = dict(self.device_options)
         if self.controller_config is not None:

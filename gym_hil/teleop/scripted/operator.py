@@ -42,9 +42,7 @@ class ScriptedOperator(SimulatedOperator):
         ConfigurationError: an argument has a value that cannot work, or the environment lacks what is observed.
     """
 
-    def __init__(
-        self, env: Any, *, full_speed: ArrayLike = 0.025, rotation_speed: float | None = None, **options: Any
-    ):
+    def __init__(self, env: Any, *, full_speed: ArrayLike = 0.025, rotation_speed: float | None = None, **options: Any):
         super().__init__(**options)
         self._speed = np.broadcast_to(np.asarray(full_speed, dtype=np.float64), 3).copy()
         if not (self._speed > 0).all():
@@ -115,7 +113,15 @@ class ScriptedOperator(SimulatedOperator):
         goals = [
             PickPlaceGoal(**goal) if isinstance(goal, dict) else PickPlaceGoal(*goal) for goal in env.pick_place_goals()
         ]
-        return SceneSnapshot(*(getattr(env, name) for name in OBSERVED), goals)
+        return SceneSnapshot(
+            env.tcp_position,
+            env.tcp_target,
+            env.tcp_rotation,
+            env.tcp_rotation_target,
+            env.gripper_command,
+            env.gripper_closed,
+            goals,
+        )
 
     def _needed(self, scene: SceneSnapshot) -> bool:
         left = remaining_distance(scene)
