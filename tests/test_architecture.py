@@ -44,6 +44,7 @@ ARROWS: dict[str, set[str]] = {
         "console",
         "pacing",
         "policies",
+        "rendering",
         "display",
         "files",
         "imports",

@@ -13,6 +13,7 @@ COMMANDS = {
     "view": "open a task in MuJoCo's viewer; its sliders move the robot",
     "export": "write a task's scene as one MJCF file",
     "record": "record demonstrations as a LeRobotDataset",
+    "eval": "run a policy without an operator, and count successes",
     "replay": "play recorded episodes again; --check compares them with the recording",
     "limits": "move the arm and measure how far it reaches, for the bounds of a configuration",
     "crop": "crop each camera's images to the region that matters, into a new dataset",

@@ -9,13 +9,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
+
 from gym_hil.display import ConsoleOptions
 from gym_hil.env_options import EnvOptions
 from gym_hil.errors import ConfigurationError
 from gym_hil.files import atomic_write, expand_path
+from gym_hil.policies import LoadedPolicy, load_policy
 from gym_hil.registration import find_task
 from gym_hil.teleop import MODES
 from gym_hil.teleop.operator import AUTO, OperatorOptions, operator_choices
+
+NONE = "none"  # as the device: no operator, the policy alone
 
 
 def path_argument(text: str) -> Path:
@@ -112,14 +117,48 @@ def _literals(words: Iterable[str]) -> dict[str, Any]:
     return values
 
 
+def add_policy_arguments(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """Declare the arguments about the policy, for `read_policy`."""
+    parser.add_argument(
+        "--policy",
+        required=required,
+        metavar="POLICY",
+        help="policy that acts: a folder saved by LeRobot, a run of hil-trainer, or MODULE:FUNCTION, which is called "
+        "with the environment and returns a function of the observation; see docs/policies.md",
+    )
+
+
+def read_policy(arguments: argparse.Namespace, env: gym.Env[Any, Any]) -> LoadedPolicy | None:
+    """The policy that the arguments name, for an environment; None if they name none.
+
+    Raises:
+        PolicyError: there is no policy, or it does not fit the environment.
+        MissingExtraError: what runs it is not installed.
+    """
+    if arguments.policy is None:
+        return None
+    return load_policy(arguments.policy, env, state_key=getattr(arguments, "state_key", None))
+
+
+def add_state_key_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare which part of the observation is called `observation.state`."""
+    parser.add_argument(
+        "--state-key",
+        metavar="KEY",
+        help="part of the observation that datasets and LeRobot's policies call observation.state (default: agent_pos, "
+        "observation, state, or the only vector)",
+    )
+
+
 def add_operator_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments about who drives, for `operator_options`."""
     parser.add_argument(
         "--device",
         action="append",
         metavar="NAME",
-        help=f"what the operator drives with: {', '.join(operator_choices())}. Several devices share the robot; "
-        f"separate them by commas, or repeat --device (default: {AUTO})",
+        help=f"what the operator drives with: {', '.join(operator_choices())}, or MODULE:FUNCTION for a device of "
+        f"yours; {NONE} leaves a policy alone. Several devices share the robot; separate them by commas, or repeat "
+        f"--device (default: {AUTO})",
     )
     parser.add_argument(
         "--intervention",
@@ -146,9 +185,15 @@ def operator_options(arguments: argparse.Namespace) -> OperatorOptions:
 
     Args:
         arguments: of a parser that was given to `add_operator_arguments`.
+
+    Raises:
+        ConfigurationError: nothing would drive.
     """
+    alone = arguments.device == [NONE]
+    if alone and getattr(arguments, "policy", None) is None:
+        raise ConfigurationError(f"--device {NONE} is for a policy that acts alone, which needs --policy.")
     return OperatorOptions(
-        device=tuple(arguments.device or [AUTO]),
+        device=None if alone else tuple(arguments.device or [AUTO]),
         intervention=arguments.intervention,
         orientation=arguments.orientation,
         controller_config=arguments.controller_config,

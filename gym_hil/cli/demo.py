@@ -71,16 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _film(env: gym.Env[Any, Any], out: Path, episodes: int, seed: int) -> int:
     """Write the video, and print how each episode ends; returns the number of successes."""
-    import imageio
-
     task = cast(FrankaGymEnv, env.unwrapped)
     fps = task.metadata["render_fps"]
     successes = 0
-    options: dict[str, Any] = {"fps": fps, "macro_block_size": 8, "quality": 8}
-    if out.suffix == ".gif":
-        options = {"duration": 1000 / fps, "loop": 0, "palettesize": 64, "subrectangles": True}
-    writer: Any = imageio.get_writer(out, **options)
-    with writer as video, StatusLine() as line:
+    with open_video(out, fps) as video, StatusLine() as line:
         for episode in range(1, episodes + 1):
             env.reset(seed=seed + episode - 1)
             actors: list[bool] = []
@@ -129,3 +123,13 @@ def _frame(
         at = left + (right - left) * np.array([index, index + 1]) / max(len(actors), 50)
         draw.rectangle((at[0], 446, at[1], 460), fill=_ACTORS[actor][1])
     return np.asarray(frame)
+
+
+def open_video(path: Path, fps: int) -> Any:
+    """A writer of a video file, frame by frame; it is closed by `with`."""
+    import imageio
+
+    options: dict[str, Any] = {"fps": fps, "macro_block_size": 8, "quality": 8}
+    if path.suffix == ".gif":
+        options = {"duration": 1000 / fps, "loop": 0, "palettesize": 64, "subrectangles": True}
+    return imageio.get_writer(path, **options)

@@ -1,4 +1,4 @@
-"""An environment that an operator drives without a policy, as `teleop`, `limits` and `record` need it."""
+"""An environment that an operator drives, with a policy or without, as `teleop`, `limits` and `record` need it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import gymnasium as gym
 from gym_hil.cli.arguments import env_options, operator_options
 from gym_hil.console import close_console
 from gym_hil.pacing import Pacer
-from gym_hil.teleop.operator import seconds_paused
+from gym_hil.policies import LoadedPolicy
+from gym_hil.teleop.operator import introduce, seconds_paused
 
 
 class Step(NamedTuple):
@@ -54,18 +55,42 @@ def operator_env(
         close_console()
 
 
-def idle_steps(env: gym.Env[Any, Any], pacer: Pacer | None) -> Iterator[Step]:
-    """Step an environment with actions that leave the robot where it is, until the caller stops; after a reset.
+def control_steps(
+    env: gym.Env[Any, Any], observation: Any, pacer: Pacer | None, policy: LoadedPolicy | None = None
+) -> Iterator[Step]:
+    """Step an environment until the caller stops; after a reset.
+
+    The policy is not asked while the operator drives. When they let go, it drops what is left of its plan.
 
     Args:
-        env: with an operator in it, whose actions take the place of the idle ones.
+        env: with an operator in it, whose actions take the place of the policy's.
+        observation: of the reset.
         pacer: keeps the steps in real time; pauses on the console do not count as delays. None for no pace.
+        policy: that acts; None for actions that leave the robot where it is.
     """
+    if policy is not None:
+        policy.reset()
+    drove = False
     while True:
         paused = seconds_paused(env)
-        idle = env.get_wrapper_attr("idle_action")
-        observation, _, terminated, truncated, info = env.step(idle)
+        drives = policy is not None and env.get_wrapper_attr("operator_drives")()
+        if policy is None or drives:
+            action = env.get_wrapper_attr("idle_action")
+        else:
+            if drove:
+                policy.reset()
+            action = policy(observation)
+        drove = drives
+        observation, _, terminated, truncated, info = env.step(action)
         if pacer is not None:
             pacer.leave_out(seconds_paused(env) - paused)
             pacer.wait()
         yield Step(observation, terminated, truncated, info)
+
+
+def introduction(env: gym.Env[Any, Any], policy: LoadedPolicy | None) -> str:
+    """What an operator has to know before the first step: who acts besides, the devices, what does what."""
+    lines = [] if policy is None else [f"Policy: {policy.source}"]
+    if env.get_wrapper_attr("device") is not None:
+        lines.append(introduce(env))
+    return "\n".join(lines)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_hil.cli.arguments import add_env_arguments, add_operator_arguments, check_output, path_argument, write_output
-from gym_hil.cli.driving import idle_steps, operator_env
+from gym_hil.cli.driving import control_steps, operator_env
 from gym_hil.errors import ConfigurationError
 from gym_hil.pacing import Pacer
 from gym_hil.status import StatusLine
@@ -87,7 +87,7 @@ def measure(
     count = max(round(seconds / dt), 1)
     try:
         with StatusLine(interval=STATUS_SECONDS) as line:
-            for number, step in zip(range(1, count + 1), idle_steps(env, pacer), strict=False):
+            for number, step in zip(range(1, count + 1), control_steps(env, observation, pacer), strict=False):
                 lowest = np.minimum(lowest, step.observation["agent_pos"])
                 highest = np.maximum(highest, step.observation["agent_pos"])
                 if step.info.get("quit", False):

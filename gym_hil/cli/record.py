@@ -1,4 +1,4 @@
-"""Record demonstrations of a human or scripted operator as a LeRobotDataset."""
+"""Record demonstrations of an operator, or a policy's episodes with their corrections, as a LeRobotDataset."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gym_hil.cli.arguments import add_env_arguments, add_operator_arguments, env_options, path_argument
-from gym_hil.cli.driving import idle_steps, operator_env
+from gym_hil.cli.arguments import (
+    add_env_arguments,
+    add_operator_arguments,
+    add_policy_arguments,
+    add_state_key_argument,
+    env_options,
+    path_argument,
+    read_policy,
+)
+from gym_hil.cli.driving import control_steps, introduction, operator_env
 from gym_hil.datasets.hub import check_login, check_repo_id, check_upload, push_to_hub
 from gym_hil.datasets.images import write_contact_sheet
 from gym_hil.datasets.layout import SHEET, dataset_files
@@ -19,13 +27,14 @@ from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.record import RecordEpisodes
 from gym_hil.errors import ConfigurationError, DatasetError
 from gym_hil.pacing import Pacer
+from gym_hil.policies import LoadedPolicy
 from gym_hil.status import StatusLine
-from gym_hil.teleop.operator import introduce
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil record`."""
     add_env_arguments(parser)
+    add_policy_arguments(parser)
     parser.add_argument(
         "--repo-id", required=True, metavar="USER/NAME", help="name of the dataset, as on the Hugging Face Hub"
     )
@@ -37,12 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--instruction", metavar="TEXT", help="instruction given to the robot (default: the name of the task)"
     )
-    parser.add_argument(
-        "--state-key",
-        metavar="KEY",
-        help="part of the observation that is recorded as observation.state (default: agent_pos, observation, state, "
-        "or the only vector)",
-    )
+    add_state_key_argument(parser)
     parser.add_argument(
         "--steps-after-success",
         type=int,
@@ -99,8 +103,9 @@ def run(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
         )
         try:
-            print(introduce(recorder), flush=True)
-            is_done = _record(recorder, arguments.episodes)
+            policy = read_policy(arguments, env)
+            print(introduction(recorder, policy), flush=True)
+            is_done = _record(recorder, arguments.episodes, policy)
         finally:
             recorder.close()
     _summarise(root)
@@ -110,19 +115,20 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if is_done else 130
 
 
-def _record(env: RecordEpisodes, wanted: int) -> bool:
+def _record(env: RecordEpisodes, wanted: int, policy: LoadedPolicy | None) -> bool:
     """Record `wanted` more episodes, or until the operator quits; False if Ctrl-C ended it."""
     # A human needs real time; the scripted operator is as fast as the machine.
-    pacer = Pacer(env.get_wrapper_attr("control_dt")) if env.get_wrapper_attr("device").human else None
+    device = env.get_wrapper_attr("device")
+    pacer = Pacer(env.get_wrapper_attr("control_dt")) if device is not None and device.human else None
     with StatusLine() as status:
-        progress = _Progress(env, wanted, status)
+        progress = _Progress(env, wanted, status, "nothing drives" if policy is None else "policy drives")
         try:
             while progress.recorded < wanted:
-                env.reset()
+                observation, _ = env.reset()
                 progress.begin_episode()
                 if pacer is not None:
                     pacer.restart()
-                for step in idle_steps(env, pacer):
+                for step in control_steps(env, observation, pacer, policy):
                     progress.step(step.info)
                     if step.ends_episode:
                         break
@@ -140,8 +146,8 @@ def _record(env: RecordEpisodes, wanted: int) -> bool:
 class _Progress:
     """The status of a recording, and a line for each episode."""
 
-    def __init__(self, env: RecordEpisodes, wanted: int, status: StatusLine):
-        self._env, self._wanted, self._status = env, wanted, status
+    def __init__(self, env: RecordEpisodes, wanted: int, status: StatusLine, otherwise: str):
+        self._env, self._wanted, self._status, self._otherwise = env, wanted, status, otherwise
         self._before = env.writer.num_episodes
         self._began = time.monotonic()
         self._steps = self._episode_steps = 0
@@ -157,7 +163,7 @@ class _Progress:
     def step(self, info: dict[str, Any]) -> None:
         self._steps += 1
         self._episode_steps += 1
-        driver = "operator drives" if info.get("is_intervention") else "nothing drives"
+        driver = "operator drives" if info.get("is_intervention") else self._otherwise
         title = f"episode {self.recorded + 1} of {self._wanted}: step {self._episode_steps}"
         self._status.update(lambda: [title, driver, *self._totals()])
 

@@ -1,4 +1,4 @@
-"""Drive the robot yourself, in real time. It holds still until you take over. Ctrl-C ends the session."""
+"""Drive the robot yourself, in real time. Until you take over, it holds still or a policy acts. Ctrl-C ends it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,27 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from gym_hil.cli.arguments import add_env_arguments, add_operator_arguments, env_options
-from gym_hil.cli.driving import Step, idle_steps, operator_env
+from gym_hil.cli.arguments import (
+    add_env_arguments,
+    add_operator_arguments,
+    add_policy_arguments,
+    add_state_key_argument,
+    env_options,
+    read_policy,
+)
+from gym_hil.cli.driving import Step, control_steps, introduction, operator_env
 from gym_hil.errors import ConfigurationError
 from gym_hil.pacing import Pacer
+from gym_hil.policies import LoadedPolicy
 from gym_hil.registration import NAMESPACE
 from gym_hil.status import StatusLine
-from gym_hil.teleop.operator import introduce
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil teleop`."""
     add_env_arguments(parser)
+    add_policy_arguments(parser)
+    add_state_key_argument(parser)
     parser.add_argument("--episodes", type=int, metavar="N", help="number of episodes (default: until Ctrl-C)")
     parser.add_argument(
         "--seed", type=int, help="seed; the same seed gives the same episodes (default: new ones each time)"
@@ -43,19 +52,26 @@ def run(arguments: argparse.Namespace) -> int:
     with operator_env(arguments, task_kwargs={"image_obs": arguments.images}) as env:
         name = options.spec().id.removeprefix(f"{NAMESPACE}/")
         print(f"{name}, {1 / env.get_wrapper_attr('control_dt'):g} steps a second")
-        print(introduce(env), flush=True)
-        drive(env, arguments.episodes, arguments.seed)
+        policy = read_policy(arguments, env)
+        print(introduction(env, policy), flush=True)
+        drive(env, arguments.episodes, arguments.seed, policy)
     return 0
 
 
-def drive(env: gym.Env[Any, Any], episodes: int | None = None, seed: int | None = None) -> Pacer:
-    """Let an operator drive in real time, without a policy; print how each episode ends and how the pace was kept.
+def drive(
+    env: gym.Env[Any, Any],
+    episodes: int | None = None,
+    seed: int | None = None,
+    policy: LoadedPolicy | None = None,
+) -> Pacer:
+    """Let an operator drive in real time; print how each episode ends and how the pace was kept.
 
     Args:
         env: with an operator in it.
         episodes: number of episodes, not counting those that are started again; None to go on until Ctrl-C or until
             the operator quits.
         seed: from which the seeds of all episodes are drawn; None for different ones each time.
+        policy: that acts while the operator does not; None to hold still.
 
     Returns:
         How the pace was kept.
@@ -67,7 +83,7 @@ def drive(env: gym.Env[Any, Any], episodes: int | None = None, seed: int | None 
         while not quits and (episodes is None or number <= episodes):
             if not again:
                 episode_seed = int(rng.integers(2**31))
-            outcome, info = _drive_episode(env, pacer, number, episode_seed)
+            outcome, info = _drive_episode(env, pacer, number, episode_seed, policy)
             print(f"episode {number}: {outcome}", flush=True)
             quits, again = info.get("quit", False), info["rerecord_episode"]
             successes += info["next.success"]
@@ -78,16 +94,19 @@ def drive(env: gym.Env[Any, Any], episodes: int | None = None, seed: int | None 
     return pacer
 
 
-def _drive_episode(env: gym.Env[Any, Any], pacer: Pacer, number: int, seed: int) -> tuple[str, Mapping[str, Any]]:
+def _drive_episode(
+    env: gym.Env[Any, Any], pacer: Pacer, number: int, seed: int, policy: LoadedPolicy | None
+) -> tuple[str, Mapping[str, Any]]:
     """Drive one episode; returns how it ended, in words, and its last info."""
-    env.reset(seed=seed)
+    observation, _ = env.reset(seed=seed)
     pacer.restart()
     steps = driven = 0
+    otherwise = "holding still" if policy is None else "the policy drives"
     with StatusLine() as line:
-        for step in idle_steps(env, pacer):
+        for step in control_steps(env, observation, pacer, policy):
             steps += 1
             driven += step.info["is_intervention"]
-            who = "YOU are driving" if step.info["is_intervention"] else "holding still"
+            who = "YOU are driving" if step.info["is_intervention"] else otherwise
             line.update((f"episode {number}", f"step {steps}", who))
             if step.ends_episode:
                 break

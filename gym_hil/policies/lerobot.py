@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.datasets.features import observed
+from gym_hil.datasets.features import ObservationFeatures
 from gym_hil.errors import MissingExtraError, PolicyError
 from gym_hil.imports import describe_error
 
@@ -32,14 +32,15 @@ class LeRobotPolicy:
 
     Args:
         folder: with `config.json` and `model.safetensors`.
-        env: that it acts in.
+        env: that it acts in; None to take what each observation has.
+        state_key: the part of the observation that is `observation.state`; see `ObservationFeatures`.
 
     Raises:
         MissingExtraError: LeRobot is not installed.
         PolicyError: LeRobot cannot load it.
     """
 
-    def __init__(self, folder: Path, env: gym.Env[Any, Any] | None = None):
+    def __init__(self, folder: Path, env: gym.Env[Any, Any] | None = None, state_key: str | None = None):
         try:
             import torch
             from lerobot.configs import PreTrainedConfig
@@ -62,19 +63,22 @@ class LeRobotPolicy:
         except Exception as error:  # any, from LeRobot and what it uses
             raise PolicyError(f"LeRobot cannot load the policy in {folder}: {describe_error(error)}.") from error
         self._torch: Any = torch
+        self._features = None if env is None else ObservationFeatures(env.observation_space, state_key)
+        self._state_key = state_key
         self._shapes = {key: tuple(feature.shape) for key, feature in config.input_features.items()}
         self._instruction = "" if env is None else str(getattr(env.unwrapped, "task_description", ""))
 
     def __call__(self, observation: Any) -> NDArray[np.float32]:
         """The action for an observation of the environment."""
         torch = self._torch
-        parts = observed(observation)
+        features = self._features or ObservationFeatures(observation, self._state_key)
+        parts = features(observation)
         batch: dict[str, Any] = {}
         for key, shape in self._shapes.items():
             if key not in parts:
                 raise PolicyError(
-                    f"the observation lacks {key}; it has {', '.join(parts)}. Images are there with --images "
-                    "(image_obs=True)."
+                    f"the observation lacks {key}; it has {', '.join(parts)}. Tasks of gym_hil have images with "
+                    "--images (image_obs=True), and the positions of the objects without."
                 )
             value = torch.from_numpy(np.ascontiguousarray(parts[key]))
             value = value.permute(2, 0, 1).float() / 255 if value.ndim == 3 else value.float().reshape(-1)

@@ -87,7 +87,9 @@ class LoadedPolicy:
             self._policy.reset()
 
 
-def load_policy(what: str | os.PathLike[str] | Policy, env: gym.Env[Any, Any] | None = None) -> LoadedPolicy:
+def load_policy(
+    what: str | os.PathLike[str] | Policy, env: gym.Env[Any, Any] | None = None, *, state_key: str | None = None
+) -> LoadedPolicy:
     """Load a policy.
 
     Args:
@@ -96,6 +98,8 @@ def load_policy(what: str | os.PathLike[str] | Policy, env: gym.Env[Any, Any] | 
             `gym_hil.policies`; `module:function`, which is called with the environment and returns the policy, a
             function of the observation; or such a function itself.
         env: that the policy will act in; None for a policy that is not called with it.
+        state_key: the part of the observation that a policy of LeRobot calls `observation.state`, as it was recorded;
+            None to choose it as `RecordEpisodes` does.
 
     Returns:
         The policy: call it with the environment's observation, and `reset()` it when an episode begins.
@@ -109,7 +113,7 @@ def load_policy(what: str | os.PathLike[str] | Policy, env: gym.Env[Any, Any] | 
     source = os.fspath(what)
     path = expand_path(source)
     if path.exists():
-        return LoadedPolicy(_from_path(path, env), source, env)
+        return LoadedPolicy(_from_path(path, env, state_key), source, env)
     if not is_function_name(source):
         raise PolicyError(
             f"There is no policy {source!r}: expected a folder that LeRobot has saved, a run or a policy file of "
@@ -128,11 +132,11 @@ def load_policy(what: str | os.PathLike[str] | Policy, env: gym.Env[Any, Any] | 
     return LoadedPolicy(policy, source, env)
 
 
-def _from_path(path: Path, env: gym.Env[Any, Any] | None) -> Policy:
+def _from_path(path: Path, env: gym.Env[Any, Any] | None, state_key: str | None) -> Policy:
     """The policy in a file or folder."""
     folder = find_lerobot_policy(path)
     if folder is not None:
-        return LeRobotPolicy(folder, env)
+        return LeRobotPolicy(folder, env, state_key)
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
         policy = entry.load()(path, env)
         if policy is not None:

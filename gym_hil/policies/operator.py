@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
 from gym_hil.policies.loading import Policy, load_policy
 from gym_hil.teleop.device import TeleopCommand
+from gym_hil.teleop.operator import is_limit
 from gym_hil.teleop.simulated_operator import SimulatedOperator
 
 
@@ -25,8 +27,8 @@ class PolicyOperator(SimulatedOperator):
         env: the environment that it drives in.
         policy: what `gym_hil.load_policy` takes: a folder or file, `module:function`, or a function of the observation.
         progress: observation -> a number that rises as the task gets done; None for the reward.
-        **options: those of `SimulatedOperator`. Full speed is half the range of a number of the action; the gripper has
-            no tremor.
+        **options: those of `SimulatedOperator`. Full speed is half the range of a number of the action, 1 where it has
+            no limits; the gripper has no tremor.
 
     Raises:
         ConfigurationError: an argument has a value that cannot work.
@@ -45,9 +47,11 @@ class PolicyOperator(SimulatedOperator):
         self._policy = load_policy(policy, env)
         self._progress = progress
         space: Any = env.action_space
-        self._tremor = self._noise * (space.high - space.low) / 2
-        if space.shape[0] in (4, 7):
-            self._tremor[-1] = 0.0
+        is_bounded = is_limit(space.low) & is_limit(space.high)
+        self._tremor = self._noise * np.where(is_bounded, (space.high - space.low) / 2, 1.0)
+        gripper = env.get_wrapper_attr("gripper_index") if env.has_wrapper_attr("gripper_index") else None
+        if gripper is not None:
+            self._tremor[gripper] = 0.0
         self._seen: deque[tuple[Any, float]] = deque(maxlen=self._delay + 1)  # observation, and what is left to do
 
     @classmethod

@@ -186,6 +186,11 @@ class InputsControlWrapper(OperatorWrapper):
         return x, y, z
 
     @property
+    def gripper_index(self) -> int | None:
+        """Which number of the action is the gripper's; None if none is known to be."""
+        return None if self._map.gripper is None else self._map.gripper[0]
+
+    @property
     def idle_action(self) -> NDArray[Any]:
         """The action that leaves the robot as it is, for when no policy acts."""
         return self._map.idle(self._last)

@@ -159,7 +159,7 @@ def test_another_name_for_a_dataset_that_is_continued_is_refused(record, tmp_pat
 
 def test_an_interrupt_before_the_first_episode_leaves_nothing_in_the_way(record, tmp_path, monkeypatch):
     with monkeypatch.context() as patches:
-        patches.setattr("gym_hil.cli.record.idle_steps", interrupt)
+        patches.setattr("gym_hil.cli.record.control_steps", interrupt)
         assert record("--episodes", "1") == 130
     assert record("--episodes", "1") == 0
     assert len(reading.rows(tmp_path / "data")) == 1

@@ -1,0 +1,149 @@
+"""Run a policy without an operator, and count successes."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_hil.cli.arguments import (
+    add_env_arguments,
+    add_policy_arguments,
+    add_state_key_argument,
+    check_output,
+    env_options,
+    path_argument,
+    read_policy,
+)
+from gym_hil.cli.demo import open_video
+from gym_hil.cli.driving import control_steps
+from gym_hil.env_options import EnvOptions
+from gym_hil.envs import GymRenderingSpec
+from gym_hil.errors import ConfigurationError
+from gym_hil.rendering import make_renderer
+from gym_hil.status import StatusLine
+from gym_hil.teleop.operator import OperatorOptions
+
+VIDEO_SIZE = 384  # height and width of video frames of our own tasks, in pixels
+LAST_SECONDS = 0.8  # how long the last frame of an episode stays in the video
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `gym-hil eval`."""
+    add_policy_arguments(parser, required=True)
+    add_env_arguments(parser)
+    add_state_key_argument(parser)
+    parser.add_argument(
+        "--episodes", type=int, default=50, metavar="N", help="number of episodes to run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the first episode; the others count up from it (default: 0)"
+    )
+    parser.add_argument("--images", action="store_true", help="let the policy see the images of a task's cameras")
+    parser.add_argument(
+        "--image-size", type=int, default=128, metavar="N", help="height and width of --images (default: %(default)s)"
+    )
+    parser.add_argument("--orientation", action="store_true", help="give a task's action a rotation vector")
+    parser.add_argument("--video", type=path_argument, metavar="FILE", help=".mp4 or .gif file to film the episodes to")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run `gym-hil eval`."""
+    for name, least in (("episodes", 1), ("seed", 0), ("image_size", 1)):
+        value = getattr(arguments, name)
+        if value < least:
+            raise ConfigurationError(f"--{name.replace('_', '-')} is {value}; expected {least} or more.")
+    options = env_options(arguments)
+    if (arguments.images or arguments.orientation) and not options.is_task():
+        raise ConfigurationError(
+            f"--images and --orientation are for tasks of gym_hil; what {options.id} observes is said by --env-kwargs."
+        )
+    if arguments.video is not None:
+        if arguments.video.suffix not in (".mp4", ".gif"):
+            raise ConfigurationError(f"--video is {arguments.video}; expected a file that ends in .mp4 or .gif.")
+        check_output(arguments.video, overwrite=True)
+    env = _make(options, arguments)
+    try:
+        successes = evaluate(env, arguments, film=options.is_task())
+    finally:
+        env.close()
+    if arguments.video is not None:
+        print(f"video in {arguments.video}")
+    print(f"successes: {successes}/{arguments.episodes}")
+    return 0
+
+
+def _make(options: EnvOptions, arguments: argparse.Namespace) -> gym.Env[Any, Any]:
+    task_kwargs: dict[str, Any] = {}
+    if arguments.images:
+        size = arguments.image_size
+        task_kwargs = {"image_obs": True, "render_spec": GymRenderingSpec(height=size, width=size)}
+    kwargs = {} if arguments.video is None or options.is_task() else {"render_mode": "rgb_array"}
+    operator = OperatorOptions(device=None, orientation=arguments.orientation)
+    return options.make(operator, task_kwargs=task_kwargs, **kwargs)
+
+
+def evaluate(env: gym.Env[Any, Any], arguments: argparse.Namespace, *, film: bool) -> int:
+    """Run the episodes, and print how each ends; returns the number of successes.
+
+    Args:
+        env: wrapped for an operator, without one.
+        arguments: of the command.
+        film: the video shows a camera of ours, instead of the environment's `render()`.
+    """
+    policy = read_policy(arguments, env)
+    successes = 0
+    lengths = []
+    with contextlib.ExitStack() as stack:
+        camera = None if arguments.video is None else _Camera(env, arguments.video, stack, film)
+        line = stack.enter_context(StatusLine())
+        for number in range(1, arguments.episodes + 1):
+            observation, _ = env.reset(seed=arguments.seed + number - 1)
+            if camera is not None:
+                camera.shoot()
+            for count, step in enumerate(control_steps(env, observation, None, policy), start=1):
+                if camera is not None:
+                    camera.shoot(last=step.ends_episode)
+                line.update((f"episode {number} of {arguments.episodes}", f"step {count}", f"successes: {successes}"))
+                if step.ends_episode:
+                    break
+            lengths.append(count)
+            success = bool(step.info["next.success"])
+            successes += success
+            line.print(f"episode {number}: {'success' if success else 'no success'} after {count} steps")
+    print(f"{np.mean(lengths):.1f} steps an episode")
+    return successes
+
+
+class _Camera:
+    """Films an environment."""
+
+    def __init__(self, env: gym.Env[Any, Any], path: Path, stack: contextlib.ExitStack, is_ours: bool):
+        self._env, self._renderer = env, None
+        self._fps = 1 / env.get_wrapper_attr("control_dt")
+        if is_ours:
+            self._renderer = make_renderer("raster", env.unwrapped.model, VIDEO_SIZE, VIDEO_SIZE)  # type: ignore[attr-defined]
+            stack.callback(self._renderer.close)
+        self._video = stack.enter_context(open_video(path, round(self._fps)))
+
+    def shoot(self, *, last: bool = False) -> None:
+        """Add a frame, which stays for a moment if it is the last of an episode."""
+        frame = self._frame()
+        for _ in range(max(round(LAST_SECONDS * self._fps), 1) if last else 1):
+            self._video.append_data(frame)
+
+    def _frame(self) -> NDArray[np.uint8]:
+        if self._renderer is not None:
+            return self._renderer.render(self._env.unwrapped.data, ["front"])[0]  # type: ignore[attr-defined]
+        frame = np.asarray(self._env.render())
+        if frame.ndim != 3 or frame.dtype != np.uint8:
+            raise ConfigurationError(
+                f"{self._env.unwrapped} renders no images (height, width, 3) of uint8 with render_mode='rgb_array'; "
+                "leave --video out."
+            )
+        return frame
