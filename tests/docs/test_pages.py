@@ -23,6 +23,7 @@ PAGES = [
     "docs/devices.md",
     "docs/lerobot.md",
     pytest.param("docs/operating.md", marks=pytest.mark.slow),
+    pytest.param("docs/policies.md", marks=pytest.mark.slow),
     pytest.param("docs/recording.md", marks=pytest.mark.slow),
     "docs/rendering.md",
     "docs/reproducing.md",
