@@ -10,6 +10,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 
 from gym_hil.policies.loading import Policy, load_policy
 from gym_hil.teleop.device import TeleopCommand
@@ -71,7 +72,7 @@ class PolicyOperator(SimulatedOperator):
                 return TeleopCommand()
             self._engaged = True
             self._policy.reset()
-        action = self._policy(observation)
+        action: NDArray[Any] = self._policy(observation)
         if self._noise:
             action = action + self._rng.normal(0.0, 1.0, action.shape) * self._tremor
         return TeleopCommand(engaged=True, action=action)
