@@ -1,4 +1,4 @@
-"""Inspect datasets, and make new ones of them: merged, filtered, relabelled, with fewer files."""
+"""Inspect datasets, and make new ones of them: merged, filtered, relabelled, converted, with fewer files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gym_hil.datasets.compact import compact_dataset
 from gym_hil.datasets.layout import dataset_files, is_depth
 from gym_hil.datasets.metadata import EpisodeRecord
 from gym_hil.datasets.reader import EpisodeDataset
-from gym_hil.datasets.transform import filter_dataset, merge_datasets, relabel_dataset
+from gym_hil.datasets.transform import convert_dataset, filter_dataset, merge_datasets, relabel_dataset
 from gym_hil.imports import import_function
 
 
@@ -62,8 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="function that is called with each Episode and returns a reward for each of its frames; modules in the "
         "current folder are found, too",
     )
+    convert = add("convert", "make a dataset of LeRobot's format v3.0 from one of v2.0 or v2.1")
     add("compact", "join the files of single episodes into larger ones, in place")
-    for action in (merge, keep, relabel):
+    for action in (merge, keep, relabel, convert):
         add_out_arguments(action)
 
 
@@ -96,6 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
             drop=arguments.drop,
             **new,
         )
+    elif arguments.action == "convert":
+        made = convert_dataset(arguments.dataset, arguments.out, **new)
     else:
         reward = import_function(arguments.reward, role="reward")
         made = relabel_dataset(arguments.dataset, arguments.out, reward, **new)

@@ -35,6 +35,7 @@ INDICES: dict[str, dict[str, Any]] = {
 
 LEAVE_OUT = "gym-hil dataset filter DIR --out NEW --drop EPISODE ..."
 
+_LEGACY_FILES = ("data/chunk-*/episode_*.parquet", "videos/chunk-*/*/episode_*.mp4", "meta/*.jsonl")
 _NUMBERED = re.compile(r"chunk-\d{3,}/file-\d{3,}\.(parquet|mp4)")
 
 
@@ -50,11 +51,13 @@ def numbered_files(folder: Path) -> list[Path]:
 
 
 def dataset_files(root: Path, features: dict[str, dict[str, Any]]) -> Iterator[Path]:
-    """Every file of a dataset; `meta/info.json` comes last."""
+    """Every file of a dataset, also of one of v2.0 or v2.1; `meta/info.json` comes last."""
     yield from numbered_files(root / "meta/episodes")
     yield from numbered_files(root / "data")
     for key in video_keys(features):
         yield from numbered_files(root / "videos" / key)
+    for pattern in _LEGACY_FILES:
+        yield from sorted(root.glob(pattern))
     yield from (path for name in (SHEET, STATS, TASKS, INFO) if (path := root / name).is_file())
 
 

@@ -16,9 +16,11 @@ from gym_hil.datasets.statistics import STATISTICS, Statistics
 from gym_hil.errors import DatasetError
 
 # Statistics from which success and interventions are known without opening the frames.
-_SUCCESS = ("stats/next.success/max", "stats/next.reward/max")
-_INTERVENTIONS = "stats/complementary_info.is_intervention/mean"
-_COUNTS = ("total_episodes", "total_frames")
+OUTCOMES = ("next.success", "next.reward", "complementary_info.is_intervention")
+_SUCCESS = tuple(f"stats/{key}/max" for key in OUTCOMES[:2])
+_INTERVENTIONS = f"stats/{OUTCOMES[2]}/mean"
+LEGACY_VERSIONS = ("v2.0", "v2.1")  # see `legacy`
+_COUNTS = {"total_episodes": 0, "total_frames": 0, "chunks_size": 1}  # the smallest that can be
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,20 @@ def read_metadata(root: Path) -> Metadata:
 
 
 def read_info(root: Path) -> dict[str, Any]:
-    """Read and check `meta/info.json`."""
+    """Read and check `meta/info.json` of a dataset that can be written to, which is one of v3.0."""
+    info = load_info(root)
+    version = info["codebase_version"]
+    if not version.startswith("v3."):
+        raise DatasetError(
+            f"{root} has version {version} of LeRobot's format; this needs v3.0."
+            + (f" Convert it: gym-hil dataset convert {root} --out NEW" if version in LEGACY_VERSIONS else "")
+        )
+    check_info(root / INFO, info)
+    return info
+
+
+def load_info(root: Path) -> dict[str, Any]:
+    """Read `meta/info.json` of any version."""
     path = root / INFO
     if not path.is_file():
         what = "has no meta/info.json" if root.is_dir() else "is a file" if root.exists() else "does not exist"
@@ -95,23 +110,20 @@ def read_info(root: Path) -> dict[str, Any]:
         )
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
-        version = str(info["codebase_version"])
+        return {**info, "codebase_version": str(info["codebase_version"])}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise unreadable(path, repr(error)) from error
-    if version.startswith(("v1.", "v2.")):
-        raise DatasetError(
-            f"{root} has version {version} of LeRobot's format; only v3.0 is read. Convert it: "
-            "python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id=USER/NAME"
-        )
-    if not version.startswith("v3."):
-        raise DatasetError(f"{root} has version {version!r} of LeRobot's format; only v3.0 is read.")
+
+
+def check_info(path: Path, info: dict[str, Any]) -> None:
+    """Make sure that the entries of `meta/info.json` can be true."""
     fps, features = info.get("fps"), info.get("features")
     if isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps < float("inf"):
         raise DatasetError(f"{path}: fps is {fps!r}; expected frames per second, more than 0.")
-    for name in _COUNTS:
-        count = info.get(name, 0)
-        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            raise DatasetError(f"{path}: {name} is {count!r}; expected a number, 0 or more.")
+    for name, least in _COUNTS.items():
+        count = info.get(name, least)
+        if isinstance(count, bool) or not isinstance(count, int) or count < least:
+            raise DatasetError(f"{path}: {name} is {count!r}; expected a number, {least} or more.")
     if not isinstance(features, dict):
         raise DatasetError(f"{path}: features is {features!r}; expected dtype and shape for each feature.")
     for key, feature in features.items():
@@ -122,7 +134,6 @@ def read_info(root: Path) -> dict[str, Any]:
             text.format(chunk_index=0, file_index=0, **keys)
         except (AttributeError, LookupError, ValueError) as error:
             raise DatasetError(f"{path}: {name} is {text!r}, which cannot be filled in: {error!r}.") from error
-    return dict(info)
 
 
 def check_episodes(root: Path, info: Mapping[str, Any], listed: list[int]) -> None:
@@ -167,12 +178,13 @@ def _read_records(path: Path, own: dict[str, Any]) -> list[EpisodeRecord]:
     table = tables.read(path)
     kept = [name for name in table.column_names if not name.startswith("stats/") or name in (*_SUCCESS, _INTERVENTIONS)]
     try:
-        return [_record(row, own, path) for row in table.select(kept).to_pylist()]
+        return [episode_record(row, own, path) for row in table.select(kept).to_pylist()]
     except (LookupError, TypeError, ValueError) as error:
         raise unreadable(path, f"it does not describe episodes: {error!r}") from error
 
 
-def _record(row: dict[str, Any], own: dict[str, Any], path: Path) -> EpisodeRecord:
+def episode_record(row: dict[str, Any], own: dict[str, Any], path: Path) -> EpisodeRecord:
+    """A row of `meta/episodes` in a file, with what the dataset's `meta/info.json` says about all episodes."""
     success, seed = row.pop(f"{OWN}/success", None), row.pop(f"{OWN}/seed", None)
     options, metadata = (row.pop(f"{OWN}/{name}", None) for name in ("options", "metadata"))
     maxima, share = [row.pop(name, None) for name in _SUCCESS], row.pop(_INTERVENTIONS, None)

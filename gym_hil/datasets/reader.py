@@ -1,4 +1,4 @@
-"""Reads a LeRobotDataset v3.0 into numpy, also what LeRobot recorded: no LeRobot and no torch are needed."""
+"""Reads a LeRobotDataset v3.0, v2.1 or v2.0 into numpy, also what LeRobot recorded, without LeRobot or torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from gym_hil.datasets import tables
 from gym_hil.datasets.layout import OWN, STATS, file_of, image_shape, is_depth, unreadable, video_keys
-from gym_hil.datasets.metadata import EpisodeRecord, read_metadata, row_statistics
+from gym_hil.datasets.legacy import read_any_metadata
+from gym_hil.datasets.metadata import LEGACY_VERSIONS, EpisodeRecord, row_statistics
 from gym_hil.datasets.statistics import Statistics
 from gym_hil.datasets.video import Span, VideoReader, av
 from gym_hil.errors import DatasetError
@@ -92,7 +93,7 @@ class EpisodeDataset(Sequence["Episode"]):
 
     def __init__(self, path: str | PathLike[str], *, images_kept: int = 256 << 20):
         self.path = expand_path(path)
-        metadata = read_metadata(self.path)
+        metadata = read_any_metadata(self.path)
         self.info = metadata.info
         self.features: dict[str, dict[str, Any]] = self.info["features"]
         self.fps: float = self.info["fps"]
@@ -191,7 +192,7 @@ class EpisodeDataset(Sequence["Episode"]):
                     read()
                 except DatasetError as error:
                     found[str(error)] = None
-        if len(self):
+        if len(self) and self.info["codebase_version"] != "v2.1":  # which has them for each episode
             try:
                 json.loads((self.path / STATS).read_text(encoding="utf-8"), parse_constant=_not_finite)
             except (OSError, ValueError) as error:
@@ -249,6 +250,8 @@ class EpisodeDataset(Sequence["Episode"]):
 
     def statistics_of(self, record: EpisodeRecord, key: str) -> Statistics | None:
         """Statistics of a feature of an episode, from `meta/episodes`; None if they are not complete."""
+        if self.info["codebase_version"] in LEGACY_VERSIONS:
+            return None  # they lack the quantiles
 
         def read() -> dict[int, dict[str, Any]]:
             return {row["episode_index"]: row for row in tables.read(record.file).to_pylist()}

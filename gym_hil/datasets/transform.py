@@ -19,6 +19,7 @@ from gym_hil.datasets.images import Region, crop_params
 from gym_hil.datasets.layout import (
     DATA,
     FILES_PER_CHUNK,
+    FORMAT,
     INDICES,
     INFO,
     OWN,
@@ -73,6 +74,17 @@ def merge_datasets(
         for source in sources:
             for episode in source:
                 new.add(episode)
+    return EpisodeDataset(out)
+
+
+def convert_dataset(
+    path: DatasetPath, out: DatasetPath, *, repo_id: str | None = None, overwrite: bool = False
+) -> EpisodeDataset:
+    """Make a dataset of v3.0 from one of v2.0 or v2.1; arguments and errors are those of `merge_datasets`."""
+    source = EpisodeDataset(path)
+    with NewDataset(out, [source], by="convert", repo_id=repo_id, overwrite=overwrite) as new:
+        for episode in source:
+            new.add(episode)
     return EpisodeDataset(out)
 
 
@@ -231,6 +243,7 @@ class NewDataset:
         self._metadata = _common_metadata(sources)
         info = {
             **first.info,
+            "codebase_version": FORMAT,
             "features": {**self._features, **INDICES},
             "chunks_size": FILES_PER_CHUNK,
             "data_path": DATA,

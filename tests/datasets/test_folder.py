@@ -175,7 +175,7 @@ def test_another_order_of_the_numbers_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("entries", "match"),
     [
-        ({"codebase_version": "v2.1"}, "version v2.1"),
+        ({"codebase_version": "v2.1"}, "version v2.1.*gym-hil dataset convert"),
         ({"codebase_version": "v3.1"}, "only v3.0 can be continued"),
         ({"total_episodes": 3}, "counts 3 episodes, but meta/episodes lists 2"),
         ({"total_episodes": "2"}, "total_episodes is '2'"),

@@ -16,8 +16,9 @@ from benchmarks.recording import Killer
 from gym_hil.datasets.images import Region
 from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.record import RecordEpisodes
-from gym_hil.datasets.transform import crop_dataset, filter_dataset, merge_datasets, relabel_dataset
+from gym_hil.datasets.transform import convert_dataset, crop_dataset, filter_dataset, merge_datasets, relabel_dataset
 from tests.datasets import foreign, reading
+from tests.datasets.test_legacy import write_old
 
 PYTHON = os.environ.get("GYM_HIL_LEROBOT_PYTHON")
 CAMERAS = ["front", "wrist"]
@@ -109,3 +110,12 @@ def test_lerobot_opens_what_a_killed_recorder_left(tmp_path):
     content = lerobot_reads(tmp_path / "data", tmp_path / "out.npz")
     assert content["num_episodes"] in (finished, finished + 1)
     assert len(content["observation.state"]) == content["num_frames"]
+
+
+def test_lerobot_reads_what_was_converted(tmp_path):
+    made = convert_dataset(write_old(tmp_path / "old", "v2.1"), tmp_path / "new")
+    content = lerobot_reads(made.path, tmp_path / "out.npz")
+    assert content["num_episodes"] == 2
+    np.testing.assert_array_equal(content["action"], np.concatenate([episode["action"] for episode in made]))
+    images = np.concatenate([episode[FRONT] for episode in made]).transpose(0, 3, 1, 2) / 255
+    np.testing.assert_allclose(content[FRONT], images, atol=0.01)
