@@ -43,17 +43,10 @@ _ACTION_NAMES = {
 
 
 def features_of(env: gym.Env[Any, Any], state_key: str | None = None) -> dict[str, dict[str, Any]]:
-    """Describe what can be recorded from an environment.
-
-    Args:
-        env: its action is a vector; for its observation see `ObservationFeatures`.
-        state_key: likewise.
-
-    Returns:
-        Feature -> `dtype`, `shape` (a list) and `names`, as in LeRobot's `meta/info.json`.
+    """What can be recorded from an environment: feature -> `dtype`, `shape` (a list) and `names`, as LeRobot has them.
 
     Raises:
-        ConfigurationError: the environment's spaces are of another kind, or there is no such `state_key`.
+        ConfigurationError: the action is no vector, or the observation cannot be recorded, see `ObservationFeatures`.
     """
     from gym_hil.envs import FrankaGymEnv  # takes long, and most who import this module need a name only
 

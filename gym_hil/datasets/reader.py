@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from os import PathLike
-from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
@@ -33,24 +32,17 @@ Value = TypeVar("Value")
 class Transition(NamedTuple):
     """One step.
 
-    Attributes:
-        observation: feature -> value, of those whose name begins with `observation.`.
-        action: what was executed.
-        reward: that followed.
-        next_observation: the observation after it. The format has none after the last frame of an episode: there it is
-            `observation` itself, as in LeRobot's own replay buffer.
-        terminated: the episode ended here by success or failure.
-        truncated: it ended here by the time limit.
-        info: the other features.
+    The format has no observation after the last frame of an episode: there `next_observation` is `observation` itself,
+    as in LeRobot's own replay buffer.
     """
 
-    observation: dict[str, Any]
-    action: NDArray[np.float32]
+    observation: dict[str, Any]  # feature -> value, of those whose name begins with `observation.`
+    action: NDArray[np.float32]  # what was executed
     reward: float
     next_observation: dict[str, Any]
-    terminated: bool
-    truncated: bool
-    info: dict[str, Any]
+    terminated: bool  # by success or failure
+    truncated: bool  # by the time limit
+    info: dict[str, Any]  # the other features
 
 
 class EpisodeDataset(Sequence["Episode"]):
@@ -137,9 +129,6 @@ class EpisodeDataset(Sequence["Episode"]):
             raise IndexError(f"{self.path} has {len(self)} episodes; there is none with the number {index}.")
         return Episode(self, self.episodes[index])
 
-    def __iter__(self) -> Iterator[Episode]:
-        return (Episode(self, record) for record in self.episodes)
-
     def __repr__(self) -> str:
         return f"EpisodeDataset({str(self.path)!r}: {len(self)} episodes, {self.total_frames} frames, {self.fps:g} fps)"
 
@@ -149,9 +138,7 @@ class EpisodeDataset(Sequence["Episode"]):
     def __enter__(self) -> EpisodeDataset:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -260,27 +247,27 @@ class EpisodeDataset(Sequence["Episode"]):
 
     def _check_numbers(self, record: EpisodeRecord, columns: dict[str, NDArray[Any]]) -> None:
         """Find what a dataset can say that is not true."""
+
+        def check(key: str, wrong: NDArray[np.bool_], what: Callable[[Any], str]) -> None:
+            if wrong.any():
+                frame = int(np.flatnonzero(wrong)[0])
+                raise self._lie(record, key, frame, f"is {what(columns[key][frame])}")
+
         for key, column in columns.items():
             if column.dtype.kind == "f":
-                bad = np.flatnonzero(~np.isfinite(column).reshape(len(column), -1).all(axis=1))
-                if len(bad):
-                    raise self._lie(record, key, int(bad[0]), f"is {column[bad[0]]}, which is not finite")
+                finite = np.isfinite(column).reshape(len(column), -1).all(axis=1)
+                check(key, ~finite, lambda value: f"{value}, which is not finite")
         frames = np.arange(record.length)
-        if "frame_index" in columns and (columns["frame_index"] != frames).any():
-            wrong = int(np.flatnonzero(columns["frame_index"] != frames)[0])
-            raise self._lie(record, "frame_index", wrong, f"is {columns['frame_index'][wrong]}")
+        if "frame_index" in columns:
+            check("frame_index", columns["frame_index"] != frames, str)
         if "timestamp" in columns:
             due = frames / self.fps
             off = np.abs(columns["timestamp"] - due) > TIMESTAMP_TOLERANCE + due * np.finfo(np.float32).eps
-            if off.any():
-                wrong = int(np.flatnonzero(off)[0])
-                given = float(columns["timestamp"][wrong])
-                raise self._lie(
-                    record, "timestamp", wrong, f"is {given:.6g} s; at {self.fps:g} fps it has to be {due[wrong]:.6g} s"
-                )
-        if "task_index" in columns and not np.isin(columns["task_index"], np.arange(len(self.tasks))).all():
-            wrong = int(np.flatnonzero(~np.isin(columns["task_index"], np.arange(len(self.tasks))))[0])
-            raise self._lie(record, "task_index", wrong, f"is {columns['task_index'][wrong]}, which names no task")
+            rate = f"s; at {self.fps:g} fps it has to be {due[off.argmax()]:.6g} s"
+            check("timestamp", off, lambda value: f"{value:.6g} {rate}")
+        if "task_index" in columns:
+            unknown = ~np.isin(columns["task_index"], np.arange(len(self.tasks)))
+            check("task_index", unknown, lambda value: f"{value}, which names no task")
 
     def _lie(self, record: EpisodeRecord, key: str, frame: int, what: str) -> DatasetError:
         return DatasetError(
@@ -308,12 +295,7 @@ class EpisodeDataset(Sequence["Episode"]):
 
 
 class Episode:
-    """One episode of a dataset.
-
-    Attributes:
-        dataset: that it belongs to.
-        record: its row of `meta/episodes`.
-    """
+    """One episode of a dataset; `record` is its row of `meta/episodes`."""
 
     def __init__(self, dataset: EpisodeDataset, record: EpisodeRecord):
         self.dataset, self.record = dataset, record
@@ -347,46 +329,26 @@ class Episode:
         return {key: column for key, column in numbers.items() if key not in self.dataset.image_keys}
 
     def image(self, key: str, frame: int) -> NDArray[Any]:
-        """An image, (height, width, 3) uint8; of a depth map (height, width, 1) uint16.
-
-        Args:
-            key: the feature.
-            frame: its number, from the end if negative.
-        """
+        """An image, (height, width, 3) uint8; of a depth map (height, width, 1) uint16. Negative frames count back."""
         self._need(key)
         return self.dataset.image_of(self.record, key, self._number(frame))
 
     def frame(self, frame: int, keys: Iterable[str] | None = None) -> dict[str, Any]:
-        """What was recorded in a frame.
+        """What was recorded in a frame, counted from the end if negative: feature -> number, vector or image.
 
-        Args:
-            frame: its number, from the end if negative.
-            keys: the features that are wanted; None for all. Only images that are wanted are decoded.
-
-        Returns:
-            Feature -> number, vector or image.
+        Only the features in `keys` (None: all) are read, and only their images decoded.
         """
         number = self._number(frame)
-        wanted = self.dataset.features.keys() if keys is None else list(keys)
+        wanted = list(self.dataset.features if keys is None else keys)
         for key in wanted:
             self._need(key)
         columns = self.numbers()
-        return {
-            key: columns[key][number] if key in columns else self.image(key, number)
-            for key in self.dataset.features
-            if key in wanted
-        }
+        return {key: columns[key][number] if key in columns else self.image(key, number) for key in wanted}
 
     def transitions(self, keys: Iterable[str] | None = None) -> Iterator[Transition]:
-        """The steps of the episode.
-
-        Args:
-            keys: the features that are wanted in the observations; None for all.
-        """
-        wanted = None if keys is None else set(keys)
-        chosen = [
-            key for key in self.dataset.features if key.startswith(_OBSERVATION) and (wanted is None or key in wanted)
-        ]
+        """The steps of the episode, with the wanted features (None: all) in the observations."""
+        wanted = set(self.dataset.features if keys is None else keys)
+        chosen = [key for key in self.dataset.features if key.startswith(_OBSERVATION) and key in wanted]
         columns = self.numbers()
         special = {"action", "next.reward", "next.done", "next.truncated"}
         others = [key for key in columns if key not in special and not key.startswith(_OBSERVATION)]
@@ -421,13 +383,7 @@ class Episode:
 
 
 class _Cache(Generic[Value]):
-    """Keeps the values that were used last, up to a total size; the last one is always kept.
-
-    Args:
-        limit: of the sizes together.
-        size: of a value.
-        drop: called with a value that goes.
-    """
+    """Keeps the values that were used last, up to a total size; the last one is always kept."""
 
     def __init__(
         self,
@@ -446,16 +402,17 @@ class _Cache(Generic[Value]):
         value = self._kept[key] = make()
         self._total += self._size(value)
         while self._total > self._limit and len(self._kept) > 1:
-            _, oldest = self._kept.popitem(last=False)
-            self._total -= self._size(oldest)
-            self._drop(oldest)
+            self._drop_oldest()
         return value
 
     def clear(self) -> None:
-        for value in self._kept.values():
-            self._drop(value)
-        self._kept.clear()
-        self._total = 0
+        while self._kept:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, oldest = self._kept.popitem(last=False)
+        self._total -= self._size(oldest)
+        self._drop(oldest)
 
 
 def _decode(stored: Any, depth: bool, what: str) -> NDArray[Any]:

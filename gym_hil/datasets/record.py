@@ -21,25 +21,12 @@ from gym_hil.registration import NAMESPACE
 
 # Arguments of the ids that choose the operator and the viewer: a replay needs neither.
 _OPERATOR = (
-    "action_map",
-    "auto_reset",
-    "console",
-    "controller_config_path",
-    "device",
-    "device_options",
-    "env_id",
-    "intervention",
-    "render_mode",
-    "reset_delay_seconds",
-    "show_ui",
-    "success",
-    "use_gamepad",
-    "use_inputs_control",
-    "use_viewer",
+    *("auto_reset", "console", "controller_config_path", "device", "device_options", "env_id", "intervention"),
+    *("render_mode", "reset_delay_seconds", "show_ui", "success", "use_gamepad", "use_inputs_control", "use_viewer"),
 )
 
 
-class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
     """Writes each episode into a LeRobotDataset v3.0.
 
     A frame holds the observation before the step, the action that was executed (the operator's, where one intervened),
@@ -57,20 +44,6 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
 
     Each episode is started with a seed of its own, also when `reset` is given none, and the seed is recorded, so that a
     replay can repeat it. Numbers are recorded as float32, and actions are rounded to it before they are executed.
-
-    Example:
-        >>> import gymnasium as gym
-        >>> import gym_hil
-        >>> from gym_hil.datasets.record import RecordEpisodes
-        >>> env = gym.make("gym_hil/PandaPickCubeScripted-v1", image_obs=True)
-        >>> env = RecordEpisodes(env, "outputs/pick", "me/pick", task="pick up the cube", overwrite=True)
-        >>> for _ in range(2):
-        ...     _ = env.reset()
-        ...     done = False
-        ...     while not done:
-        ...         *_, terminated, truncated, info = env.step(env.action_space.sample())
-        ...         done = terminated or truncated
-        >>> env.close()
 
     Args:
         env: any environment whose action is a vector, and whose observation `ObservationFeatures` can describe; this
@@ -108,19 +81,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         overwrite: bool = False,
         seed: int | None = None,
     ):
-        gym.utils.RecordConstructorArgs.__init__(
-            self,
-            root=str(root),
-            repo_id=repo_id,
-            task=task,
-            fps=fps,
-            state_key=state_key,
-            steps_after_success=steps_after_success,
-            resume=resume,
-            overwrite=overwrite,
-            seed=seed,
-        )
-        gym.Wrapper.__init__(self, env)
+        super().__init__(env)
         if env.has_wrapper_attr("auto_reset") and env.get_wrapper_attr("auto_reset"):
             raise ConfigurationError("Episodes of an environment with auto_reset=True cannot be recorded; turn it off.")
         if steps_after_success != int(steps_after_success) or steps_after_success < 0:
@@ -161,10 +122,8 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode; one that has not ended is discarded.
 
-        Args:
-            seed: of this episode; the seeds of those that follow are drawn from it. If None, one is drawn, or after a
-                re-record that of the last episode is taken again.
-            options: for the environment; recorded, so they have to be such as JSON can hold, or arrays.
+        The seeds of the episodes that follow are drawn from `seed`. None draws one, or takes that of the last episode
+        again after a re-record. The options are recorded as JSON.
 
         Raises:
             DatasetError: the disk is nearly full, or the observation is not what its space says.
@@ -296,16 +255,12 @@ def describe_env(env: gym.Env[Any, Any]) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """The value in types that JSON knows; an object that has no counterpart there becomes its `repr`."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return plain(dataclasses.asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        return repr(value)
-    return value
+
+    def other(value: Any) -> Any:
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return dataclasses.asdict(value)
+        if isinstance(value, (np.ndarray, np.generic)):
+            return value.tolist()
+        return dict(value) if isinstance(value, Mapping) else repr(value)
+
+    return json.loads(json.dumps(value, default=other, skipkeys=True))

@@ -22,14 +22,7 @@ SAMPLED_SIDE, SAMPLED_FROM = 150, 300  # pixels: of the longer side, as LeRobot 
 
 
 def describe(values: NDArray[np.generic]) -> Statistics:
-    """Statistics of one feature of one episode.
-
-    Args:
-        values: (frames, size) numbers or booleans.
-
-    Returns:
-        Name of the statistic -> (size,) float64; `count` is (1,) int64, the number of frames.
-    """
+    """Statistics of (frames, size) numbers: name -> (size,) float64; `count` is (1,) int64, the number of frames."""
     numbers = np.asarray(values, dtype=np.float64)
     result = {
         "min": numbers.min(axis=0),
@@ -42,11 +35,7 @@ def describe(values: NDArray[np.generic]) -> Statistics:
 
 
 class ImageCounter:
-    """Statistics of a stream of images, for which only the counts of the 256 levels are kept.
-
-    Args:
-        channels: of an image.
-    """
+    """Statistics of a stream of images, for which only the counts of the 256 levels are kept."""
 
     def __init__(self, channels: int = 3):
         self._counts = np.zeros((channels, 256), dtype=np.int64)

@@ -52,52 +52,33 @@ ROWS_PER_FILE = 100
 
 @dataclass(frozen=True)
 class EpisodeData:
-    """A recorded episode, ready to be added.
+    """A recorded episode, ready to be added."""
 
-    Attributes:
-        columns: feature -> (frames, size); with `timestamp` and `frame_index`, without the other indices.
-        videos: feature -> finished file in the staging folder.
-        statistics: of features whose statistics are known; those of the other columns are computed.
-        tasks: the instruction in each frame.
-        own: this package's columns of `meta/episodes`.
-    """
-
-    columns: dict[str, NDArray[Any]]
-    videos: dict[str, Path]
-    statistics: dict[str, Statistics]
-    tasks: list[str]
-    own: dict[str, Any]
+    columns: dict[
+        str, NDArray[Any]
+    ]  # feature -> (frames, size); with `timestamp` and `frame_index` only of the indices
+    videos: dict[str, Path]  # feature -> finished file in the staging folder
+    statistics: dict[str, Statistics]  # as far as they are known; those of the other columns are computed
+    tasks: list[str]  # the instruction in each frame
+    own: dict[str, Any]  # this package's columns of `meta/episodes`
 
 
 @dataclass(frozen=True)
 class State:
-    """What a dataset holds.
-
-    Attributes:
-        episodes: how many.
-        frames: how many.
-        tasks: in the order of their numbers.
-        rows: of the file of `meta/episodes` that is being filled.
-        statistics: of all episodes.
-        files: path template or video feature -> number of the next file; of `meta/episodes`, of the one being filled.
-    """
+    """What a dataset holds."""
 
     episodes: int = 0
     frames: int = 0
     tasks: tuple[str, ...] = ()
-    rows: tuple[dict[str, Any], ...] = ()
-    statistics: dict[str, Statistics] = field(default_factory=dict)
-    files: dict[str, int] = field(default_factory=dict)
+    rows: tuple[dict[str, Any], ...] = ()  # of the file of `meta/episodes` that is being filled
+    statistics: dict[str, Statistics] = field(default_factory=dict)  # of all episodes
+    files: dict[str, int] = field(default_factory=dict)  # path template or video feature -> number of the next file
 
 
 class DatasetStore:
     """The dataset in a folder, as far as it has to be known to add to it. Made by `create` or `resume`.
 
-    Args:
-        root: the folder; its subfolder `.recording` is there.
-        info: what `meta/info.json` says; the numbers of episodes, frames and tasks in it do not matter.
-        features: without those in `layout.INDICES`.
-        state: what is there.
+    Its subfolder `.recording` is there; `info` is `meta/info.json`, `features` are those without `layout.INDICES`.
     """
 
     def __init__(self, root: Path, info: dict[str, Any], features: dict[str, dict[str, Any]], state: State):
@@ -106,11 +87,7 @@ class DatasetStore:
 
     @classmethod
     def create(cls, root: Path, info: dict[str, Any], features: dict[str, dict[str, Any]]) -> DatasetStore:
-        """Begin a dataset; one that is there is deleted, and nothing else.
-
-        Raises:
-            OSError: the folder cannot be written.
-        """
+        """Begin a dataset; one that is there is deleted, and nothing else."""
         try:
             present = {**features, **read_info(root)["features"]}
         except DatasetError:
@@ -126,23 +103,22 @@ class DatasetStore:
 
     @classmethod
     def resume(cls, root: Path, info: dict[str, Any], features: dict[str, dict[str, Any]]) -> DatasetStore:
-        """Go on with a dataset, in whatever state its recorder left it.
-
-        Raises:
-            DatasetError: a file is missing or damaged; nothing was changed.
-            OSError: the folder cannot be written.
-        """
-        rows, filling, next_rows_file, _ = _read_rows(root, features)
+        """Go on with a dataset, in whatever state its recorder left it; after a DatasetError nothing was changed."""
+        rows, next_rows_file, _ = _read_rows(root)
         check_episodes(root, info, [row.get("episode_index", -1) for row in rows])
         try:
-            files = _next_files(root, rows, features)
+            files = _files_of(root, rows, features)
+            for path in (path for of_kind in files.values() for path in of_kind.values() if not path.is_file()):
+                raise layout.unreadable(path, "")
             state = State(
                 episodes=len(rows),
                 frames=sum(row["length"] for row in rows),
                 tasks=tables.read_tasks(root / TASKS) if rows else (),
-                rows=filling,
                 statistics=_statistics_of(root, rows, features),
-                files={EPISODES: next_rows_file, **files},
+                files={
+                    EPISODES: next_rows_file,
+                    **{kind: max(of_kind, default=-1) + 1 for kind, of_kind in files.items()},
+                },
             )
         except (KeyError, TypeError) as error:
             raise DatasetError(
@@ -155,14 +131,7 @@ class DatasetStore:
         return store
 
     def add(self, episode: EpisodeData) -> int:
-        """Add an episode.
-
-        Returns:
-            Its number.
-
-        Raises:
-            OSError: it cannot be written; the dataset is as it was.
-        """
+        """Add an episode and return its number; after an OSError the dataset is as it was."""
         state = self.state
         files = {kind: number if kind == EPISODES else self._free(kind, number) for kind, number in state.files.items()}
         tasks = tuple(dict.fromkeys([*state.tasks, *episode.tasks]))
@@ -255,19 +224,14 @@ def open_store(
 ) -> tuple[DatasetStore, FolderLock]:
     """Open a folder for recording: everything about it that can fail is tried here, before the robot moves.
 
-    Args:
-        root: made if it is missing.
-        info: `meta/info.json` of a new dataset.
-        features: without those in `layout.INDICES`.
-        resume: go on with the dataset in the folder, if there is one.
-        overwrite: delete the dataset in the folder, if there is one.
+    The folder is made if it is missing. If there is a dataset in it, `resume` goes on with it and `overwrite` deletes
+    it; `info` is `meta/info.json` of a new one, `features` are those without `layout.INDICES`.
 
     Returns:
         The dataset, and the lock that keeps others out of it.
 
     Raises:
-        DatasetError: the folder holds a dataset or something else that must not be touched, the dataset in it is of
-            another kind or damaged, the disk is full, or the folder cannot be written. Nothing was changed.
+        DatasetError: the folder cannot be used; nothing was changed.
     """
     try:
         _check_folder(root, resume or overwrite)
@@ -295,32 +259,18 @@ def remove_leftovers(root: Path, features: dict[str, dict[str, Any]]) -> None:
     journal = read_journal(root)
     if not journal:
         return
-    rows, _, _, superseded = _read_rows(root, features)
+    rows, _, superseded = _read_rows(root)
     known = {path for of_kind in _files_of(root, rows, features).values() for path in of_kind.values()}
     known |= set(layout.numbered_files(root / "meta/episodes")) - superseded
     remove(root, [path for path in journal if path not in known])
 
 
 def _check_folder(root: Path, dataset_allowed: bool) -> bool:
-    """Whether there is a dataset in the folder; one of this package without episodes counts as none.
-
-    Raises:
-        DatasetError: there is something else, or a dataset where none is allowed.
-    """
+    """Whether there is a dataset in the folder; one of this package without episodes counts as none."""
     if root.exists() and not root.is_dir():
         raise DatasetError(f"{root} is a file; choose a folder to record into.")
-    present = _holds_dataset(root)
-    if present and not dataset_allowed:
-        raise DatasetError(
-            f"{root} already holds a dataset. Add to it with resume=True, delete it with overwrite=True, or choose "
-            "another folder."
-        )
-    return present
-
-
-def _holds_dataset(root: Path) -> bool:
     if not (root / INFO).is_file():
-        for path in root.rglob("*") if root.is_dir() else ():
+        for path in root.rglob("*"):
             # What a recorder has left that was killed before it came to write `info.json` is nothing.
             if path.is_file() and path.parent != root / STAGING:
                 if (root / INFO).is_file():
@@ -329,18 +279,20 @@ def _holds_dataset(root: Path) -> bool:
         return False
     try:
         info = read_info(root)
+        if OWN in info and not info.get("total_episodes") and not layout.numbered_files(root / "meta/episodes"):
+            return False
     except DatasetError:
-        return True
-    is_empty = not info.get("total_episodes") and not layout.numbered_files(root / "meta/episodes")
-    return not (is_empty and OWN in info)
+        pass  # it cannot be continued, but it is one
+    if not dataset_allowed:
+        raise DatasetError(
+            f"{root} already holds a dataset. Add to it with resume=True, delete it with overwrite=True, or choose "
+            "another folder."
+        )
+    return True
 
 
 def _continued(root: Path, info: dict[str, Any], features: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """`meta/info.json` of the dataset that is there, if what is recorded now fits into it.
-
-    Raises:
-        DatasetError: it does not.
-    """
+    """`meta/info.json` of the dataset that is there, if what is recorded now fits into it; else a DatasetError."""
     there = read_info(root)
     if there["codebase_version"] != layout.FORMAT:
         raise DatasetError(f"{root} has the format {there['codebase_version']}; only {layout.FORMAT} can be continued.")
@@ -363,31 +315,20 @@ def _continued(root: Path, info: dict[str, Any], features: dict[str, dict[str, A
     return {OWN: info[OWN], **there}
 
 
-def _read_rows(
-    root: Path, features: dict[str, dict[str, Any]]
-) -> tuple[list[dict[str, Any]], tuple[dict[str, Any], ...], int, set[Path]]:
-    """The rows of `meta/episodes`.
-
-    Returns:
-        All rows; those of the file that can be filled further; the number of that file; files that repeat others.
-    """
+def _read_rows(root: Path) -> tuple[list[dict[str, Any]], int, set[Path]]:
+    """The rows of `meta/episodes`, the number of the next file there, and the files that only repeat others."""
     rows: dict[int, dict[str, Any]] = {}
     superseded: set[Path] = set()
-    last: list[dict[str, Any]] = []
-    is_own = False
+    number = 0
     for path in layout.numbered_files(root / "meta/episodes"):
-        table = tables.read(path)
-        found = table.to_pylist()
+        found = tables.read(path).to_pylist()
         if all(row.get("episode_index", -1) in rows for row in found):
             superseded.add(path)
             continue
-        last, is_own = found, table.schema.equals(tables.episode_schema(features))
+        number = _number(found[-1], "meta/episodes") + 1
         for row in found:
             rows.setdefault(row.get("episode_index", -1), row)
-    number = _number(last[-1], "meta/episodes") if last else -1
-    can_be_filled = is_own and len(last) < ROWS_PER_FILE
-    filling = tuple(last) if can_be_filled else ()
-    return [rows[index] for index in sorted(rows)], filling, number + (not can_be_filled), superseded
+    return [rows[index] for index in sorted(rows)], number, superseded
 
 
 def _files_of(
@@ -400,35 +341,20 @@ def _files_of(
     }
 
 
-def _next_files(root: Path, rows: Sequence[dict[str, Any]], features: dict[str, dict[str, Any]]) -> dict[str, int]:
-    """The number of the next file of each kind.
-
-    Raises:
-        DatasetError: a file that the rows refer to is missing.
-    """
-    files = _files_of(root, rows, features)
-    for path in (path for of_kind in files.values() for path in of_kind.values()):
-        if not path.is_file():
-            raise layout.unreadable(path, "")
-    return {kind: max(of_kind, default=-1) + 1 for kind, of_kind in files.items()}
-
-
 def _statistics_of(
     root: Path, rows: Sequence[dict[str, Any]], features: dict[str, dict[str, Any]]
 ) -> dict[str, Statistics]:
-    statistics = {}
-    for key in (*features, *INDICES) if rows else ():
-        parts = []
-        for row in rows:
+    parts: dict[str, list[Statistics]] = {key: [] for key in (*features, *INDICES)} if rows else {}
+    for row in rows:
+        for key in parts:
             part = row_statistics(row, key)
             if part is None:
                 raise DatasetError(
                     f"{root / 'meta/episodes'} has no complete statistics of {key} in episode {row['episode_index']}. "
                     "See what is wrong with `gym-hil dataset info DIR --check`, or record into another folder."
                 )
-            parts.append(part)
-        statistics[key] = merge(parts)
-    return statistics
+            parts[key].append(part)
+    return {key: merge(of_key) for key, of_key in parts.items()}
 
 
 def _kinds(features: dict[str, dict[str, Any]]) -> dict[str, str]:

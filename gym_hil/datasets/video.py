@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gym_hil.datasets.layout import LEAVE_OUT, unreadable
 from gym_hil.datasets.statistics import ImageCounter, Statistics
-from gym_hil.errors import DatasetError, MissingExtraError
+from gym_hil.errors import ConfigurationError, DatasetError, MissingExtraError
 
 try:
     import av
@@ -24,28 +24,16 @@ except ImportError as error:
 # Every second frame is a key frame, as in LeRobot's own recordings: training reads frames in any order.
 KEY_FRAME_EVERY, QUALITY, PRESET = 2, 18, "ultrafast"
 # "zerolatency" hands out each frame's packet at once, so that nothing is left to encode at the end of the episode.
-OPTIONS = {
-    "preset": PRESET,
-    "tune": "zerolatency",
-    "crf": str(QUALITY),
-    "g": str(KEY_FRAME_EVERY),
-    "threads": "1",
-}
+OPTIONS = {"preset": PRESET, "tune": "zerolatency", "crf": str(QUALITY), "g": str(KEY_FRAME_EVERY), "threads": "1"}
 # Up to here it is cheaper to decode on than to go back to the key frame before the one that is wanted.
 FRAMES_TO_DECODE_ON = 12
 
 
 class Span(NamedTuple):
-    """Images of one episode in a video file.
-
-    Attributes:
-        path: of the file.
-        start: s, when the episode begins in it.
-        frames: how many.
-    """
+    """Images of one episode in a video file."""
 
     path: Path
-    start: float
+    start: float  # s, when the episode begins in the file
     frames: int
 
 
@@ -75,13 +63,7 @@ def describe_video(height: int, width: int, fps: int) -> dict[str, Any]:
 
 
 class VideoWriter:
-    """An MP4 file that is written image by image; frame k is shown at exactly k / fps seconds.
-
-    Args:
-        file: a path, replaced if it is there, or a file in memory.
-        height: pixels.
-        width: pixels.
-        fps: frames per second.
+    """An MP4 file, written image by image and replaced if it is there; frame k is shown at exactly k / fps seconds.
 
     Raises:
         OSError: the file cannot be written; so does every method.
@@ -107,11 +89,7 @@ class VideoWriter:
         self._count += 1
 
     def close(self) -> Statistics:
-        """Finish the file.
-
-        Returns:
-            Statistics of the images, as they were before encoding.
-        """
+        """Finish the file; returns the statistics of the images, as they were before encoding."""
         with _os_errors():
             try:
                 self._container.mux(self._stream.encode(None))
@@ -133,9 +111,7 @@ class VideoWriter:
 class VideoReader:
     """Finds images by their time; in order is fastest, any order works.
 
-    Args:
-        path: of the file.
-        fps: of the dataset: an image is the one that is wanted if it is less than half a frame away.
+    An image is the one that is wanted if it is less than half a frame away; `fps` is that of the dataset.
 
     Raises:
         DatasetError: the file is missing or no video.
@@ -164,30 +140,22 @@ class VideoReader:
         return int(self._stream.frames)
 
     def image(self, time: float, *, depth: bool = False) -> NDArray[np.uint8] | NDArray[np.uint16]:
-        """The image that is shown from a time on.
+        """The image that is shown from a time in s on, (height, width, 3) uint8.
 
-        Args:
-            time: s from the beginning of the file.
-            depth: return the numbers that are stored, of a video with one channel.
-
-        Returns:
-            (height, width, 3) uint8, or (height, width, 1) uint16 for depth.
+        With `depth` the numbers that are stored, (height, width, 1) uint16.
 
         Raises:
             DatasetError: there is none at that time, the file is damaged there, or it holds no depth.
         """
         try:
-            frame = self._find(time)
+            frame, what = self._find(time), f"has no image at {time:.2f} s"
         except (av.FFmpegError, OSError) as error:
-            self._frames = None
-            raise DatasetError(
-                f"{self._path} is damaged before {time:.2f} s: {error}. Fetch it again from where the dataset came "
-                f"from, or leave its episodes out: {LEAVE_OUT}"
-            ) from error
+            self._frames = frame = None
+            what = f"is damaged before {time:.2f} s: {error}"
         if frame is None or abs(frame.time - time) > self._frame / 2:
             raise DatasetError(
-                f"{self._path} has no image at {time:.2f} s. Fetch it again from where the dataset came from, or leave "
-                f"its episodes out: {LEAVE_OUT}"
+                f"{self._path} {what}. Fetch it again from where the dataset came from, or leave its episodes out: "
+                f"{LEAVE_OUT}"
             )
         if not depth:
             return frame.to_ndarray(format="rgb24")  # type: ignore[no-any-return]
@@ -224,28 +192,23 @@ class VideoReader:
         return None
 
 
-def check_encoder(height: int, width: int, fps: int) -> None:
-    """Encode an image, into memory, to see that this machine can.
-
-    Raises:
-        OSError: it cannot.
-    """
-    writer = VideoWriter(io.BytesIO(), height, width, fps)
-    writer.add(np.zeros((height, width, 3), dtype=np.uint8))
-    writer.close()
+def check_encoder(name: str, height: int, width: int, fps: int) -> None:
+    """Encode an image, into memory, to see that this machine can; else a ConfigurationError."""
+    try:
+        writer = VideoWriter(io.BytesIO(), height, width, fps)
+        writer.add(np.zeros((height, width, 3), dtype=np.uint8))
+        writer.close()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{name}, {width} x {height} pixels at {fps} frames per second, cannot be encoded: {error}."
+        ) from error
 
 
 def copy_video(span: Span, fps: int, path: Path, *, depth: bool = False) -> None:
     """Bring the images of an episode into a file of their own.
 
     Packets are copied; only where that loses images, because the episode does not begin with a key frame, the images
-    are encoded again.
-
-    Args:
-        span: the episode.
-        fps: of the dataset.
-        path: of the new file; frame k is shown at k / fps seconds.
-        depth: the images are depth maps, which are never encoded again.
+    are encoded again. Depth maps never are.
 
     Raises:
         DatasetError: the source is missing or damaged, or holds depth that cannot be copied.
@@ -263,8 +226,7 @@ def copy_video(span: Span, fps: int, path: Path, *, depth: bool = False) -> None
                 f"The depth maps from {span.start:.2f} s on in {span.path} do not begin with a key frame and cannot be "
                 "copied without loss."
             )
-        first = original.image(span.start)
-        height, width = first.shape[:2]
+        height, width = original.image(span.start).shape[:2]
         writer = VideoWriter(path, height, width, fps)
         try:
             for frame in range(span.frames):
@@ -283,10 +245,6 @@ def join_videos(spans: Sequence[Span], fps: float, path: Path) -> bool:
     Returns:
         Whether that could be done: every episode begins with a key frame, none lacks a frame, and all are encoded
         alike. If not, the file is not to be used.
-
-    Raises:
-        DatasetError: a source is missing or damaged.
-        OSError: the new file cannot be written.
     """
     before, wanted = 0, 0
     stream: Any = None
@@ -313,11 +271,7 @@ def join_videos(spans: Sequence[Span], fps: float, path: Path) -> bool:
 
 
 def images_kind(path: Path) -> tuple[Any, int]:
-    """What has to be equal for the packets of two files to be decoded as one stream; and how many frames it has.
-
-    Raises:
-        DatasetError: the file is missing or no video.
-    """
+    """What has to be equal for the packets of two files to be decoded as one stream; and how many frames it has."""
     try:
         with av.open(str(path)) as container:
             return _encoding(container.streams.video[0]), container.streams.video[0].frames

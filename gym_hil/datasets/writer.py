@@ -14,9 +14,8 @@ import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import gymnasium as gym
@@ -27,7 +26,6 @@ import gym_hil
 from gym_hil.datasets.compact import join_files
 from gym_hil.datasets.folder import check_room, clear_staging
 from gym_hil.datasets.layout import DATA, FILES_PER_CHUNK, FORMAT, INDICES, OWN, STAGING, VIDEO, video_keys
-from gym_hil.datasets.statistics import Statistics
 from gym_hil.datasets.store import EpisodeData, open_store
 from gym_hil.datasets.tables import is_number
 from gym_hil.datasets.video import VideoWriter, check_encoder, describe_video
@@ -35,6 +33,16 @@ from gym_hil.errors import ConfigurationError, DatasetError
 from gym_hil.files import expand_path, write_advice
 
 OWN_INFO = ("seed", "success", "options")
+
+
+@dataclass
+class _Episode:
+    """One that is being recorded."""
+
+    columns: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    tasks: list[str] = field(default_factory=list)
+    videos: dict[str, VideoWriter] = field(default_factory=dict)
+    encoding: list[Future[None]] = field(default_factory=list)
 
 
 class DatasetWriter:
@@ -61,6 +69,10 @@ class DatasetWriter:
 
     Episodes that are added with other metadata than the dataset has keep theirs in `meta/episodes`.
 
+    Attributes:
+        root: the folder.
+        features: what each frame holds, without the indices that the format adds.
+
     Raises:
         ConfigurationError: an argument has a value that cannot work, or its images cannot be encoded here.
         DatasetError: the folder cannot be recorded into; nothing in it was changed.
@@ -83,14 +95,14 @@ class DatasetWriter:
             raise ConfigurationError("resume and overwrite are both True; a dataset is either continued or deleted.")
         if fps != int(fps) or fps < 1:
             raise ConfigurationError(f"fps is {fps!r}; expected a whole number of frames per second, 1 or more.")
-        self._root, self._fps = expand_path(root), int(fps)
-        self._staging = self._root / STAGING
-        self._features = _checked_features(features, self._fps)
-        self._cameras = video_keys(self._features)
+        self.root, self._fps = expand_path(root), int(fps)
+        self._staging = self.root / STAGING
+        self.features = _checked_features({key: features[key] for key in features if key not in INDICES}, self._fps)
+        self._cameras = video_keys(self.features)
         info: dict[str, Any] = {
             "codebase_version": FORMAT,
             "fps": self._fps,
-            "features": {**self._features, **INDICES},
+            "features": {**self.features, **INDICES},
             "total_episodes": 0,
             "total_frames": 0,
             "total_tasks": 0,
@@ -103,19 +115,11 @@ class DatasetWriter:
             "splits": {},
             OWN: {**(metadata or {}), "version": gym_hil.__version__, "repo_id": repo_id},
         }
-        try:
-            json.dumps(info)
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(f"metadata cannot be written as JSON: {error}.") from error
+        _json("metadata", info, ConfigurationError)
         for key in self._cameras:
-            _, height, width = self._features[key]["shape"]
-            try:
-                check_encoder(height, width, self._fps)
-            except OSError as error:
-                raise ConfigurationError(
-                    f"{key}, {width} x {height} pixels at {self._fps} frames per second, cannot be encoded: {error}."
-                ) from error
-        self._store, self._lock = open_store(self._root, info, self._features, resume=resume, overwrite=overwrite)
+            _, height, width = self.features[key]["shape"]
+            check_encoder(key, height, width, self._fps)
+        self._store, self._lock = open_store(self.root, info, self.features, resume=resume, overwrite=overwrite)
         there = self._store.info.get(OWN) or {}
         differences = {key: value for key, value in info[OWN].items() if there.get(key) != value}
         self._metadata = json.dumps(differences) if differences.keys() - {"version"} else None
@@ -124,43 +128,24 @@ class DatasetWriter:
             max_workers=1, thread_name_prefix="gym_hil-recording", initializer=_lower_priority
         )
         self._is_open = True
-        self._begin()
-
-    @property
-    def root(self) -> Path:
-        """The dataset's folder."""
-        return self._root
-
-    @property
-    def features(self) -> dict[str, dict[str, Any]]:
-        """What each frame holds, without the indices that the format adds."""
-        return self._features
+        self._episode = _Episode()
 
     @property
     def num_episodes(self) -> int:
-        """How many episodes are on the disk."""
+        """Episodes on the disk."""
         return self._store.state.episodes
 
     @property
     def num_frames(self) -> int:
-        """How many frames are on the disk."""
+        """Frames on the disk."""
         return self._store.state.frames
 
-    @property
-    def episode_frames(self) -> int:
-        """How many frames the unfinished episode has."""
-        return len(self._tasks)
-
     def check_room(self) -> None:
-        """Make sure that there is room on the disk for another episode.
-
-        Raises:
-            DatasetError: there is not, or the folder is gone.
-        """
+        """Make sure that there is room on the disk for another episode; else a DatasetError."""
         try:
-            check_room(self._root)
+            check_room(self.root)
         except OSError as error:
-            raise DatasetError(f"{self._root} cannot be written: {error}.") from error
+            raise DatasetError(f"{self.root} cannot be written: {error}.") from error
 
     def add_frame(self, frame: Mapping[str, Any], task: str) -> None:
         """Add a frame to the episode. The values are copied; no encoding or writing is waited for.
@@ -175,17 +160,17 @@ class DatasetWriter:
                 closed. The frame was not added.
         """
         self._need_open()
-        if frame.keys() != self._features.keys():
-            missing, unknown = self._features.keys() - frame.keys(), frame.keys() - self._features.keys()
+        if frame.keys() != self.features.keys():
+            missing, unknown = self.features.keys() - frame.keys(), frame.keys() - self.features.keys()
             raise DatasetError(f"The frame lacks {sorted(missing)} and has unknown {sorted(unknown)}.")
-        number = len(self._tasks)
-        values = {key: _checked_value(key, frame[key], feature, number) for key, feature in self._features.items()}
+        number = len(self._episode.tasks)
+        values = {key: _checked_value(key, frame[key], feature, number) for key, feature in self.features.items()}
         images = {key: values.pop(key) for key in self._cameras}
         for key, value in values.items():
-            self._columns[key].append(value)
-        self._tasks.append(task)
+            self._episode.columns.setdefault(key, []).append(value)
+        self._episode.tasks.append(task)
         if images:
-            self._encoding.append(self._worker.submit(self._encode, self._videos, images))
+            self._episode.encoding.append(self._worker.submit(self._encode, self._episode, images))
 
     def save_episode(self, info: Mapping[str, Any] | None = None) -> int:
         """End the episode and bring it to the disk, whole.
@@ -205,20 +190,19 @@ class DatasetWriter:
         """
         self._need_open()
         own = {**_own_columns(info or {}), f"{OWN}/metadata": self._metadata}
-        if not self._tasks:
+        if not self._episode.tasks:
             raise DatasetError("The episode has no frames; add_frame comes before save_episode.")
-        columns, videos, tasks, encoding = self._columns, self._videos, self._tasks, self._encoding
-        if own[f"{OWN}/success"] is None and "next.success" in columns:
-            own[f"{OWN}/success"] = bool(np.any(columns["next.success"]))
-        self._begin()
+        episode, self._episode = self._episode, _Episode()
+        if own[f"{OWN}/success"] is None and "next.success" in episode.columns:
+            own[f"{OWN}/success"] = bool(np.any(episode.columns["next.success"]))
         try:
-            for part in encoding:
+            for part in episode.encoding:
                 part.result()
-            return self._worker.submit(self._save, columns, videos, tasks, own).result()
+            return self._worker.submit(self._save, episode, own).result()
         except (OSError, MemoryError, UnicodeError) as error:
-            self._worker.submit(self._abandon, videos)
+            self._worker.submit(self._abandon, episode)
             raise DatasetError(
-                f"Episode {self.num_episodes} cannot be written to {self._root} and is lost: {error}. "
+                f"Episode {self.num_episodes} cannot be written to {self.root} and is lost: {error}. "
                 f"What was recorded before is intact ({self.num_episodes} episodes). {write_advice(error)} Then record "
                 "it again."
             ) from error
@@ -229,10 +213,10 @@ class DatasetWriter:
         self._discard()
 
     def _discard(self) -> None:
-        for part in self._encoding:
+        for part in self._episode.encoding:
             part.cancel()
-        self._worker.submit(self._abandon, self._videos)
-        self._begin()
+        self._worker.submit(self._abandon, self._episode)
+        self._episode = _Episode()
 
     def close(self) -> None:
         """Discard an unfinished episode, join the files of the episodes, and let others into the folder.
@@ -247,59 +231,45 @@ class DatasetWriter:
             self._discard()
             self._worker.shutdown(wait=True)
             if self._saved:
-                join_files(self._root, self._store.info)
-            clear_staging(self._root)
+                join_files(self.root, self._store.info)
+            clear_staging(self.root)
         except (DatasetError, OSError) as error:
-            clear_staging(self._root, keep_journal=True)
-            gym.logger.warn(f"{self._root} is whole, but its files were not joined: {error}")
+            clear_staging(self.root, keep_journal=True)
+            gym.logger.warn(f"{self.root} is whole, but its files were not joined: {error}")
         finally:
             self._lock.release()
 
     def __enter__(self) -> DatasetWriter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _begin(self) -> None:
-        self._columns: dict[str, list[NDArray[Any]]] = {key: [] for key in self._features if key not in self._cameras}
-        self._tasks: list[str] = []
-        self._videos: dict[str, VideoWriter] = {}
-        self._encoding: list[Future[None]] = []
 
     def _need_open(self) -> None:
         if not self._is_open:
-            raise DatasetError(f"The writer of {self._root} is closed; make another with resume=True.")
+            raise DatasetError(f"The writer of {self.root} is closed; make another with resume=True.")
 
     # What follows runs in the second thread, one after the other.
 
-    def _encode(self, videos: dict[str, VideoWriter], images: dict[str, NDArray[np.uint8]]) -> None:
+    def _encode(self, episode: _Episode, images: dict[str, NDArray[np.uint8]]) -> None:
         for key, image in images.items():
-            if key not in videos:
+            if key not in episode.videos:
                 height, width, _ = image.shape
-                videos[key] = VideoWriter(self._staging / f"{key}.mp4", height, width, self._fps)
-            videos[key].add(image)
+                episode.videos[key] = VideoWriter(self._staging / f"{key}.mp4", height, width, self._fps)
+            episode.videos[key].add(image)
 
-    def _save(
-        self,
-        columns: dict[str, list[NDArray[Any]]],
-        videos: dict[str, VideoWriter],
-        tasks: list[str],
-        own: dict[str, Any],
-    ) -> int:
-        statistics: dict[str, Statistics] = {key: video.close() for key, video in videos.items()}
-        frames = np.arange(len(tasks), dtype=np.int64)[:, None]
-        arrays = {key: np.stack(values) for key, values in columns.items()}
+    def _save(self, episode: _Episode, own: dict[str, Any]) -> int:
+        statistics = {key: video.close() for key, video in episode.videos.items()}
+        frames = np.arange(len(episode.tasks), dtype=np.int64)[:, None]
+        arrays = {key: np.stack(values) for key, values in episode.columns.items()}
         arrays.update(frame_index=frames, timestamp=(frames / self._fps).astype(np.float32))
-        files = {key: self._staging / f"{key}.mp4" for key in videos}
-        number = self._store.add(EpisodeData(arrays, files, statistics, tasks, own))
+        files = {key: self._staging / f"{key}.mp4" for key in episode.videos}
+        number = self._store.add(EpisodeData(arrays, files, statistics, episode.tasks, own))
         self._saved = True
         return number
 
-    def _abandon(self, videos: dict[str, VideoWriter]) -> None:
-        for video in videos.values():
+    def _abandon(self, episode: _Episode) -> None:
+        for video in episode.videos.values():
             video.abandon()
 
 
@@ -316,8 +286,6 @@ def _lower_priority() -> None:
 def _checked_features(features: Mapping[str, Mapping[str, Any]], fps: int) -> dict[str, dict[str, Any]]:
     checked: dict[str, dict[str, Any]] = {}
     for key, feature in features.items():
-        if key in INDICES:
-            continue
         try:
             dtype, shape = str(feature["dtype"]), [int(size) for size in feature["shape"]]
         except (KeyError, TypeError, ValueError) as error:
@@ -343,28 +311,23 @@ def _checked_value(key: str, value: Any, feature: dict[str, Any], frame: int) ->
     """A copy of the value, in the feature's type and shape, and finite."""
     shape = tuple(feature["shape"])
     if feature["dtype"] == "video":
-        _, height, width = shape
-        image = np.array(value, order="C")
-        if image.dtype != np.uint8 or image.shape != (height, width, 3):
-            raise DatasetError(
-                f"{key} is {image.dtype} of shape {image.shape}; expected uint8 of shape {(height, width, 3)}."
-            )
+        image, shape = np.array(value, order="C"), (*shape[1:], 3)
+        if image.dtype != np.uint8 or image.shape != shape:
+            raise DatasetError(f"{key} is {image.dtype} of shape {image.shape}; expected uint8 of shape {shape}.")
         return image
     try:
         numbers = np.array(value, dtype=feature["dtype"])
     except (TypeError, ValueError) as error:
         raise DatasetError(f"{key} is {value!r}; expected {feature['dtype']} of shape {shape}.") from error
-    if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
+    if not np.isfinite(numbers).all():
         wrong = int(np.flatnonzero(~np.isfinite(numbers))[0])
         raise DatasetError(
             f"{key} is {numbers.flat[wrong]} at index {wrong} in frame {frame} of the episode; only finite numbers can "
             "be recorded."
         )
-    if numbers.shape == () and shape == (1,):
-        return numbers.reshape(1)
-    if numbers.shape != shape:
+    if numbers.shape != shape and (numbers.shape, shape) != ((), (1,)):
         raise DatasetError(f"{key} has shape {numbers.shape}; expected {shape}.")
-    return numbers
+    return numbers.reshape(shape)
 
 
 def _own_columns(info: Mapping[str, Any]) -> dict[str, Any]:
@@ -375,12 +338,15 @@ def _own_columns(info: Mapping[str, Any]) -> dict[str, Any]:
     seed, success, options = (info.get(name) for name in OWN_INFO)
     if seed is not None and not 0 <= seed < 2**63:
         raise DatasetError(f"seed is {seed!r}; expected a whole number in [0, 2**63).")
-    try:
-        text = None if options is None else json.dumps(options)
-    except (TypeError, ValueError) as error:
-        raise DatasetError(f"options cannot be written as JSON: {error}.") from error
     return {
         f"{OWN}/seed": None if seed is None else int(seed),
         f"{OWN}/success": None if success is None else bool(success),
-        f"{OWN}/options": text,
+        f"{OWN}/options": None if options is None else _json("options", options, DatasetError),
     }
+
+
+def _json(name: str, value: Any, kind: type[Exception]) -> str:
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise kind(f"{name} cannot be written as JSON: {error}.") from error
