@@ -76,7 +76,7 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
         ):
             size = (size_x, size_y, SOCKET_DEPTH / 2)
             wall = socket.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=size, pos=(x, y, SOCKET_DEPTH / 2))
-            wall.rgba = (0.3, 0.4, 0.6, 1.0)
+            wall.rgba = (0.8, 0.78, 0.7, 1.0)
             wall.priority, wall.solref = 2, (WALL_SOFTNESS, 1.0)
         spec.worldbody.add_body(name="socket_estimate", pos=(0.4, 0.1, 0.0), mocap=True)
 
