@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +56,17 @@ class EnvOptions:
         """
         return self.spec().entry_point == f"{FACTORY}:make_task"
 
+    def render_modes(self) -> list[str]:
+        """The ways in which the environment says that it renders.
+
+        Raises:
+            ConfigurationError: there is no such environment.
+        """
+        entry_point = self.spec().entry_point
+        creator = entry_point if callable(entry_point) else load_env_creator(str(entry_point))
+        metadata = getattr(creator, "metadata", None)
+        return list(metadata.get("render_modes", [])) if isinstance(metadata, dict) else []
+
     def make(
         self,
         operator: OperatorOptions | None = None,
@@ -99,7 +111,7 @@ class EnvOptions:
             raise ConfigurationError(
                 f"orientation=True is for tasks of gym_hil; {self.id} turns where its action map has rx, ry and rz."
             )
-        env = self._make(spec, {**self._rendering(spec, options), **self.kwargs}, kwargs)
+        env = self._make(spec, {**self._rendering(options), **self.kwargs}, kwargs)
         try:
             return wrap(env, **options, fps=self.fps)
         except BaseException:
@@ -116,13 +128,27 @@ class EnvOptions:
                 f"{spec.id} cannot be made with {constructor or 'no arguments'}: {describe_error(error)}."
             ) from error
 
-    @staticmethod
-    def _rendering(spec: EnvSpec, options: Mapping[str, Any]) -> dict[str, str]:
+    def _rendering(self, options: Mapping[str, Any]) -> dict[str, str]:
         """How an environment is to render if it is shown: into a window, or into frames for the web console."""
         if not options.get("use_viewer") and options.get("device") is None:
             return {}
-        creator = spec.entry_point if callable(spec.entry_point) else load_env_creator(str(spec.entry_point))
-        metadata = getattr(creator, "metadata", None)
-        modes = metadata.get("render_modes", []) if isinstance(metadata, dict) else []
         wanted = "human" if options.get("use_viewer") and display.missing_display() is None else "rgb_array"
-        return {"render_mode": wanted} if wanted in modes else {}
+        return {"render_mode": wanted} if wanted in self.render_modes() else {}
+
+
+def parse_kwargs(words: Iterable[str]) -> dict[str, Any]:
+    """The values of `key=value`, as Python literals or else as text.
+
+    Raises:
+        ConfigurationError: a word has another form.
+    """
+    values: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not key.isidentifier():
+            raise ConfigurationError(f"--env-kwargs has {word!r}; expected KEY=VALUE.")
+        try:
+            values[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            values[key] = text
+    return values

@@ -16,18 +16,22 @@ from gym_hil.teleop.operator import OperatorOptions
 
 CONFIG_FILE = "config.json"
 NO_OPERATOR, SCRIPTED = "none", "scripted"
+# Settings of the environment that a policy is evaluated with.
+ENV_OPTIONS = ("reward", "env_kwargs", "action_map", "max_episode_steps", "success", "fps")
 LOCAL = "local"  # a Ray that is started on this machine
 
 
 @dataclass(frozen=True)
 class EnvConfig:
-    """The task, and what is observed of it.
+    """The environment, and what is observed of it.
 
     Attributes:
-        task: name of the task, such as PandaPickCube-v1; without a version the newest.
-        obs: "state": vectors only. "pixels": two camera images and proprioception.
+        task: name of a task, such as PandaPickCube-v1; without a version the newest. Or the id of any Gymnasium
+            environment, or module:Id, see docs/your_environment.md.
+        obs: "state": vectors only. "pixels": the images too; of a task of gym_hil two cameras and proprioception.
         privileged: with pixels, let the critics see simulation state that the policy does not see.
-        reward: "sparse": 1 on success, else 0. "dense": also for progress towards success.
+        reward: "sparse": 1 on success, else 0. "dense": also for progress towards success; of an environment that is
+            no task of gym_hil, its own reward.
         reward_classifier: folder of a trained reward classifier that replaces the simulation's success.
         image_size: height and width of the images that the policy sees, in pixels.
         encoder: with pixels, a pretrained image encoder that stays frozen: imagenet, or package.module:function that
@@ -35,9 +39,16 @@ class EnvConfig:
         encoder_size: height and width of the images that the frozen encoder sees, in pixels.
         real_time: step the environment in real time; if not given, only with a human operator.
         console: show the training on the web console.
+        env_kwargs: arguments of the environment, KEY=VALUE with a Python literal or else text as the value.
+        action_map: which numbers of the action the operator moves, such as x=0,y=1,z=2,gripper=-3, or
+            module:function; if not given, guessed from 3, 4, 6 or 7 numbers.
+        max_episode_steps: steps after which an episode ends, -1 for no limit; if not given, the environment's own.
+        success: module:function of an observation and info that says whether the task is done; if not given, the
+            environment's own success.
+        fps: steps per second of an environment that does not say it.
     """
 
-    task: str = "PandaPickCube-v1"
+    task: Annotated[str, tyro.conf.arg(aliases=("--env",))] = "PandaPickCube-v1"
     obs: Literal["state", "pixels"] = "state"
     privileged: bool = True
     reward: Literal["sparse", "dense"] = "sparse"
@@ -47,6 +58,11 @@ class EnvConfig:
     encoder_size: int = 128
     real_time: bool | None = None
     console: bool = False
+    env_kwargs: tuple[str, ...] = ()
+    action_map: str | None = None
+    max_episode_steps: int | None = None
+    success: str | None = None
+    fps: float | None = None
 
     def __post_init__(self) -> None:
         _require(self, "more than 0", ("image_size", "encoder_size"), lambda value: value > 0)
@@ -54,6 +70,10 @@ class EnvConfig:
         if self.encoder is not None and self.obs != "pixels":
             raise ConfigurationError(
                 f"encoder is {self.encoder}, but obs is {self.obs}; an encoder is for images: --obs pixels."
+            )
+        if self.success is not None and self.reward_classifier is not None:
+            raise ConfigurationError(
+                f"success is {self.success} and reward_classifier is {self.reward_classifier}; give one of them."
             )
 
 
@@ -63,7 +83,8 @@ class OperatorConfig:
 
     Attributes:
         device: who can take over: a device, several with commas, auto, scripted or none; docs/devices.md lists the
-            devices.
+            devices. Or module:function, which is called with the environment and makes a device; one with the
+            attribute human = False helps as the scripted operator does.
         intervention: when a human operator drives: toggle, hold or auto; if not given, the device's own mode.
         reaction_delay: steps between what the scripted operator sees and its action.
         motion_noise: tremor of the scripted operator's hand, as a fraction of full speed.

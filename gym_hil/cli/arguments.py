@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 
 from gym_hil.display import ConsoleOptions
-from gym_hil.env_options import EnvOptions
+from gym_hil.env_options import EnvOptions, parse_kwargs
 from gym_hil.errors import ConfigurationError
 from gym_hil.files import atomic_write, expand_path
 from gym_hil.policies import LoadedPolicy, load_policy
@@ -95,26 +93,12 @@ def env_options(arguments: argparse.Namespace) -> EnvOptions:
         find_task(arguments.task)
     return EnvOptions(
         id=arguments.task if arguments.env is None else arguments.env,
-        kwargs=_literals(arguments.env_kwargs),
+        kwargs=parse_kwargs(arguments.env_kwargs),
         action_map=arguments.action_map,
         max_episode_steps=limit,
         success=arguments.success,
         fps=arguments.fps,
     )
-
-
-def _literals(words: Iterable[str]) -> dict[str, Any]:
-    """The values of `key=value`, as Python literals or else as text."""
-    values: dict[str, Any] = {}
-    for word in words:
-        key, equals, text = word.partition("=")
-        if not equals or not key.isidentifier():
-            raise ConfigurationError(f"--env-kwargs has {word!r}; expected KEY=VALUE.")
-        try:
-            values[key] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            values[key] = text
-    return values
 
 
 def add_policy_arguments(parser: argparse.ArgumentParser, *, required: bool = False) -> None:

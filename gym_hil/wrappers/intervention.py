@@ -84,6 +84,7 @@ class InputsControlWrapper(OperatorWrapper):
 
     Attributes:
         control_dt: s, one step.
+        reports_success: whether info of any step so far had the environment's own success.
 
     Raises:
         UnknownDeviceError: no device has that name.
@@ -164,6 +165,7 @@ class InputsControlWrapper(OperatorWrapper):
             reset_delay_seconds = TIME_TO_GET_READY if self._device is not None and self._device.human else 0.0
         self.reset_delay_seconds = checked_delay(reset_delay_seconds)
         self.auto_reset = bool(auto_reset)
+        self.reports_success = False
         self.seconds_paused = 0.0  # s that steps have waited for the operator
         self._command: TeleopCommand | None = None  # polled for the coming step
         self._first_step = False  # whether the next step is the first of its episode
@@ -248,6 +250,7 @@ class InputsControlWrapper(OperatorWrapper):
 
         observation, reward, terminated, truncated, info = self.env.step(executed)
         end = events[-1] if events else None
+        self.reports_success = self.reports_success or any(key in info for key in SUCCESS_KEYS)
         info["succeed"] = success = _own_success(info)
         if self._success_hook is not None:
             terminated = bool(terminated) and (not success or self._has_failed())

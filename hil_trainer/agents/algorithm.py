@@ -32,6 +32,13 @@ class Algorithm(Protocol):
     def keep(self, transitions: Transitions) -> Transitions:
         """Transitions as they are stored in the replay buffers."""
 
+    def normalise(self, states: Tensor) -> None:
+        """Normalise the features of observations that are of no task of gym_hil.
+
+        Args:
+            states: (n, state) that were observed, without encoded images.
+        """
+
     def update(self, batch: Any, *, updates: int = 1) -> dict[str, Tensor]:
         """Make updates from one batch for all of them. Returns the last losses and values."""
 

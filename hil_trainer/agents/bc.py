@@ -18,7 +18,7 @@ from hil_trainer.agents.encoders import prepare, random_shift
 from hil_trainer.agents.networks import Features
 from hil_trainer.agents.policy import FlowPolicyShape
 from hil_trainer.config import BCConfig
-from hil_trainer.data.observations import Observation, ObservationLayout, feature_map
+from hil_trainer.data.observations import Observation, ObservationLayout
 from hil_trainer.data.transitions import Chunks, Transitions
 
 _ENCODED_AT_ONCE = 32  # observations, whose images a frozen encoder encodes
@@ -89,7 +89,7 @@ class BC:
         self.encoded: tuple[int, ...] | None = None
         if self.network.frozen is not None:
             self.encoded = (config.encoded_copies, len(layout.cameras), *self.network.frozen.shape)
-        self._truth = Features(*feature_map([*layout.measured, *layout.privileged])).to(self.device)
+        self._truth = Features.of([*layout.measured, *layout.privileged]).to(self.device)
         self.auxiliary_head: nn.Linear | None = None
         if layout.privileged and self.network.encoder is not None:
             outputs = self._truth.size - self.network.features.size
@@ -112,6 +112,11 @@ class BC:
             copies.append(torch.stack(encoded, 1))
         images = torch.cat(copies) if copies else torch.zeros(0, *self.encoded, dtype=torch.float16)
         return Transitions(transitions.rows, images.numpy())
+
+    def normalise(self, states: Tensor) -> None:
+        """See `Algorithm.normalise`."""
+        for policy in (self.network, self.policy):
+            policy.features.normalise(states)
 
     def update(self, batch: Chunks, *, updates: int = 1) -> dict[str, Tensor]:
         """Update the network and its moving average some times.

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hil_trainer.data.observations import OBJECT_FEATURES, ROBOT_FEATURES, Part, feature_map, object_features
+from hil_trainer.data.observations import AGENT_POS, OBJECT_FEATURES, ROBOT_FEATURES, Part, feature_map, object_features
 
 LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0  # of actions, before they are squashed
+FEATURE_LIMIT = 10.0  # standard deviations
+SMALLEST_STD = 1e-6  # of what varies
+NEAR_ZERO = 5.0  # a typical value is so far beyond where a feature saturates that shows small values
 ATTENTION_WIDTH = 64  # features of each object
 # Wavelengths of an object's position, in its feature's unit of a third of a metre: 0.6, 0.3 and 0.15 m. The shortest
 # resolves 2 cm, which decides whether an object is in its place.
@@ -23,15 +26,48 @@ _NEAR_SCALE = 4.0  # a distance from the tool is magnified before it saturates: 
 
 
 class Features(nn.Module):
-    """A fixed linear map; see `hil_trainer.data.observations.feature_map`. Saved with the network, never learned."""
+    """A linear map; see `hil_trainer.data.observations.feature_map`. Saved with the network, never learned.
+
+    Args:
+        matrix: (features, state).
+        offset: (features,).
+        normalised: see `normalise`; the second half of the features saturates.
+    """
 
     matrix: Tensor
     offset: Tensor
+    raw: Tensor
 
-    def __init__(self, matrix: NDArray[np.float32], offset: NDArray[np.float32]):
+    def __init__(self, matrix: NDArray[np.float32], offset: NDArray[np.float32], *, normalised: bool = False):
         super().__init__()
+        self.normalised = normalised
         self.register_buffer("matrix", torch.from_numpy(matrix))
         self.register_buffer("offset", torch.from_numpy(offset))
+        self.register_buffer("raw", self.matrix.clone(), persistent=False)
+
+    @classmethod
+    def of(cls, parts: Sequence[Part]) -> Features:
+        """Features of the parts of a state vector."""
+        return cls(*feature_map(parts), normalised=AGENT_POS not in dict(parts))
+
+    @torch.no_grad()
+    def normalise(self, states: Tensor) -> None:
+        """Give the first half of the features mean 0 and standard deviation 1, the second half zero where it was.
+
+        The second half shows the sign and small values of what has a zero that means something: distances, speeds.
+
+        Args:
+            states: (n, state) that were observed.
+        """
+        half = len(self.raw) // 2
+        features = states.double() @ self.raw.double().T
+        mean = features.mean(0)
+        mean[half:] = 0.0
+        scale = (features - mean).square().mean(0).sqrt()
+        scale = torch.where(scale > SMALLEST_STD, 1 / scale, 1.0)
+        scale[half:] *= NEAR_ZERO
+        self.matrix.copy_(self.raw * scale[:, None])
+        self.offset.copy_(-mean * scale)
 
     @property
     def size(self) -> int:
@@ -41,7 +77,11 @@ class Features(nn.Module):
     def forward(self, state: Tensor) -> Tensor:
         """(..., state) -> (..., features), in float32: bfloat16 would resolve 0.5 m to 2 mm only."""
         with torch.autocast(state.device.type, enabled=False):
-            return functional.linear(state.float(), self.matrix, self.offset)
+            features = functional.linear(state.float(), self.matrix, self.offset)
+            if not self.normalised:
+                return features
+            features, near = features.chunk(2, -1)
+            return torch.cat([features.clamp(-FEATURE_LIMIT, FEATURE_LIMIT), torch.tanh(near)], -1)
 
 
 class Attention(nn.Module):

@@ -15,7 +15,7 @@ from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.encoders import Bottleneck, CellEncoder, Encoder, SpatialSoftmaxEncoder, prepare
 from hil_trainer.agents.frozen_encoder import FrozenEncoder, load_encoder
 from hil_trainer.agents.networks import Attention, CriticEnsemble, Features, GaussianPolicy, VelocityField, sample
-from hil_trainer.data.observations import ImageEncoder, Observation, ObservationLayout, feature_map, object_features
+from hil_trainer.data.observations import ImageEncoder, Observation, ObservationLayout, object_features
 
 Weights = dict[str, NDArray[Any]]  # of a policy, as they are sent to actors
 ENCODER_SHA256 = "encoder_sha256"
@@ -79,7 +79,7 @@ class BasePolicy(nn.Module):
         super().__init__()
         self.shape = shape = replace(shape, layout=replace(shape.layout, privileged=()))
         layout = shape.layout
-        self.features = Features(*feature_map(layout.measured))
+        self.features = Features.of(layout.measured)
         self.measured = layout.state_size - layout.encoded_size
         if layout.encoding is not None:
             # What was learned from the features of one encoder is useless with another.
@@ -158,7 +158,7 @@ class BasePolicy(nn.Module):
         return self.choose(self.encode(state, images), greedy=greedy)[0].cpu().numpy()
 
     def act_in(
-        self, observation: Mapping[str, Any], *, greedy: bool = True, encoder: ImageEncoder | None = None
+        self, observation: Any, *, greedy: bool = True, encoder: ImageEncoder | None = None
     ) -> NDArray[np.float32]:
         """Choose an action for an environment's observation.
 

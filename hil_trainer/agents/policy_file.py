@@ -47,7 +47,7 @@ class LoadedPolicy:
         low, high = (np.array(description["action"][end], np.float32) for end in ("low", "high"))
         self._middle, self._half = (low + high) / 2, (high - low) / 2
 
-    def act(self, observation: Mapping[str, Any], *, greedy: bool = True) -> NDArray[np.float32]:
+    def act(self, observation: Any, *, greedy: bool = True) -> NDArray[np.float32]:
         """Choose an action.
 
         Args:

@@ -18,7 +18,7 @@ from hil_trainer.agents.encoders import prepare, random_shift
 from hil_trainer.agents.networks import CriticEnsemble, Features, sample
 from hil_trainer.agents.policy import Policy, PolicyShape
 from hil_trainer.config import SACConfig
-from hil_trainer.data.observations import Observation, ObservationLayout, feature_map
+from hil_trainer.data.observations import Observation, ObservationLayout
 from hil_trainer.data.transitions import Batch, Transitions
 
 _IMAGE_BATCH = 128  # observations with images at once: more do not fit a processor's cache, and take longer
@@ -70,7 +70,8 @@ class SAC:
         self.config, self.device, self.mixed_precision = config, torch.device(device), mixed_precision
         self.policy = Policy(policy_shape(layout, actions, config)).to(self.device)
         # The policy's features come first; those behind them are only the critics'.
-        self.features = Features(*feature_map([*layout.measured, *layout.privileged])).to(self.device)
+        self.features = Features.of([*layout.measured, *layout.privileged]).to(self.device)
+        self._normalised = layout.is_foreign
         self.critics_see_images = bool(layout.views) and not layout.privileged
         self.arm_actions = actions - self.policy.shape.discrete_gripper
         inputs = self.policy.inputs if self.critics_see_images else self.features.size
@@ -92,6 +93,11 @@ class SAC:
     def keep(self, transitions: Transitions) -> Transitions:
         """Transitions as they are stored."""
         return transitions
+
+    def normalise(self, states: Tensor) -> None:
+        """See `Algorithm.normalise`."""
+        for features in (self.policy.features, self.features):
+            features.normalise(states)
 
     def update(self, batch: Batch, *, updates: int = 1) -> dict[str, Tensor]:
         """Update the critics some times, and the policy and the temperature once.
@@ -235,6 +241,7 @@ class SAC:
     def _modules(self) -> dict[str, nn.Module]:
         modules = {
             "policy": self.policy,
+            "features": self.features if self._normalised else None,
             "critic": self.critic,
             "critic_target": self.critic_target,
             "gripper_target": self.gripper_target,

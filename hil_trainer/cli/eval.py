@@ -31,7 +31,7 @@ def evaluate_policy(
     *,
     episodes: int = 100,
     seed: int = 0,
-    task: str | None = None,
+    task: Annotated[str | None, tyro.conf.arg(aliases=("--env",))] = None,
     video: Path | None = None,
 ) -> None:
     """Run a trained policy.
@@ -40,7 +40,7 @@ def evaluate_policy(
         policy: directory of a run, or a policy.safetensors.
         episodes: number of episodes.
         seed: seed of the first episode; the others count up from it.
-        task: another task than the one that the policy was trained for.
+        task: another task or environment than the one that the policy was trained for.
         video: .mp4 file to film the first 9 episodes to.
     """
     if episodes < 1 or seed < 0:
@@ -51,8 +51,11 @@ def evaluate_policy(
     loaded = load_policy(policy)
     provenance, layout = loaded.description["provenance"], loaded.policy.shape.layout
     config = defaults(task or provenance["task"], provenance["obs"])
-    env_config = dataclasses.replace(config.env, image_size=layout.image_size or config.env.image_size)
-    env = evaluation_env(dataclasses.replace(config, env=env_config), encoder=loaded.encoder)
+    options = dict(provenance.get("env", {})) if task is None else {}
+    if "env_kwargs" in options:
+        options["env_kwargs"] = tuple(options["env_kwargs"])
+    env_config = dataclasses.replace(config.env, image_size=layout.image_size or config.env.image_size, **options)
+    env = evaluation_env(dataclasses.replace(config, env=env_config), encoder=loaded.encoder, filmed=video is not None)
     try:
         _check_fit(loaded, env, provenance["task"], config.env.task)
         filmed = FILMED if video is not None else 0
@@ -60,6 +63,8 @@ def evaluate_policy(
         fps = round(1 / env.control_dt)
     finally:
         env.close()
+    if video is not None and not evaluation.frames:
+        raise ConfigurationError(f"{env.render_problem}; leave --video out.")
     if video is not None:
         path = write_grid_video(video, evaluation.frames, fps, evaluation.outcomes[:FILMED])
         print(f"video in {path}")

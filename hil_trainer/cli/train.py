@@ -27,6 +27,7 @@ _FLAGS = {
     for name, kind in get_type_hints(group).items()
     if kind is bool
 }
+_LISTS = {"env_kwargs"}  # settings with several values
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ def as_arguments(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
         elif isinstance(value, bool) and prefix + name in _FLAGS:
             group, dot, flag = option[2:].rpartition(".")
             words.append(option if value else f"--{group}{dot}no-{flag}")
+        elif name in _LISTS and isinstance(value, (list, tuple)):
+            words += [option, *map(str, value)] if value else []
         else:
             words.append(f"{option}={value}")  # one word: a value may begin with a minus sign
     return words
@@ -132,5 +135,6 @@ def _first_look(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true")
     names = {"task": EnvConfig.task, "obs": EnvConfig.obs, "algorithm": TrainConfig.algorithm}
     for name in ("out", "config", *names):
-        parser.add_argument(f"--{name}", default=names.get(name))
+        aliases = ["--env"] if name == "task" else []
+        parser.add_argument(f"--{name}", *aliases, dest=name, default=names.get(name))
     return parser.parse_known_args(words)[0]

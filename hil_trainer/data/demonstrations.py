@@ -52,15 +52,16 @@ def read_demonstrations(
         DatasetError: it cannot be read, or a value in it is not finite.
     """
     dataset = EpisodeDataset(path)
+    features = _features(layout)
     _check(dataset, layout, len(action_low))
     _check_numbers(dataset, chunk_size)
     returns = NStepReturns(RowFormat(layout, len(action_low)), discount, n_step)
     middle, half = (action_low + action_high) / 2, (action_high - action_low) / 2
 
     def read_observation(observation: Mapping[str, Any]) -> Observation:
-        parts = {name: observation[feature] for name, feature in VECTORS.items() if feature in observation}
+        parts = {name: observation[feature] for name, feature in features.items() if feature in observation}
         images = {camera: observation[IMAGES + camera] for camera in layout.views}
-        return layout.read({**parts, "pixels": images}, encoder=encoder)
+        return layout.read_parts({**parts, "pixels": images}, encoder=encoder)
 
     def read_step(step: Any) -> Step:
         success = bool(step.info.get("next.success", False))
@@ -94,6 +95,11 @@ def read_demonstrations(
     return map(read_episode, dataset)
 
 
+def _features(layout: ObservationLayout) -> dict[str, str]:
+    """The features of a dataset that may hold parts of the state."""
+    return {name: name for name, _ in layout.measured} if layout.is_foreign else VECTORS
+
+
 def _check(dataset: EpisodeDataset, layout: ObservationLayout, actions: int) -> None:
     if layout.privileged:
         names = " and ".join(name for name, _ in layout.privileged)
@@ -101,13 +107,14 @@ def _check(dataset: EpisodeDataset, layout: ObservationLayout, actions: int) -> 
             f"{dataset.path} does not hold the simulation state {names}. Train with --no-privileged, or let the "
             "operator demonstrate the task: --demos 20."
         )
-    unknown = [name for name, _ in layout.measured if name not in VECTORS]
+    features = _features(layout)
+    unknown = [name for name, _ in layout.measured if name not in features]
     if unknown:
         raise DemonstrationsError(
             f"Datasets do not hold {' and '.join(unknown)}, which the task's observations have. Let the operator "
             "demonstrate the task: --demos 20."
         )
-    expected: dict[str, list[int] | None] = {VECTORS[name]: [size] for name, size in layout.measured}
+    expected: dict[str, list[int] | None] = {features[name]: [size] for name, size in layout.measured}
     expected |= dict.fromkeys([IMAGES + camera for camera in layout.views])  # of any size
     expected["action"] = [actions]
     for key, shape in expected.items():

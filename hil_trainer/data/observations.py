@@ -17,6 +17,7 @@ Part = tuple[str, int]  # name of an observation's part, and its size
 AGENT_POS = "agent_pos"
 _JOINT_VELOCITIES, _GRIPPER, _TCP = slice(7, 14), 14, slice(15, 18)
 _AGENT_POS_SIZE = 18
+_ACHIEVED, _DESIRED = "observation.achieved_goal", "observation.desired_goal"  # of environments with goals
 # Features that `feature_map` makes of the robot, which come first, and of each object.
 ROBOT_FEATURES, OBJECT_FEATURES = 11, 6
 # Factors that bring all features to about [-1, 1]: the workspace is about half a metre wide, a grasp is decided within
@@ -81,6 +82,15 @@ class ObservationLayout:
     encoding: Encoding | None = None
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether these are observations of an environment that is no task of gym_hil.
+
+        Their parts have the names of a recorded dataset, such as `observation.state`, and their features are the parts
+        themselves, normalised by what was observed.
+        """
+        return AGENT_POS not in dict(self.state)
+
+    @property
     def state_size(self) -> int:
         """Size of the state vector."""
         return sum(size for _, size in self.state)
@@ -113,20 +123,31 @@ class ObservationLayout:
 
     def read(
         self,
-        observation: Mapping[str, Any],
+        observation: Any,
         privileged: Mapping[str, Any] | None = None,
         encoder: ImageEncoder | None = None,
     ) -> Observation:
         """Take the parts of this layout from an environment's observation.
 
         Args:
-            observation: with `pixels`, camera -> (height, width, 3) uint8, if there are cameras.
+            observation: as the environment returns it; a task of gym_hil has `pixels`, camera -> (height, width, 3)
+                uint8, if there are cameras.
             privileged: the privileged parts.
             encoder: of the images, if the layout has an encoding.
 
         Raises:
             ConfigurationError: a part is missing or has another size.
         """
+        parts = foreign_parts(observation) if self.is_foreign else observation
+        return self.read_parts(parts, privileged, encoder)
+
+    def read_parts(
+        self,
+        observation: Mapping[str, Any],
+        privileged: Mapping[str, Any] | None = None,
+        encoder: ImageEncoder | None = None,
+    ) -> Observation:
+        """Take the parts of this layout from what holds them by name, with the images in `pixels`; see `read`."""
         images = _images(observation, self.cameras, self.image_size) if self.cameras else None
         if self.encoding is not None:
             if encoder is None:
@@ -154,6 +175,19 @@ def encoded(view: str) -> str:
     return f"encoded.{view}"
 
 
+def foreign_parts(observation: Any) -> dict[str, Any]:
+    """An observation of any environment, by the names of its features in a dataset, with its images in `pixels`.
+
+    Raises:
+        ConfigurationError: a part is neither a vector nor an image.
+    """
+    from gym_hil.datasets.features import IMAGES, observed
+
+    parts = observed(observation)
+    images = {name.removeprefix(IMAGES): parts.pop(name) for name in list(parts) if name.startswith(IMAGES)}
+    return {**parts, "pixels": images}
+
+
 def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Make an image smaller by averaging.
 
@@ -179,24 +213,29 @@ def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 def feature_map(parts: Sequence[Part]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The linear map from a state vector to features of similar size that are easy to learn from.
 
-    Objects are given relative to the tool, where small differences matter, and in the workspace. Joint positions are
-    left out: the tool's position and a posture that is held determine them.
+    Without `agent_pos`, the features are the state itself and, of an environment with goals, the differences between
+    what is achieved and what is desired. Each is there twice, to be normalised in two ways; see `Features`.
+
+    With it, objects are given relative to the tool, where small differences matter, and in the workspace. Joint
+    positions are left out: the tool's position and a posture that is held determine them.
 
     Args:
-        parts: names and sizes. `agent_pos` has to be one of them, as gym_hil's environments have it.
+        parts: names and sizes.
 
     Returns:
         (features, state) matrix and (features,) offset, so that features = matrix @ state + offset.
 
     Raises:
-        ConfigurationError: `agent_pos` is missing or is not gym_hil's.
+        ConfigurationError: `agent_pos` is not gym_hil's.
     """
     starts, width = {}, 0
     for name, size in parts:
         starts[name] = width
         width += size
     sizes = dict(parts)
-    if sizes.get(AGENT_POS) != _AGENT_POS_SIZE:
+    if AGENT_POS not in sizes:
+        return _identity(sizes, starts, width)
+    if sizes[AGENT_POS] != _AGENT_POS_SIZE:
         raise ConfigurationError(
             f"The observation has {dict(parts)}; expected {AGENT_POS} of size {_AGENT_POS_SIZE}, as in gym_hil's "
             "environments."
@@ -234,12 +273,25 @@ def object_features(parts: Sequence[Part]) -> tuple[int, int]:
         The index of the first object's first feature, and the number of objects. They follow each other.
     """
     first = ROBOT_FEATURES
+    if AGENT_POS not in dict(parts):
+        return first, 0
     for name, size in parts:
         if _holds_objects((name, size)):
             return first, size // 3
         if name != AGENT_POS:
             first += size
     return first, 0
+
+
+def _identity(
+    sizes: Mapping[str, int], starts: Mapping[str, int], width: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    matrix = np.eye(width, dtype=np.float32)
+    if sizes.get(_ACHIEVED) == sizes.get(_DESIRED) is not None:
+        achieved, desired = (matrix[starts[name] :][: sizes[name]] for name in (_ACHIEVED, _DESIRED))
+        matrix = np.concatenate([matrix, desired - achieved])
+    matrix = np.concatenate([matrix, matrix])  # see `Features.normalise`
+    return matrix, np.zeros(len(matrix), np.float32)
 
 
 def _holds_objects(part: Part) -> bool:
@@ -252,8 +304,8 @@ def _images(observation: Mapping[str, Any], cameras: Sequence[str], size: int) -
     missing = [camera for camera in cameras if camera not in images]
     if missing:
         raise ConfigurationError(
-            f"The observation has no image of {', '.join(missing)}; expected {', '.join(cameras)}, as environments "
-            "with image_obs=True have them."
+            f"The observation has no image of {', '.join(missing)}; expected {', '.join(cameras)}, as tasks with "
+            "image_obs=True have them."
         )
     return np.stack([resize(images[camera], size) for camera in cameras])
 

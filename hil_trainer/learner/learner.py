@@ -24,6 +24,7 @@ from hil_trainer.learner.device import find_device, find_threads, uses_mixed_pre
 
 MIN_ONLINE = 100  # transitions in the online buffer, below which batches come from the demonstration buffer alone
 MAX_DEBT = 100  # steps; updates that are owed for more steps are skipped
+NORMALISE_STEPS = 1000  # transitions of the policy from which features are normalised if there are no demonstrations
 PUBLISH_EVERY = 10  # steps of updates, while more are owed
 _CHECK_EVERY = 50  # updates between two checks that losses are finite
 
@@ -117,6 +118,7 @@ class Learner:
         """
         if not len(self.online_buffer) and not len(self.demo_buffer):
             return
+        self._normalise()
         utd_ratio = self.config.learning.utd_ratio
         for _ in range(steps):
             batch = self.sample(utd_ratio * self.config.learning.batch_size)
@@ -124,6 +126,14 @@ class Learner:
             before, self.updates = self.updates, self.updates + utd_ratio
             if before // _CHECK_EVERY != self.updates // _CHECK_EVERY:
                 self.metrics()
+
+    def _normalise(self) -> None:
+        """Normalise the features of a foreign environment: by what was seen before the first update, or soon after."""
+        layout = self.online_buffer.format.layout
+        fixed = self.updates and (len(self.demo_buffer) or self.online_buffer.added >= NORMALISE_STEPS)
+        if layout.is_foreign and not fixed:
+            rows = torch.cat([buffer.rows[: len(buffer)] for buffer in self.buffers.values()])
+            self.algorithm.normalise(rows[:, : layout.state_size - layout.encoded_size])
 
     def sample(self, size: int) -> Batch | Chunks:
         """Draw a batch: windows of the demonstration buffer, or transitions, half of them from that buffer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import gymnasium as gym
@@ -9,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gym_hil
+from gym_hil.env_options import EnvOptions, parse_kwargs
+from gym_hil.errors import ConfigurationError
+from gym_hil.imports import describe_error, is_function_name
 from gym_hil.pacing import Pacer
-from gym_hil.registration import env_id, find_task
 from gym_hil.rendering import Renderer, make_renderer
-from gym_hil.teleop.operator import OperatorOptions, introduce, seconds_paused
+from gym_hil.teleop.operator import OperatorOptions, introduce, is_limit, seconds_paused
+from gym_hil.teleop.registry import find_device_class
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
-from hil_trainer.config import NO_OPERATOR, SCRIPTED, TrainConfig
-from hil_trainer.data.observations import Encoding, Observation, ObservationLayout, Part, encoded
+from hil_trainer.config import NO_OPERATOR, SCRIPTED, EnvConfig, TrainConfig
+from hil_trainer.data.observations import Encoding, Observation, ObservationLayout, Part, encoded, foreign_parts
 from hil_trainer.data.transitions import Step
 from hil_trainer.rollout.scheduled_operator import ScheduledOperator
 
@@ -43,6 +47,7 @@ class RolloutEnv:
         config: names the task and what is observed of it.
         operator: who can take over; None for the one of the configuration.
         encoder: of the images; None for the one of the configuration, if it names one.
+        filmed: whether `render` will be called.
 
     Attributes:
         env: the environment.
@@ -51,31 +56,55 @@ class RolloutEnv:
         actions: size of an action.
         action_low: (actions,) bounds of the environment's action space.
         action_high: likewise.
-        scripted_operator: the operator, if it is the scripted one.
+        scripted_operator: the operator, if it is the scripted one or another program.
         is_human: whether the operator is a human.
         introduction: what a human operator has to know before the first step.
+        render_problem: why `render` has returned no image.
+
+    Raises:
+        ConfigurationError: there is no such environment, or a setting does not fit it.
     """
 
-    def __init__(self, config: TrainConfig, *, operator: str | None = None, encoder: FrozenEncoder | None = None):
+    def __init__(
+        self,
+        config: TrainConfig,
+        *,
+        operator: str | None = None,
+        encoder: FrozenEncoder | None = None,
+        filmed: bool = False,
+    ):
         operator = config.operator.device if operator is None else operator
         self.encoder = encoder or _encoder(config)
-        name, version = find_task(config.env.task)
-        options: dict[str, Any] = {"reward_type": config.env.reward}
+        options = env_options(config.env)
+        self._is_task = options.is_task()
+        if operator == SCRIPTED and not self._is_task:
+            raise ConfigurationError(
+                f"The scripted operator does not know {config.env.task}. Give --operator MODULE:FUNCTION of your own, "
+                "or a device; or --operator none --demos 0."
+            )
+        task_kwargs: dict[str, Any] = {"reward_type": config.env.reward}
         if config.env.obs == "pixels":
             size = config.image_size
-            options |= {"image_obs": True, "render_spec": gym_hil.GymRenderingSpec(height=size, width=size)}
+            task_kwargs |= {"image_obs": True, "render_spec": gym_hil.GymRenderingSpec(height=size, width=size)}
         self.scripted_operator: ScheduledOperator | None = None
-        if operator == SCRIPTED:
-            self.scripted_operator = ScheduledOperator(config.operator)
-            options |= {"device": self.scripted_operator}
-        elif operator != NO_OPERATOR:
-            options |= OperatorOptions(device=operator, intervention=config.operator.intervention).env_kwargs()
+        device: ScheduledOperator | str | None = None if operator == NO_OPERATOR else operator
+        if _is_program(operator):
+            device = self.scripted_operator = ScheduledOperator(config.operator)
+        intervention = None if self.scripted_operator is not None or device is None else config.operator.intervention
         self._has_classifier = config.env.reward_classifier is not None
-        if config.env.reward_classifier is not None:
-            from hil_trainer.reward_classifier.success import ClassifierSuccess
-
-            options["success"] = ClassifierSuccess(config.env.reward_classifier)
-        self.env: gym.Env[Any, Any] = gym.make(env_id(name, version=version), **options)
+        self._needs_own_success = not self._is_task and options.success == "info"
+        kwargs = {}
+        if (
+            filmed
+            and not self._is_task
+            and "rgb_array" in options.render_modes()
+            and "render_mode" not in options.kwargs
+        ):
+            kwargs["render_mode"] = "rgb_array"
+        viewer = None if isinstance(device, str) else False
+        self.env: gym.Env[Any, Any] = options.make(
+            OperatorOptions(device=device, intervention=intervention, viewer=viewer), task_kwargs=task_kwargs, **kwargs
+        )
         if self.scripted_operator is not None:
             self.scripted_operator.attach(self.env)
         if config.env.console and not self.env.has_wrapper_attr("channel"):
@@ -83,19 +112,33 @@ class RolloutEnv:
 
             get_console()
             self.env = ConsoleWrapper(self.env)
-        device = None if operator == NO_OPERATOR else self.env.get_wrapper_attr("device")
-        self.is_human = device is not None and device.human
+        driver = None if operator == NO_OPERATOR else self.env.get_wrapper_attr("device")
+        self.is_human = driver is not None and driver.human
         self.introduction = introduce(self.env) if self.is_human else ""
         space = self.env.action_space
         assert isinstance(space, gym.spaces.Box)
+        if not (is_limit(space.low) & is_limit(space.high)).all():
+            raise ConfigurationError(
+                f"The action space of {config.env.task} is {space}; training needs limits of every number. Give it "
+                "some, such as with gymnasium.wrappers.RescaleAction."
+            )
+        self._has_gripper_critic = config.learning.gripper == "discrete"
+        gripper = self.env.get_wrapper_attr("gripper_index")
+        if self._has_gripper_critic and not self._is_task and gripper != space.shape[0] - 1:
+            group = "bc" if config.algorithm == "bc" else "agent"
+            raise ConfigurationError(
+                f"gripper is discrete, but the last number of an action of {config.env.task} is not the gripper's in "
+                f"its action map. Give --{group}.gripper continuous, or another --action-map."
+            )
         self._middle, self._half = (space.low + space.high) / 2, (space.high - space.low) / 2
         self.actions = space.shape[0]
         self.action_low, self.action_high = space.low, space.high
-        self.layout = _layout(self.env, config, self.encoder)
+        self.layout = _layout(self.env, config, self.encoder, is_task=self._is_task)
         real_time = self.is_human if config.env.real_time is None else config.env.real_time
         self._pacer = Pacer(self.control_dt) if real_time else None
         self._paused = 0.0
         self._renderer: Renderer | None = None
+        self.render_problem = f"{config.env.task} renders no images"
 
     @property
     def channel(self) -> Any:
@@ -137,6 +180,8 @@ class RolloutEnv:
         """
         observation, reward, terminated, truncated, info = self.env.step(self._middle + self._half * action)
         executed = ((info["action_intervention"] - self._middle) / self._half).astype(np.float32)
+        if self._needs_own_success and (terminated or truncated):
+            self._check_own_success()
         if self._pacer is not None:
             paused = seconds_paused(self.env)
             self._pacer.leave_out(paused - self._paused)
@@ -145,7 +190,8 @@ class RolloutEnv:
         return Step(
             action=executed,
             reward=float(reward),
-            gripper_penalty=info["discrete_penalty"],
+            # A gripper that is only guessed from the number of actions must not cost anything.
+            gripper_penalty=info["discrete_penalty"] if self._is_task or self._has_gripper_critic else 0.0,
             obs=self._read(observation),
             terminated=terminated,
             truncated=truncated,
@@ -156,12 +202,22 @@ class RolloutEnv:
             simulator_success=info["succeed"] if self._has_classifier else None,
         )
 
-    def render(self) -> NDArray[np.uint8]:
-        """Image of the front camera for videos, (VIDEO_SIZE, VIDEO_SIZE, 3) uint8."""
+    def render(self) -> NDArray[np.uint8] | None:
+        """Image for videos: of a MuJoCo model's front or first camera, (VIDEO_SIZE, VIDEO_SIZE, 3) uint8.
+
+        Of other environments what their `render()` returns; None if that is no image, see `render_problem`.
+        """
         base: Any = self.env.unwrapped
-        if self._renderer is None:
-            self._renderer = make_renderer("raster", base.model, VIDEO_SIZE, VIDEO_SIZE)
-        return self._renderer.render(base.data, ["front"])[0]
+        if self._is_task or (hasattr(base, "data") and getattr(base.model, "ncam", 0) > 0):
+            if self._renderer is None:
+                self._renderer = make_renderer("raster", base.model, VIDEO_SIZE, VIDEO_SIZE)
+            return self._renderer.render(base.data, ["front" if self._is_task else 0])[0]
+        try:
+            frame = self.env.render() if self.env.render_mode == "rgb_array" else None
+        except Exception as error:  # any, from somebody's environment, such as without OpenGL
+            frame, self.render_problem = None, f"{self.env.unwrapped} cannot render: {describe_error(error)}"
+        is_image = isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.dtype == np.uint8
+        return frame if is_image else None  # type: ignore[return-value]
 
     def close(self) -> None:
         """Close the environment and its device."""
@@ -169,10 +225,48 @@ class RolloutEnv:
             self._renderer.close()
         self.env.close()
 
-    def _read(self, observation: dict[str, Any]) -> Observation:
+    def _check_own_success(self) -> None:
+        """Make sure, once, that somebody says whether an episode succeeds."""
+        self._needs_own_success = False
+        if not self.is_human and not self.env.get_wrapper_attr("reports_success"):
+            raise ConfigurationError(
+                f"{self.env.unwrapped} does not say whether an episode succeeds: info has neither is_success nor "
+                "success. Give --success MODULE:FUNCTION, or --reward dense to learn from the environment's own reward."
+            )
+
+    def _read(self, observation: Any) -> Observation:
         base: Any = self.env.unwrapped
         privileged = {name: _simulation_state(base, name) for name, _ in self.layout.privileged}
         return self.layout.read(observation, privileged, self.encoder)
+
+
+def env_options(config: EnvConfig) -> EnvOptions:
+    """The environment that a configuration describes.
+
+    With a sparse reward, success ends the episodes of any environment.
+    """
+    options = EnvOptions(
+        id=config.task,
+        kwargs=parse_kwargs(config.env_kwargs),
+        action_map=config.action_map,
+        max_episode_steps=config.max_episode_steps,
+        success=config.success,
+        fps=config.fps,
+    )
+    if config.reward_classifier is not None:
+        from hil_trainer.reward_classifier.success import ClassifierSuccess
+
+        return replace(options, success=ClassifierSuccess(config.reward_classifier))
+    if config.success is None and config.reward == "sparse" and not options.is_task():
+        return replace(options, success="info")
+    return options
+
+
+def _is_program(operator: str) -> bool:
+    """Whether an operator is the scripted one or a program of the user's, and no human."""
+    return operator == SCRIPTED or (
+        is_function_name(operator) and not getattr(find_device_class(operator), "human", True)
+    )
 
 
 def _encoder(config: TrainConfig) -> FrozenEncoder | None:
@@ -183,8 +277,12 @@ def _encoder(config: TrainConfig) -> FrozenEncoder | None:
     return load_encoder(config.env.encoder, config.env.encoder_size)
 
 
-def _layout(env: gym.Env[Any, Any], config: TrainConfig, encoder: FrozenEncoder | None) -> ObservationLayout:
+def _layout(
+    env: gym.Env[Any, Any], config: TrainConfig, encoder: FrozenEncoder | None, *, is_task: bool
+) -> ObservationLayout:
     spaces = env.observation_space
+    if not is_task:
+        return _foreign_layout(spaces, config, encoder)
     assert isinstance(spaces, gym.spaces.Dict)
     state: tuple[Part, ...] = tuple(
         (name, int(np.prod(space.shape or ()))) for name, space in spaces.items() if name != "pixels"
@@ -196,6 +294,45 @@ def _layout(env: gym.Env[Any, Any], config: TrainConfig, encoder: FrozenEncoder 
     cameras = tuple(pixels)
     names = _PRIVILEGED if config.env.privileged else ()
     privileged = tuple((name, np.size(_simulation_state(env.unwrapped, name))) for name in names)
+    return _with_images(state, privileged, cameras, config, encoder)
+
+
+def _foreign_layout(space: gym.Space[Any], config: TrainConfig, encoder: FrozenEncoder | None) -> ObservationLayout:
+    """The layout of an environment that is no task of gym_hil."""
+    sample = foreign_parts(_zeros(space))
+    cameras = tuple(sample.pop("pixels"))
+    state = tuple((name, int(value.size)) for name, value in sample.items())
+    if config.env.obs == "pixels" and not cameras:
+        raise ConfigurationError(
+            f"obs is pixels, but {config.env.task} observes no images: Box of uint8, (height, width, 3). Give --obs "
+            "state."
+        )
+    if config.env.obs == "state" and not state:
+        raise ConfigurationError(f"obs is state, but {config.env.task} observes only images. Give --obs pixels.")
+    if config.env.obs == "state":
+        return ObservationLayout(state)
+    return _with_images(state, (), cameras, config, encoder)
+
+
+def _zeros(space: gym.Space[Any]) -> Any:
+    """An observation of a space."""
+    if isinstance(space, gym.spaces.Dict):
+        return {name: _zeros(part) for name, part in space.items()}
+    if isinstance(space, (gym.spaces.Box, gym.spaces.MultiBinary)):
+        return np.zeros(space.shape, space.dtype)
+    raise ConfigurationError(
+        f"The observation has a part {space}; a policy sees Box, MultiBinary, and Dict of these. Make one of it with "
+        "gymnasium.wrappers.TransformObservation, or leave it out with FilterObservation."
+    )
+
+
+def _with_images(
+    state: tuple[Part, ...],
+    privileged: tuple[Part, ...],
+    cameras: tuple[str, ...],
+    config: TrainConfig,
+    encoder: FrozenEncoder | None,
+) -> ObservationLayout:
     if encoder is None:
         return ObservationLayout(state, privileged, cameras, config.image_size)
     state += tuple((encoded(camera), encoder.numbers) for camera in cameras)

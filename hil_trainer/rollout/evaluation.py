@@ -74,16 +74,17 @@ class Greedy:
         return self.policy.act(obs, greedy=True)
 
 
-def evaluation_env(config: TrainConfig, *, encoder: FrozenEncoder | None = None) -> RolloutEnv:
+def evaluation_env(config: TrainConfig, *, encoder: FrozenEncoder | None = None, filmed: bool = False) -> RolloutEnv:
     """The environment for evaluations: without an operator, with the simulation's success.
 
     Args:
         config: of the run.
         encoder: of the images; None for that of the configuration.
+        filmed: whether episodes will be filmed.
     """
     env = dataclasses.replace(config.env, reward_classifier=None, real_time=False, console=False)
     config = dataclasses.replace(config, env=env)
-    return RolloutEnv(config, operator=NO_OPERATOR, encoder=encoder)
+    return RolloutEnv(config, operator=NO_OPERATOR, encoder=encoder, filmed=filmed)
 
 
 def evaluate(env: RolloutEnv, policy: Agent, *, episodes: int, seed: int, filmed: int = 0) -> Evaluation:
@@ -94,7 +95,7 @@ def evaluate(env: RolloutEnv, policy: Agent, *, episodes: int, seed: int, filmed
         policy: to evaluate.
         episodes: number of episodes.
         seed: of the first episode; the others count up from it.
-        filmed: number of episodes, from the first one, whose images are kept.
+        filmed: number of episodes, from the first one, whose images are kept, if the environment renders any.
     """
     outcomes: list[bool] = []
     lengths: list[int] = []
@@ -104,17 +105,26 @@ def evaluate(env: RolloutEnv, policy: Agent, *, episodes: int, seed: int, filmed
         obs, length = env.reset(seed + number), 0
         policy.reset()
         while True:
-            if film is not None:
-                film.append(env.render())
+            film = _filmed(env, film)
             step = env.step(policy.act(obs))
             obs, length = step.obs, length + 1
             if step.terminated or step.truncated:
                 break
+        film = _filmed(env, film)
         if film is not None:
-            films.append([*film, env.render()])
+            films.append(film)
         outcomes.append(step.success)
         lengths.append(length)
     return Evaluation(episodes, sum(outcomes), lengths, seed, outcomes, films)
+
+
+def _filmed(env: RolloutEnv, film: Frames | None) -> Frames | None:
+    """A film with one more frame; None if there is no film or the environment renders nothing."""
+    frame = None if film is None else env.render()
+    if film is None or frame is None:
+        return None
+    film.append(frame)
+    return film
 
 
 class Evaluator:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from hil_trainer.agents.policy import BasePolicy, Weights, load_weights
 from hil_trainer.agents.policy_file import NAME as POLICY_FILE
 from hil_trainer.agents.policy_file import load_policy, read_description, save_policy
-from hil_trainer.config import TrainConfig
+from hil_trainer.config import ENV_OPTIONS, TrainConfig
 from hil_trainer.errors import CheckpointError
 from hil_trainer.logging.metrics import FINAL, Milestone
 from hil_trainer.logging.status import TrainingStatus
@@ -157,7 +157,7 @@ class RunEvaluations:
         if not self._file.is_file():
             return None
         loaded = load_policy(self._file)
-        env = evaluation_env(self._config, encoder=loaded.encoder)
+        env = evaluation_env(self._config, encoder=loaded.encoder, filmed=True)
         try:
             evaluation = evaluate(
                 env,
@@ -171,7 +171,10 @@ class RunEvaluations:
             env.close()
         provenance = loaded.description["provenance"]
         self._write(FINAL, provenance["step"], provenance["operator_steps"], evaluation)
-        write_grid_video(self._directory / VIDEO, evaluation.frames, fps, evaluation.outcomes[:FILMED])
+        if evaluation.frames:
+            write_grid_video(self._directory / VIDEO, evaluation.frames, fps, evaluation.outcomes[:FILMED])
+        else:
+            self._log("event", provenance["step"], text=f"no video: {env.render_problem}")
         return evaluation
 
     def close(self) -> None:
@@ -229,6 +232,7 @@ class RunEvaluations:
             provenance={
                 "task": self._config.env.task,
                 "obs": self._config.env.obs,
+                "env": {name: getattr(self._config.env, name) for name in ENV_OPTIONS},
                 "critics_saw_simulation_state": bool(self._env.layout.privileged),
                 "seed": self._config.seed,
                 "step": candidate.step,

@@ -1,4 +1,4 @@
-"""A scripted operator who helps in most episodes at first and in few later."""
+"""An operator that is a program and helps in most episodes at first and in few later."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from gym_hil.teleop import Device, TeleopCommand
+from gym_hil.teleop.registry import make_device
 from gym_hil.teleop.scripted.operator import ScriptedOperator
-from hil_trainer.config import OperatorConfig
+from hil_trainer.config import SCRIPTED, OperatorConfig
 
 
 class ScheduledOperator(Device):
     """Helps in some episodes: takes over where the policy makes no progress, until the task is done.
 
-    The probability of help falls with each episode; see `OperatorConfig`. Give the device to `gym.make`, then the
-    environment to `attach`.
+    Where the operator is somebody's own program, which may not know progress, it takes over at a random step, up to
+    twice the patience. The probability of help falls with each episode; see `OperatorConfig`. Give the device to
+    `gym.make`, then the environment to `attach`.
 
     Args:
         config: how often the operator helps, and how patient it is.
@@ -32,13 +34,17 @@ class ScheduledOperator(Device):
         self.config = config
         self.episodes = 0
         self.demonstrates = False
-        self._helper: ScriptedOperator | None = None
-        self._demonstrator: ScriptedOperator | None = None
-        self._driver: ScriptedOperator | None = None
+        self._helper: Device | None = None
+        self._demonstrator: Device | None = None
+        self._driver: Device | None = None
+        self._wait = 0  # steps until the driver may take over
         self._rng = np.random.default_rng()
 
     def attach(self, env: Any) -> None:
         """Observe an environment from now on: the one that polls this device."""
+        if self.config.device != SCRIPTED:
+            self._demonstrator = self._helper = make_device(self.config.device, env=env)
+            return
         options = {"reaction_delay": self.config.reaction_delay, "motion_noise": self.config.motion_noise}
         self._demonstrator = ScriptedOperator.for_env(env, **options)
         self._helper = ScriptedOperator.for_env(env, takeover="no_progress", patience=self.config.patience, **options)
@@ -53,18 +59,33 @@ class ScheduledOperator(Device):
     @property
     def legend(self) -> Sequence[tuple[str, str]]:
         """What the console shows as this device's controls."""
-        return [("scripted operator", f"helps in {self.help_probability:.0%} of the episodes")]
+        return [(f"{self.config.device} operator", f"helps in {self.help_probability:.0%} of the episodes")]
 
     def poll(self) -> TeleopCommand:
-        """The command of the scripted operator, if it helps in this episode."""
-        return TeleopCommand() if self._driver is None else self._driver.poll()
+        """The command of the operator, if it helps in this episode."""
+        if self._driver is None:
+            return TeleopCommand()
+        command = self._driver.poll()
+        if self._wait:
+            self._wait -= 1
+            return TeleopCommand()
+        return command
 
     def reset(self) -> None:
         """Decide whether to help in the episode that begins."""
         helps = self._rng.random() < self.help_probability
         self._driver = self._demonstrator if self.demonstrates else self._helper if helps else None
+        is_own = self._helper is self._demonstrator is not None
+        self._wait = 0
+        if is_own and not self.demonstrates:
+            self._wait = int(self._rng.integers(2 * self.config.patience + 1))
         if self._driver is not None:
             self._driver.reset()
+
+    def observe(self, observation: Any, reward: float) -> None:
+        """Show the operator what the environment returned."""
+        if self._driver is not None:
+            self._driver.observe(observation, reward)
 
     def seed(self, seed: int) -> None:
         """Seed all random decisions."""

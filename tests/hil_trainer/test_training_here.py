@@ -330,3 +330,55 @@ def test_imitation_goes_on_with_the_chunks_that_it_began_with(small, start, tmp_
     start(small(chunk_size=4, **settings), tmp_path).run()
     with pytest.raises(CheckpointError, match=r"does not fit the settings.*--bc\.chunk-size"):
         start(small(chunk_size=5, **settings), tmp_path, resume=True)
+
+
+OWN = """
+import numpy as np
+from gym_hil.teleop import Device, TeleopCommand
+
+class Operator(Device):
+    human = False
+
+    def __init__(self, size):
+        self.size = size
+
+    @classmethod
+    def for_env(cls, env):
+        return cls(env.action_space.shape)
+
+    def observe(self, observation, reward):
+        self.sign = np.sign(observation[0])
+
+    def poll(self):
+        return TeleopCommand(engaged=True, action=np.full(self.size, self.sign, np.float32))
+
+def upright(observation, info):
+    return observation[0] > 0.9
+"""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"task": "Pendulum-v1", "env_kwargs": ("g=9.0",), "action_map": "x=0", "success": "own:upright"},
+        {"task": "Pusher-v5", "reward": "dense", "max_episode_steps": 60},
+    ],
+    ids=lambda settings: settings["task"],
+)
+def test_any_environment_is_learned_with_an_operator_of_one_s_own(small, start, tmp_path, monkeypatch, settings):
+    (tmp_path / "own.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = small(operator="own:Operator", steps=200, **settings)
+    training = start(config, tmp_path / "run")
+    outcome = training.run()
+    assert outcome.steps == 200
+    rows = read_metrics(tmp_path / "run")
+    episodes = [row for row in rows if row["kind"] == "episode"]
+    assert [row["operator_steps"] for row in episodes[:2]] == [row["length"] for row in episodes[:2]]
+    assert any(0 < row["operator_steps"] < row["length"] for row in episodes[2:])
+    loaded = load_policy(tmp_path / "run")
+    env = training.env.env
+    observation, _ = env.reset(seed=0)
+    assert env.action_space.contains(loaded.act(observation))
+    assert loaded.policy.features.offset.any()
+    assert loaded.description["provenance"]["env"]["env_kwargs"] == list(config.env.env_kwargs)

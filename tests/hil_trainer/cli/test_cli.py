@@ -62,7 +62,7 @@ def test_a_run_that_does_not_exist_is_reported(tmp_path, capsys):
     assert cli.main(["eval", str(tmp_path), "--episodes", "0"]) == 1
     assert "--episodes is 0" in capsys.readouterr().err
     assert cli.main(["train", "--task", "PandaJuggle", "--out", str(tmp_path / "new")]) == 1
-    assert "There is no task 'PandaJuggle'" in capsys.readouterr().err
+    assert "There is no environment 'PandaJuggle'" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 

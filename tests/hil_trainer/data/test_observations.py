@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from gym_hil.errors import ConfigurationError
 from hil_trainer.config import NO_OPERATOR, defaults
-from hil_trainer.data.observations import ObservationLayout, feature_map, object_features, resize
+from hil_trainer.data.observations import ObservationLayout, feature_map, foreign_parts, object_features, resize
 from hil_trainer.rollout.env import RolloutEnv
 from tests.hil_trainer.made_up import ASYMMETRIC, HIDDEN, PIXELS, STATE
 
@@ -68,10 +68,18 @@ def test_objects_are_found_among_the_features():
     assert object_features([("agent_pos", 18)])[1] == 0
 
 
-@pytest.mark.parametrize("parts", [[("environment_state", 3)], [("agent_pos", 14)], []])
-def test_another_robot_is_refused(parts):
+def test_a_task_with_another_robot_is_refused():
     with pytest.raises(ConfigurationError, match="expected agent_pos of size 18"):
-        feature_map(parts)
+        feature_map([("agent_pos", 14)])
+
+
+def test_features_of_other_environments_are_their_vectors_and_what_is_missing_to_the_goal():
+    space = {"desired_goal": np.array([1.0, 2.0]), "robot": {"q": np.arange(3)}, "achieved_goal": np.array([0.5, 4.0])}
+    parts = foreign_parts(space)
+    assert parts.pop("pixels") == {}
+    layout = ObservationLayout(tuple((name, value.size) for name, value in parts.items()))
+    matrix, offset = feature_map(layout.state)
+    np.testing.assert_array_equal(matrix @ layout.read(space).state + offset, [1, 2, 0, 1, 2, 0.5, 4, 0.5, -2] * 2)
 
 
 def test_the_state_is_read_in_the_layout_s_order():

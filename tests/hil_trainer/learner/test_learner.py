@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from hil_trainer.checkpoints import CheckpointWriter, checkpoints, read_learner_state
+from hil_trainer.data.observations import ObservationLayout
 from hil_trainer.errors import CheckpointError, DivergenceError
 from hil_trainer.learner import learner as module
 from hil_trainer.learner.learner import (
@@ -233,3 +234,21 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_loop(loop, tmp_path):
     (tmp_path / "checkpoints").write_text("in the way")
     with pytest.raises(CheckpointError, match="No checkpoint can be written"):
         run(loop(), SaveRequest(0, {}))
+
+
+def test_features_of_other_environments_are_normalised_by_the_demonstrations_and_resumed(learner, tmp_path):
+    foreign = ObservationLayout((("observation.state", 21),))  # as many numbers as STATE has
+    one, other = learner(foreign), learner(foreign)
+    one.add(rollout(50, layout=foreign, demonstration=True))
+    one.learn(1)
+    states = one.demo_buffer.rows[: len(one.demo_buffer), :21]
+    features, near_zero = one.algorithm.policy.features(states).chunk(2, -1)
+    torch.testing.assert_close(features.mean(0), torch.zeros(21), atol=1e-4, rtol=0)
+    torch.testing.assert_close(features.std(0, unbiased=False), torch.ones(21), atol=1e-3, rtol=0)
+    assert torch.equal(near_zero.sign(), states.sign())
+    matrix = one.algorithm.features.matrix.clone()
+    one.add(rollout(100, layout=foreign))
+    one.learn(1)
+    other.load_state_dict(*read_learner_state(save(one, tmp_path)))
+    for features in (other.algorithm.features, other.algorithm.policy.features):
+        assert torch.equal(features.matrix, matrix)
