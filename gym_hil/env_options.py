@@ -13,7 +13,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gym_hil import display
 from gym_hil.errors import ConfigurationError, GymHilError
 from gym_hil.imports import describe_error
-from gym_hil.registration import FACTORY, find_env
+from gym_hil.registration import find_env, is_task
 from gym_hil.teleop.operator import OperatorOptions
 from gym_hil.wrappers.action_map import ActionMapLike
 from gym_hil.wrappers.factory import wrap
@@ -54,7 +54,7 @@ class EnvOptions:
         Raises:
             ConfigurationError: there is no such environment.
         """
-        return self.spec().entry_point == f"{FACTORY}:make_task"
+        return is_task(self.spec())
 
     def render_modes(self) -> list[str]:
         """The ways in which the environment says that it renders.

@@ -144,15 +144,20 @@ def find_env(name: str) -> EnvSpec:
     Raises:
         ConfigurationError: there is no such environment, or the module cannot be imported.
     """
+    module = name.rpartition(":")[0]
     name = _import_module_of(name)
     for attempt in range(2):
         task = _known_task(name)
         try:
             if task is not None:
-                return gym.spec(env_id(task[0], version=task[1]))
-            namespace, stem, version = parse_env_id(name)
-            version = find_highest_version(namespace, stem) if version is None else version
-            return gym.spec(get_env_id(namespace, stem, version))
+                spec = gym.spec(env_id(task[0], version=task[1]))
+            else:
+                namespace, stem, version = parse_env_id(name)
+                version = find_highest_version(namespace, stem) if version is None else version
+                spec = gym.spec(get_env_id(namespace, stem, version))
+            if module:
+                _modules[spec.id] = module
+            return spec
         except gym.error.Error as error:
             if attempt:
                 raise ConfigurationError(
@@ -160,6 +165,17 @@ def find_env(name: str) -> EnvSpec:
                 ) from error
         _load_entry_points()
     raise AssertionError
+
+
+def is_task(spec: EnvSpec) -> bool:
+    """Whether an id is one of `register_task` that takes the keyword arguments of `gym_hil.wrap_env`."""
+    return spec.entry_point == f"{FACTORY}:make_task"
+
+
+def registering_module(env: gym.Env[Any, Any]) -> str:
+    """The module whose import registers an environment's id: the one it was found by, else that of its class."""
+    spec = env.unwrapped.spec
+    return _modules.get("" if spec is None else spec.id, type(env.unwrapped).__module__)
 
 
 def _known_task(name: str) -> tuple[str, int] | None:
@@ -198,6 +214,7 @@ def _load_entry_points() -> None:
 
 
 _loaded: set[str] = set()  # entry points, each loaded once
+_modules: dict[str, str] = {}  # id -> the module that was named to find it
 
 
 def make_task(name: str) -> FrankaGymEnv:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import pytest
 from hypothesis import settings
+
+import gym_hil.registration
 
 DATA = Path(__file__).parent / "data"
 
@@ -42,6 +46,19 @@ def console(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(module, "_shared", made)
     yield made
     made.close()
+
+
+@pytest.fixture
+def own_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A folder of modules; what they register is forgotten afterwards."""
+    monkeypatch.setattr(gym.envs.registration, "registry", dict(gym.registry))
+    monkeypatch.setattr("gym_hil.registration.TASKS", dict(gym_hil.registration.TASKS))
+    monkeypatch.setattr("gym_hil.registration._loaded", set())
+    monkeypatch.setattr("gym_hil.registration._modules", {})
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for name in [path.stem for path in tmp_path.glob("*.py")]:
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -124,16 +124,6 @@ def register():
 """
 
 
-@pytest.fixture
-def own_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A folder of modules; what they register is forgotten afterwards."""
-    monkeypatch.setattr(gym.envs.registration, "registry", dict(gym.registry))
-    monkeypatch.setattr("gym_hil.registration.TASKS", dict(TASKS))
-    monkeypatch.setattr("gym_hil.registration._loaded", set())
-    monkeypatch.syspath_prepend(tmp_path)
-    return tmp_path
-
-
 def test_module_before_the_colon_is_imported_and_its_task_is_like_ours(own_registry: Path) -> None:
     (own_registry / "my_tasks.py").write_text(MY_TASK + "register()\n")
     assert find_task("my_tasks:MyPick") == ("MyPick", 0)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import gym_hil
 from gym_hil.cli.arguments import path_argument
 from gym_hil.datasets.reader import Episode, EpisodeDataset
 from gym_hil.datasets.replay import VIDEO_SIZE, Replayed, ReplayVideo, make_recorded_env, replay_episode
+from gym_hil.env_options import parse_kwargs
 from gym_hil.errors import ConfigurationError
+from gym_hil.registration import find_task
 
 SAME_MOTION = 1e-3  # m
 
@@ -29,20 +33,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="compare states and success with the recording; exit with 1 if an episode ends differently",
     )
-    parser.add_argument(
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
         "--task", help="task to replay in, such as PandaPickCube-v0 (default: the one that the dataset names)"
+    )
+    which.add_argument(
+        "--env", metavar="ID", help="id of any Gymnasium environment in place of a task, or MODULE:ID, to replay in"
+    )
+    parser.add_argument(
+        "--env-kwargs",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="arguments of the environment in place of the recorded ones; a value is a Python literal, or else text",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing video")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil replay`."""
+    if arguments.task is not None:
+        find_task(arguments.task)
     results = replay(
         arguments.dataset,
         episode=arguments.episode,
         video=arguments.video,
         check=arguments.check,
-        task=arguments.task,
+        task=arguments.task or arguments.env,
+        env_kwargs=parse_kwargs(arguments.env_kwargs),
         overwrite=arguments.overwrite,
     )
     return 1 if arguments.check and not all(result.repeats for result in results) else 0
@@ -55,6 +74,7 @@ def replay(
     video: str | Path | None = None,
     check: bool = False,
     task: str | None = None,
+    env_kwargs: Mapping[str, Any] = MappingProxyType({}),
     overwrite: bool = False,
 ) -> list[Replayed]:
     """Replay a dataset and print the outcome.
@@ -64,7 +84,8 @@ def replay(
         episode: number of an episode; None for all.
         video: an .mp4 file to write; None for none.
         check: print deviations.
-        task: to be used instead of the recorded one.
+        task: to be used instead of the recorded one, or the id of any environment.
+        env_kwargs: arguments of the environment that replace the recorded ones.
         overwrite: replace an existing video.
 
     Returns:
@@ -81,7 +102,7 @@ def replay(
     results: list[Replayed] = []
     with contextlib.ExitStack() as stack:
         # Everything that can fail comes before the first step.
-        envs = _make_envs(episodes, task, None if video is None else VIDEO_SIZE, stack)
+        envs = _make_envs(episodes, task, None if video is None else VIDEO_SIZE, env_kwargs, stack)
         film = None if video is None else stack.enter_context(ReplayVideo(video, dataset, overwrite=overwrite))
         if check:
             _print_origin(dataset, task)
@@ -97,13 +118,19 @@ def replay(
     return results
 
 
-def _make_envs(episodes: list[Episode], task: str | None, size: int | None, stack: contextlib.ExitStack) -> list[Any]:
+def _make_envs(
+    episodes: list[Episode],
+    task: str | None,
+    size: int | None,
+    env_kwargs: Mapping[str, Any],
+    stack: contextlib.ExitStack,
+) -> list[Any]:
     """The environment of each episode; those with the same metadata share one."""
     made: dict[str, Any] = {}
     keys = [json.dumps(episode.record.metadata, sort_keys=True) for episode in episodes]
     for key, episode in zip(keys, episodes, strict=True):
         if key not in made:
-            made[key] = make_recorded_env(episode, task, size)
+            made[key] = make_recorded_env(episode, task, size, env_kwargs)
             stack.callback(made[key].close)
     return [made[key] for key in keys]
 

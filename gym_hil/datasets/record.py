@@ -17,7 +17,7 @@ from gym_hil.datasets.features import ObservationFeatures, features_of, succeede
 from gym_hil.datasets.writer import DatasetWriter
 from gym_hil.envs import FrankaGymEnv
 from gym_hil.errors import ConfigurationError, DatasetError
-from gym_hil.registration import NAMESPACE
+from gym_hil.registration import NAMESPACE, registering_module
 
 # Arguments of the ids that choose the operator and the viewer: a replay needs neither.
 _OPERATOR = (
@@ -243,7 +243,7 @@ def describe_env(env: gym.Env[Any, Any]) -> dict[str, Any]:
     base_id = None if spec is None else spec.kwargs.get("env_id", spec.id) if is_own else spec.id
     return {
         "env_id": None if spec is None else spec.id,
-        "env_module": type(base).__module__,
+        "env_module": registering_module(env),
         "env_kwargs": plain(kwargs),
         "task_id": None if base_id is None else base_id.replace("Base-v", "-v"),
         "renderer": getattr(base, "renderer", None),

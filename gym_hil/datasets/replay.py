@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import gymnasium as gym
@@ -20,7 +19,7 @@ from gym_hil.datasets.video import VideoWriter
 from gym_hil.envs import FrankaGymEnv, GymRenderingSpec
 from gym_hil.errors import ConfigurationError, DatasetError
 from gym_hil.files import expand_path, write_advice
-from gym_hil.registration import NAMESPACE, env_id, find_task
+from gym_hil.registration import NAMESPACE, find_env, is_task
 
 # Length of an action -> use_gripper, orientation.
 _ACTIONS = {3: (False, False), 4: (True, False), 6: (False, True), 7: (True, True)}
@@ -61,13 +60,19 @@ class Replayed:
         return self.recorded_success is None or self.success == self.recorded_success
 
 
-def make_recorded_env(episode: Episode, task: str | None = None, size: int | None = None) -> gym.Env[Any, Any]:
+def make_recorded_env(
+    episode: Episode,
+    task: str | None = None,
+    size: int | None = None,
+    env_kwargs: Mapping[str, Any] = MappingProxyType({}),
+) -> gym.Env[Any, Any]:
     """Make the environment in which an episode was recorded, without an operator and without a time limit.
 
     Args:
         episode: with metadata of this package, unless a task is named.
-        task: to be used instead of the recorded one, for example `PandaPickCube-v0`.
+        task: to be used instead of the recorded one, for example `PandaPickCube-v0`, or any id; see `find_env`.
         size: of images, in pixels; None as recorded.
+        env_kwargs: arguments of the environment that replace the recorded ones.
 
     Raises:
         DatasetError: the dataset does not say in which environment it was recorded, that one does not exist any more,
@@ -79,10 +84,11 @@ def make_recorded_env(episode: Episode, task: str | None = None, size: int | Non
     if len(shape) != 1:
         raise DatasetError(f"{dataset.path} has no feature 'action' that is a vector; it cannot be replayed.")
     if task is not None:
-        base, version = find_task(task)
-        name, kwargs = env_id(base, "", version), _kwargs_for(shape[0])
+        spec = find_env(task)
+        name, kwargs = spec.id, _kwargs_for(shape[0]) if is_task(spec) else {}
     else:
         name, kwargs = _recorded_id(dataset, metadata), dict(metadata.get("env_kwargs") or {})
+    kwargs.update(env_kwargs)
     if not name.startswith(f"{NAMESPACE}/"):
         kwargs.update({} if size is None else {"render_mode": "rgb_array"})
     else:
@@ -246,17 +252,16 @@ def _recorded_id(dataset: EpisodeDataset, metadata: dict[str, Any]) -> str:
         )
     try:
         try:
-            spec = gym.spec(recorded)
-        except gym.error.UnregisteredEnv:
-            importlib.import_module(metadata["env_module"])
-            spec = gym.spec(recorded)
+            spec = find_env(recorded)
+        except ConfigurationError:
+            spec = find_env(f"{metadata['env_module']}:{recorded}")
         base = spec.kwargs.get("env_id")
         if base is None or not recorded.startswith(f"{NAMESPACE}/"):
             return str(recorded)
         # A viewer shows the task itself; the other controls wrap it.
         name = base if str(spec.entry_point).endswith("make_watched_task") else task or base
-        gym.spec(name)
-    except (gym.error.Error, ImportError, KeyError) as error:
+        find_env(name)
+    except (ConfigurationError, KeyError) as error:
         raise DatasetError(
             f"{dataset.path} was recorded in {recorded!r}, which does not exist here: {error} Import the package that "
             f"registers it. {_NAME_IT}"

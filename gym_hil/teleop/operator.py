@@ -193,19 +193,16 @@ def introduce(env: gym.Env[Any, Any]) -> str:
     return "\n".join(lines)
 
 
-def neutral_action(space: gym.spaces.Box) -> NDArray[Any]:
+def neutral_action(space: gym.spaces.Box) -> NDArray[np.float32]:
     """The action that moves nothing, for when no policy acts.
 
     Args:
         space: the environment's; the middle of a number's limits moves nothing. Where a limit is missing, that is 0, or
             the limit that is nearest to 0.
-
-    Returns:
-        Of the space's shape and type.
     """
     bounded = is_limit(space.low) & is_limit(space.high)
     low, high = np.where(bounded, space.low, 0), np.where(bounded, space.high, 0)
-    return np.where(bounded, (low + high) / 2, np.clip(0, space.low, space.high)).astype(space.dtype)
+    return np.where(bounded, (low + high) / 2, np.clip(0, space.low, space.high)).astype(np.float32)
 
 
 def is_limit(value: Any) -> Any:

@@ -171,14 +171,14 @@ class FittedMap:
 
     def __init__(self, action_map: ActionMap, space: gym.spaces.Box, threshold: float = 0.0):
         self._map, self._threshold = action_map, threshold
-        self._low, self._high = space.low, space.high
+        self._low, self._high = action_limits(space)
         size = space.shape[0]
         grip = action_map.gripper
         terms: list[AxisTerm | GripperTerm] = [*action_map.axes.values(), *([grip] if grip else [])]
         for index in [*(term.index for term in terms), *action_map.neutral]:
             if index >= size:
                 raise self._misfit(f"there is no number {index} in {space}; they are counted from 0")
-        self._neutral = neutral_action(space)
+        self._neutral = np.clip(neutral_action(space), self._low, self._high)
         for index, value in action_map.neutral.items():
             self._neutral[index] = self._within(index, value)
         self.gripper: tuple[int, float, float] | None = None
@@ -207,7 +207,7 @@ class FittedMap:
         turns = {"rx", "ry", "rz"} <= set(speed)
         self.full_rotation_speed = min(speed[axis] for axis in ("rx", "ry", "rz")) if turns else None
 
-    def start(self, observation: Any, info: dict[str, Any]) -> NDArray[Any]:
+    def start(self, observation: Any, info: dict[str, Any]) -> NDArray[np.float32]:
         """The action before the first of an episode, which changes nothing.
 
         Raises:
@@ -221,7 +221,7 @@ class FittedMap:
                 raise self._misfit(f"the observation has no number {source} ({error!r})") from error
         return np.clip(action, self._low, self._high)
 
-    def idle(self, last: NDArray[Any]) -> NDArray[Any]:
+    def idle(self, last: NDArray[np.float32]) -> NDArray[np.float32]:
         """The action that changes nothing.
 
         Args:
@@ -232,7 +232,7 @@ class FittedMap:
             action[self._kept] = last[self._kept]
         return action
 
-    def action(self, command: TeleopCommand, last: NDArray[Any]) -> NDArray[Any]:
+    def action(self, command: TeleopCommand, last: NDArray[np.float32]) -> NDArray[np.float32]:
         """The action for a command.
 
         Args:
@@ -279,22 +279,22 @@ class FunctionMap:
 
     def __init__(self, function: Callable[[TeleopCommand], ArrayLike], space: gym.spaces.Box):
         self._function = function
-        self._low, self._high, self._dtype = space.low, space.high, space.dtype
+        self._low, self._high = action_limits(space)
 
-    def start(self, observation: Any, info: dict[str, Any]) -> NDArray[Any]:
+    def start(self, observation: Any, info: dict[str, Any]) -> NDArray[np.float32]:
         """See `FittedMap.start`."""
         if hasattr(self._function, "reset"):
             self._function.reset(observation, info)
         return self.idle(self._low)
 
-    def idle(self, last: NDArray[Any]) -> NDArray[Any]:
+    def idle(self, last: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `FittedMap.idle`."""
         return self.action(TeleopCommand(), last)
 
-    def action(self, command: TeleopCommand, last: NDArray[Any]) -> NDArray[Any]:
+    def action(self, command: TeleopCommand, last: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `FittedMap.action`."""
         try:
-            return check_action(self._function(command), self._low, self._high, self._dtype)
+            return check_action(self._function(command), self._low, self._high)
         except InvalidActionError as error:
             raise InvalidActionError(f"The action map {self._function!r} returned what is no action: {error}") from None
 
@@ -368,6 +368,16 @@ def check_action_space(env: gym.Env[Any, Any]) -> gym.spaces.Box:
             "numbers. Put a gymnasium.ActionWrapper with such an action_space around the environment."
         )
     return space
+
+
+def action_limits(space: gym.spaces.Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Smallest and largest action that float32 has within a space, each (n,).
+
+    What is executed is float32 in any space, so that what info reports and datasets keep is exactly that.
+    """
+    low, high = space.low.astype(np.float32), space.high.astype(np.float32)
+    low = np.where(low < space.low, np.nextafter(low, np.float32(np.inf)), low)
+    return low, np.where(high > space.high, np.nextafter(high, np.float32(-np.inf)), high)
 
 
 def _split(text: str) -> list[tuple[str, str]]:

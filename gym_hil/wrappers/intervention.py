@@ -19,7 +19,13 @@ from gym_hil.imports import import_function
 from gym_hil.pacing import find_control_dt
 from gym_hil.teleop import Device, DeviceGroup, Event, TeleopCommand
 from gym_hil.teleop.operator import OperatorOptions, neutral_action
-from gym_hil.wrappers.action_map import ActionMapLike, check_action_space, fit_action_map, guess_action_map
+from gym_hil.wrappers.action_map import (
+    ActionMapLike,
+    action_limits,
+    check_action_space,
+    fit_action_map,
+    guess_action_map,
+)
 from gym_hil.wrappers.base import OperatorWrapper, share, unshare
 
 SUCCESS_KEYS = ("succeed", "is_success", "success")  # of info; the first that is there is the environment's success
@@ -146,7 +152,7 @@ class InputsControlWrapper(OperatorWrapper):
             raise ConfigurationError(f"use_gripper is True, but no number of {env.action_space} is for the gripper.")
         self._use_gripper = use_gripper is not False
         space = check_action_space(env)
-        self._low, self._high, self._dtype = space.low, space.high, space.dtype
+        (self._low, self._high), self._dtype = action_limits(space), space.dtype
         self._last = neutral_action(space)  # executed by the last step
         self.control_dt = find_control_dt(env, fps)
         self._inner: Any = env if hasattr(env, "checked_action") else None
@@ -193,7 +199,7 @@ class InputsControlWrapper(OperatorWrapper):
         return None if self._map.gripper is None else self._map.gripper[0]
 
     @property
-    def idle_action(self) -> NDArray[Any]:
+    def idle_action(self) -> NDArray[np.float32]:
         """The action that leaves the robot as it is, for when no policy acts."""
         return self._map.idle(self._last)
 
@@ -239,7 +245,7 @@ class InputsControlWrapper(OperatorWrapper):
         if self._ended and self.auto_reset:
             observation, info = self.reset()
             return observation, 0.0, False, False, info
-        executed = check_action(action, self._low, self._high, self._dtype)
+        executed = check_action(action, self._low, self._high)
         command, self._command = self._poll(), None
         engaged, events = bool(command.engaged), command.events
         if engaged:
@@ -248,7 +254,7 @@ class InputsControlWrapper(OperatorWrapper):
         if self._inner is not None:
             self._inner.checked_action = executed
 
-        observation, reward, terminated, truncated, info = self.env.step(executed)
+        observation, reward, terminated, truncated, info = self.env.step(executed.astype(self._dtype, copy=False))
         end = events[-1] if events else None
         self.reports_success = self.reports_success or any(key in info for key in SUCCESS_KEYS)
         info["succeed"] = success = _own_success(info)
@@ -305,7 +311,7 @@ class InputsControlWrapper(OperatorWrapper):
     def _report(
         self,
         info: dict[str, Any],
-        executed: NDArray[Any],
+        executed: NDArray[np.float32],
         *,
         success: bool,
         engaged: bool = False,
@@ -314,8 +320,8 @@ class InputsControlWrapper(OperatorWrapper):
         """Write what this wrapper has decided into info."""
         info["next.success"] = success
         info["is_intervention"] = engaged
-        info["action_intervention"] = executed.astype(np.float32)
-        info["teleop_action"] = executed.astype(np.float32)
+        info["action_intervention"] = executed.copy()
+        info["teleop_action"] = executed.copy()
         info["discrete_penalty"] = float(info.get("discrete_penalty", 0.0))
         info["rerecord_episode"] = bool(events) and events[-1] is Event.RERECORD
         info["quit"] = Event.QUIT in events
@@ -325,10 +331,10 @@ class InputsControlWrapper(OperatorWrapper):
         is_failure = getattr(self.unwrapped, "is_failure", None)
         return is_failure is not None and bool(is_failure())
 
-    def _action(self, command: TeleopCommand) -> NDArray[Any]:
+    def _action(self, command: TeleopCommand) -> NDArray[np.float32]:
         """The action for a command."""
         if command.action is not None:
-            return check_action(command.action, self._low, self._high, self._dtype)
+            return check_action(command.action, self._low, self._high)
         return self._map.action(command if self._use_gripper else replace(command, gripper=0), self._last)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gym_hil.cli import main
-from gym_hil.cli.limits import describe, make_bounds, measure
+from gym_hil.cli.limits import MODES, describe, make_bounds, measure
 from gym_hil.teleop import Event, TeleopCommand
 from gym_hil.teleop.sequence import SequenceDevice
 
@@ -40,21 +40,21 @@ def test_the_furthest_points_are_printed_and_written(tmp_path: Path, capsys: pyt
 
 def test_the_bounds_can_be_given_to_an_environment(capsys: pytest.CaptureFixture) -> None:
     lowest, highest = drive([[1, 1, 1, 0]] * 10 + [[-1, -1, -1, 0]] * 20, 3.0)
-    bounds = make_bounds(lowest, highest, "ee")["bounds"]
+    bounds = make_bounds(lowest, highest, MODES["ee"])["bounds"]
     env = gym.make("gym_hil/PandaPickCube-v0", cartesian_bounds=[bounds["min"], bounds["max"]])
     np.testing.assert_allclose(env.unwrapped.cartesian_bounds, [bounds["min"], bounds["max"]])
 
 
 def test_the_joints_are_printed_too() -> None:
     lowest, highest = drive([[0, 1, 0, 0]] * 5, 0.5)
-    lines = describe(make_bounds(lowest, highest, "joint"))
+    lines = describe(make_bounds(lowest, highest, MODES["joint"]), MODES["joint"])
     assert [line.split(" [")[0] for line in lines] == [
         "Max joint position",
         "Min joint position",
         "Max ee position",
         "Min ee position",
     ]
-    joints = make_bounds(lowest, highest, "joint")["joint_bounds"]
+    joints = make_bounds(lowest, highest, MODES["joint"])["joint_bounds"]
     assert len(joints["min"]) == len(joints["max"]) == 7
     assert all(low <= high for low, high in zip(joints["min"], joints["max"], strict=True))
     assert joints["max"][0] > 0.1

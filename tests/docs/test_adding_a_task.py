@@ -1,12 +1,10 @@
 """The walk-through in docs/adding_a_task.md works as written."""
 
 import re
-import sys
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
-import pytest
 from gymnasium.utils.env_checker import check_env
 
 import gym_hil.registration
@@ -14,13 +12,9 @@ import gym_hil.registration
 PAGE = Path(__file__).parents[2] / "docs" / "adding_a_task.md"
 
 
-def test_the_example_task_is_a_full_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_task_is_a_full_environment(own_registry: Path) -> None:
     task, usage = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    (tmp_path / "push_cube.py").write_text(task)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(gym.envs.registration, "registry", dict(gym.registry))
-    monkeypatch.setattr(gym_hil.registration, "TASKS", dict(gym_hil.registration.TASKS))
-    monkeypatch.delitem(sys.modules, "push_cube", raising=False)
+    (own_registry / "push_cube.py").write_text(task)
     names: dict = {}
     exec(compile(usage, str(PAGE), "exec"), names)
 
