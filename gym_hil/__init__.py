@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         InputsControlWrapper,
         ResetDelayWrapper,
     )
+    from gym_hil.wrappers.safety import SafetyWrapper
     from gym_hil.wrappers.viewer_wrapper import PassiveViewerWrapper
 
 __version__ = "0.1.22"
@@ -59,6 +60,7 @@ __all__ = [
     "PassiveViewerWrapper",
     "RecordEpisodes",
     "ResetDelayWrapper",
+    "SafetyWrapper",
     "TeleopCommand",
     "load_policy",
     "make_device",
@@ -91,6 +93,7 @@ _OFFERS = {
         "InputsControlWrapper",
         "ResetDelayWrapper",
     ),
+    "gym_hil.wrappers.safety": ("SafetyWrapper",),
     "gym_hil.wrappers.viewer_wrapper": ("PassiveViewerWrapper",),
 }
 _MODULES = {name: module for module, names in _OFFERS.items() for name in names}

@@ -31,7 +31,8 @@ from gym_hil.wrappers.base import OperatorWrapper, share, unshare
 SUCCESS_KEYS = ("succeed", "is_success", "success")  # of info; the first that is there is the environment's success
 TIME_TO_GET_READY = 1.0  # s, for a human, before the first step of an episode
 
-INFO = "info"
+NO_COMMAND = TeleopCommand()
+INFO = "info"  # as a success hook: the environment's own success
 # (observation, info) after a step -> whether the task is done. May have a method `reset()`, called at each reset.
 SuccessHook = Callable[[Any, dict[str, Any]], bool]
 
@@ -43,7 +44,7 @@ class InputsControlWrapper(OperatorWrapper):
 
     - `is_intervention` bool: the operator acted.
     - `action_intervention` and `teleop_action` float32: the executed action, in `action_space`; the neutral one after
-      a reset.
+      a reset. An environment that executes another one than it is given says so by `executed_action` in info.
     - `succeed` bool: the environment's own success: its `succeed`, `is_success` or `success`.
     - `next.success` bool: that or the success hook's, and the operator's.
     - `discrete_penalty` float: the gripper penalty, 0.0 without `GripperPenaltyWrapper`.
@@ -246,7 +247,7 @@ class InputsControlWrapper(OperatorWrapper):
             observation, info = self.reset()
             return observation, 0.0, False, False, info
         executed = check_action(action, self._low, self._high)
-        command, self._command = self._poll(), None
+        command, self._command = NO_COMMAND if self._device is None else self._poll(), None
         engaged, events = bool(command.engaged), command.events
         if engaged:
             executed = self._action(command)
@@ -255,6 +256,8 @@ class InputsControlWrapper(OperatorWrapper):
             self._inner.checked_action = executed
 
         observation, reward, terminated, truncated, info = self.env.step(executed.astype(self._dtype, copy=False))
+        if "executed_action" in info:
+            self._last = executed = np.asarray(info["executed_action"], dtype=np.float32)
         end = events[-1] if events else None
         self.reports_success = self.reports_success or any(key in info for key in SUCCESS_KEYS)
         info["succeed"] = success = _own_success(info)
@@ -299,7 +302,7 @@ class InputsControlWrapper(OperatorWrapper):
                 self._wait_until_ready()
                 self._device.start_episode()
                 self._first_step = False
-            self._command = TeleopCommand() if self._device is None else self._device.poll()
+            self._command = NO_COMMAND if self._device is None else self._device.poll()
         return self._command
 
     def _wait_until_ready(self) -> None:
