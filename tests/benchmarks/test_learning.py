@@ -11,7 +11,10 @@ from hil_trainer.cli import train
 
 
 def run(folder, condition, seed, *evaluations, finished=True):
-    """A run with evaluations of 100 episodes: (step, the operator's steps, seconds, successes)."""
+    """A run with evaluations of 100 episodes: (step, the operator's steps, seconds, successes).
+
+    One episode was demonstrated, and the first 400 steps were offline.
+    """
     directory = folder / condition / f"seed_{seed}"
     directory.mkdir(parents=True)
     rows = [
@@ -22,6 +25,10 @@ def run(folder, condition, seed, *evaluations, finished=True):
         for step, by_operator, seconds, successes in evaluations
     ]
     (directory / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    demonstration = {"kind": "episode", "step": 0, "demonstration": True, "length": 30, "operator_steps": 25}
+    with (directory / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({**demonstration, "seconds": 1.0, "time": 1.0}) + "\n")
+    (directory / "config.json").write_text(json.dumps({"offline_steps": 400}))
     if finished:
         (directory / "done.json").write_text("{}\n")
 
@@ -35,17 +42,17 @@ def test_the_first_evaluation_with_so_many_successes_counts(tmp_path):
     run(tmp_path, "state", 1, (2000, 300, 61.0, 100))
     run(tmp_path, "state", 2, (1750, 500, 40.0, 100))
     (line,) = lines(tmp_path)
-    assert "| 3 of 3 | 1,750 (1,000 to 2,000) | 300 (200 to 500) | 0:40 (0:20 to 1:01) | 100 |" in line
+    assert "| 3 of 3 | 1,380 (630 to 1,630) | 325 (225 to 525) | 0:40 (0:20 to 1:01) | - | - |" in line
 
 
 def test_a_run_that_never_gets_there_counts_as_the_longest(tmp_path):
     run(tmp_path, "state", 0, (1000, 200, 20.0, 99))
     run(tmp_path, "state", 1, (3000, 300, 60.0, 50))
     run(tmp_path, "state", 2, (2000, 300, 60.0, 99))
-    assert "| 2 of 3 | 2,000 (1,000 to 2,000) |" in lines(tmp_path)[0]
+    assert "| 2 of 3 | 1,630 (630 to 1,630) |" in lines(tmp_path)[0]
     run(tmp_path, "state", 3, (3000, 300, 60.0, 50))
     run(tmp_path, "state", 4, (3000, 300, 60.0, 50))
-    assert "| 2 of 5 | never (1,000 to 2,000) |" in lines(tmp_path)[0]
+    assert "| 2 of 5 | never (630 to 1,630) |" in lines(tmp_path)[0]
 
 
 def test_runs_that_are_not_finished_do_not_count(tmp_path):
