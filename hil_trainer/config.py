@@ -440,9 +440,11 @@ def _sac_defaults(task: str, obs: str) -> TrainConfig:
 
 
 def _bc_defaults(config: TrainConfig) -> TrainConfig:
-    bc, demos, offline_steps = BCConfig(), "7", 3_000
+    bc, demos, offline_steps = BCConfig(), "5", 3_000
     if "arrangeboxes" in config.env.task.lower():
         bc, demos, offline_steps = dataclasses.replace(bc, batch_size=512, attention_heads=4), "45", 8_000
+        # An operator who takes over drives the rest of a long episode.
+        config = dataclasses.replace(config, operator=dataclasses.replace(config.operator, patience=40))
     if config.env.obs == "pixels":
         bc = dataclasses.replace(bc, batch_size=64, noise_samples=4, weight_decay=1e-2, buffer_capacity=20_000)
         demos = "35"

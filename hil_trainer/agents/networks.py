@@ -96,15 +96,17 @@ class Attention(nn.Module):
     Args:
         parts: of the state vector; see `hil_trainer.data.observations.feature_map`, whose features are the input.
         heads: number of objects that can be attended to at once.
+        fourier: encode positions by sines, too.
     """
 
     which: Tensor
 
-    def __init__(self, parts: Sequence[Part], heads: int):
+    def __init__(self, parts: Sequence[Part], heads: int, *, fourier: bool = True):
         super().__init__()
+        self._wavelengths = _WAVELENGTHS if fourier else ()
         self._first, self._objects = object_features(parts)
         self._end = self._first + self._objects * OBJECT_FEATURES
-        inputs = OBJECT_FEATURES + 3 + 6 * len(_WAVELENGTHS) + self._objects + ROBOT_FEATURES
+        inputs = OBJECT_FEATURES + 3 + 6 * len(self._wavelengths) + self._objects + ROBOT_FEATURES
         self.look = nn.Sequential(
             nn.Linear(inputs, ATTENTION_WIDTH),
             nn.LayerNorm(ATTENTION_WIDTH),
@@ -122,7 +124,7 @@ class Attention(nn.Module):
         before, objects, behind = features.tensor_split((self._first, self._end), -1)
         objects = objects.unflatten(-1, (count, OBJECT_FEATURES))
         near, position = objects.split(3, -1)
-        phases = [position * (2 * math.pi / wavelength) for wavelength in _WAVELENGTHS]
+        phases = [position * (2 * math.pi / wavelength) for wavelength in self._wavelengths]
         waves = [function(phase) for phase in phases for function in (torch.sin, torch.cos)]
         robot = features[:, None, :ROBOT_FEATURES].expand(-1, count, -1)
         which = self.which.expand(len(features), -1, -1)

@@ -138,6 +138,7 @@ class RunEvaluations:
         Raises:
             LearnerError: the evaluation process has ended.
         """
+        self._next = self._after(candidate.step)
         self._take(self._start("full", candidate))
 
     def keep(self, candidate: Candidate) -> None:

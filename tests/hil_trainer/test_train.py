@@ -259,7 +259,8 @@ def test_a_setting_that_is_not_known_ends_with_2(tmp_path, capsys):
 @pytest.mark.slow
 def test_picking_up_a_cube_is_imitated_from_seven_demonstrations(tmp_path):
     out = tmp_path / "run"
-    assert main(["train", "--algorithm", "bc", "--steps", "0", "--out", str(out), "--no-tensorboard"]) == 0
+    words = ["--algorithm", "bc", "--demos", "7", "--steps", "0", "--no-tensorboard"]
+    assert main(["train", "--out", str(out), *words]) == 0
     rows = read_metrics(out)
     assert sum(row["operator_steps"] for row in rows if row["kind"] == "episode") <= 220
     final = [row for row in rows if row["kind"] == "evaluation"][-1]
