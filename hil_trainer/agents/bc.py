@@ -105,13 +105,13 @@ class BC:
         """Transitions as they are stored: with a frozen encoder's features of shifted copies instead of images."""
         if self.encoded is None or transitions.images is None:
             return transitions
-        copies = []
-        for images in torch.from_numpy(transitions.images[:, 0]).split(_ENCODED_AT_ONCE):
+        copies = [torch.zeros(0, *self.encoded, dtype=torch.float16)]
+        for start in range(0, len(transitions), _ENCODED_AT_ONCE):
+            images = torch.from_numpy(transitions.images[start : start + _ENCODED_AT_ONCE, 0])
             shifted = [random_shift(images, self.config.shift) for _ in range(self.config.encoded_copies - 1)]
             encoded = [self.policy.prepare(version).half() for version in (images, *shifted)]
             copies.append(torch.stack(encoded, 1))
-        images = torch.cat(copies) if copies else torch.zeros(0, *self.encoded, dtype=torch.float16)
-        return Transitions(transitions.rows, images.numpy())
+        return Transitions(transitions.rows, torch.cat(copies).numpy())
 
     def normalise(self, states: Tensor) -> None:
         """See `Algorithm.normalise`."""

@@ -7,7 +7,7 @@ from hil_trainer.agents.bc import BC
 from hil_trainer.agents.policy import FlowPolicyShape
 from hil_trainer.config import BCConfig
 from hil_trainer.data.observations import Observation
-from hil_trainer.data.transitions import Chunks
+from hil_trainer.data.transitions import Chunks, Transitions
 from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, PIXELS, STATE, obs, pack, transitions
 
 SMALL = BCConfig(width=16, chunk_size=3, n_action_steps=2, batch_size=32, encoded_copies=3, attention_heads=1)
@@ -60,9 +60,11 @@ def test_simulation_state_is_predicted_from_images_where_it_is_known():
 
 def test_features_of_shifted_copies_are_kept_instead_of_images():
     bc = BC(PIXELS, ACTIONS, SMALL, encoder=TINY)
-    kept = bc.keep(pack(transitions(5, PIXELS)))
+    given = pack(transitions(5, PIXELS))
+    kept = bc.keep(given)
     assert kept.images.shape == (5, *bc.encoded) == (5, 3, 2, 6, 2, 2)
-    images = torch.from_numpy(pack(transitions(5, PIXELS)).images[:, 0])
+    assert len(bc.keep(Transitions(given.rows[:0], given.images[:0])).images) == 0  # of offline steps
+    images = torch.from_numpy(given.images[:, 0])
     assert torch.equal(torch.from_numpy(kept.images[:, 0]), bc.policy.prepare(images).half())
     assert not torch.equal(torch.from_numpy(kept.images[:, 1]), bc.policy.prepare(images).half())
     assert not any(name.startswith("frozen") for name in bc.policy.state_dict())
