@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gym_hil
+from gym_hil import display
 from gym_hil.env_options import EnvOptions, parse_kwargs
 from gym_hil.errors import ConfigurationError
 from gym_hil.imports import describe_error, is_function_name
@@ -212,6 +214,10 @@ class RolloutEnv:
             if self._renderer is None:
                 self._renderer = make_renderer("raster", base.model, VIDEO_SIZE, VIDEO_SIZE)
             return self._renderer.render(base.data, ["front" if self._is_task else 0])[0]
+        if hasattr(base, "model") and "MUJOCO_GL" not in os.environ and display.missing_display():
+            # MuJoCo's own renderer ends the process then.
+            self.render_problem = f"{self.env.unwrapped} has no camera, and without a display needs MUJOCO_GL=egl"
+            return None
         try:
             frame = self.env.render() if self.env.render_mode == "rgb_array" else None
         except Exception as error:  # any, from somebody's environment, such as without OpenGL
