@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import threading
+import math
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from gym_hil.console.env_view import EnvView, step_seconds
 from gym_hil.console.messages import (
     Bindings,
     Episodes,
@@ -21,18 +21,17 @@ from gym_hil.console.messages import (
     Input,
     LogEvent,
     Metrics,
+    SceneDescription,
     ServerMessage,
+    Session,
     Status,
     pack_frame,
 )
-from gym_hil.console.scene_stream import PackedScene, body_poses, pack_scene
-from gym_hil.rendering import Renderer, make_renderer
 
 EPISODES_KEPT = 500  # for the plot
 JPEG_QUALITY = 80
 LOCK_TIMEOUT = 10.0  # s without input, after which others can take the control lock
 PAUSE_POLL = 0.02  # s
-DRAWN_SIZE = (360, 480)  # pixels, height and width of the images for pages that cannot draw the scene
 _TOOL = ("tcp_position", "tcp_target", "gripper_closed")  # of the environment, where it has them
 
 
@@ -41,9 +40,11 @@ class PageDevice(Protocol):
 
     Attributes:
         applied: ms on the page's clock, the newest input that a step has used; 0 for none.
+        silent: whether the operator drives and no input has come for a while.
     """
 
     applied: float
+    silent: bool
 
     def page_bindings(self, channel: int, requests: Sequence[str]) -> Bindings:
         """Which key and which button does what."""
@@ -111,12 +112,13 @@ class Snapshot(NamedTuple):
     sequence: int
     published: float  # s since 1970
     input_time: float
-    positions: NDArray[np.float64]
-    orientations: NDArray[np.float64]
+    description: SceneDescription
+    poses: NDArray[np.float32]
+    images: Mapping[str, NDArray[np.uint8]]
     tool: tuple[Any, Any, Any]  # where it is, where it is pulled to, how far the gripper is closed
     paused: bool
+    silent: bool
     status: Mapping[str, Any]
-    images: Mapping[str, NDArray[Any]]
 
 
 class Channel:
@@ -127,15 +129,18 @@ class Channel:
 
     Args:
         number: by which pages name it.
-        env: the unwrapped environment, with `model`, `data` and `control_dt`; held weakly.
+        env: the unwrapped environment; held weakly.
         title: for humans.
         send: takes the channel and a message for the pages that watch it, or None when there is a new snapshot.
         on_close: called once.
 
     Attributes:
+        dt: s, one control step; None if the environment does not say.
+        view: what is to be seen.
         requests: buttons that a training run offers.
+        session: what a command does with the environment.
+        farewell: what the pages show when the program ends.
         paused: whether the operator holds the environment before its next step.
-        needs_images: whether a page asks for images of the scene, because it cannot draw the scene.
     """
 
     def __init__(
@@ -148,21 +153,19 @@ class Channel:
         on_close: Callable[[Channel], None],
     ):
         self.number, self.title = number, title
-        self.scene: PackedScene = pack_scene(
-            env.model, title=title, dt=env.control_dt, workspace=getattr(env, "cartesian_bounds", None)
-        )
+        self.dt = step_seconds(env)
+        self.view = EnvView(env, title)
         self.lock = ControlLock()
         self.requests: tuple[str, ...] = ()
-        self.paused = self.closed = self.needs_images = False
+        self.session = Session(number)
+        self.farewell = "The program has ended."
+        self.paused = self.closed = False
         self._env = weakref.ref(env)
-        self._positions, self._orientations = env.data.xpos, env.data.xquat
-        self._cameras = [camera.name for camera in self.scene.description.cameras]
         self._send, self._on_close = send, on_close
         self._device: weakref.ref[PageDevice] | None = None
-        self._renderer: Renderer | None = None
-        self._preparing = False
         self._snapshot: Snapshot | None = None
         self._frame: tuple[int, bytes] | None = None
+        self._jpegs: dict[str, tuple[NDArray[np.uint8], bytes]] = {}
         self._episodes: tuple[EpisodeSummary, ...] = ()
         self._requested: deque[str] = deque()
 
@@ -172,31 +175,35 @@ class Channel:
         """Whether this is the channel of an environment, and still open."""
         return not self.closed and self._env() is env
 
-    def publish(self, status: Mapping[str, Any], images: Mapping[str, NDArray[Any]] | None = None) -> None:
+    def publish(
+        self,
+        status: Mapping[str, Any],
+        images: Mapping[str, Any] | None = None,
+        render: tuple[Callable[[], Any], str | None] | None = None,
+    ) -> None:
         """Show the present state. The environment's thread only copies; the rest is done by the server's thread.
 
         Args:
             status: any fields of `messages.Status`; what the environment itself knows is filled in.
-            images: camera -> (height, width, 3) uint8, which must not change afterwards.
+            images: name -> image of the observation; see `as_image`.
+            render: the environment's `render` and its render mode, to show an environment without a MuJoCo model.
         """
         env, device = self._env(), self.device
-        if self.needs_images and self._cameras and not images and env is not None:
-            if self._renderer is not None:
-                images = dict(zip(self._cameras, self._renderer.render(env.data, self._cameras), strict=True))
-            elif not self._preparing:
-                self._preparing = True
-                threading.Thread(target=self._prepare_renderer, args=[env.model], daemon=True).start()
+        if env is None:
+            return
+        description, poses, shown = self.view.capture(env, images or {}, render, is_first=not status.get("step"))
         self._show(
             Snapshot(
                 sequence=self.sequence + 1,
                 published=time.time(),
                 input_time=0.0 if device is None else device.applied,
-                positions=self._positions.copy(),
-                orientations=self._orientations.copy(),
+                description=description,
+                poses=poses,
+                images=shown,
                 tool=tuple(getattr(env, name, None) for name in _TOOL),  # type: ignore[arg-type]
                 paused=self.paused,
+                silent=device is not None and device.silent,
                 status=status,
-                images=images or {},
             )
         )
 
@@ -217,6 +224,15 @@ class Channel:
     def publish_metrics(self, values: Mapping[str, float]) -> None:
         """Show numbers of a training run, such as losses and steps per second."""
         self._send(self, Metrics(self.number, dict(values)))
+
+    def set_session(self, **fields: Any) -> None:
+        """Show what a command does: recording, to which dataset, which episode of how many, what it waits for.
+
+        Args:
+            **fields: of `messages.Session`; those that are not given are as if they did not apply.
+        """
+        self.session = Session(self.number, **fields)
+        self._send(self, self.session)
 
     def set_requests(self, requests: Sequence[str]) -> None:
         """Offer buttons to the operator, such as "save" and "stop"; `take_requests` returns which were pressed."""
@@ -279,16 +295,21 @@ class Channel:
             return None
         if self._frame is None or self._frame[0] != snapshot.sequence:
             tcp, target, closed = snapshot.tool
-            known = {"tcp": _rounded(tcp), "target": _rounded(target), "paused": snapshot.paused}
-            known["gripper"] = None if closed is None else round(closed, 3)
+            status: dict[str, Any] = {"paused": snapshot.paused, "silent": snapshot.silent}
+            status |= {"tcp": _position(tcp), "target": _position(target), "gripper": _number(closed)}
+            given = snapshot.status.items()
+            status |= {name: _number(value) if type(value) is float else value for name, value in given}
             packed = pack_frame(
                 channel=self.number,
                 sequence=snapshot.sequence,
+                revision=snapshot.description.revision,
                 published=snapshot.published,
                 input_time=snapshot.input_time,
-                poses=body_poses(snapshot.positions, snapshot.orientations),
-                status=Status(**{**known, **snapshot.status}),
-                images=[_jpeg(snapshot.images.get(name)) for name in self._cameras if snapshot.images],
+                poses=snapshot.poses.tobytes(),
+                status=Status(**status),
+                images=[self._jpeg(name, snapshot.images.get(name)) for name in snapshot.description.images]
+                if snapshot.images
+                else [],
             )
             self._frame = (snapshot.sequence, packed)
         return snapshot.sequence, snapshot.published, self._frame[1]
@@ -326,22 +347,25 @@ class Channel:
         self._snapshot = snapshot
         self._send(self, None)
 
-    def _prepare_renderer(self, model: mujoco.MjModel) -> None:
-        """Make the renderer and have it compiled, beside the environment, which would stand still meanwhile."""
-        renderer = make_renderer("raster", model, *DRAWN_SIZE)
-        data = mujoco.MjData(model)
-        mujoco.mj_forward(model, data)
-        renderer.render(data, self._cameras[:1])
-        self._renderer = renderer
+    def _jpeg(self, name: str, image: NDArray[np.uint8] | None) -> bytes:
+        if image is None:
+            return b""
+        known = self._jpegs.get(name)
+        if known is None or known[0] is not image:
+            import simplejpeg
+
+            options = {"colorspace": "RGB", "colorsubsampling": "420", "fastdct": True}
+            known = self._jpegs[name] = image, simplejpeg.encode_jpeg(image, quality=JPEG_QUALITY, **options)
+        return known[1]
 
 
-def _rounded(position: NDArray[np.float64] | None) -> list[float] | None:
-    return None if position is None else [round(value, 5) for value in position.tolist()]
+def _position(value: Any) -> list[float] | None:
+    """Three numbers in m; None for anything else that an environment calls so."""
+    if not isinstance(value, np.ndarray) or value.shape != (3,) or not np.isfinite(value).all():
+        return None
+    return [round(number, 5) for number in value.tolist()]
 
 
-def _jpeg(image: NDArray[Any] | None) -> bytes:
-    if image is None:
-        return b""
-    import simplejpeg
-
-    return simplejpeg.encode_jpeg(image, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="420", fastdct=True)
+def _number(value: Any) -> float | None:
+    is_number = isinstance(value, (int, float)) and math.isfinite(value)
+    return round(value, 4) if is_number else None

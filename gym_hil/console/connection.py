@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -10,13 +11,17 @@ from collections.abc import Callable
 from aiohttp import WSMsgType, web
 
 from gym_hil.console.channel import Channel
-from gym_hil.console.messages import Ack, Hello, PageMessage, ServerMessage, decode, encode
+from gym_hil.console.messages import Ack, Alive, Ended, Hello, PageMessage, ServerMessage, decode, encode
 from gym_hil.errors import DeviceError
 
 FRAMES_IN_FLIGHT = 2
 MESSAGE_RATE, MESSAGE_BURST = 240.0, 240  # messages per s, and at once; the page sends 60 inputs and as many acks
+ALIVE_PERIOD = 0.15  # s without a message, after which one says that the connection works
 MESSAGES_KEPT = 400  # that a page has not taken yet; it is too slow to be of use then
-_POLICY_VIOLATION, _REPLACED = 1008, 4001  # close codes, of RFC 6455 and our own
+_POLICY_VIOLATION, _REPLACED, _ENDED = 1008, 4001, 4002  # close codes, of RFC 6455 and our own
+
+
+_ALIVE = encode(Alive())
 
 
 class RateLimit:
@@ -79,7 +84,7 @@ class PageConnection:
     async def serve(self, hello: Hello) -> None:
         """Exchange messages with the page until the connection ends."""
         self.send(hello)
-        sender = asyncio.create_task(self._send_all())
+        sender = asyncio.create_task(self._send_until_closed())
         budget = RateLimit(MESSAGE_RATE, MESSAGE_BURST, time.monotonic())
         try:
             async for message in self._socket:
@@ -113,6 +118,7 @@ class PageConnection:
         if channel is not None:
             self.send(channel.bindings())
             self.send(channel.history())
+            self.send(channel.session)
             self._work.set()
 
     async def refuse(self, why: str) -> None:
@@ -123,6 +129,12 @@ class PageConnection:
     async def replace(self) -> None:
         """Close the connection because the same page has opened another one."""
         await self._close(_REPLACED, "opened again elsewhere")
+
+    async def end(self, text: str) -> None:
+        """Close the connection because the program ends; the page shows the text."""
+        with contextlib.suppress(asyncio.TimeoutError, ConnectionError):
+            await asyncio.wait_for(self._socket.send_str(encode(Ended(text))), 0.5)
+            await asyncio.wait_for(self._close(_ENDED, "the program ends"), 0.5)
 
     async def _close(self, code: int, why: str) -> None:
         if self._closing is None:
@@ -138,9 +150,17 @@ class PageConnection:
                 self._latencies.append(time.time() - published)
                 self._work.set()
 
+    async def _send_until_closed(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            await self._send_all()
+
     async def _send_all(self) -> None:
         while True:
-            await self._work.wait()
+            try:
+                await asyncio.wait_for(self._work.wait(), ALIVE_PERIOD)
+            except asyncio.TimeoutError:
+                await self._socket.send_str(_ALIVE)
+                continue
             self._work.clear()
             if len(self._messages) > MESSAGES_KEPT:
                 await self.refuse("too slow")

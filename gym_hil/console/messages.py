@@ -4,7 +4,7 @@ Addresses, all but the first only with the cookie that the first one sets:
 
 - `GET /?token=...` exchanges the token for a cookie and redirects to the page.
 - `GET /` and `GET /static/...`: the page.
-- `GET /channel/<number>/scene.json` and `.../meshes.bin`: what does not move; see `scene_stream.pack_scene`.
+- `GET /channel/<number>/scene.json` and `.../meshes.bin`: `SceneDescription`, what does not move.
 - `GET /connect?page=<id>`: the WebSocket. `<id>` is 16 to 64 characters of the page's own choice, by which it is
   recognised after its connection was lost; a second connection with the same id replaces the first.
 
@@ -13,8 +13,8 @@ lock of a channel, and only its input counts.
 
 Messages are JSON objects: the fields of a dataclass, and `type`, its name in lower case. Frames are binary, little
 endian: `FRAME_HEADER`, 7 float32 for each body of the scene (x, y, z in m, then a quaternion, w first), the `Status` as
-JSON, and for each camera of the scene the length of its image as uint32 and a JPEG; length 0 where a camera has no
-image, and none of these where no camera has one.
+JSON, and for each of `SceneDescription.images` its length as uint32 and a JPEG; length 0 where there is no image, and
+none of these where there is none at all.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import Any, Literal, TypeAlias
 from gym_hil.errors import DeviceError
 from gym_hil.teleop import Button
 
-VERSION = 2
+VERSION = 3
 MESSAGE_LIMIT = 8192  # bytes from the page
 PAGE_ID_LENGTH = (16, 64)
 NUMBER_LIMIT = 1e15  # absolute value of a number from the page
@@ -158,6 +158,31 @@ class Bindings:
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """What a command does with a channel. None where a value does not apply."""
+
+    channel: int
+    activity: Literal["driving", "recording", "training", "evaluating"] | None = None
+    dataset: str | None = None  # name of the dataset that is recorded
+    episode: int | None = None  # number of the episode as the command counts, from 1
+    episodes: int | None = None  # how many are wanted
+    waiting: str | None = None  # what the command waits for
+    has_policy: bool = True  # whether a policy acts while no operator drives
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """Nothing is new, and the connection works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The program ends; there is nothing to reconnect to."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """Who holds the control lock of a channel."""
 
@@ -224,6 +249,7 @@ class Status:
     reward: float | None = None  # of the last step
     episode_return: float | None = None  # rewards of the episode added up
     driver: Literal["policy", "operator"] | None = None  # who made the last step
+    silent: bool = False  # whether the operator drives and no input arrives: the action is neutral
     success: bool | None = None  # whether the task is done
     gripper: float | None = None  # how far the fingers are closed, 0 to 1
     tcp: Vec3 | None = None  # m, the point between the finger tips
@@ -273,25 +299,43 @@ class SceneCamera:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewPoint:
+    """Where to look from at first; angles in degrees, as those of MuJoCo's free camera."""
+
+    centre: list[float]  # m, what is looked at
+    distance: float  # m
+    azimuth: float
+    elevation: float
+    track: int | None  # body that the view follows; None for none
+
+
+@dataclass(frozen=True, slots=True)
 class SceneDescription:
-    """A model as the page gets it."""
+    """What an environment is shown by: a model as the page draws it, or images alone."""
 
     title: str  # for humans
-    dt: float  # s, one control step
-    bodies: list[str]  # names, in the order of poses in a frame
+    dt: float | None  # s, one control step
+    revision: int  # of this description; frames name the one that they belong to
+    images: list[str]  # names, in the order of images in a frame
+    big: str | None  # image that is shown large where the page draws no model
+    note: str | None  # why there is nothing to see, and what to do
+    bodies: list[str]  # names, in the order of poses in a frame; empty for an environment without a model
     geoms: list[Geom]  # visible shapes
-    meshes: dict[str, MeshInfo]  # name -> where its numbers are
-    cameras: list[SceneCamera]  # in the order of images in a frame
+    meshes: dict[str, MeshInfo]  # name -> where its numbers are in `meshes.bin`
+    cameras: list[SceneCamera]  # of the model
     workspace: list[list[float]] | None  # m, lower and upper corner; None if it has none
+    view: ViewPoint | None  # None without a model
 
 
 PageMessage: TypeAlias = Watch | Take | Release | Input | Pause | Request | Ack
-ServerMessage: TypeAlias = Hello | Channels | Bindings | Lock | Episodes | LogEvent | Metrics | Refused
+ServerMessage: TypeAlias = (
+    Hello | Channels | Bindings | Session | Lock | Episodes | LogEvent | Metrics | Refused | Alive | Ended
+)
 PAGE_MESSAGES: dict[str, type[PageMessage]] = {cls.__name__.lower(): cls for cls in typing.get_args(PageMessage)}
 _HINTS = {cls: typing.get_type_hints(cls) for cls in PAGE_MESSAGES.values()}
 
-# Kind (1), images, bytes of status, channel, bodies, sequence, unused, time of publishing (s since 1970), time of the
-# newest input that was applied (ms on the clock of the page that sent it; 0 for none).
+# Kind (1), images, bytes of status, channel, bodies, sequence, revision of the scene, time of publishing (s since
+# 1970), time of the newest input that was applied (ms on the clock of the page that sent it; 0 for none).
 FRAME_HEADER = struct.Struct("<BBHHHIIdd")
 FRAME = 1
 
@@ -326,6 +370,7 @@ def pack_frame(
     *,
     channel: int,
     sequence: int,
+    revision: int,
     published: float,
     input_time: float,
     poses: bytes,
@@ -335,7 +380,7 @@ def pack_frame(
     """Pack a frame; see the module."""
     text = json.dumps(asdict(status), separators=(",", ":"), allow_nan=False).encode()
     header = FRAME_HEADER.pack(
-        FRAME, len(images), len(text), channel, len(poses) // 28, sequence, 0, published, input_time
+        FRAME, len(images), len(text), channel, len(poses) // 28, sequence, revision, published, input_time
     )
     return b"".join([header, poses, text, *(part for jpeg in images for part in (struct.pack("<I", len(jpeg)), jpeg))])
 
@@ -369,7 +414,7 @@ def typescript() -> str:
     blocks = ["// Generated by web/make_types.py from gym_hil/console/messages.py. Do not edit."]
     blocks += [f"export const VERSION: {VERSION};", f"export type Button = {_typescript(Button)};"]
     messages = (*typing.get_args(PageMessage), *typing.get_args(ServerMessage))
-    parts = (ChannelInfo, LegendPart, EpisodeSummary, Status, Geom, MeshInfo, SceneCamera, SceneDescription)
+    parts = (ChannelInfo, LegendPart, EpisodeSummary, Status, Geom, MeshInfo, SceneCamera, ViewPoint, SceneDescription)
     for cls in (*parts, *messages):
         own = {"type": f'"{cls.__name__.lower()}"'} if cls in messages else {}
         hints = {name: _typescript(hint) for name, hint in typing.get_type_hints(cls).items()}

@@ -1,26 +1,109 @@
-"""What of a MuJoCo model the page needs once: shapes, colours and cameras. Only the bodies' poses change afterwards."""
+"""What of a MuJoCo model the page needs once: shapes, colours and cameras. Only poses change afterwards."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gym_hil.console.messages import Geom, MeshInfo, SceneCamera, SceneDescription
+from gym_hil.console.messages import Geom, MeshInfo, SceneCamera, ViewPoint
 
-VISIBLE_GROUPS = (0, 1, 2)  # as MuJoCo's viewer shows at its start
+VISIBLE_GROUPS = (0, 1, 2)  # of geoms and sites, as MuJoCo's viewer shows at its start
+DEFAULT_GREY = (0.5, 0.5, 0.5, 1.0)  # a geom's or site's own colour counts, unless it is this one
+WORKSPACE_VIEW = {"distance": 1.84, "azimuth": 50.0, "elevation": -27.5}  # m and degrees
 KINDS = {
-    mujoco.mjtGeom.mjGEOM_PLANE: "plane",
-    mujoco.mjtGeom.mjGEOM_SPHERE: "sphere",
-    mujoco.mjtGeom.mjGEOM_CAPSULE: "capsule",
-    mujoco.mjtGeom.mjGEOM_ELLIPSOID: "ellipsoid",
-    mujoco.mjtGeom.mjGEOM_CYLINDER: "cylinder",
-    mujoco.mjtGeom.mjGEOM_BOX: "box",
-    mujoco.mjtGeom.mjGEOM_MESH: "mesh",
+    getattr(mujoco.mjtGeom, f"mjGEOM_{kind.upper()}"): kind
+    for kind in ("plane", "sphere", "capsule", "ellipsoid", "cylinder", "box", "mesh", "sdf", "hfield")
 }
+_IDENTITY = [1.0, 0.0, 0.0, 0.0]
+
+
+class MeshBlob:
+    """The triangles of a model for `meshes.bin`, packed once.
+
+    Attributes:
+        data: see `MeshInfo`.
+        infos: name of a mesh or height field -> where its numbers are.
+    """
+
+    def __init__(self, model: mujoco.MjModel):
+        self.model = model
+        self.data = bytearray()
+        self.infos: dict[str, MeshInfo] = {}
+
+    def mesh(self, number: int) -> str:
+        """The name of a mesh of the model, which is packed at the first call."""
+        model, name = self.model, f"mesh{number}"
+
+        def part(values: NDArray[Any], starts: NDArray[Any], counts: NDArray[Any]) -> NDArray[Any]:
+            return values[starts[number] : starts[number] + counts[number]]
+
+        if name not in self.infos:
+            self._pack(
+                name,
+                part(model.mesh_vert, model.mesh_vertadr, model.mesh_vertnum),
+                part(model.mesh_face, model.mesh_faceadr, model.mesh_facenum).ravel(),
+                part(model.mesh_normal, model.mesh_normaladr, model.mesh_normalnum),
+                part(model.mesh_facenormal, model.mesh_faceadr, model.mesh_facenum).ravel(),
+            )
+        return name
+
+    def height_field(self, number: int) -> str:
+        """The name of a height field of the model, which is packed at the first call."""
+        model, name = self.model, f"hfield{number}"
+        if name not in self.infos:
+            rows, columns = int(model.hfield_nrow[number]), int(model.hfield_ncol[number])
+            half_x, half_y, height, _ = model.hfield_size[number]
+            start = model.hfield_adr[number]
+            z = height * model.hfield_data[start : start + rows * columns].reshape(rows, columns)
+            x, y = np.linspace(-half_x, half_x, columns), np.linspace(-half_y, half_y, rows)
+            vertices = np.stack([*np.meshgrid(x, y), z], axis=2).reshape(-1, 3)
+            slope_y, slope_x = np.gradient(z, y, x)
+            normals = np.stack([-slope_x, -slope_y, np.ones_like(z)], axis=2).reshape(-1, 3)
+            normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+            corner = np.arange(rows * columns).reshape(rows, columns)
+            a, b, c, d = corner[:-1, :-1], corner[:-1, 1:], corner[1:, 1:], corner[1:, :-1]
+            faces = np.stack([a, b, c, a, c, d], axis=2).ravel()
+            self._pack(name, vertices, faces, normals, faces)
+        return name
+
+    def _pack(
+        self,
+        name: str,
+        vertices: NDArray[Any],
+        faces: NDArray[Any],
+        normals: NDArray[Any],
+        face_normals: NDArray[Any],
+    ) -> None:
+        low = vertices.min(axis=0)
+        extent = np.maximum(vertices.max(axis=0) - low, 1e-9)
+        corners = np.zeros((len(faces), 8), dtype=np.int32)
+        corners[:, :3] = np.round((vertices[faces] - low) / extent * 65535)
+        corners[:, 4:7] = np.round(normals[face_normals] * 127)
+        # A browser wants one normal for a vertex, so a vertex is sent once for every normal that it has.
+        unique, indices = np.unique(corners, axis=0, return_inverse=True)
+        wide = len(unique) > 65536
+        self.infos[name] = MeshInfo(
+            vertices=len(unique),
+            position=self._put(unique[:, :4].astype("<u2")),
+            normal=self._put(unique[:, 4:].astype(np.int8)),
+            index=self._put(indices.ravel().astype("<u4" if wide else "<u2")),
+            indices=len(faces),
+            wide=wide,
+            low=low.tolist(),
+            extent=extent.tolist(),
+        )
+
+    def _put(self, array: NDArray[Any]) -> int:
+        """Append an array, aligned to 4 bytes; returns where."""
+        self.data.extend(bytes(-len(self.data) % 4))
+        offset = len(self.data)
+        self.data.extend(np.ascontiguousarray(array).tobytes())
+        return offset
 
 
 @dataclass(frozen=True)
@@ -28,125 +111,141 @@ class PackedScene:
     """A model as the page gets it.
 
     Attributes:
-        description: for `scene.json`.
-        meshes: for `meshes.bin`; see `MeshInfo`.
+        bodies: names of what moves: the model's bodies, then the visible sites and the cameras that are not fixed to a
+            body, which some environments move without moving a body.
+        geoms: visible shapes.
+        cameras: of the model.
+        blob: for `meshes.bin`.
+        signature: of the values that can change in a running model; see `signature`.
     """
 
-    description: SceneDescription
-    meshes: bytes
+    bodies: list[str]
+    geoms: list[Geom]
+    cameras: list[SceneCamera]
+    blob: MeshBlob
+    signature: tuple[bytes, ...]
+    _sites: list[int]
+    _cameras: list[int]
+
+    def shows(self, model: mujoco.MjModel) -> bool:
+        """Whether the model still looks like this."""
+        return self.blob.model is model and self.signature == signature(model)
+
+    def poses(self, data: mujoco.MjData) -> NDArray[np.float32]:
+        """Where everything is.
+
+        Returns:
+            (bodies, 7): position in m and a quaternion, w first, in the world frame.
+        """
+        count = data.xpos.shape[0]
+        poses = np.empty((len(self.bodies), 7), "<f4")
+        poses[:count, :3], poses[:count, 3:] = data.xpos, data.xquat
+        quaternion = np.empty(4)
+        moving = [(data.site_xpos, data.site_xmat, site) for site in self._sites]
+        moving += [(data.cam_xpos, data.cam_xmat, camera) for camera in self._cameras]
+        for row, (positions, matrices, number) in enumerate(moving, start=count):
+            mujoco.mju_mat2Quat(quaternion, matrices[number])
+            poses[row, :3], poses[row, 3:] = positions[number], quaternion
+        return poses
 
 
-@dataclass
-class _Blob:
-    """Bytes to which arrays are appended, each aligned to 4."""
-
-    data: bytearray = field(default_factory=bytearray)
-
-    def put(self, array: NDArray[Any]) -> int:
-        self.data.extend(bytes(-len(self.data) % 4))
-        offset = len(self.data)
-        self.data.extend(np.ascontiguousarray(array).tobytes())
-        return offset
-
-
-def pack_scene(model: mujoco.MjModel, *, title: str, dt: float, workspace: ArrayLike | None = None) -> PackedScene:
+def pack_scene(model: mujoco.MjModel, known: MeshBlob | None = None) -> PackedScene:
     """Describe a model for the page.
 
     Args:
-        model: the model. Height fields and signed distance fields are left out.
-        title: for humans.
-        dt: s, one control step.
-        workspace: (2, 3) m, its lower and upper corner.
+        model: the model; its skins and flexes are left out.
+        known: the meshes that were packed before; used if they are this model's.
     """
-    blob = _Blob()
-    meshes: dict[str, MeshInfo] = {}
-    geoms = []
-    for number in range(model.ngeom):
-        kind = KINDS.get(mujoco.mjtGeom(model.geom_type[number]))
-        rgba = _colour(model, number)
-        if kind is None or model.geom_group[number] not in VISIBLE_GROUPS or rgba[3] == 0:
-            continue
-        mesh = int(model.geom_dataid[number]) if kind == "mesh" else None
-        if mesh is not None and str(mesh) not in meshes:
-            meshes[str(mesh)] = _pack_mesh(model, mesh, blob)
-        geoms.append(
-            Geom(
-                body=int(model.geom_bodyid[number]),
-                type=kind,
-                size=model.geom_size[number].tolist(),
-                pos=model.geom_pos[number].tolist(),
-                quat=model.geom_quat[number].tolist(),
-                rgba=rgba,
-                mesh=None if mesh is None else str(mesh),
-            )
-        )
-    description = SceneDescription(
-        title=title,
-        dt=dt,
-        bodies=[model.body(number).name for number in range(model.nbody)],
-        geoms=geoms,
-        meshes=meshes,
-        cameras=[_camera(model, number) for number in range(model.ncam)],
-        workspace=None if workspace is None else np.asarray(workspace, dtype=float).tolist(),
-    )
-    return PackedScene(description, bytes(blob.data))
+    blob = known if known is not None and known.model is model else MeshBlob(model)
+    geoms = list(_geoms(model, blob))
+    bodies = [model.body(number).name for number in range(model.nbody)]
+    sites = []
+    for site in range(model.nsite):
+        rgba = _colour(model, model.site_rgba[site], model.site_matid[site])
+        if model.site_group[site] in VISIBLE_GROUPS and rgba[3] > 0:
+            kind = KINDS[mujoco.mjtGeom(model.site_type[site])]
+            size = model.site_size[site].tolist()
+            geoms.append(Geom(len(bodies), kind, size, [0.0] * 3, _IDENTITY, rgba, None))
+            bodies.append(model.site(site).name)
+            sites.append(site)
+    cameras, free = [], []
+    for number in range(model.ncam):
+        body, pos, quat = int(model.cam_bodyid[number]), model.cam_pos[number].tolist(), model.cam_quat[number].tolist()
+        if model.cam_mode[number] != int(mujoco.mjtCamLight.mjCAMLIGHT_FIXED):
+            body, pos, quat = len(bodies), [0.0] * 3, _IDENTITY
+            bodies.append(model.camera(number).name)
+            free.append(number)
+        name = model.camera(number).name or f"camera {number}"
+        cameras.append(SceneCamera(name, body, pos, quat, float(model.cam_fovy[number])))
+    return PackedScene(bodies, geoms, cameras, blob, signature(model), sites, free)
 
 
-def body_poses(positions: NDArray[np.float64], orientations: NDArray[np.float64]) -> bytes:
-    """The part of a frame that moves.
+def signature(model: mujoco.MjModel) -> tuple[bytes, ...]:
+    """The values of a model that some environments change while they run, and that are seen."""
+    values = (model.geom_rgba, model.geom_size, model.geom_pos, model.geom_quat, model.geom_group, model.mat_rgba)
+    return tuple(value.tobytes() for value in (*values, model.site_rgba, model.site_size, model.hfield_data))
+
+
+def view_point(env: Any, model: mujoco.MjModel, workspace: ArrayLike | None) -> ViewPoint:
+    """Where to look from at first: on the workspace, or else as the environment's own frames do, or as MuJoCo does.
 
     Args:
-        positions: (bodies, 3) m.
-        orientations: (bodies, 4) unit quaternions, w first.
-
-    Returns:
-        7 float32 for each body: position in m and a quaternion, w first, in the world frame.
+        env: with `mujoco_renderer`, where it is one of Gymnasium's.
+        model: its model.
+        workspace: (2, 3) m, lower and upper corner; None if it has none.
     """
-    return np.concatenate([positions, orientations], axis=1).astype("<f4").tobytes()
-
-
-def _colour(model: mujoco.MjModel, geom: int) -> list[float]:
-    material = int(model.geom_matid[geom])
-    # MuJoCo lets a geom's own colour win unless it is the default, grey.
-    if material >= 0 and (model.geom_rgba[geom] == (0.5, 0.5, 0.5, 1.0)).all():
-        return [round(float(value), 4) for value in model.mat_rgba[material]]
-    return [round(float(value), 4) for value in model.geom_rgba[geom]]
-
-
-def _camera(model: mujoco.MjModel, number: int) -> SceneCamera:
-    return SceneCamera(
-        name=model.camera(number).name,
-        body=int(model.cam_bodyid[number]),
-        pos=model.cam_pos[number].tolist(),
-        quat=model.cam_quat[number].tolist(),
-        fovy=float(model.cam_fovy[number]),
+    if workspace is not None:
+        return ViewPoint(centre=np.asarray(workspace, dtype=float).mean(axis=0).tolist(), track=None, **WORKSPACE_VIEW)
+    given = getattr(getattr(env, "mujoco_renderer", None), "default_cam_config", None)
+    config: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    track = int(config.get("trackbodyid", -1))
+    if track <= 0:
+        tracking = [int(mujoco.mjtCamLight.mjCAMLIGHT_TRACK), int(mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM)]
+        track = next((int(model.cam_bodyid[k]) for k in range(model.ncam) if model.cam_mode[k] in tracking), -1)
+    return ViewPoint(
+        centre=np.asarray(config.get("lookat", model.stat.center), dtype=float).tolist(),
+        distance=float(config.get("distance", 1.5 * model.stat.extent)),
+        azimuth=float(config.get("azimuth", model.vis.global_.azimuth)),
+        elevation=float(config.get("elevation", model.vis.global_.elevation)),
+        track=track if track > 0 else None,
     )
 
 
-def _pack_mesh(model: mujoco.MjModel, mesh: int, blob: _Blob) -> MeshInfo:
-    def part(values: NDArray[Any], starts: NDArray[Any], counts: NDArray[Any]) -> NDArray[Any]:
-        return values[starts[mesh] : starts[mesh] + counts[mesh]]
+def _geoms(model: mujoco.MjModel, blob: MeshBlob) -> Iterator[Geom]:
+    """The visible shapes on bodies."""
+    for number in range(model.ngeom):
+        kind = KINDS.get(mujoco.mjtGeom(model.geom_type[number]))
+        rgba = _colour(model, model.geom_rgba[number], model.geom_matid[number])
+        if kind is None or model.geom_group[number] not in VISIBLE_GROUPS or rgba[3] == 0:
+            continue
+        mesh = None
+        if kind in ("mesh", "sdf"):
+            kind, mesh = "mesh", blob.mesh(int(model.geom_dataid[number]))
+        elif kind == "hfield":
+            kind, mesh = "mesh", blob.height_field(int(model.geom_dataid[number]))
+        yield Geom(
+            body=int(model.geom_bodyid[number]),
+            type=kind,
+            size=model.geom_size[number].tolist(),
+            pos=model.geom_pos[number].tolist(),
+            quat=model.geom_quat[number].tolist(),
+            rgba=rgba,
+            mesh=mesh,
+        )
 
-    vertices = part(model.mesh_vert, model.mesh_vertadr, model.mesh_vertnum)
-    normals = part(model.mesh_normal, model.mesh_normaladr, model.mesh_normalnum)
-    faces = part(model.mesh_face, model.mesh_faceadr, model.mesh_facenum).ravel()
-    face_normals = part(model.mesh_facenormal, model.mesh_faceadr, model.mesh_facenum).ravel()
 
-    low = vertices.min(axis=0)
-    extent = np.maximum(vertices.max(axis=0) - low, 1e-9)
-    corners = np.zeros((len(faces), 8), dtype=np.int32)
-    corners[:, :3] = np.round((vertices[faces] - low) / extent * 65535)
-    corners[:, 4:7] = np.round(normals[face_normals] * 127)
-    # A browser wants one normal for a vertex, so a vertex is sent once for every normal that it has.
-    unique, indices = np.unique(corners, axis=0, return_inverse=True)
-    wide = len(unique) > 65536
-    return MeshInfo(
-        vertices=len(unique),
-        position=blob.put(unique[:, :4].astype("<u2")),
-        normal=blob.put(unique[:, 4:].astype(np.int8)),
-        index=blob.put(indices.ravel().astype("<u4" if wide else "<u2")),
-        indices=len(faces),
-        wide=wide,
-        low=low.tolist(),
-        extent=extent.tolist(),
-    )
+def _colour(model: mujoco.MjModel, own: NDArray[np.float32], material: int) -> list[float]:
+    """The colour of a shape; where it has a texture, that of the texture's mean."""
+    rgba = np.array(own, dtype=float)
+    if material >= 0:
+        if (own == DEFAULT_GREY).all():
+            rgba = np.array(model.mat_rgba[material], dtype=float)
+        texture = int(model.mat_texid[material, mujoco.mjtTextureRole.mjTEXROLE_RGB])
+        channels = 0 if texture < 0 else int(model.tex_nchannel[texture])
+        if channels >= 3:
+            start = model.tex_adr[texture]
+            size = int(model.tex_height[texture]) * int(model.tex_width[texture]) * channels
+            pixels = model.tex_data[start : start + size].reshape(-1, channels)[:, :3]
+            # A quick mean is enough for large textures.
+            rgba[:3] *= pixels[:: max(1, len(pixels) // 65536)].mean(axis=0) / 255
+    return [round(float(value), 4) for value in rgba]

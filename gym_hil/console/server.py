@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import concurrent.futures
 import contextlib
 import gzip
 import json
@@ -48,6 +50,7 @@ MAX_PAGES = 32
 HEARTBEAT = 2.0  # s between pings; a connection that answers none is closed
 LOCK_CHECK = 1.0  # s
 LATENCIES_KEPT = 2000
+SECONDS_TO_END = 1.5  # until pages that do not take the farewell are left behind
 PAGE_ID = re.compile(rf"[A-Za-z0-9_-]{{{PAGE_ID_LENGTH[0]},{PAGE_ID_LENGTH[1]}}}")
 
 
@@ -75,6 +78,7 @@ class Console:
         self._lock = threading.Lock()
         self._connections: dict[str, PageConnection] = {}
         self._refusals = 0
+        self._farewell = "The program has ended."
         self._latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
         # `SimpleQueue.put` may be interrupted by another `put` of the same thread, as the garbage collector does.
         self._queue: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.SimpleQueue()
@@ -126,8 +130,7 @@ class Console:
         """The channel of an environment; opened when it has none.
 
         Args:
-            env: unwrapped, with `model`, `data` and `control_dt`. When it is no longer used anywhere, its channel
-                closes.
+            env: unwrapped. When it is no longer used anywhere, its channel closes.
         """
         with self._lock:
             for channel in self.channels:
@@ -145,6 +148,10 @@ class Console:
         for channel in self.channels:
             channel.close()
         self._queue.put(None)
+        if not self.closed and self._connections and self.pid == os.getpid() and self._web.running:
+            ending = asyncio.run_coroutine_threadsafe(self._end_connections(), self._web.loop)
+            with contextlib.suppress(TimeoutError, concurrent.futures.TimeoutError):
+                ending.result(SECONDS_TO_END)
         self._web.close()
 
     def _title(self, env: Any) -> str:
@@ -175,9 +182,13 @@ class Console:
             self._post(self._send_to_pages, channel, message)
 
     def _remove_later(self, channel: Channel) -> None:
+        self._farewell = channel.farewell
         self._post(self._remove, channel)
 
     # In the loop.
+
+    async def _end_connections(self) -> None:
+        await asyncio.gather(*(connection.end(self._farewell) for connection in list(self._connections.values())))
 
     def _remove(self, channel: Channel) -> None:
         self._channels.pop(channel.number, None)
@@ -254,7 +265,9 @@ class Console:
         return channel.lock.holder(time.monotonic()) == connection.page
 
     def _update_needs(self, channel: Channel) -> None:
-        channel.needs_images = any(connection.images for connection in self._pages_of(channel))
+        pages = self._pages_of(channel)
+        channel.view.watched = bool(pages)
+        channel.view.needs_images = any(page.images for page in pages)
 
     def _send_lock(self, channel: Channel) -> None:
         now = time.monotonic()
@@ -284,9 +297,9 @@ class Console:
         if channel is None or channel.closed:
             raise web.HTTPNotFound(text="This environment is not shown any more.")
         if request.match_info["part"] == "scene.json":
-            text = json.dumps(asdict(channel.scene.description), allow_nan=False)
+            text = json.dumps(asdict(channel.view.description), allow_nan=False)
             return web.Response(text=text, content_type="application/json")
-        body = gzip.compress(channel.scene.meshes, 6)
+        body = gzip.compress(channel.view.meshes, 6)
         return web.Response(body=body, content_type="application/octet-stream", headers={"Content-Encoding": "gzip"})
 
     async def _connect(self, request: web.Request) -> web.StreamResponse:
@@ -345,6 +358,7 @@ def get_console(options: ConsoleOptions | None = None, **fields: Any) -> Console
         if _shared is None or _shared.closed or _shared.pid != os.getpid():
             _shared = Console(wanted)
             print(_shared.announcement(), file=sys.stderr, flush=True)
+            atexit.register(_shared.close)
             return _shared
         for name, value in wanted.given().items():
             present = getattr(_shared.options, name)

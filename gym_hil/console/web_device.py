@@ -94,7 +94,7 @@ class WebDevice(InputDevice):
         self._time = 0.0
         self._clock = clock
         self._received = clock()
-        self._gap = False  # whether an operator who drives has sent nothing for a while
+        self.silent = False  # whether an operator who drives has sent nothing for a while
         self._channel: Channel | None = None if env is None else self.console.channel_for(env.unwrapped)
         if self._channel is not None:
             self._channel.device = self
@@ -179,11 +179,11 @@ class WebDevice(InputDevice):
 
     def _log_gap(self, engaged: bool) -> None:
         silent = self._clock() - self._received > SILENCE_TIMEOUT
-        if self._channel is None or (engaged and silent) == self._gap:
+        if self._channel is None or (engaged and silent) == self.silent:
             return
-        self._gap = not self._gap
-        if self._gap:
-            text = "no input from the page: the robot stands still, and is handed back after 2 s"
+        self.silent = not self.silent
+        if self.silent:
+            text = "no input from the page: the operator holds still, and hands back after 2 s"
         else:
             text = "input is back: the operator drives on" if engaged else "no input from the page for 2 s: handed back"
         self._channel.log_event("connection", text)

@@ -31,7 +31,9 @@ class ConsoleWrapper(OperatorWrapper):
     It goes outside of the wrappers that decide about reward, success and the end of the episode.
 
     Args:
-        env: an environment with `model` and `data`, whose `info` has the keys of `InputsControlWrapper`.
+        env: any environment. One with MuJoCo's `model` and `data` is drawn by the page, any other shown by its frames,
+            for which it has to be made with `render_mode="rgb_array"`. Images in its observation are shown beside.
+            `info` has the keys of `InputsControlWrapper` where an operator takes part.
 
     Attributes:
         channel: the environment's place on the console; None in a copy that has not been reset yet.
@@ -45,7 +47,6 @@ class ConsoleWrapper(OperatorWrapper):
     def __init__(self, env: gym.Env[Any, Any]):
         gym.utils.RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
-        self._dt: float = env.unwrapped.control_dt  # type: ignore[attr-defined]
         self._limit = None if env.spec is None else env.spec.max_episode_steps
         self._resets_itself = env.has_wrapper_attr("auto_reset") and env.get_wrapper_attr("auto_reset")
         self._seconds_paused = 0.0
@@ -100,7 +101,8 @@ class ConsoleWrapper(OperatorWrapper):
 
         base: Any = self.env.unwrapped
         self.channel = get_console().channel_for(base)
-        base.shows_itself = False  # this shows more
+        if hasattr(base, "shows_itself"):
+            base.shows_itself = False  # this shows more
 
     def _wait_while_paused(self) -> None:
         self._seconds_paused += self.channel.wait_while_paused()
@@ -143,19 +145,23 @@ class ConsoleWrapper(OperatorWrapper):
         )
 
     def _show(self, observation: Any, reward: float, info: Mapping[str, Any]) -> None:
+        from gym_hil.console.images import observed_images
+
         limit = self._limit if self._limit is not None and self._steps <= self._limit else None
+        dt = self.channel.dt
         self.channel.publish(
             {
                 "episode": self._episode,
                 "step": self._steps,
                 "max_steps": limit,
-                "seconds_left": None if limit is None else round((limit - self._steps) * self._dt, 2),
+                "seconds_left": None if limit is None or dt is None else round((limit - self._steps) * dt, 2),
                 "reward": reward,
                 "episode_return": round(self._return, 4),
                 "driver": "operator" if self._operator else "policy",
                 "success": _succeeded(info),
             },
-            observation.get("pixels") if isinstance(observation, dict) else None,
+            observed_images(observation),
+            (self.env.render, self.env.render_mode),
         )
 
 

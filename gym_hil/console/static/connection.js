@@ -1,20 +1,23 @@
 // The WebSocket to the server: reconnects by itself, reads frames and acknowledges each.
 
 /** @type {typeof import("./messages.js").VERSION} */
-export const VERSION = 2;
+export const VERSION = 3;
 export const POSE = 7; // numbers for a body: x, y, z, then a quaternion, w first
 const FRAME = 1;
 const HEADER = 32; // bytes
 const FIRST_WAIT = 250; // ms before the first new attempt; doubles with each
 const LONGEST_WAIT = 4000; // ms
 const REPLACED = 4001; // close code: the same page was opened again
+const TICK = 100; // ms; the server sends something at least every 150 ms
+const QUIET = 5; // ticks without a message, after which the page says so
+const DEAD = 30; // ticks, after which it connects anew
 const BUFFER_LIMIT = 4096; // bytes that wait to be sent, above which input is held back
 const ID_KEY = "gym-hil-page";
 const ID_WAIT = 200; // ms that another page has to claim the id
 
 /**
- * @typedef {"connecting" | "open" | "lost" | "refused" | "replaced"} ConnectionState
- * @typedef {{channel: number, sequence: number, published: number, inputTime: number, poses: Float32Array,
+ * @typedef {"connecting" | "open" | "quiet" | "lost" | "refused" | "replaced" | "ended"} ConnectionState
+ * @typedef {{channel: number, sequence: number, revision: number, published: number, inputTime: number, poses: Float32Array,
  *   status: import("./messages.js").Status, images: (Uint8Array<ArrayBuffer> | null)[]}} Frame
  * @typedef {{onState: (state: ConnectionState, retryAt: number) => void,
  *   onMessage: (message: import("./messages.js").ServerMessage) => void, onFrame: (frame: Frame) => void}} Handlers
@@ -27,6 +30,9 @@ export class Connection {
   #socket = null;
   #wait = FIRST_WAIT;
   #timer = 0;
+  #ended = false;
+  /** Ticks since the last message; counted, because a page that was busy finds its messages only after the clock. */
+  #quiet = 0;
   #page;
   #handlers;
 
@@ -39,6 +45,12 @@ export class Connection {
     this.#handlers = handlers;
     addEventListener("online", () => this.retry());
     document.addEventListener("visibilitychange", () => document.hidden || this.retry());
+    setInterval(() => this.#listen(), TICK);
+  }
+
+  /** How long the server has been silent, ms. */
+  get silence() {
+    return this.#quiet * TICK;
   }
 
   /** Whether the server receives what is sent. */
@@ -62,6 +74,7 @@ export class Connection {
     const url = new URL("connect", document.baseURI);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     url.search = new URLSearchParams({ page: this.#page }).toString();
+    this.#quiet = 0;
     this.#handlers.onState("connecting", 0);
     const socket = new WebSocket(url);
     this.#socket = socket;
@@ -79,8 +92,28 @@ export class Connection {
     }
   }
 
+  /** Notices a connection over which nothing comes any more, and gives it up in the end. */
+  #listen() {
+    if (!this.open || document.hidden || !this.opened) {
+      this.#quiet = 0;
+      return;
+    }
+    this.#quiet += 1;
+    if (this.#quiet === QUIET) {
+      this.#handlers.onState("quiet", 0);
+    } else if (this.#quiet === DEAD && this.#socket) {
+      this.#socket.onclose = this.#socket.onmessage = null;
+      this.#socket.close(); // over a dead line this takes long, so it is not waited for
+      this.#close(0);
+    }
+  }
+
   /** @param {string | ArrayBuffer} data */
   #receive(data) {
+    if (this.#quiet >= QUIET) {
+      this.#handlers.onState("open", 0);
+    }
+    this.#quiet = 0;
     if (typeof data === "string") {
       const message = JSON.parse(data);
       if (message.type === "hello") {
@@ -88,7 +121,10 @@ export class Connection {
         this.opened = true;
         this.#handlers.onState("open", 0);
       }
-      this.#handlers.onMessage(message);
+      this.#ended ||= message.type === "ended";
+      if (message.type !== "alive") {
+        this.#handlers.onMessage(message);
+      }
     } else {
       const frame = readFrame(data);
       this.#handlers.onFrame(frame);
@@ -99,6 +135,9 @@ export class Connection {
   /** @param {number} code why the socket was closed */
   async #close(code) {
     this.#socket = null;
+    if (this.#ended) {
+      return;
+    }
     if (code === REPLACED) {
       // Two pages with the same id would replace each other for ever.
       this.#handlers.onState("replaced", 0);
@@ -151,6 +190,7 @@ function readFrame(buffer) {
   return {
     channel: view.getUint16(4, true),
     sequence: view.getUint32(8, true),
+    revision: view.getUint32(12, true),
     published: view.getFloat64(16, true),
     inputTime: view.getFloat64(24, true),
     poses: new Float32Array(buffer, HEADER, POSE * bodies),

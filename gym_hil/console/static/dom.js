@@ -1,4 +1,4 @@
-// Elements of the page, tabs, and light or dark.
+// Elements of the page, and light or dark.
 
 const THEME_KEY = "gym-hil-theme";
 
@@ -83,33 +83,4 @@ export function addTheme(button, onTheme) {
     onTheme(current());
   });
   onTheme(current());
-}
-
-/**
- * Tabs by the pattern of WAI-ARIA: one is in the order of the Tab key, arrows go from one to the next.
- *
- * @param {HTMLElement} list
- */
-export function addTabs(list) {
-  const tabs = /** @type {HTMLElement[]} */ ([...list.querySelectorAll("[role=tab]")]);
-  const select = (/** @type {HTMLElement} */ chosen) => {
-    for (const tab of tabs) {
-      tab.setAttribute("aria-selected", String(tab === chosen));
-      tab.tabIndex = tab === chosen ? 0 : -1;
-      html(tab.getAttribute("aria-controls") ?? "").hidden = tab !== chosen;
-    }
-  };
-  tabs.forEach((tab) => tab.addEventListener("click", () => select(tab)));
-  list.addEventListener("keydown", (event) => {
-    const shown = tabs.filter((tab) => !tab.hidden);
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    const at = shown.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-    if (step && at >= 0 && document.activeElement?.matches(":focus-visible")) {
-      const next = shown[(at + step + shown.length) % shown.length];
-      next.focus();
-      select(next);
-      event.preventDefault();
-      event.stopPropagation();
-    }
-  });
 }

@@ -10,12 +10,14 @@ const TOAST = 5000; // ms
  * @typedef {import("./messages.js").Lock} Lock
  * @typedef {import("./messages.js").Bindings} Bindings
  * @typedef {import("./connection.js").ConnectionState} ConnectionState
- * @typedef {"none" | "policy" | "you" | "other" | "operator"} Driver
+ * @typedef {import("./messages.js").Session} Session
+ * @typedef {"none" | "nobody" | "policy" | "you" | "other" | "operator"} Driver
  */
 
 /** Driver -> name in the banner, and what it says about them. */
 const DRIVERS = {
   none: ["", ""],
+  nobody: ["Nobody", "is driving"],
   policy: ["Policy", "is driving"],
   you: ["You", "are driving"],
   other: ["Another operator", "is driving"],
@@ -25,19 +27,24 @@ const DRIVERS = {
 const CONNECTION = {
   connecting: "Connecting",
   open: "Connected",
+  quiet: "No signal",
   lost: "Connection lost",
   refused: "Not allowed",
   replaced: "Opened elsewhere",
+  ended: "Ended",
 };
+/** @type {Record<NonNullable<Session["activity"]>, string>} */
+const ACTIVITIES = { driving: "", recording: "REC", training: "Training", evaluating: "Evaluating" };
 
 /**
  * @param {Status | null} status
  * @param {Lock | null} lock
+ * @param {Session | null} session
  * @returns {Driver}
  */
-export function whoDrives(status, lock) {
+export function whoDrives(status, lock, session) {
   if (status?.driver !== "operator") {
-    return status?.driver ?? "none";
+    return status?.driver === "policy" && session?.has_policy === false ? "nobody" : (status?.driver ?? "none");
   }
   const holder = lock?.holder ?? "none";
   return holder === "none" ? "operator" : holder;
@@ -48,8 +55,9 @@ export function whoDrives(status, lock) {
  * @param {Bindings} bindings
  * @param {boolean} hasLock
  * @param {string} key what is pressed to take over, empty if there is no such key
+ * @param {boolean} silent whether no input arrives from who drives
  */
-export function showDriver(driver, bindings, hasLock, key) {
+export function showDriver(driver, bindings, hasLock, key, silent) {
   const [name, does] = DRIVERS[driver];
   const by = key ? ` with ${key}` : "";
   const hints = {
@@ -57,11 +65,11 @@ export function showDriver(driver, bindings, hasLock, key) {
     hold: driver === "you" ? "Release to hand back" : `Hold ${key || "the button"} to drive`,
     auto: driver === "you" ? "Stop moving to hand back" : "Move to take over",
   };
-  const mode = hasLock && (driver === "you" || driver === "policy") ? bindings.intervention : null;
+  const mode = hasLock && ["you", "policy", "nobody"].includes(driver) ? bindings.intervention : null;
   document.body.dataset.driver = driver;
   setText(html("driver-name"), name);
   setText(html("driver-does"), does);
-  setText(html("driver-hint"), mode ? hints[mode] : "");
+  setText(html("driver-hint"), silent ? "No input arrives: holding still" : mode ? hints[mode] : "");
   const handBack = mode === "hold" ? "Driving" : "Hand back";
   setText(html("intervene-label"), driver === "you" ? handBack : mode === "hold" ? "Hold to drive" : "Take over");
 }
@@ -85,25 +93,52 @@ export function showLock(lock, drivable) {
   button.setAttribute("aria-disabled", String(holder === "other"));
 }
 
-/** @param {Status} status */
-export function showStatus(status) {
-  const { max_steps: limit, seconds_left: left, gripper, tcp } = status;
+/**
+ * @param {Status} status
+ * @param {Session | null} session
+ */
+export function showStatus(status, session) {
+  const { max_steps: limit, seconds_left: left, gripper } = status;
   const step = status.step ?? 0;
-  setText(html("episode"), String(status.episode ?? "–"));
+  const wanted = session?.episodes ? ` of ${session.episodes}` : "";
+  setText(html("episode"), `${session?.episode ?? status.episode ?? "–"}${wanted}`);
   setText(html("steps"), limit === null ? `${step} steps` : `Step ${step} of ${limit}`);
   setText(html("time-left"), left === null ? "" : `${Math.max(left, 0).toFixed(1)} s left`);
-  setMeter("progress", limit ? step / limit : 0);
+  /** @type {HTMLElement} */ (html("progress").firstElementChild).style.width = `${limit ? (100 * step) / limit : 0}%`;
   html("progress").setAttribute("aria-valuenow", String(step));
   html("progress").setAttribute("aria-valuemax", String(limit ?? step));
   setText(html("reward"), number(status.reward));
   setText(html("return"), number(status.episode_return));
-  setText(html("gripper"), gripper === null ? "–" : `${Math.round(100 * gripper)}%`);
-  setMeter("gripper-meter", gripper ?? 0);
-  setText(html("tool"), tcp === null ? "–" : `${(100 * tcp[2]).toFixed(1)} cm`);
+  setText(html("gripper"), gripper === null ? "" : `${Math.round(100 * gripper)}%`);
+  html("gripper-row").hidden = gripper === null;
   html("outcome").hidden = !status.success;
-  html("paused").hidden = !status.paused;
   setText(html("pause-label"), status.paused ? "Resume" : "Pause");
   html("pause").setAttribute("aria-pressed", String(Boolean(status.paused)));
+}
+
+/** @param {Session | null} session what the command does */
+export function showSession(session) {
+  const { activity = null, dataset = null, episode = null, episodes = null } = session ?? {};
+  const count = episode === null ? "" : `episode ${episode}${episodes ? ` of ${episodes}` : ""}`;
+  const parts = [activity ? ACTIVITIES[activity] : "", [dataset, count].filter(Boolean).join(" · ")];
+  html("session").hidden = !parts.some(Boolean);
+  html("session").dataset.activity = activity ?? "";
+  setText(html("activity"), parts[0]);
+  setText(html("session-text"), parts[1]);
+}
+
+/**
+ * What is to be known before anything else: there is no signal, it is paused, or something is waited for.
+ *
+ * @param {number} silence ms since the last message; 0 while they come
+ * @param {Status | null} status
+ * @param {Session | null} session
+ */
+export function showBadge(silence, status, session) {
+  const waiting = session?.waiting ? `Waiting: ${session.waiting}` : "";
+  const text = silence ? `No image for ${(silence / 1000).toFixed(1)} s` : status?.paused ? "Paused" : waiting;
+  setText(html("badge"), text);
+  html("badge").hidden = !text;
 }
 
 /**
@@ -168,14 +203,16 @@ export function toast(text) {
  * Shows the state of the connection, in a notice over the view where nothing else works without it.
  *
  * @typedef {{state: ConnectionState, opened: boolean, hasChannel: boolean, wasDriving: boolean, retryAt: number,
- *   latency: number}} ConnectionInfo with the time of the next attempt (ms, 0 for now) and the age of the newest input
- *   when its effect was seen (ms, 0 if unknown)
+ *   latency: number, silence: number, farewell: string}} ConnectionInfo with the time of the next attempt (ms, 0 for now), the age of the
+ *   newest input when its effect was seen (ms, 0 if unknown), how long the server has been silent (ms), and what it
+ *   said at its end
  * @param {ConnectionInfo} info
  */
 export function showConnection(info) {
-  const { state, retryAt, latency } = info;
+  const { state, retryAt, latency, silence } = info;
+  const ms = state === "quiet" ? silence : latency;
   setText(html("connection-text"), CONNECTION[state]);
-  html("connection-text").dataset.latency = latency ? ` · ${Math.round(latency)} ms` : "";
+  html("connection-text").dataset.latency = ms ? ` · ${Math.round(ms)} ms` : "";
   const [title, text] = noticeFor(info);
   html("notice").hidden = !title;
   setText(html("notice-title"), title);
@@ -187,10 +224,13 @@ export function showConnection(info) {
  * @param {ConnectionInfo} info
  * @returns {[title: string, text: string]}
  */
-function noticeFor({ state, opened, hasChannel, wasDriving, retryAt }) {
+function noticeFor({ state, opened, hasChannel, wasDriving, retryAt, farewell }) {
   switch (state) {
     case "connecting":
+    case "quiet":
       return ["", ""];
+    case "ended":
+      return [farewell, "You can close this page. A program that starts again prints a new link."];
     case "open":
       return hasChannel ? ["", ""] : ["No environment is open", "It appears here as soon as one is."];
     case "refused":
@@ -200,20 +240,11 @@ function noticeFor({ state, opened, hasChannel, wasDriving, retryAt }) {
     case "lost": {
       const wait = Math.max(0, Math.ceil((retryAt - performance.now()) / 1000));
       const next = retryAt ? `Trying again in ${wait} s.` : "Trying again.";
-      const robot = "The robot stands still. After 2 s without a connection you are no longer driving. ";
+      const robot = "Without your input it holds still, and after 2 s you are no longer driving. ";
       const proxy = `Behind a proxy, start the program with --public-url ${document.baseURI} `;
       return opened ? ["Connection lost", (wasDriving ? robot : "") + next] : ["No connection", proxy + next];
     }
   }
-}
-
-/**
- * @param {string} id
- * @param {number} share
- */
-function setMeter(id, share) {
-  const bar = /** @type {HTMLElement} */ (html(id).firstElementChild);
-  bar.style.transform = `scaleX(${Math.min(Math.max(share, 0), 1)})`;
 }
 
 /** @param {number | null} value */

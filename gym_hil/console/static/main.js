@@ -1,10 +1,10 @@
 // Connects the parts of the page: messages of the server go to the view and the text, input of the operator goes back.
 
-import { CameraImages } from "./camera_images.js";
 import { Connection, pageId, VERSION } from "./connection.js";
-import { addTabs, addTheme, element, html, make } from "./dom.js";
+import { addTheme, element, html, make, setText } from "./dom.js";
 import { Drag } from "./drag.js";
 import * as hud from "./hud.js";
+import { Images } from "./images.js";
 import { InputState, sendInput } from "./input.js";
 import { addButtons, addJoysticks, GamepadSource, Keyboard, keyFor, keyWarnings, showButtons } from "./input_sources.js";
 import { Plot } from "./plot.js";
@@ -13,12 +13,16 @@ import { Cameras, graphics, View } from "./view.js";
 
 const CHANNEL_KEY = "gym-hil-channel";
 const LATENCY_SHARE = 0.1; // of the newest value in the running mean
-const NO_WEBGL = "This browser has no 3-D graphics (WebGL), so you see the images of the robot's cameras.";
+const NO_WEBGL = "This browser has no 3-D graphics (WebGL), so you see images that the program draws.";
+const NO_VIEW =
+  "This browser has no 3-D graphics (WebGL), and the model has no camera. To see it here, make the environment with " +
+  'render_mode="rgb_array".';
 
 /**
  * @typedef {import("./connection.js").Frame} Frame
  * @typedef {import("./messages.js").ChannelInfo} ChannelInfo
  * @typedef {import("./messages.js").Bindings} Bindings
+ * @typedef {import("./messages.js").SceneDescription} SceneDescription
  */
 
 /** @type {Bindings} */
@@ -42,6 +46,10 @@ class Page {
   bindings = NO_BINDINGS;
   /** @type {import("./messages.js").Lock | null} */
   lock = null;
+  /** @type {import("./messages.js").Session | null} */
+  session = null;
+  /** What is shown. @type {SceneDescription | null} */
+  description = null;
   /** @type {Frame | null} */
   frame = null;
   /** @type {import("./connection.js").ConnectionState} */
@@ -58,7 +66,7 @@ class Page {
   canvas = element("view", HTMLCanvasElement);
   view = graphics() ? new View(this.canvas) : null;
   cameras = this.view && new Cameras(this.view, () => this.#showPresets());
-  images = new CameraImages(html("cameras"), this.view, this.canvas, () => this.#showPresets());
+  images = new Images(html("cameras"), this.view, element("image", HTMLCanvasElement));
   drag =
     this.view &&
     this.cameras &&
@@ -75,6 +83,10 @@ class Page {
   #mayTakeLock = !document.hidden;
   /** Whether the channel that is watched can be driven. */
   #mayDrive = false;
+  #loading = false;
+  #farewell = "";
+  /** Meshes that were loaded, and for which descriptions. */
+  #meshes = { key: "", data: new ArrayBuffer(0) };
   #wasDriving = false;
   /** Since when this page has the control lock, ms. */
   #lockedAt = Infinity;
@@ -92,7 +104,6 @@ class Page {
     sendInput(this.input, this.connection, () => this.gamepad.poll());
     this.gamepad.onName = () => this.#showBindings();
     addButtons(this.input);
-    addTabs(html("tabs"));
     addTheme(html("theme"), (theme) => {
       if (this.view) {
         this.view.theme = theme;
@@ -100,11 +111,8 @@ class Page {
     });
     addJoysticks(this.input, html("joystick-plane"), html("joystick-height"));
     this.#bind();
-    if (!this.view) {
-      hud.toast(NO_WEBGL);
-    }
     this.connection.connect();
-    setInterval(() => this.#showConnection(), 250);
+    setInterval(() => this.#showConnection(), 100);
   }
 
   #bind() {
@@ -113,11 +121,16 @@ class Page {
       this.#watch(this.channels.find(({ id }) => id === Number(channels.value)) ?? null);
       channels.blur();
     });
+    const presets = element("presets", HTMLSelectElement);
+    presets.addEventListener("change", () => {
+      (this.#drawn ? this.cameras : this.images)?.show(presets.value);
+      presets.blur();
+    });
     html("lock-button").addEventListener("click", () => {
       this.connection.send({ type: this.lock?.holder === "you" ? "release" : "take" });
     });
     html("pause").addEventListener("click", () => {
-      this.connection.send({ type: "pause", on: Boolean(html("paused").hidden) });
+      this.connection.send({ type: "pause", on: !this.frame?.status.paused });
     });
     html("retry").addEventListener("click", () => this.connection.retry());
     html("details").addEventListener("click", () => {
@@ -155,6 +168,15 @@ class Page {
         this.#showBindings();
         this.#showLock();
         break;
+      case "session":
+        this.session = message;
+        hud.showSession(message);
+        this.#showDriver();
+        break;
+      case "ended":
+        this.#farewell = message.text;
+        this.#setState("ended", 0);
+        break;
       case "lock":
         this.#setLock(message);
         break;
@@ -168,7 +190,7 @@ class Page {
         }
         break;
       case "metrics":
-        html("tab-training").hidden = false;
+        html("training").hidden = false;
         hud.showMetrics(message.values);
         break;
       case "refused":
@@ -201,7 +223,7 @@ class Page {
   #watch(channel) {
     this.channel = channel;
     this.#mayDrive = channel?.drivable ?? false;
-    this.lock = this.frame = null;
+    this.lock = this.frame = this.description = this.session = null;
     this.bindings = NO_BINDINGS;
     this.input.enabled = false;
     if (this.drag) {
@@ -209,7 +231,8 @@ class Page {
     }
     this.plot.add([], true);
     html("part-events").replaceChildren();
-    html("tab-training").hidden = true;
+    html("training").hidden = true;
+    hud.showSession(null);
     this.#showLock();
     this.#showConnection();
     if (channel) {
@@ -217,8 +240,13 @@ class Page {
       element("channels", HTMLSelectElement).value = String(channel.id);
       document.title = `${channel.title} – gym_hil console`;
       this.connection.send({ type: "watch", channel: channel.id, images: !this.view });
-      this.#load(channel).catch((error) => hud.toast(`The scene cannot be shown: ${error.message}`));
+      this.#load(channel);
     }
+  }
+
+  /** Whether the page draws the scene, rather than showing images. */
+  get #drawn() {
+    return this.view !== null && (this.description?.bodies.length ?? 0) > 0;
   }
 
   /** @param {ChannelInfo} channel */
@@ -230,17 +258,42 @@ class Page {
       }
       return answer;
     };
-    const [description, meshes] = await Promise.all([
-      get("scene.json").then((answer) => answer.json()),
-      this.view && get("meshes.bin").then((answer) => answer.arrayBuffer()),
-    ]);
-    if (this.channel?.id !== channel.id) {
-      return;
+    this.#loading = true;
+    try {
+      /** @type {SceneDescription} */
+      const description = await (await get("scene.json")).json();
+      const key = `${channel.id} ${JSON.stringify(description.meshes)}`;
+      if (this.view && key !== this.#meshes.key && Object.keys(description.meshes).length) {
+        this.#meshes = { key, data: await (await get("meshes.bin")).arrayBuffer() };
+      }
+      if (this.channel?.id === channel.id) {
+        this.#describe(description);
+      }
+    } catch (error) {
+      hud.toast(`The scene cannot be shown: ${error instanceof Error ? error.message : error}`);
+    } finally {
+      this.#loading = false;
     }
-    if (this.view && meshes) {
-      this.view.channel = new ChannelScene(description, meshes);
+  }
+
+  /** @param {SceneDescription} description */
+  #describe(description) {
+    const isNew = this.description === null;
+    this.description = description;
+    if (this.view) {
+      this.view.channel = this.#drawn ? new ChannelScene(description, this.#meshes.data) : null;
     }
-    this.images.reset(description);
+    if (isNew && description.view) {
+      this.cameras?.start(description.view);
+    }
+    this.images.reset(description, this.#drawn);
+    this.canvas.hidden = !this.#drawn;
+    html("image").hidden = this.#drawn;
+    const blank = !this.#drawn && description.bodies.length > 0 && !description.images.length;
+    setText(html("view-note"), this.#drawn ? "" : (description.note ?? (blank ? NO_VIEW : "")));
+    if (isNew && !this.view && description.bodies.length) {
+      hud.toast(NO_WEBGL);
+    }
     this.#showPresets();
     if (this.frame) {
       this.#draw(this.frame, 0);
@@ -269,12 +322,16 @@ class Page {
     const before = this.frame?.status;
     // A new episode starts somewhere else; nothing moved there.
     const jumps = !before || before.episode !== status.episode || (status.step ?? 0) < (before.step ?? 0);
-    const dt = 1000 * (this.view?.channel?.description.dt ?? 0.1);
+    const dt = 1000 * (this.description?.dt ?? 0.1);
     const duration = jumps ? 0 : Math.min(dt, now - this.#lastFrame);
     this.frame = frame;
     this.#lastFrame = now;
-    this.#draw(frame, duration);
-    hud.showStatus(status);
+    if (frame.revision === this.description?.revision) {
+      this.#draw(frame, duration);
+    } else if (!this.#loading) {
+      this.#load(this.channel);
+    }
+    hud.showStatus(status, this.session);
     this.#showDriver();
     // Before that, the time is that of another page's clock.
     if (frame.inputTime > this.#lockedAt && frame.inputTime <= now) {
@@ -289,7 +346,10 @@ class Page {
    */
   #draw(frame, duration) {
     const { view } = this;
-    if (view?.channel && frame.poses.length === 7 * view.channel.description.bodies.length) {
+    if (frame.revision !== this.description?.revision) {
+      return;
+    }
+    if (view?.channel) {
       view.channel.aim(frame.poses, performance.now(), duration);
       view.request();
     }
@@ -297,13 +357,15 @@ class Page {
       this.images.update(frame);
     }
     if (this.drag) {
-      this.drag.toolTarget = frame.status.target ?? frame.status.tcp;
+      this.drag.toolTarget = this.#drawn ? frame.status.target : null;
     }
   }
 
   #showDriver() {
-    const driver = hud.whoDrives(this.frame?.status ?? null, this.lock);
-    hud.showDriver(driver, this.bindings, this.lock?.holder === "you", keyFor(this.bindings.keys, "INTERVENE"));
+    const status = this.state === "open" ? (this.frame?.status ?? null) : null;
+    const driver = hud.whoDrives(status, this.lock, this.session);
+    const key = keyFor(this.bindings.keys, "INTERVENE");
+    hud.showDriver(driver, this.bindings, this.lock?.holder === "you", key, status?.silent ?? false);
   }
 
   #showLock() {
@@ -315,6 +377,7 @@ class Page {
     this.input.enabled = hasLock;
     hud.showLock(this.lock, this.#mayDrive);
     element("pause", HTMLButtonElement).disabled = !hasLock;
+    html("pause").hidden = !this.#mayDrive;
     showButtons(this.bindings, hasLock);
     document.querySelectorAll("#requests button").forEach((button) => button.toggleAttribute("disabled", !hasLock));
     this.#showDriver();
@@ -333,29 +396,17 @@ class Page {
       }),
     );
     if (requests.length) {
-      html("tab-training").hidden = false;
+      html("training").hidden = false;
     }
   }
 
   #showPresets() {
-    const root = html("presets");
-    // Without WebGL one of the cameras' images takes the place of the view.
-    const source = this.cameras ?? this.images;
-    const buttons = source.presets.map(([name, label]) => {
-      const button = make("button", label);
-      button.type = "button";
-      button.dataset.preset = name;
-      button.setAttribute("aria-pressed", String(name === source.preset));
-      button.addEventListener("click", ({ detail }) => {
-        source.show(name);
-        if (detail === 0) {
-          /** @type {HTMLElement | null} */ (root.querySelector(`[data-preset=${name}]`))?.focus();
-        }
-      });
-      return button;
-    });
-    root.hidden = buttons.length === 0;
-    root.replaceChildren(...buttons);
+    // Without a scene one of the images takes the place of the view.
+    const source = this.#drawn && this.cameras ? this.cameras : this.images;
+    const list = element("presets", HTMLSelectElement);
+    list.replaceChildren(...source.presets.map((name) => new Option(name, name)));
+    list.value = source.preset;
+    html("look").hidden = source.presets.length < 2;
   }
 
   /**
@@ -363,7 +414,10 @@ class Page {
    * @param {number} retryAt ms
    */
   #setState(state, retryAt) {
-    if (state === "lost" && this.state === "open") {
+    if (this.state === "ended" || (state === "quiet" && this.state !== "open")) {
+      return;
+    }
+    if ((state === "lost" || state === "quiet") && this.state === "open") {
       this.#wasDriving = document.body.dataset.driver === "you";
     }
     // An attempt to reconnect is part of being lost, until it worked.
@@ -371,8 +425,10 @@ class Page {
     this.#retryAt = retryAt;
     document.body.dataset.connection = this.state;
     if (this.state !== "open") {
-      this.lock = this.frame = null; // who drives is not known
       this.input.dropChanges();
+      if (this.state !== "quiet") {
+        this.lock = this.frame = null; // who drives is not known
+      }
     }
     this.#showLock();
     this.#showConnection();
@@ -386,7 +442,10 @@ class Page {
       wasDriving: this.#wasDriving,
       retryAt: this.#retryAt,
       latency: this.state === "open" ? this.#latency : 0,
+      silence: this.connection.silence,
+      farewell: this.#farewell,
     });
+    hud.showBadge(this.state === "quiet" ? this.connection.silence : 0, this.frame?.status ?? null, this.session);
   }
 }
 

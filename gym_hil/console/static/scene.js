@@ -30,7 +30,8 @@ import {
 } from "./vendor/three.js";
 
 const NEAR = 0.01; // m
-const FAR = 30; // m
+const FAR = 100; // m
+const USUAL = 1.84; // m, distance of the view for which sizes below are meant
 
 /**
  * @typedef {import("./messages.js").SceneDescription} SceneDescription
@@ -43,7 +44,7 @@ export class ChannelScene {
   /** @type {PerspectiveCamera[]} in the order of the description */
   cameras = [];
   description;
-  /** Half sizes of the planes, for the view to draw its floor there. @type {Geom[]} */
+  /** Level planes of the world, for the view to draw its floor there. @type {Geom[]} */
   floors = [];
   /** @type {Group[]} */
   #bodies;
@@ -75,7 +76,7 @@ export class ChannelScene {
       Object.entries(description.meshes).map(([name, info]) => [name, meshGeometry(info, meshes)]),
     );
     for (const geom of description.geoms) {
-      if (geom.type === "plane") {
+      if (geom.type === "plane" && geom.body === 0 && Math.abs(geom.quat[1]) + Math.abs(geom.quat[2]) < 1e-6) {
         this.floors.push(geom);
       } else {
         this.#bodies[geom.body].add(solid(geom, geometries));
@@ -183,6 +184,8 @@ function shape({ type, size: [x, y, z], mesh }, meshes) {
     return known;
   }
   switch (type) {
+    case "plane":
+      return new PlaneGeometry(2 * (x || ENDLESS), 2 * (y || ENDLESS));
     case "box":
       return new BoxGeometry(2 * x, 2 * y, 2 * z);
     case "cylinder":
@@ -221,11 +224,13 @@ function meshGeometry(info, blob) {
   return geometry;
 }
 
+const ENDLESS = 20; // m, half side of a plane that has no end
 const SQUARE = 0.25; // m
-const FLOOR = 3; // m, half side that is drawn of a floor that has no end
+const FLOOR = 3; // m, half side that is drawn of a floor that has no end, or is larger
 const FADE = [0.35, 0.95]; // from where to where the floor fades into the sky, as shares of its half side
 const SHADOW = 1.1; // m, half side of what casts shadows
 const SHADOW_MAP = 1024; // px
+const SUN = new Vector3(-0.25, -1.3, 2.4); // m, from what is looked at
 
 const LOOKS = {
   light: { sky: "#e9eef3", light: "#f3f5f8", dark: "#d5dde6", line: "#2563c9", ground: "#c7d0d9", shade: 0.22 },
@@ -236,6 +241,7 @@ export class Surroundings {
   group = new Group();
   sky = new Color();
   #hemisphere = new HemisphereLight("#ffffff", "#c7d0d9", 1.7);
+  #sun = new DirectionalLight("#fff6ea", 2.1);
   // Colours of corners cost a fraction of lights and textures, and the floor is most of the image.
   #floor = new MeshBasicMaterial({ vertexColors: true, toneMapped: false });
   #shade = new ShadowMaterial({ transparent: true, opacity: 0.3 });
@@ -246,20 +252,17 @@ export class Surroundings {
   /** @type {Mesh<BufferGeometry>[]} */
   #floors = [];
   #look = LOOKS.light;
+  /** How much larger than a tabletop the scene is. */
+  #scale = 1;
 
   constructor() {
-    const sun = new DirectionalLight("#fff6ea", 2.1);
-    sun.position.set(0.1, -1.3, 2.6);
-    sun.target.position.set(0.35, 0, 0.2);
-    sun.castShadow = true;
-    sun.shadow.mapSize.set(SHADOW_MAP, SHADOW_MAP);
-    sun.shadow.radius = 3;
-    sun.shadow.bias = -0.0004;
-    sun.shadow.normalBias = 0.01;
-    Object.assign(sun.shadow.camera, { left: -SHADOW, right: SHADOW, top: SHADOW, bottom: -SHADOW, near: 0.5, far: 5 });
+    this.#sun.castShadow = true;
+    this.#sun.shadow.mapSize.set(SHADOW_MAP, SHADOW_MAP);
+    this.#sun.shadow.radius = 3;
+    this.#sun.shadow.bias = -0.0004;
     const fill = new DirectionalLight("#dbe8ff", 0.5);
     fill.position.set(1.6, 1.4, 1.1);
-    this.group.add(this.#hemisphere, sun, sun.target, fill, this.#scenery);
+    this.group.add(this.#hemisphere, this.#sun, this.#sun.target, fill, this.#scenery);
   }
 
   /** @param {"light" | "dark"} theme */
@@ -285,22 +288,49 @@ export class Surroundings {
       }
     });
     this.#scenery.clear();
-    this.#floors = scene.floors.map(({ size }) => new Mesh(tiles(size[0] || FLOOR, size[1] || FLOOR), this.#floor));
-    scene.floors.forEach(({ pos, quat: [w, x, y, z] }, index) => {
-      const floor = this.#floors[index];
-      const shade = new Mesh(new PlaneGeometry(2 * SHADOW + 0.6, 2 * SHADOW + 0.6), this.#shade);
-      shade.position.set(0.3, 0, 0.0005);
+    const { view, workspace } = scene.description;
+    this.#scale = (view?.distance ?? USUAL) / USUAL;
+    const reach = SHADOW * this.#scale;
+    const { camera } = this.#sun.shadow;
+    Object.assign(camera, { left: -reach, right: reach, top: reach, bottom: -reach, near: 0.1, far: 5 * this.#scale });
+    camera.updateProjectionMatrix();
+    this.#sun.shadow.normalBias = 0.01 * this.#scale;
+    this.#floors = scene.floors.map(({ pos, size: [x, y], quat }) => {
+      const [square, most] = [SQUARE * 2 ** Math.round(Math.log2(this.#scale)), FLOOR * this.#scale];
+      const isEndless = [x, y].map((side) => !side || side > most);
+      const floor = new Mesh(tiles(isEndless[0] ? most : x, isEndless[1] ? most : y, square), this.#floor);
+      const shade = new Mesh(new PlaneGeometry(2.5 * reach, 2.5 * reach), this.#shade);
+      shade.position.z = 0.0005 * this.#scale;
       shade.receiveShadow = true;
       floor.add(shade);
+      floor.userData = { step: 2 * square, isEndless };
       floor.position.fromArray(pos);
-      floor.quaternion.set(x, y, z, w);
+      floor.quaternion.copy(quaternion(quat));
+      if (!isEndless.includes(true)) {
+        floor.geometry.userData.reach = Infinity; // its edge is where it ends
+      }
       paint(floor.geometry, this.#look);
       this.#scenery.add(floor);
+      return floor;
     });
-    if (scene.description.workspace) {
-      const outline = this.#outline(scene.description.workspace);
+    if (workspace) {
+      const outline = this.#outline(workspace);
       outline.forEach((line) => line.layers.set(overlay));
       this.#scenery.add(...outline);
+    }
+    this.moveTo(new Vector3().fromArray(view?.centre ?? [0, 0, 0]));
+  }
+
+  /** Brings light, shadows and floors without end to where one looks. @param {Vector3} centre */
+  moveTo(centre) {
+    this.#sun.target.position.copy(centre);
+    this.#sun.position.copy(centre).addScaledVector(SUN, this.#scale);
+    for (const floor of this.#floors) {
+      const { step, isEndless } = floor.userData;
+      const move = (/** @type {number} */ at, /** @type {number} */ axis) =>
+        isEndless[axis] ? step * Math.round(centre.getComponent(axis) / step) : at;
+      floor.position.set(move(floor.position.x, 0), move(floor.position.y, 1), floor.position.z);
+      floor.children[0].position.setX(centre.x - floor.position.x).setY(centre.y - floor.position.y);
     }
   }
 
@@ -319,22 +349,30 @@ export class Surroundings {
 }
 
 /**
- * A plane of squares, each with corners of its own.
+ * A plane of squares, each with corners of its own. The first square's lower left corner is a whole number of squares
+ * from the middle, so that a moved floor looks the same.
  *
  * @param {number} width m, half side
  * @param {number} depth m, half side
+ * @param {number} square m
  */
-function tiles(width, depth) {
+function tiles(width, depth, square) {
   const corners = [];
-  for (let x = -width; x < width; x += SQUARE) {
-    for (let y = -depth; y < depth; y += SQUARE) {
-      const [right, far] = [x + SQUARE, y + SQUARE];
+  const squares = [];
+  const clip = (/** @type {number} */ at, /** @type {number} */ side) => MathUtils.clamp(at * square, -side, side);
+  const [columns, rows] = [Math.ceil(width / square), Math.ceil(depth / square)];
+  for (let column = -columns; column < columns; column += 1) {
+    for (let row = -rows; row < rows; row += 1) {
+      const [x, y] = [clip(column, width), clip(row, depth)];
+      const [right, far] = [clip(column + 1, width), clip(row + 1, depth)];
       corners.push(x, y, 0, right, y, 0, right, far, 0, x, y, 0, right, far, 0, x, far, 0);
+      squares.push(column + row);
     }
   }
   const geometry = new BufferGeometry();
   geometry.setAttribute("position", new Float32BufferAttribute(corners, 3));
   geometry.setAttribute("color", new Float32BufferAttribute(new Float32Array(corners.length), 3));
+  geometry.userData = { squares, reach: Math.max(width, depth) };
   return geometry;
 }
 
@@ -345,13 +383,11 @@ function tiles(width, depth) {
 function paint(geometry, look) {
   const [sky, light, dark] = [look.sky, look.light, look.dark].map((colour) => new Color(colour));
   const { position, color } = geometry.attributes;
-  geometry.computeBoundingBox();
-  const reach = geometry.boundingBox?.max.x ?? FLOOR;
+  const { squares, reach } = geometry.userData;
   for (let index = 0; index < position.count; index += 1) {
-    const first = index - (index % 6); // of the two triangles of a square
-    const square = Math.round(position.getX(first) / SQUARE) + Math.round(position.getY(first) / SQUARE);
+    const isDark = squares[Math.floor(index / 6)] % 2 !== 0;
     const distance = Math.hypot(position.getX(index), position.getY(index)) / reach;
-    const mixed = (square % 2 ? dark : light).clone().lerp(sky, MathUtils.smoothstep(distance, FADE[0], FADE[1]));
+    const mixed = (isDark ? dark : light).clone().lerp(sky, MathUtils.smoothstep(distance, FADE[0], FADE[1]));
     color.setXYZ(index, mixed.r, mixed.g, mixed.b);
   }
   color.needsUpdate = true;

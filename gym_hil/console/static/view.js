@@ -25,8 +25,6 @@ export class View {
   surroundings = new Surroundings();
   /** How often the scene was drawn. */
   drawn = 0;
-  /** Share of the canvas, at its bottom, that lies under the controls: `--covered` of the style sheet, in px. */
-  covered = 0;
   /** Called before each drawing; true asks for one more. @type {((now: number) => boolean)[]} */
   steps = [];
   /** Called before the view itself is drawn. @type {(renderer: WebGLRenderer) => void} */
@@ -116,10 +114,8 @@ export class View {
     if (width && height) {
       this.#renderer.setPixelRatio(this.#slow ? SLOW.pixelRatio : Math.min(devicePixelRatio, PIXEL_RATIO));
       this.#renderer.setSize(width, height, false);
-      const covered = parseFloat(getComputedStyle(this.canvas).getPropertyValue("--covered")) || 0;
-      this.covered = covered / height;
       this.camera.aspect = width / height;
-      this.camera.setViewOffset(width, height, 0, covered / 2, width, height);
+      this.camera.updateProjectionMatrix();
       this.request();
     }
   }
@@ -143,39 +139,37 @@ export function graphics() {
 }
 
 const FOV = 40; // degrees
-const CENTRE = new Vector3(0.36, 0, 0.24); // m, what the presets look at
 const TRANSITION = 350; // ms from one preset to the next
-/** Name -> label, and for those that do not ride on a camera of the robot, from where: m, off the centre. */
-const PRESETS = {
-  free: { label: "Free", offset: new Vector3(-1.05, -1.25, 0.85) },
-  front: { label: "Front" },
-  wrist: { label: "Wrist" },
-  top: { label: "Top", offset: new Vector3(-0.002, 0, 1.7) },
-  side: { label: "Side", offset: new Vector3(0, -1.75, 0.15) },
-};
+const USUAL = 1.84; // m, distance from which the robot's workspace is looked at; other scenes are larger or smaller
 
-/** @typedef {keyof typeof PRESETS} Preset */
+/** Label -> from where, as azimuth and elevation in degrees; null for the scene's own view. @type {[string, number[] | null][]} */
+const PRESETS = [
+  ["Free", null],
+  ["Top", [0, -89.9]],
+  ["Side", [90, -5]],
+];
 
+/** From where the operator looks: freely, from the usual sides, or through the model's cameras. */
 export class Cameras {
   orbit;
-  /** @type {Preset} */
-  #preset = "free";
+  preset = "Free";
   #view;
+  /** @type {import("./messages.js").ViewPoint} */
+  #point = { centre: [0, 0, 0], distance: USUAL, azimuth: 0, elevation: 0, track: null };
+  #centre = new Vector3();
   /** Whether the view stands where its preset says, and the operator has not moved it. */
   #home = true;
-  #from = { position: new Vector3(), quaternion: new Quaternion(), fov: FOV, since: -Infinity };
+  #from = { position: new Vector3(), quaternion: new Quaternion(), since: -Infinity };
   #onChange;
 
   /**
    * @param {View} view
-   * @param {(preset: Preset) => void} onChange
+   * @param {() => void} onChange called when the preset changes
    */
   constructor(view, onChange) {
     this.#view = view;
     this.#onChange = onChange;
     this.orbit = new OrbitControls(view.camera, view.canvas);
-    this.orbit.minDistance = 0.15;
-    this.orbit.maxDistance = 5;
     this.orbit.maxPolarAngle = 0.52 * Math.PI;
     this.orbit.zoomToCursor = true;
     this.orbit.addEventListener("start", () => this.#leavePreset());
@@ -183,14 +177,23 @@ export class Cameras {
     view.steps.push((now) => this.#advance(now));
   }
 
-  get preset() {
-    return this.#preset;
+  /** @returns {string[]} */
+  get presets() {
+    const mounted = this.#view.channel?.description.cameras.map(({ name }) => name) ?? [];
+    return [...PRESETS.map(([name]) => name), ...mounted];
   }
 
-  /** The presets that the scene has. @returns {[Preset, string][]} */
-  get presets() {
-    const known = /** @type {[Preset, {label: string, offset?: Vector3}][]} */ (Object.entries(PRESETS));
-    return known.filter(([name, { offset }]) => offset || this.#robotCamera(name)).map(([name, { label }]) => [name, label]);
+  /** Looks at another environment. @param {import("./messages.js").ViewPoint} point */
+  start(point) {
+    this.#point = point;
+    this.#centre.fromArray(point.centre);
+    this.orbit.minDistance = point.distance / 12;
+    this.orbit.maxDistance = 3 * point.distance;
+    this.#view.camera.near = point.distance / 100;
+    this.#view.camera.far = 20 * point.distance;
+    this.preset = "Free";
+    this.#home = true;
+    this.#from.since = -Infinity;
   }
 
   /** @param {string} name */
@@ -199,58 +202,64 @@ export class Cameras {
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.#from.position.copy(camera.position);
     this.#from.quaternion.copy(camera.quaternion);
-    this.#from.fov = camera.fov;
     this.#from.since = still ? -Infinity : performance.now();
-    this.#preset = /** @type {Preset} */ (name);
+    this.preset = name;
     this.#home = true;
-    this.#onChange(this.#preset);
+    this.#onChange();
     this.#view.request();
   }
 
-  /** @param {Preset} name */
-  #robotCamera(name) {
+  /** The model's camera that the view rides on. */
+  get #mounted() {
     const { channel } = this.#view;
-    const index = channel?.description.cameras.findIndex((camera) => camera.name === name) ?? -1;
+    const index = channel?.description.cameras.findIndex(({ name }) => name === this.preset) ?? -1;
     return channel?.cameras[index];
   }
 
   /** Leaves the preset where it is, for the operator to orbit from there. */
   #leavePreset() {
-    const mounted = this.#robotCamera(this.#preset);
+    const { camera } = this.#view;
     this.#from.since = -Infinity;
     this.#home = false;
-    if (mounted) {
-      const { camera } = this.#view;
+    if (this.#mounted) {
       const ahead = new Vector3(0, 0, -1).applyQuaternion(camera.quaternion);
-      const reach = MathUtils.clamp(-camera.position.z / Math.min(ahead.z, -0.05), 0.3, 1.5);
-      this.orbit.target.copy(camera.position).addScaledVector(ahead, reach);
+      const reach = (camera.position.z - this.#centre.z) / Math.max(-ahead.z, 0.05);
+      const distance = MathUtils.clamp(reach, this.#point.distance / 6, this.#point.distance);
+      this.orbit.target.copy(camera.position).addScaledVector(ahead, distance);
       this.#zoomTo(FOV);
     }
-    if (this.#preset !== "free") {
-      this.#preset = "free";
-      this.#onChange("free");
+    if (this.preset !== "Free") {
+      this.preset = "Free";
+      this.#onChange();
     }
   }
 
   /** @param {number} now ms */
   #advance(now) {
     const share = Math.min((now - this.#from.since) / TRANSITION, 1);
-    const mounted = this.#robotCamera(this.#preset);
     const { camera } = this.#view;
-    const moving = this.#from.since > -Infinity;
+    this.#follow();
+    const mounted = this.#mounted;
     if (mounted) {
       mounted.updateWorldMatrix(true, false);
       mounted.matrixWorld.decompose(camera.position, camera.quaternion, new Vector3());
-      this.#zoomTo(mounted.fov);
+      // The model's angle is that of the narrower side of the window.
+      const half = Math.tan(MathUtils.degToRad(mounted.fov / 2)) / Math.min(camera.aspect, 1);
+      this.#zoomTo(MathUtils.radToDeg(2 * Math.atan(half)));
     } else if (this.#home) {
-      const offset = /** @type {{offset: Vector3}} */ (PRESETS[this.#preset]).offset;
-      camera.position.copy(CENTRE).addScaledVector(offset, this.#distance());
-      this.orbit.target.copy(CENTRE);
-      camera.lookAt(CENTRE);
+      const [azimuth, elevation] =
+        PRESETS.find(([name]) => name === this.preset)?.[1] ?? [this.#point.azimuth, this.#point.elevation];
+      const [around, up] = [MathUtils.degToRad(azimuth), MathUtils.degToRad(elevation)];
+      // Further away where there is less room, so that the same things are to be seen.
+      const distance = this.#point.distance * Math.max(1, 1 / camera.aspect);
+      const ahead = new Vector3(Math.cos(up) * Math.cos(around), Math.cos(up) * Math.sin(around), Math.sin(up));
+      camera.position.copy(this.#centre).addScaledVector(ahead, -distance);
+      this.orbit.target.copy(this.#centre);
+      camera.lookAt(this.#centre);
       this.#zoomTo(FOV);
       this.orbit.update();
     }
-    if (moving && share < 1) {
+    if (this.#from.since > -Infinity && share < 1) {
       const eased = MathUtils.smoothstep(share, 0, 1);
       camera.position.lerpVectors(this.#from.position, camera.position.clone(), eased);
       camera.quaternion.slerpQuaternions(this.#from.quaternion, camera.quaternion.clone(), eased);
@@ -260,20 +269,24 @@ export class Cameras {
     return false;
   }
 
-  /** Further away where there is less room, so that the same things are to be seen. */
-  #distance() {
-    const { camera, covered } = this.#view;
-    return Math.max(1 / (1 - covered), 1 / camera.aspect);
+  /** Goes where the body goes that the view follows. */
+  #follow() {
+    const { track } = this.#point;
+    const body = track === null ? undefined : this.#view.channel?.root.children[track];
+    if (body) {
+      const by = new Vector3(body.position.x - this.#centre.x, body.position.y - this.#centre.y, 0);
+      this.#centre.add(by);
+      this.orbit.target.add(by);
+      this.#view.camera.position.add(by);
+      this.#view.surroundings.moveTo(this.#centre);
+    }
   }
 
-  /** @param {number} fov degrees, of the narrower side of the window if the camera is the robot's */
+  /** @param {number} fov degrees, upright */
   #zoomTo(fov) {
     const { camera } = this.#view;
-    const half = Math.tan(MathUtils.degToRad(fov / 2));
-    const tall = this.#robotCamera(this.#preset) && camera.aspect < 1 ? half / camera.aspect : half;
-    const wanted = MathUtils.radToDeg(2 * Math.atan(tall));
-    if (Math.abs(wanted - camera.fov) > 1e-6) {
-      camera.fov = wanted;
+    if (Math.abs(fov - camera.fov) > 1e-6) {
+      camera.fov = fov;
       camera.updateProjectionMatrix();
     }
   }

@@ -1,66 +1,71 @@
-// What the policy sees: the images of the robot's own cameras, or the same views drawn here where none are sent.
+// The images of an environment: a row of small ones, and the large one where the page draws no scene.
 
 import { make } from "./dom.js";
 
 const SIZE = 256; // px, of a view that is drawn here
+const MOST_DRAWN = 3; // of the model's cameras
 const RESTART = 1000; // frames by which a sequence falls back when the program starts again
 
-/** @typedef {{name: string, canvas: HTMLCanvasElement, source: HTMLElement, sequence: number, sent: boolean}}
- *   CameraImage */
+/** @typedef {{name: string, canvas: HTMLCanvasElement, source: HTMLElement, camera: number, sequence: number,
+ *   sent: boolean}} Image `camera` is the index of the model's camera that sees the same, -1 for none */
 
-export class CameraImages {
-  /** Camera whose image the big view shows where the browser cannot draw the scene. */
+export class Images {
+  /** Name of the image that is shown large. */
   preset = "";
-  /** @type {CameraImage[]} in the order of the scene's cameras */
+  /** @type {Image[]} in the order of a frame */
   #images = [];
   #stale = false;
   #root;
   #view;
   #big;
-  #onPreset;
 
   /**
    * @param {HTMLElement} root
-   * @param {import("./view.js").View | null} view
-   * @param {HTMLCanvasElement} big the canvas of the big view, used where there is no view
-   * @param {() => void} onPreset called when another camera is chosen for it
+   * @param {import("./view.js").View | null} view what draws scenes; null in a browser without WebGL
+   * @param {HTMLCanvasElement} big the canvas of the large image
    */
-  constructor(root, view, big, onPreset) {
+  constructor(root, view, big) {
     this.#root = root;
     this.#view = view;
     this.#big = big;
-    this.#onPreset = onPreset;
     if (view) {
       view.beforeDrawing = (renderer) => this.#draw(renderer);
     }
   }
 
-  /** Names and labels of the cameras. @returns {[string, string][]} */
+  /** Names of the images that can be shown large. */
   get presets() {
-    return this.#images.map(({ name }) => [name, name]);
+    return this.#images.map(({ name }) => name);
   }
 
-  /** @param {string} name of the camera for the big view */
+  /** @param {string} name of the large image */
   show(name) {
     this.preset = name;
-    this.#onPreset();
+    const shown = this.#images.find((image) => image.name === name);
+    if (shown?.sequence) {
+      copy(shown.canvas, this.#big);
+    }
   }
 
-  /** @param {import("./messages.js").SceneDescription} description */
-  reset(description) {
-    this.#images = description.cameras.map(({ name }) => {
+  /**
+   * @param {import("./messages.js").SceneDescription} description
+   * @param {boolean} drawn whether the page draws the scene
+   */
+  reset(description, drawn) {
+    this.#images = description.images.map((name) => {
       const canvas = document.createElement("canvas");
-      const source = make("span", "", "image-source");
+      const camera = drawn ? description.cameras.findIndex((other) => other.name === name) : -1;
       canvas.width = canvas.height = SIZE;
       canvas.setAttribute("role", "img");
-      canvas.setAttribute("aria-label", `View of the robot's camera ${name}`);
-      return { name, canvas, source, sequence: 0, sent: false };
+      canvas.setAttribute("aria-label", `Image ${name}`);
+      return { name, canvas, source: make("span", "", "image-source"), camera, sequence: 0, sent: false };
     });
-    this.preset = this.#images[0]?.name ?? "";
-    const figures = this.#images.map(({ name, canvas, source }) => {
+    this.preset = drawn ? "" : (description.big ?? "");
+    const small = this.#images.filter(({ name, camera }) => (drawn || name !== description.big) && camera < MOST_DRAWN);
+    const figures = small.map(({ name, canvas, source }) => {
       const figure = document.createElement("figure");
-      const caption = make("figcaption", name);
-      caption.append(source);
+      const caption = make("figcaption", "");
+      caption.append(make("span", name), source);
       figure.append(canvas, caption);
       return figure;
     });
@@ -76,14 +81,14 @@ export class CameraImages {
       image.sent = Boolean(jpeg);
       if (jpeg) {
         this.#decode(image, jpeg, sequence);
-      } else {
-        image.source.textContent = this.#view ? "drawn here" : "";
+      } else if (image.camera >= 0) {
+        image.source.textContent = "drawn";
       }
     });
   }
 
   /**
-   * @param {CameraImage} image
+   * @param {Image} image
    * @param {Uint8Array<ArrayBuffer>} jpeg
    * @param {number} sequence
    */
@@ -94,7 +99,7 @@ export class CameraImages {
       image.sequence = sequence;
       image.source.textContent = `${bitmap.width} × ${bitmap.height}`;
       copy(bitmap, image.canvas);
-      if (!this.#view && image.name === this.preset) {
+      if (image.name === this.preset) {
         copy(bitmap, this.#big);
       }
     }
@@ -115,30 +120,30 @@ export class CameraImages {
     const { domElement } = renderer;
     const ratio = renderer.getPixelRatio();
     const side = Math.min(SIZE, domElement.width, domElement.height);
-    this.#images.forEach(({ canvas, sent }, index) => {
-      if (!sent && side > 0) {
+    for (const { canvas, sent, camera } of this.#images) {
+      if (!sent && side > 0 && camera >= 0 && camera < MOST_DRAWN) {
         renderer.setViewport(0, 0, side / ratio, side / ratio);
         renderer.setScissor(0, 0, side / ratio, side / ratio);
         renderer.setScissorTest(true);
-        renderer.render(scene, channel.cameras[index]);
+        renderer.render(scene, channel.cameras[camera]);
         if (canvas.width !== side) {
           canvas.width = canvas.height = side;
         }
         canvas.getContext("2d")?.drawImage(domElement, 0, domElement.height - side, side, side, 0, 0, side, side);
       }
-    });
+    }
     renderer.setScissorTest(false);
     renderer.setViewport(0, 0, domElement.width / ratio, domElement.height / ratio);
   }
 }
 
 /**
- * @param {ImageBitmap} bitmap
+ * @param {ImageBitmap | HTMLCanvasElement} source
  * @param {HTMLCanvasElement} canvas
  */
-function copy(bitmap, canvas) {
-  if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
-    [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+function copy(source, canvas) {
+  if (canvas.width !== source.width || canvas.height !== source.height) {
+    [canvas.width, canvas.height] = [source.width, source.height];
   }
-  canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+  canvas.getContext("2d")?.drawImage(source, 0, 0);
 }
