@@ -87,7 +87,7 @@ def take_part(name: str, env: Any, policy: ScriptedOperator, page: Page) -> None
     step(env, policy, page, 3)
     page.locator("[data-button=INTERVENE]").click()
     if name == "dark":
-        page.click("#tab-events")
+        page.click("#events summary")
         page.keyboard.down("ArrowUp")
     step(env, policy, page, 5)
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.console.env_view import EnvView, step_seconds
+from gym_hil.console.env_view import EnvView
 from gym_hil.console.messages import (
     Bindings,
     Episodes,
@@ -135,7 +135,6 @@ class Channel:
         on_close: called once.
 
     Attributes:
-        dt: s, one control step; None if the environment does not say.
         view: what is to be seen.
         requests: buttons that a training run offers.
         session: what a command does with the environment.
@@ -153,7 +152,6 @@ class Channel:
         on_close: Callable[[Channel], None],
     ):
         self.number, self.title = number, title
-        self.dt = step_seconds(env)
         self.view = EnvView(env, title)
         self.lock = ControlLock()
         self.requests: tuple[str, ...] = ()

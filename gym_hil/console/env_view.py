@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gym_hil.console.images import as_image, rendered
 from gym_hil.console.messages import SceneDescription
 from gym_hil.console.scene_stream import PackedScene, pack_scene, view_point
+from gym_hil.pacing import find_control_dt
 from gym_hil.rendering import Renderer, make_renderer
 
 FRAME = "render()"  # name of the environment's own frame among the images
@@ -48,7 +49,7 @@ class EnvView:
     def __init__(self, env: Any, title: str):
         self.watched = self.needs_images = False
         self._title = title
-        self._dt = step_seconds(env)
+        self._dt = find_control_dt(env)
         self._id: str = title if getattr(env, "spec", None) is None else env.spec.id
         self._scene: PackedScene | None = None
         self._renderer: Renderer | None = None
@@ -169,12 +170,3 @@ def mujoco_model(env: Any) -> mujoco.MjModel | None:
     """The MuJoCo model of an environment that has one, with data; else None."""
     model, data = getattr(env, "model", None), getattr(env, "data", None)
     return model if isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData) else None
-
-
-def step_seconds(env: Any) -> float | None:
-    """The duration of a control step in s, as the environment says it; None if it does not."""
-    rate = (getattr(env, "metadata", None) or {}).get("render_fps")
-    for seconds in (getattr(env, "control_dt", None), 1 / rate if rate else None):
-        if isinstance(seconds, (int, float)) and 0 < seconds < float("inf"):
-            return float(seconds)
-    return None

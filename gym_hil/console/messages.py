@@ -314,7 +314,7 @@ class SceneDescription:
     """What an environment is shown by: a model as the page draws it, or images alone."""
 
     title: str  # for humans
-    dt: float | None  # s, one control step
+    dt: float  # s, one control step
     revision: int  # of this description; frames name the one that they belong to
     images: list[str]  # names, in the order of images in a frame
     big: str | None  # image that is shown large where the page draws no model

@@ -15,7 +15,7 @@ from gym_hil.display import ConsoleOptions, TlsOption
 from gym_hil.teleop import Button, InputDevice, TeleopCommand
 from gym_hil.teleop.gamepad import BINDINGS as PAD_BINDINGS
 from gym_hil.teleop.gamepad import pad_legend
-from gym_hil.teleop.input_state import SILENCE_TIMEOUT
+from gym_hil.teleop.input_state import DIRECTIONS, SILENCE_TIMEOUT
 from gym_hil.teleop.keyboard import KEYS, key_legend
 
 if TYPE_CHECKING:
@@ -167,12 +167,13 @@ class WebDevice(InputDevice):
             channel: number of the device's channel.
             requests: buttons offered by a training run.
         """
+        idle = self._idle_buttons()
         return Bindings(
             channel=channel,
             intervention=self._mode,  # type: ignore[arg-type]  # checked by InputState
-            keys={CODES[key]: button.name for key, button in KEYS.items()},
-            pad={str(PAD_INDICES[name]): button.name for name, button in PAD_BINDINGS.items()},
-            buttons={button.name: self.label(button) for button in Button},
+            keys={CODES[key]: button.name for key, button in KEYS.items() if button not in idle},
+            pad={str(PAD_INDICES[name]): button.name for name, button in PAD_BINDINGS.items() if button not in idle},
+            buttons={button.name: self.label(button) for button in Button if button not in idle},
             legend=self._legends(),
             requests=list(requests),
         )
@@ -188,11 +189,21 @@ class WebDevice(InputDevice):
             text = "input is back: the operator drives on" if engaged else "no input from the page for 2 s: handed back"
         self._channel.log_event("connection", text)
 
+    def _idle_buttons(self) -> set[Button]:
+        """Buttons that do nothing in this environment."""
+        if self._env is None or not self._env.has_wrapper_attr("operator_moves"):
+            return set()
+        axes, has_gripper = self._env.get_wrapper_attr("operator_moves")
+        idle = {button for button, (axis, _) in DIRECTIONS.items() if axis not in axes}
+        return idle if has_gripper else idle | {Button.OPEN, Button.CLOSE}
+
     def _legends(self) -> list[LegendPart]:
-        return [
-            LegendPart("Keyboard", key_legend(self.label)),
-            LegendPart("Gamepad", pad_legend(self.label, {})),
-            LegendPart(
-                "Mouse or finger", [("drag the target", "move the tool there"), ("drag elsewhere", "look around")]
-            ),
+        idle = {self.label(button) for button in self._idle_buttons()}
+        parts = [
+            LegendPart("Keyboard", [row for row in key_legend(self.label) if row[1] not in idle]),
+            LegendPart("Gamepad", [row for row in pad_legend(self.label, {}) if row[1] not in idle]),
         ]
+        if hasattr(getattr(self._env, "unwrapped", None), "tcp_target"):
+            drag = [("drag the target", "move the tool there"), ("drag elsewhere", "look around")]
+            parts.append(LegendPart("Mouse or finger", drag))
+        return parts

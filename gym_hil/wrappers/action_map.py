@@ -198,6 +198,7 @@ class FittedMap:
         speed = {axis: term.scale or self._reach(term.index, 1.0) for axis, term in action_map.axes.items()}
         self._scale = np.array([term.sign * speed[axis] for axis, term in action_map.axes.items()])
         self._motion = [AXES.index(axis) for axis in action_map.axes]
+        self.moves = frozenset(self._motion)  # components of `TeleopCommand.motion` that change anything
         self._indices = [term.index for term in action_map.axes.values()]
         self._kept = [term.index for term in terms if term.hold is not None]
         self._measured = [(term.index, term.hold) for term in terms if term.hold not in (None, LAST)]
@@ -274,6 +275,7 @@ class FunctionMap:
     """
 
     gripper: tuple[int, float, float] | None = None
+    moves = frozenset(range(len(AXES)))
     full_speed = (1.0, 1.0, 1.0)
     full_rotation_speed: float | None = None
 

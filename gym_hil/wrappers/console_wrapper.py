@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 from numpy.typing import ArrayLike
 
+from gym_hil.pacing import find_control_dt
 from gym_hil.wrappers.base import OperatorWrapper
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class ConsoleWrapper(OperatorWrapper):
     def __init__(self, env: gym.Env[Any, Any]):
         gym.utils.RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
+        self._dt = find_control_dt(env)
         self._limit = None if env.spec is None else env.spec.max_episode_steps
         self._resets_itself = env.has_wrapper_attr("auto_reset") and env.get_wrapper_attr("auto_reset")
         self._seconds_paused = 0.0
@@ -108,7 +110,8 @@ class ConsoleWrapper(OperatorWrapper):
         self._seconds_paused += self.channel.wait_while_paused()
 
     def _begin(self, observation: Any, info: Mapping[str, Any]) -> None:
-        self._episode += 1
+        # The command's own count, where there is one, does not count what is recorded again.
+        self._episode = self.channel.session.episode or self._episode + 1
         self._over = False
         self._steps = self._interventions = 0
         self._return = 0.0
@@ -148,13 +151,12 @@ class ConsoleWrapper(OperatorWrapper):
         from gym_hil.console.images import observed_images
 
         limit = self._limit if self._limit is not None and self._steps <= self._limit else None
-        dt = self.channel.dt
         self.channel.publish(
             {
                 "episode": self._episode,
                 "step": self._steps,
                 "max_steps": limit,
-                "seconds_left": None if limit is None or dt is None else round((limit - self._steps) * dt, 2),
+                "seconds_left": None if limit is None else round((limit - self._steps) * self._dt, 2),
                 "reward": reward,
                 "episode_return": round(self._return, 4),
                 "driver": "operator" if self._operator else "policy",

@@ -21,6 +21,7 @@ from gym_hil.teleop import Device, DeviceGroup, Event, TeleopCommand
 from gym_hil.teleop.operator import OperatorOptions, neutral_action
 from gym_hil.wrappers.action_map import (
     ActionMapLike,
+    FunctionMap,
     action_limits,
     check_action_space,
     fit_action_map,
@@ -198,6 +199,12 @@ class InputsControlWrapper(OperatorWrapper):
     def gripper_index(self) -> int | None:
         """Which number of the action is the gripper's; None if none is known to be."""
         return None if self._map.gripper is None else self._map.gripper[0]
+
+    @property
+    def operator_moves(self) -> tuple[frozenset[int], bool]:
+        """Which components of `TeleopCommand.motion` change anything, and whether its gripper may."""
+        has_gripper = self._map.gripper is not None or isinstance(self._map, FunctionMap)
+        return self._map.moves, self._use_gripper and has_gripper
 
     @property
     def idle_action(self) -> NDArray[np.float32]:

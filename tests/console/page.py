@@ -155,7 +155,9 @@ class Page:
     async def _read(self) -> None:
         async for message in self._socket:
             if message.type is aiohttp.WSMsgType.TEXT:
-                self.messages.append(json.loads(message.data))
+                received = json.loads(message.data)
+                if received["type"] != "alive":
+                    self.messages.append(received)
             elif message.type is aiohttp.WSMsgType.BINARY:
                 frame = unpack(message.data)
                 self.frames.append(frame)
@@ -175,7 +177,7 @@ class Page:
 
 def unpack(data: bytes) -> dict[str, Any]:
     """The parts of a frame."""
-    kind, images, words, channel, bodies, sequence, _, published, input_time = FRAME_HEADER.unpack_from(data)
+    kind, images, words, channel, bodies, sequence, revision, published, input_time = FRAME_HEADER.unpack_from(data)
     at = FRAME_HEADER.size
     poses = struct.unpack_from(f"<{7 * bodies}f", data, at)
     at += 28 * bodies
@@ -191,6 +193,7 @@ def unpack(data: bytes) -> dict[str, Any]:
         "kind": kind,
         "channel": channel,
         "sequence": sequence,
+        "revision": revision,
         "published": published,
         "input_time": input_time,
         "poses": poses,

@@ -12,8 +12,7 @@ import gymnasium as gym
 import pytest
 
 import gym_hil
-from gym_hil.console import channel as channel_module
-from gym_hil.console import get_console
+from gym_hil.console import env_view, get_console
 from gym_hil.console import server as module
 from gym_hil.errors import ConfigurationError
 
@@ -66,13 +65,13 @@ def test_environment_finalised_in_the_middle_of_opening_another_does_not_block(
 ) -> None:
     """As the garbage collector does it, wherever something is allocated."""
     shared = get_console()
-    pack_scene = channel_module.pack_scene
+    pack_scene = env_view.pack_scene
 
     def pack_and_collect(*arguments: object, **options: object) -> object:
         gc.collect()
         return pack_scene(*arguments, **options)
 
-    monkeypatch.setattr(channel_module, "pack_scene", pack_and_collect)
+    monkeypatch.setattr(env_view, "pack_scene", pack_and_collect)
     env: gym.Env | None = gym_hil.PandaPickCubeGymEnv()
     shared.channel_for(env)
     env.itself = env  # only the garbage collector frees it  # type: ignore[union-attr]

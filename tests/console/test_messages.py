@@ -102,6 +102,7 @@ def test_frame_holds_what_was_packed() -> None:
     packed = pack_frame(
         channel=3,
         sequence=70000,
+        revision=7,
         published=1.7e9,
         input_time=12.5,
         poses=bytes(28 * 2),

@@ -24,8 +24,8 @@ def camera(visitor: Any) -> list[float]:
 @pytest.fixture
 def view(visitor: Any) -> Any:
     """A page that looks from where it did at first, at a robot of which the handle is known."""
-    visitor.page.click("[data-preset=side]")
-    visitor.until("page.cameras.preset === 'side' && Math.abs(page.view.camera.position.x - 0.36) < 1e-6")
+    visitor.page.select_option("#presets", "Side")
+    visitor.until("page.cameras.preset === 'Side' && Math.abs(page.view.camera.position.x - 0.4) < 1e-6")
     visitor.until("page.drag.position !== null")
     yield visitor
     visitor.page.keyboard.up("Shift")
@@ -70,13 +70,13 @@ def test_dragging_elsewhere_turns_the_view_and_drives_nothing(view, stand):
     view.page.mouse.down()
     view.page.mouse.move(box["x"] + 140, box["y"] + 200)
     view.wait(lambda: camera(view) != before)
-    assert view.js("page.cameras.preset") == "free"
+    assert view.js("page.cameras.preset") == "Free"
     assert all(message.target is None for message in stand.received)
     assert stand.changes() == []
 
 
 def test_with_shift_the_handle_moves_upright_and_shift_itself_does_nothing(view, stand):
-    view.page.click("[data-preset=free]")
+    view.page.select_option("#presets", "Free")
     view.page.wait_for_timeout(600)
     view.page.keyboard.down("Shift")
     drag(view, 0, -40)

@@ -183,29 +183,22 @@ def test_after_a_click_keys_drive_and_after_tab_they_press(visitor, stand):
     assert stand.operator
 
 
-def test_a_tab_that_was_clicked_leaves_the_arrows_to_the_robot(visitor, stand):
-    visitor.page.click("#tab-events")
-    visitor.page.keyboard.press("ArrowLeft")
-    visitor.wait(lambda: stand.changes() == [("press", "LEFT"), ("release", "LEFT")])
-    assert visitor.page.get_attribute("#tab-events", "aria-selected") == "true"
-
-
-def test_tabs_are_reached_by_keys(visitor, stand):
-    visitor.page.click("#tab-controls")
-    visitor.page.focus("#theme")
-    for _ in range(30):
-        visitor.page.keyboard.press("Tab")
-        if visitor.page.evaluate("document.activeElement.id") == "tab-controls":
-            break
-    visitor.page.keyboard.press("ArrowRight")
-    assert visitor.page.get_attribute("#tab-events", "aria-selected") == "true"
-    assert stand.changes() == []
+def test_a_summary_that_was_clicked_leaves_the_keys_to_the_robot(visitor, stand):
+    visitor.page.click("#events summary")
+    visitor.page.keyboard.press("Space")
+    visitor.wait(lambda: stand.changes() == [("press", "INTERVENE"), ("release", "INTERVENE")])
+    assert visitor.page.get_attribute("#events", "open") is not None
+    visitor.page.keyboard.press("Tab")
+    visitor.page.focus("#events summary")
+    visitor.page.keyboard.press("Enter")
+    assert visitor.page.get_attribute("#events", "open") is None
+    assert len(stand.changes()) == 2
 
 
 def test_success_ends_the_episode(visitor, stand):
     visitor.page.keyboard.press("Enter")
-    visitor.page.click("#tab-events")
-    visitor.wait(lambda: "success" in visitor.text("part-events"))
+    rows = visitor.page.locator("#part-events")
+    visitor.wait(lambda: "success" in (rows.text_content() or ""))
 
 
 def test_leaving_during_an_intervention_is_asked_about(visitor, stand):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -115,7 +116,7 @@ def test_lost_connection_is_shown_and_comes_back(alone):
     stand, visitor, start_again = alone
     visitor.page.keyboard.down("w")
     visitor.wait(lambda: stand.held() == {"FORWARD"})
-    stand.console.close()
+    stand.console._web.close()  # without a farewell, as when the machine is gone
     visitor.wait(lambda: visitor.page.locator("#notice").is_visible())
     assert visitor.text("notice-title") == "Connection lost"
     assert visitor.text("connection-text") == "Connection lost"
@@ -140,10 +141,34 @@ def test_lost_connection_is_shown_and_comes_back(alone):
 
 def test_link_that_is_no_longer_valid_is_reported(alone):
     stand, visitor, start_again = alone
-    stand.console.close()
+    stand.console._web.close()
     start_again("another token, long enough")
     visitor.wait(lambda: visitor.page.evaluate("document.body.dataset.connection") == "refused")
     assert visitor.text("notice-title") == "This link is no longer valid"
+
+
+def test_silent_line_is_reported_and_given_up_and_the_programs_end_is_no_lost_connection(alone):
+    stand, visitor, _ = alone
+    visitor.page.keyboard.press("Space")
+    visitor.wait(lambda: visitor.driver() == "you")
+    stand.console._web.loop.call_soon_threadsafe(time.sleep, 2.0)  # nothing comes, and nothing is closed
+    visitor.wait(lambda: visitor.text("badge").startswith("No image for"))
+    assert visitor.page.evaluate("document.body.dataset.connection") == "quiet"
+    assert visitor.text("connection-text") == "No signal"
+    assert visitor.driver() == "none"
+    assert visitor.page.locator("[data-button=CLOSE]").is_disabled()
+    visitor.wait(lambda: visitor.driver() == "you" and not visitor.page.locator("#badge").is_visible())
+    before = stand.console._connections[visitor.name]
+    stand.console._web.loop.call_soon_threadsafe(time.sleep, 5.0)
+    visitor.wait(lambda: stand.console._connections.get(visitor.name) not in (None, before))
+    visitor.wait(lambda: visitor.lock() == "you")
+
+    stand.channel.farewell = "Recording finished, 4 episodes"
+    stand.console.close()
+    visitor.wait(lambda: visitor.text("notice-title") == "Recording finished, 4 episodes")
+    visitor.page.wait_for_timeout(600)
+    assert visitor.page.evaluate("document.body.dataset.connection") == "ended"
+    assert not visitor.page.locator("#retry").is_visible()
 
 
 def test_operator_drives_on_after_a_short_loss_of_the_connection(visitor, stand, monkeypatch):
@@ -154,7 +179,7 @@ def test_operator_drives_on_after_a_short_loss_of_the_connection(visitor, stand,
     connection = stand.console._connections[visitor.name]
     stand.console._web.loop.call_soon_threadsafe(connection._socket._req.transport.abort)
     visitor.wait(lambda: visitor.page.locator("#notice").is_visible())
-    assert "The robot stands still" in visitor.text("notice-text")
+    assert "holds still" in visitor.text("notice-text")
     target = stand.env.unwrapped.tcp_target
     assert stand.operator
     monkeypatch.undo()

@@ -1,5 +1,6 @@
 // Keys, gamepad, buttons and joysticks of the page.
 
+import { element } from "./dom.js";
 import { create } from "./vendor/nipplejs.js";
 
 const DEADZONE = 0.1; // of a stick's travel
@@ -42,7 +43,7 @@ export class Keyboard {
     // What was clicked must not keep the focus, or the next key would be its own.
     addEventListener("click", ({ detail, target }) => {
       if (detail > 0 && target instanceof Element) {
-        target.closest("button")?.blur();
+        /** @type {HTMLElement | null} */ (target.closest("button, summary"))?.blur();
       }
     });
   }
@@ -120,7 +121,7 @@ function isForFocused(event) {
   if (focused instanceof HTMLSelectElement) {
     return !event.ctrlKey;
   }
-  return ACTIVATION.has(event.code) && focused !== null && focused.matches("button:focus-visible");
+  return ACTIVATION.has(event.code) && focused !== null && focused.matches("button:focus-visible, summary:focus-visible");
 }
 
 /** The first gamepad that the browser knows as a standard one. */
@@ -224,6 +225,8 @@ export function addButtons(input) {
  * @param {boolean} enabled
  */
 export function showButtons({ buttons, keys, intervention }, enabled) {
+  element("joystick-plane", HTMLElement).hidden = !("FORWARD" in buttons || "LEFT" in buttons);
+  element("joystick-height", HTMLElement).hidden = !("UP" in buttons);
   for (const [button, name] of inputButtons()) {
     const hint = button.querySelector("kbd");
     button.hidden = !(name in buttons) || (name === "INTERVENE" && intervention === "auto");

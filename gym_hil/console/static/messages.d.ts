@@ -88,7 +88,7 @@ export interface ViewPoint {
 /** What an environment is shown by: a model as the page draws it, or images alone. */
 export interface SceneDescription {
   title: string;
-  dt: number | null;
+  dt: number;
   revision: number;
   images: string[];
   big: string | null;
