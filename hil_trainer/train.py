@@ -110,6 +110,8 @@ class Training:
             self._log("event", text=self._actors.summary)
         if self.env.channel is not None:
             self.env.channel.set_requests(_REQUESTS)
+            self.env.channel.set_session(activity="training")
+            self.env.channel.farewell = "Training has ended"
 
     def run(self) -> Outcome:
         """Train until the target is reached, all steps are made, or the operator stops it.

@@ -27,7 +27,7 @@ ARROWS: dict[str, set[str]] = {
     "scene": {"robot"},
     "rendering": {"display"},
     "teleop": {"display", "files", "imports"},
-    "console": {"teleop", "files", "display", "rendering"},
+    "console": {"teleop", "files", "display", "rendering", "pacing"},
     "envs": {"scene", "robot", "rendering", "console", "display"},
     "wrappers": {"envs", "teleop", "rendering", "console", "display", "imports", "pacing"},
     "registration": {"envs", "imports", "teleop"},  # it names the wrappers' factory, and Gymnasium imports that

@@ -55,6 +55,23 @@ def operator_env(
         close_console()
 
 
+def show_session(env: gym.Env[Any, Any], *, farewell: str | None = None, **fields: Any) -> None:
+    """Show on the console's page, where there is one, what the command does.
+
+    Args:
+        env: with an operator in it.
+        farewell: what the page shows when the command ends, instead of `fields`.
+        **fields: of `gym_hil.console.messages.Session`.
+    """
+    channel: Any = env.get_wrapper_attr("channel") if env.has_wrapper_attr("channel") else None
+    if not hasattr(channel, "set_session"):  # somebody's environment may have a channel of another kind
+        return
+    if farewell is not None:
+        channel.farewell = farewell
+    else:
+        channel.set_session(**fields)
+
+
 def control_steps(
     env: gym.Env[Any, Any], observation: Any, pacer: Pacer | None, policy: LoadedPolicy | None = None
 ) -> Iterator[Step]:

@@ -19,7 +19,7 @@ from gym_hil.cli.arguments import (
     path_argument,
     read_policy,
 )
-from gym_hil.cli.driving import control_steps, introduction, operator_env
+from gym_hil.cli.driving import control_steps, introduction, operator_env, show_session
 from gym_hil.datasets.hub import check_login, check_repo_id, check_upload, push_to_hub
 from gym_hil.datasets.images import write_contact_sheet
 from gym_hil.datasets.layout import SHEET, dataset_files
@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             policy = read_policy(arguments, env)
             print(introduction(recorder, policy), flush=True)
-            is_done = _record(recorder, arguments.episodes, policy)
+            is_done = _record(recorder, arguments.episodes, policy, arguments.repo_id)
         finally:
             recorder.close()
     _summarise(root)
@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if is_done else 130
 
 
-def _record(env: RecordEpisodes, wanted: int, policy: LoadedPolicy | None) -> bool:
+def _record(env: RecordEpisodes, wanted: int, policy: LoadedPolicy | None, repo_id: str) -> bool:
     """Record `wanted` more episodes, or until the operator quits; False if Ctrl-C ended it."""
     # A human needs real time; the scripted operator is as fast as the machine.
     device = env.get_wrapper_attr("device")
@@ -124,6 +124,8 @@ def _record(env: RecordEpisodes, wanted: int, policy: LoadedPolicy | None) -> bo
         progress = _Progress(env, wanted, status, "nothing drives" if policy is None else "policy drives")
         try:
             while progress.recorded < wanted:
+                session: dict[str, Any] = {"dataset": repo_id, "episode": progress.recorded + 1, "episodes": wanted}
+                show_session(env, activity="recording", has_policy=policy is not None, **session)
                 observation, _ = env.reset()
                 progress.begin_episode()
                 if pacer is not None:
@@ -138,6 +140,8 @@ def _record(env: RecordEpisodes, wanted: int, policy: LoadedPolicy | None) -> bo
         except KeyboardInterrupt:
             status.print(f"interrupted; {_count(progress.recorded, 'episode')} recorded")
             return False
+        finally:
+            show_session(env, farewell=f"Recording finished, {_count(progress.recorded, 'episode')}")
     if pacer is not None:
         print(pacer.report())
     return True

@@ -17,7 +17,7 @@ from gym_hil.cli.arguments import (
     env_options,
     read_policy,
 )
-from gym_hil.cli.driving import Step, control_steps, introduction, operator_env
+from gym_hil.cli.driving import Step, control_steps, introduction, operator_env, show_session
 from gym_hil.errors import ConfigurationError
 from gym_hil.pacing import Pacer
 from gym_hil.policies import LoadedPolicy
@@ -83,6 +83,8 @@ def drive(
         while not quits and (episodes is None or number <= episodes):
             if not again:
                 episode_seed = int(rng.integers(2**31))
+            has_policy = policy is not None
+            show_session(env, activity="driving", episode=number, episodes=episodes, has_policy=has_policy)
             outcome, info = _drive_episode(env, pacer, number, episode_seed, policy)
             print(f"episode {number}: {outcome}", flush=True)
             quits, again = info.get("quit", False), info["rerecord_episode"]
@@ -90,6 +92,7 @@ def drive(
             number += not again
     except KeyboardInterrupt:
         print(f"episode {number}: stopped")
+    show_session(env, farewell="gym-hil teleop has ended")
     print(f"{successes} {'success' if successes == 1 else 'successes'}; {pacer.report()}", flush=True)
     return pacer
 

@@ -33,7 +33,7 @@ ARGUMENTS = [
     "--no-first-run",
     "--disable-default-apps",
 ]
-DESK = {"viewport": {"width": 820, "height": 560}}
+DESK = {"viewport": {"width": 1040, "height": 600}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 # Draws seldom, because the processor has other things to do; puts a gamepad within reach; notes what is sent, and what
 # the Content-Security-Policy stops.
