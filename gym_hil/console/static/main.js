@@ -57,12 +57,7 @@ class Page {
   input = new InputState();
   keyboard = new Keyboard(this.input);
   gamepad = new GamepadSource(this.input);
-  plot = new Plot({
-    chart: element("chart", SVGSVGElement),
-    success: html("success-rate"),
-    intervention: html("intervention-rate"),
-    note: html("chart-note"),
-  });
+  plot = new Plot();
   canvas = element("view", HTMLCanvasElement);
   view = graphics() ? new View(this.canvas) : null;
   cameras = this.view && new Cameras(this.view, () => this.#showPresets());

@@ -1,24 +1,18 @@
 // Success and intervention rate over the episodes, as a small plot.
 
+import { element, html, setText } from "./dom.js";
+
 const WINDOW = 20; // episodes that a rate is taken over
 const KEPT = 500; // episodes
 const SVG = "http://www.w3.org/2000/svg";
-const MARGIN = { left: 36, right: 8, top: 8, bottom: 18 }; // px
+const [WIDTH, HEIGHT] = [310, 92];
+const MARGIN = { left: 36, right: 8, top: 8, bottom: 18 };
 
 /** @typedef {import("./messages.js").EpisodeSummary} EpisodeSummary */
 
 export class Plot {
   /** @type {EpisodeSummary[]} */
   #episodes = [];
-  #parts;
-
-  /** @param {{chart: SVGSVGElement, success: HTMLElement, intervention: HTMLElement, note: HTMLElement}} parts */
-  constructor(parts) {
-    this.#parts = parts;
-    new ResizeObserver(() => this.#draw()).observe(/** @type {Element} */ (parts.chart.parentElement));
-    parts.chart.addEventListener("pointermove", (event) => this.#point(event));
-    parts.chart.addEventListener("pointerleave", () => this.#draw());
-  }
 
   /**
    * @param {EpisodeSummary[]} episodes
@@ -26,70 +20,50 @@ export class Plot {
    */
   add(episodes, first) {
     this.#episodes = [...(first ? [] : this.#episodes), ...episodes].slice(-KEPT);
-    this.#draw();
-  }
-
-  /** Episodes that count. */
-  get #counted() {
-    return this.#episodes.filter((episode) => !episode.discarded);
-  }
-
-  /** @param {EpisodeSummary | null} [pointed] */
-  #draw(pointed = null) {
-    const { chart, success, intervention, note } = this.#parts;
-    const counted = this.#counted;
-    const width = chart.clientWidth;
-    const height = chart.clientHeight;
+    const counted = this.#episodes.filter((episode) => !episode.discarded);
     const rates = counted.map((_, index) => ratesOf(counted.slice(Math.max(0, index + 1 - WINDOW), index + 1)));
     const newest = rates.at(-1);
-    success.textContent = newest ? percent(newest.success) : "–";
-    intervention.textContent = newest ? percent(newest.intervention) : "–";
-    note.textContent = pointed ? describe(pointed) : summary(counted.length, this.#episodes.length);
-    const words = `Success ${success.textContent}, by hand ${intervention.textContent}`;
-    chart.setAttribute("aria-label", newest ? words : "No episodes yet");
-    chart.replaceChildren();
-    if (!width || !height) {
-      return;
-    }
-    const x = (/** @type {number} */ index) => this.#x(index, counted.length);
-    const y = (/** @type {number} */ rate) => MARGIN.top + (1 - rate) * (height - MARGIN.top - MARGIN.bottom);
-    for (const rate of [0, 0.5, 1]) {
-      const line = { x1: MARGIN.left, x2: width - MARGIN.right, y1: y(rate), y2: y(rate), class: "grid" };
-      chart.append(node("line", line));
-      chart.append(node("text", { x: MARGIN.left - 6, y: y(rate) + 3.5, class: "tick" }, percent(rate)));
-    }
-    const dot = counted.length > 60 ? 1.2 : 2.2;
-    counted.forEach(({ success: good }, index) => {
-      chart.append(node("circle", { cx: x(index), cy: height - 7, r: dot, class: good ? "good" : "bad" }));
-    });
-    for (const kind of /** @type {const} */ (["intervention", "success"])) {
-      const points = rates.map((rate, index) => `${x(index).toFixed(1)},${y(rate[kind]).toFixed(1)}`);
-      chart.append(node("polyline", { points: points.join(" "), class: `line ${kind}` }));
-      if (newest) {
-        chart.append(node("circle", { cx: x(rates.length - 1), cy: y(newest[kind]), r: 3, class: `end ${kind}` }));
-      }
-    }
-    if (pointed) {
-      const at = x(counted.indexOf(pointed));
-      chart.append(node("line", { x1: at, x2: at, y1: MARGIN.top, y2: height - 2, class: "pointer" }));
-    }
+    const [success, intervention] = newest ? [percent(newest.success), percent(newest.intervention)] : ["–", "–"];
+    setText(html("success-rate"), success);
+    setText(html("intervention-rate"), intervention);
+    setText(html("chart-note"), summary(counted.length, this.#episodes.length));
+    const chart = element("chart", SVGSVGElement);
+    chart.setAttribute("aria-label", newest ? `Success ${success}, by hand ${intervention}` : "No episodes yet");
+    chart.replaceChildren(...[0, 0.5, 1].flatMap(gridLine), ...counted.map(dot), ...curves(rates));
   }
+}
 
-  /**
-   * @param {number} index
-   * @param {number} count
-   */
-  #x(index, count) {
-    const room = this.#parts.chart.clientWidth - MARGIN.left - MARGIN.right;
-    return MARGIN.left + (count > 1 ? (index / (count - 1)) * room : room);
-  }
+/**
+ * @param {number} index
+ * @param {number} count
+ */
+function x(index, count) {
+  return MARGIN.left + (count > 1 ? index / (count - 1) : 1) * (WIDTH - MARGIN.left - MARGIN.right);
+}
 
-  /** @param {PointerEvent} event */
-  #point({ offsetX }) {
-    const counted = this.#counted;
-    const distances = counted.map((_, index) => Math.abs(this.#x(index, counted.length) - offsetX));
-    this.#draw(counted[distances.indexOf(Math.min(...distances))] ?? null);
-  }
+/** @param {number} rate */
+function y(rate) {
+  return MARGIN.top + (1 - rate) * (HEIGHT - MARGIN.top - MARGIN.bottom);
+}
+
+/** @param {number} rate */
+function gridLine(rate) {
+  const line = { x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(rate), y2: y(rate), class: "grid" };
+  return [node("line", line), node("text", { x: MARGIN.left - 6, y: y(rate) + 3.5, class: "tick" }, percent(rate))];
+}
+
+/** @type {(episode: EpisodeSummary, index: number, all: EpisodeSummary[]) => SVGElement} */
+function dot({ success }, index, { length }) {
+  const r = length > 60 ? 1.2 : 2.2;
+  return node("circle", { cx: x(index, length), cy: HEIGHT - 7, r, class: success ? "good" : "bad" });
+}
+
+/** @param {{success: number, intervention: number}[]} rates */
+function curves(rates) {
+  return /** @type {const} */ (["intervention", "success"]).map((kind) => {
+    const points = rates.map((rate, index) => `${x(index, rates.length).toFixed(1)},${y(rate[kind]).toFixed(1)}`);
+    return node("polyline", { points: points.join(" "), class: `line ${kind}` });
+  });
 }
 
 /** @param {EpisodeSummary[]} episodes */
@@ -107,22 +81,14 @@ function percent(rate) {
   return `${Math.round(100 * rate)}%`;
 }
 
-/** @param {EpisodeSummary} episode */
-function describe({ number, steps, interventions, success }) {
-  const byHand = steps ? percent(interventions / steps) : "0%";
-  return `Episode ${number}: ${success ? "success" : "no success"}, ${steps} steps, ${byHand} by hand`;
-}
-
 /**
  * @param {number} counted
  * @param {number} all
  */
 function summary(counted, all) {
-  if (!all) {
-    return "Shown after the first episode";
-  }
   const discarded = all > counted ? `, ${all - counted} re-recorded` : "";
-  return `Last ${Math.min(counted, WINDOW)} of ${counted} episode${counted === 1 ? "" : "s"}${discarded}`;
+  const newest = `Last ${Math.min(counted, WINDOW)} of ${counted} episode${counted === 1 ? "" : "s"}${discarded}`;
+  return all ? newest : "Shown after the first episode";
 }
 
 /**
@@ -130,11 +96,9 @@ function summary(counted, all) {
  * @param {Record<string, string | number>} attributes
  * @param {string} [text]
  */
-function node(name, attributes, text) {
-  const element = document.createElementNS(SVG, name);
-  Object.entries(attributes).forEach(([key, value]) => element.setAttribute(key, String(value)));
-  if (text) {
-    element.textContent = text;
-  }
-  return element;
+function node(name, attributes, text = "") {
+  const made = document.createElementNS(SVG, name);
+  Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, String(value)));
+  made.textContent = text;
+  return made;
 }
