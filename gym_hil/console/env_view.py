@@ -91,7 +91,8 @@ class EnvView:
             self._take_frame(*render, is_first=is_first)
         if isinstance(self._frame, np.ndarray):
             shown[FRAME] = self._frame
-        if changed or self._image_names() != self.description.images or self._note() != self.description.note:
+        known = self.description.images, self.description.observed, self.description.note
+        if changed or known != (self._image_names(), list(self._observed), self._note()):
             self.description = self._describe(env, self.description.revision + 1)
         poses = _NO_POSES if self._scene is None else self._scene.poses(env.data)
         return Captured(self.description, poses, shown)
@@ -155,6 +156,7 @@ class EnvView:
             dt=self._dt,
             revision=revision,
             images=names,
+            observed=list(self._observed),
             big=names[0] if names else None,
             note=self._note(),
             bodies=[] if scene is None else scene.bodies,

@@ -317,6 +317,7 @@ class SceneDescription:
     dt: float  # s, one control step
     revision: int  # of this description; frames name the one that they belong to
     images: list[str]  # names, in the order of images in a frame
+    observed: list[str]  # those of them that are in the observation
     big: str | None  # image that is shown large where the page draws no model
     note: str | None  # why there is nothing to see, and what to do
     bodies: list[str]  # names, in the order of poses in a frame; empty for an environment without a model

@@ -23,6 +23,7 @@ from gym_hil.cli import main, teleop
 from gym_hil.pacing import Pacer
 from gym_hil.teleop import Event, TeleopCommand
 from gym_hil.teleop.sequence import SequenceDevice
+from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 from tests.teleop.conftest import plug, sdl  # noqa: F401
 from tests.teleop.virtual_pad import VirtualPad
 from tests.teleop.waiting import PATIENCE
@@ -102,6 +103,25 @@ def test_how_an_episode_ends_is_printed(
 def test_quit_ends_it(clock: Clock, capsys: pytest.CaptureFixture) -> None:
     drive([None, Event.QUIT])
     assert capsys.readouterr().out.endswith("0 successes; 2 steps at 10.00 Hz of 10.00 Hz, none late\n")
+
+
+def test_page_counts_as_the_terminal_does_and_says_how_it_ended(clock: Clock, console: Any) -> None:
+    class Again(SequenceDevice):
+        """Discards the first episode, and gives up in the others."""
+
+        event = Event.RERECORD
+
+        def poll(self) -> TeleopCommand:
+            command, self.event = TeleopCommand(events=(self.event,)), Event.FAILURE
+            return command
+
+    env = ConsoleWrapper(gym.make("gym_hil/PandaPickCube-v1", device=Again([])))
+    teleop.drive(env, 2)
+    session = env.channel.session
+    assert (session.episode, session.episodes, session.has_policy) == (2, 2, False)
+    assert [episode.number for episode in env.channel.history().episodes] == [1, 1, 2]
+    env.close()
+    assert console._farewell == "gym-hil teleop has ended"
 
 
 def test_what_is_recorded_again_starts_as_it_did(clock: Clock, capsys: pytest.CaptureFixture) -> None:

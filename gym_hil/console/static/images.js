@@ -3,7 +3,7 @@
 import { make } from "./dom.js";
 
 const SIZE = 256; // px, of a view that is drawn here
-const MOST_DRAWN = 3; // of the model's cameras
+const MOST_DRAWN = 2; // cameras of a model; one with more shows them in the list of views only
 const RESTART = 1000; // frames by which a sequence falls back when the program starts again
 
 /** @typedef {{name: string, canvas: HTMLCanvasElement, source: HTMLElement, camera: number, sequence: number,
@@ -52,16 +52,20 @@ export class Images {
    * @param {boolean} drawn whether the page draws the scene
    */
   reset(description, drawn) {
+    const cameras = description.cameras.map(({ name }) => name);
     this.#images = description.images.map((name) => {
       const canvas = document.createElement("canvas");
-      const camera = drawn ? description.cameras.findIndex((other) => other.name === name) : -1;
+      const camera = drawn ? cameras.indexOf(name) : -1;
       canvas.width = canvas.height = SIZE;
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", `Image ${name}`);
       return { name, canvas, source: make("span", "", "image-source"), camera, sequence: 0, sent: false };
     });
     this.preset = drawn ? "" : (description.big ?? "");
-    const small = this.#images.filter(({ name, camera }) => (drawn || name !== description.big) && camera < MOST_DRAWN);
+    const isMany = cameras.length > MOST_DRAWN;
+    const small = this.#images.filter(({ name, camera }) =>
+      camera >= 0 ? !isMany || description.observed.includes(name) : drawn || name !== description.big,
+    );
     const figures = small.map(({ name, canvas, source }) => {
       const figure = document.createElement("figure");
       const caption = make("figcaption", "");
@@ -121,7 +125,7 @@ export class Images {
     const ratio = renderer.getPixelRatio();
     const side = Math.min(SIZE, domElement.width, domElement.height);
     for (const { canvas, sent, camera } of this.#images) {
-      if (!sent && side > 0 && camera >= 0 && camera < MOST_DRAWN) {
+      if (!sent && side > 0 && camera >= 0 && canvas.isConnected) {
         renderer.setViewport(0, 0, side / ratio, side / ratio);
         renderer.setScissor(0, 0, side / ratio, side / ratio);
         renderer.setScissorTest(true);

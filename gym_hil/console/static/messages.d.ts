@@ -91,6 +91,7 @@ export interface SceneDescription {
   dt: number;
   revision: number;
   images: string[];
+  observed: string[];
   big: string | null;
   note: string | null;
   bodies: string[];
