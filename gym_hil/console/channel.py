@@ -116,7 +116,6 @@ class Snapshot(NamedTuple):
     poses: NDArray[np.float32]
     images: Mapping[str, NDArray[np.uint8]]
     tool: tuple[Any, Any, Any]  # where it is, where it is pulled to, how far the gripper is closed
-    paused: bool
     silent: bool
     status: Mapping[str, Any]
 
@@ -199,7 +198,6 @@ class Channel:
                 poses=poses,
                 images=shown,
                 tool=tuple(getattr(env, name, None) for name in _TOOL),  # type: ignore[arg-type]
-                paused=self.paused,
                 silent=device is not None and device.silent,
                 status=status,
             )
@@ -293,7 +291,8 @@ class Channel:
             return None
         if self._frame is None or self._frame[0] != snapshot.sequence:
             tcp, target, closed = snapshot.tool
-            status: dict[str, Any] = {"paused": snapshot.paused, "silent": snapshot.silent}
+            # The pause of this moment: the environment's thread may have published while the operator paused.
+            status: dict[str, Any] = {"paused": self.paused, "silent": snapshot.silent}
             status |= {"tcp": _position(tcp), "target": _position(target), "gripper": _number(closed)}
             given = snapshot.status.items()
             status |= {name: _number(value) if type(value) is float else value for name, value in given}
@@ -338,7 +337,7 @@ class Channel:
         self.log_event("pause", "paused" if on else "resumed")
         shown = self._snapshot
         if shown is not None:
-            self._show(shown._replace(sequence=shown.sequence + 1, published=time.time(), paused=on))
+            self._show(shown._replace(sequence=shown.sequence + 1, published=time.time()))
 
     def _show(self, snapshot: Snapshot) -> None:
         # Should both threads show something at the same moment, one of the two is skipped like any frame in a hurry.

@@ -9,7 +9,6 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import pytest
 
 import gym_hil
 from tests.console import foreign
@@ -87,9 +86,7 @@ def test_a_model_of_another_maker_is_drawn_and_followed(visitor, stand):
         assert visitor.js("page.description.geoms.length") == colours
 
 
-def test_without_webgl_the_servers_images_are_shown(
-    visitor: Visitor, browser: Any, stand: Stand, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_webgl_the_servers_images_are_shown(visitor: Visitor, browser: Any, stand: Stand) -> None:
     plain = Visitor(browser.new_context(**DESK), stand.console, drawn=False)
     assert "WebGL" in plain.text("toast")
     plain.until("document.getElementById('image').width === 480 && page.view === null")

@@ -323,7 +323,7 @@ class Page {
     this.#lastFrame = now;
     if (frame.revision === this.description?.revision) {
       this.#draw(frame, duration);
-    } else if (!this.#loading) {
+    } else if (!this.#loading && frame.revision > (this.description?.revision ?? 0)) {
       this.#load(this.channel);
     }
     hud.showStatus(status, this.session);
