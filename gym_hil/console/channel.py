@@ -337,7 +337,7 @@ class Channel:
         self.log_event("pause", "paused" if on else "resumed")
         shown = self._snapshot
         if shown is not None:
-            self._show(shown._replace(sequence=shown.sequence + 1, published=time.time()))
+            self._show(shown._replace(sequence=shown.sequence + 2, published=time.time()))
 
     def _show(self, snapshot: Snapshot) -> None:
         # Should both threads show something at the same moment, one of the two is skipped like any frame in a hurry.
