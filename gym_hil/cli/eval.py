@@ -48,7 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image-size", type=int, default=128, metavar="N", help="height and width of --images (default: %(default)s)"
     )
-    parser.add_argument("--orientation", action="store_true", help="give a task's action a rotation vector")
+    parser.add_argument(
+        "--orientation",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether a task's action has a rotation vector (default: where the task needs it)",
+    )
     parser.add_argument("--video", type=path_argument, metavar="FILE", help=".mp4 or .gif file to film the episodes to")
 
 

@@ -61,6 +61,22 @@ def test_pause_makes_the_next_step_wait(driven: gym.Env, open_page: OpenPage) ->
     page.wait(lambda: not page.frames[-1]["status"]["paused"])
 
 
+def test_who_takes_over_during_a_pause_drives_the_next_step(driven: gym.Env, open_page: OpenPage) -> None:
+    driven.step(STAY)
+    page = open_page().connect().watch(1).take()
+    page.send(type="pause", on=True)
+    page.wait(lambda: page.frames[-1]["status"]["paused"])
+    answers: list[bool] = []
+    asking = threading.Thread(target=lambda: answers.append(driven.get_wrapper_attr("operator_drives")()))
+    asking.start()
+    page.tap("INTERVENE")
+    page.sync()
+    assert answers == []
+    page.send(type="pause", on=False)
+    asking.join(10)
+    assert answers == [True]
+
+
 def test_spectator_cannot_pause(driven: gym.Env, open_page: OpenPage) -> None:
     open_page().connect().watch(1).take()
     page = open_page().connect().watch(1)
