@@ -35,7 +35,10 @@ INDICES: dict[str, dict[str, Any]] = {
 
 LEAVE_OUT = "gym-hil dataset filter DIR --out NEW --drop EPISODE ..."
 
-_LEGACY_FILES = ("data/chunk-*/episode_*.parquet", "videos/chunk-*/*/episode_*.mp4", "meta/*.jsonl")
+_LEGACY_FILES = (
+    *("data/chunk-*/episode_*.parquet", "videos/chunk-*/*/episode_*.mp4"),
+    *("meta/episodes.jsonl", "meta/episodes_stats.jsonl", "meta/tasks.jsonl"),
+)
 _NUMBERED = re.compile(r"chunk-\d{3,}/file-\d{3,}\.(parquet|mp4)")
 
 

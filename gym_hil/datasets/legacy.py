@@ -45,17 +45,20 @@ def read_any_metadata(root: Path) -> Metadata:
         info[name] = template.replace("{episode_chunk", "{chunk_index").replace("{episode_index", "{file_index")
     info = {key: value for key, value in info.items() if key not in ("total_chunks", "total_videos")}
     check_info(root / INFO, info)
-    statistics = {line["episode_index"]: line["stats"] for line in _lines(root / STATS, "episode_index", "stats")}
-    episodes = _lines(root / EPISODES, "episode_index", "length", "tasks")
+    statistics = {line["episode_index"]: line["stats"] for line in _lines(root / STATS, episode_index=int, stats=dict)}
+    episodes = _lines(root / EPISODES, episode_index=int, length=int, tasks=list)
     episodes.sort(key=lambda line: line["episode_index"])
     check_episodes(root, info, [line["episode_index"] for line in episodes])
     records, first = [], 0
     for line in episodes:
         row = _row(info, line, first)
         first = row["dataset_to_index"]
-        row.update(_outcome(root, info, row, statistics.get(line["episode_index"])))
-        records.append(episode_record(row, info.get(OWN) or {}, root / EPISODES))
-    tasks = sorted((line["task_index"], line["task"]) for line in _lines(root / TASKS, "task_index", "task"))
+        try:
+            row.update(_outcome(root, info, row, statistics.get(line["episode_index"])))
+            records.append(episode_record(row, info.get(OWN) or {}, root / EPISODES))
+        except (LookupError, TypeError, ValueError) as error:
+            raise unreadable(root / (STATS if statistics else EPISODES), repr(error)) from error
+    tasks = sorted((line["task_index"], line["task"]) for line in _lines(root / TASKS, task_index=int, task=str))
     return Metadata(info, tuple(task for _, task in tasks), tuple(records))
 
 
@@ -78,7 +81,7 @@ def _outcome(root: Path, info: dict[str, Any], row: dict[str, Any], known: dict[
             table = tables.read(file_of(root, info, row), features)
         except DatasetError:
             return {}  # it will be found when the frames are read
-        columns = {key: np.array(table[key].to_pylist(), dtype=float) for key in features}
+        columns = {key: np.array(table[key].to_pylist(), dtype=float) for key in features if key in table.column_names}
         known = {key: {"max": column.max(axis=0), "mean": column.mean(axis=0)} for key, column in columns.items()}
     return {
         f"stats/{key}/{name}": np.ravel(known[key][name]).tolist()
@@ -88,14 +91,15 @@ def _outcome(root: Path, info: dict[str, Any], row: dict[str, Any], known: dict[
     }
 
 
-def _lines(path: Path, *keys: str) -> list[dict[str, Any]]:
+def _lines(path: Path, **kinds: type) -> list[dict[str, Any]]:
     """The objects in a file of JSON lines; none if it is the one that v2.0 lacks."""
     try:
-        texts = path.read_text(encoding="utf-8").splitlines() if path.name != Path(STATS).name or path.exists() else []
+        texts = path.read_text(encoding="utf-8").split("\n") if path.exists() or path.name not in STATS else []
         lines = [json.loads(text) for text in texts if text.strip()]
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
     for number, line in enumerate(lines, 1):
-        if not isinstance(line, dict) or not set(keys) <= line.keys():
-            raise unreadable(path, f"line {number} is {line!r}; expected {', '.join(keys)}")
+        if not isinstance(line, dict) or not all(isinstance(line.get(key), kind) for key, kind in kinds.items()):
+            expected = ", ".join(f"{key} ({kind.__name__})" for key, kind in kinds.items())
+            raise unreadable(path, f"line {number} is {line!r}; expected {expected}")
     return lines

@@ -120,7 +120,17 @@ def test_only_a_conversion_can_be_written_to(old, capsys):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("meta/episodes.jsonl", "{}\n", "line 1 is {}; expected episode_index, length, tasks"),
+        (
+            "meta/episodes.jsonl",
+            "{}\n",
+            r"line 1 is {}; expected episode_index \(int\), length \(int\), tasks \(list\)",
+        ),
+        ("meta/tasks.jsonl", '{"task_index": "0", "task": "push"}\n', "line 1 is"),
+        (
+            "meta/episodes_stats.jsonl",
+            '{"episode_index": 0, "stats": {"next.reward": 3}}\n',
+            "stats.jsonl cannot be read",
+        ),
         ("meta/tasks.jsonl", "{", "tasks.jsonl cannot be read"),
         ("meta/episodes.jsonl", "", "counts 2 episodes"),
     ],
