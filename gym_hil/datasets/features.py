@@ -113,17 +113,14 @@ class ObservationFeatures:
                 raise ConfigurationError(f"The observation {name} cannot be recorded as {key}; {advice}.")
             self._parts[key] = part
             if part.is_image:
-                shape = [3, *image_size(part.shape)]
+                first = 0 if len(part.shape) == 2 or part.shape[2] in (1, 3) else 1  # else the channels are
+                shape = [3, *part.shape[first : first + 2]]
                 self.features[key] = {"dtype": "video", "shape": shape, "names": ["channels", "height", "width"]}
             else:
                 self.features[key] = _feature("float32", int(np.prod(part.shape)))
 
     def __call__(self, observation: Any) -> dict[str, NDArray[Any]]:
-        """An observation under the names of the features, copied; images are (height, width, 3).
-
-        Raises:
-            DatasetError: it lacks a part, or has one of another shape than the space says.
-        """
+        """An observation under the names of the features, copied; a DatasetError if it is not what its space says."""
         return {key: self._value(observation, part) for key, part in self._parts.items()}
 
     @staticmethod
@@ -155,11 +152,6 @@ def observed(observation: Any) -> dict[str, NDArray[Any]]:
 def succeeded(info: Mapping[str, Any]) -> bool:
     """Whether a step's info reports success."""
     return bool(next((info[key] for key in SUCCESS_KEYS if key in info), False))
-
-
-def image_size(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Height and width of an image; its channels are last where that is possible, else first."""
-    return (shape[0], shape[1]) if len(shape) == 2 or shape[2] in (1, 3) else (shape[1], shape[2])
 
 
 def _leaves(tree: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -32,11 +32,7 @@ EPISODES, STATS, TASKS = "meta/episodes.jsonl", "meta/episodes_stats.jsonl", "me
 
 
 def read_any_metadata(root: Path) -> Metadata:
-    """Read and check the `meta` folder of a dataset of any version that is read.
-
-    Raises:
-        DatasetError: the folder is no dataset, one of another version, or not whole.
-    """
+    """Read and check the `meta` folder of a dataset of v2.0, v2.1 or v3.0; see `read_metadata`."""
     info = load_info(root)
     if info["codebase_version"] not in LEGACY_VERSIONS:
         return read_metadata(root)

@@ -156,10 +156,8 @@ class EpisodeDataset(Sequence["Episode"]):
     def check(self) -> None:
         """Make sure that every file that an episode refers to is there, whole, and holds what `meta` says.
 
-        Numbers are read; of videos the header and the last image of each episode.
-
-        Raises:
-            DatasetError: something is wrong; all of it, a line each.
+        Numbers are read; of videos the header and the last image of each episode. A DatasetError has a line for
+        everything that is wrong.
         """
         problems = self.problems()
         if problems:
@@ -308,15 +306,12 @@ class Episode:
         return f"Episode({record.index}: {record.length} frames, success {record.success}, {record.task!r})"
 
     def __getitem__(self, key: str) -> NDArray[Any]:
-        """A feature in all frames.
+        """A feature in all frames: (frames,) where its shape is [1], else (frames, *shape), in its `dtype`.
 
-        Returns:
-            (frames,) where the feature's shape is [1], else (frames, *shape); images are (frames, height, width, 3)
-            uint8, depth maps (frames, height, width, 1) uint16, the others as their `dtype` says.
+        Images are (frames, height, width, 3) uint8, depth maps (frames, height, width, 1) uint16.
 
         Raises:
-            DatasetError: there is no such feature, a file is missing or damaged, or a number is not finite or not what
-                `meta/info.json` says.
+            DatasetError: there is no such feature, a file is missing or damaged, or a number is not what it has to be.
         """
         self._need(key)
         if key in self.dataset.image_keys:

@@ -109,13 +109,7 @@ class VideoWriter:
 
 
 class VideoReader:
-    """Finds images by their time; in order is fastest, any order works.
-
-    An image is the one that is wanted if it is less than half a frame away; `fps` is that of the dataset.
-
-    Raises:
-        DatasetError: the file is missing or no video.
-    """
+    """Finds images by their time, those less than half a frame away; in order is fastest, any order works."""
 
     def __init__(self, path: Path, fps: float):
         self._path, self._frame = path, 1.0 / fps

@@ -150,10 +150,8 @@ class DatasetWriter:
     def add_frame(self, frame: Mapping[str, Any], task: str) -> None:
         """Add a frame to the episode. The values are copied; no encoding or writing is waited for.
 
-        Args:
-            frame: a value for each feature: `shape` numbers, a plain number where that is [1], and for a video a
-                (height, width, 3) uint8 image.
-            task: instruction given to the robot.
+        A frame has a value for each feature: `shape` numbers, a plain number where that is [1], and for a video a
+        (height, width, 3) uint8 image. `task` is the instruction given to the robot.
 
         Raises:
             DatasetError: a feature is missing, unknown, not finite or of another shape or type, or the writer is
@@ -173,16 +171,11 @@ class DatasetWriter:
             self._episode.encoding.append(self._worker.submit(self._encode, self._episode, images))
 
     def save_episode(self, info: Mapping[str, Any] | None = None) -> int:
-        """End the episode and bring it to the disk, whole.
+        """End the episode, bring it to the disk, whole, and return its number.
 
         Takes as long as the rest of the encoding and some small files take, typically 20 to 50 ms: call it when the
-        episode is over and the control loop does not wait.
-
-        Args:
-            info: `seed` (int), `options` (dict) of the reset, and `success` (bool); each may be left out or None.
-
-        Returns:
-            The number of the episode.
+        episode is over and the control loop does not wait. `info` may have `seed` (int) and `options` (dict) of the
+        reset, and `success` (bool).
 
         Raises:
             DatasetError: there are no frames; or the disk is full or broken: then the episode is lost, those before it
