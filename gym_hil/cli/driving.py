@@ -45,8 +45,12 @@ def operator_env(
         DeviceError: a device cannot be used, or there is none.
         MissingExtraError: the console is asked for without its extra.
     """
+    options = env_options(arguments)
     try:
-        env = env_options(arguments).make(operator_options(arguments), task_kwargs=task_kwargs)
+        env = options.make(operator_options(arguments), task_kwargs=task_kwargs)
+        if not options.is_task():
+            guessed = " (guessed; --action-map says it otherwise)" if options.action_map is None else ""
+            print(f"Action map: {env.get_wrapper_attr('action_map')}{guessed}", flush=True)
         try:
             yield env
         finally:

@@ -88,6 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(
             f"--no-images and --renderer are for tasks of gym_hil; what {options.id} observes is said by --env-kwargs."
         )
+    if options.fps is not None and options.fps != round(options.fps):
+        raise ConfigurationError(f"--fps is {options.fps:g}; only whole numbers can be recorded.")
     task_kwargs = {"image_obs": not arguments.no_images, "renderer": arguments.renderer}
     with operator_env(arguments, task_kwargs=task_kwargs) as env:
         task = _words(options.spec().name) if arguments.instruction is None else arguments.instruction
@@ -96,6 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
             root,
             arguments.repo_id,
             task=task,
+            fps=None if options.fps is None else round(options.fps),
             state_key=arguments.state_key,
             steps_after_success=arguments.steps_after_success,
             resume=arguments.resume,

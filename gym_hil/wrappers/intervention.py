@@ -24,6 +24,7 @@ from gym_hil.wrappers.action_map import (
     FunctionMap,
     action_limits,
     check_action_space,
+    choose_action_map,
     fit_action_map,
     guess_action_map,
 )
@@ -91,6 +92,7 @@ class InputsControlWrapper(OperatorWrapper):
         fps: steps per second; None for what the environment says; see `find_control_dt`.
 
     Attributes:
+        action_map: how the operator's command becomes an action.
         control_dt: s, one step.
         reports_success: whether info of any step so far had the environment's own success.
 
@@ -149,7 +151,8 @@ class InputsControlWrapper(OperatorWrapper):
                     "no action_map, which has scales of its own."
                 )
             action_map = guess_action_map(env, steps)
-        self._map = fit_action_map(action_map, env, threshold=input_threshold)
+        self.action_map = choose_action_map(action_map, env)
+        self._map = fit_action_map(self.action_map, env, threshold=input_threshold)
         if use_gripper and self._map.gripper is None:
             raise ConfigurationError(f"use_gripper is True, but no number of {env.action_space} is for the gripper.")
         self._use_gripper = use_gripper is not False

@@ -56,7 +56,8 @@ def robot(own_registry: Path) -> None:
 def test_driving_it_is_paced_and_reported(capsys: pytest.CaptureFixture) -> None:
     assert main(["teleop", *ARM, "--episodes", "1", "--success", "info"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "Arm-v0, 50 steps a second"
+    assert lines[0] == "Action map: x=0,y=1,z=2,gripper=3 (guessed; --action-map says it otherwise)"
+    assert lines[1] == "Arm-v0, 50 steps a second"
     assert lines[-2] == "episode 1: success after 3 steps, 3 of them yours"
 
 
@@ -96,6 +97,7 @@ def test_task_of_a_module_is_like_ours(tmp_path: Path, capsys: pytest.CaptureFix
         (["teleop", *ARM, "--images"], "--images is for tasks"),
         (["teleop", "--env", "Nothing-v0", "--device", "scripted"], "There is no environment 'Nothing-v0'"),
         (["limits", *ARM, "--mode", "joint"], "--mode joint"),
+        (["record", *ARM, "--fps", "2.5", "--repo-id", "me/x", "--root", "x"], "--fps is 2.5"),
         (["record", *ARM, "--no-images", "--repo-id", "me/x", "--root", "x"], "--no-images"),
     ],
 )
