@@ -205,23 +205,22 @@ class RolloutEnv:
         )
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Image for videos: of a MuJoCo model's front or first camera, (VIDEO_SIZE, VIDEO_SIZE, 3) uint8.
+        """Image for videos: of a task's front camera, (VIDEO_SIZE, VIDEO_SIZE, 3) uint8.
 
-        Of other environments what their `render()` returns; None if that is no image, see `render_problem`.
+        Of other environments what their `render()` returns. None if that is no image, see `render_problem`.
         """
         base: Any = self.env.unwrapped
-        if self._is_task or (hasattr(base, "data") and getattr(base.model, "ncam", 0) > 0):
-            if self._renderer is None:
-                self._renderer = make_renderer("raster", base.model, VIDEO_SIZE, VIDEO_SIZE)
-            return self._renderer.render(base.data, ["front" if self._is_task else 0])[0]
-        if hasattr(base, "model") and "MUJOCO_GL" not in os.environ and display.missing_display():
+        is_mujoco = hasattr(base, "model") and hasattr(base, "data")
+        if self._is_task:
+            return self._draw("front")
+        if is_mujoco and "MUJOCO_GL" not in os.environ and display.missing_display():
             # MuJoCo's own renderer ends the process then.
-            self.render_problem = f"{self.env.unwrapped} has no camera, and without a display needs MUJOCO_GL=egl"
-            return None
+            self.render_problem = f"{base} has no camera, and without a display needs MUJOCO_GL=egl"
+            return self._draw(_steadiest_camera(base.model)) if base.model.ncam else None
         try:
             frame = self.env.render() if self.env.render_mode == "rgb_array" else None
-        except Exception as error:  # any, from somebody's environment, such as without OpenGL
-            frame, self.render_problem = None, f"{self.env.unwrapped} cannot render: {describe_error(error)}"
+        except Exception as error:  # any, from somebody's environment
+            frame, self.render_problem = None, f"{base} cannot render: {describe_error(error)}"
         is_image = isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.dtype == np.uint8
         return frame if is_image else None  # type: ignore[return-value]
 
@@ -239,6 +238,12 @@ class RolloutEnv:
                 f"{self.env.unwrapped} does not say whether an episode succeeds: info has neither is_success nor "
                 "success. Give --success MODULE:FUNCTION, or --reward dense to learn from the environment's own reward."
             )
+
+    def _draw(self, camera: str | int) -> NDArray[np.uint8]:
+        base: Any = self.env.unwrapped
+        if self._renderer is None:
+            self._renderer = make_renderer("raster", base.model, VIDEO_SIZE, VIDEO_SIZE)
+        return self._renderer.render(base.data, [camera])[0]
 
     def _read(self, observation: Any) -> Observation:
         base: Any = self.env.unwrapped
@@ -266,6 +271,11 @@ def env_options(config: EnvConfig) -> EnvOptions:
     if config.success is None and config.reward == "sparse" and not options.is_task():
         return replace(options, success="info")
     return options
+
+
+def _steadiest_camera(model: Any) -> int:
+    """The camera that is nearest to the world in the tree of bodies; the last of several."""
+    return min(range(model.ncam), key=lambda camera: (model.body_weldid[model.cam_bodyid[camera]], -camera))
 
 
 def _is_program(operator: str) -> bool:

@@ -127,3 +127,14 @@ def test_images_alone_are_enough_and_success_ends_the_episode(env):
     assert (step.success, step.terminated, step.reward) == (True, True, 1.0)
     policy = Policy(PolicyShape(one.layout, one.actions, 16))
     assert policy.act(step.obs).shape == (2,)
+
+
+def test_a_mujoco_world_is_filmed_without_a_display_if_it_has_a_camera(env, monkeypatch):
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.setattr("gym_hil.display.missing_display", lambda: "There is no display.")
+    ant, pusher = env(task="Ant-v5", action_map="x=0"), env(task="Pusher-v5")
+    ant.reset(0)
+    assert ant.render().shape == (VIDEO_SIZE, VIDEO_SIZE, 3)
+    pusher.reset(0)
+    assert pusher.render() is None
+    assert "MUJOCO_GL" in pusher.render_problem
