@@ -87,7 +87,7 @@ def test_nothing_is_drawn_when_nothing_changes(visitor, stand):
 def test_pause_is_shown_and_ended_by_the_same_button(visitor, stand):
     visitor.page.click("#pause")
     visitor.wait(lambda: stand.channel.paused and visitor.text("badge") == "Paused")
-    assert visitor.text("pause-label") == "Resume"
+    visitor.wait(lambda: visitor.text("pause-label") == "Resume")
     visitor.page.click("#pause")
     visitor.wait(lambda: not stand.channel.paused and not visitor.page.locator("#badge").is_visible())
     assert visitor.js("document.getElementById('steps').textContent === `Step ${page.frame.status.step} of 100000`")

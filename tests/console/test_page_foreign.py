@@ -60,6 +60,7 @@ def test_frames_and_images_of_an_environment_without_a_model_and_its_own_control
         assert "gripper" not in visitor.text("part-controls")
         assert "target" not in visitor.text("part-controls")
         visitor.page.click("#lock-button")
+        visitor.wait(lambda: visitor.lock() == "you")
         visitor.page.keyboard.press("Space")
         visitor.wait(lambda: visitor.driver() == "you")
 

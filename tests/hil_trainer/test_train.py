@@ -141,7 +141,7 @@ def test_a_directory_with_a_run_is_not_written_over(finished, capsys):
     ("settings", "error", "message"),
     [
         ({"device": "cuda:7"}, ConfigurationError, "device is 'cuda:7', but torch .* CUDA devices here.*--device cpu"),
-        ({"task": "PandaJuggle"}, Exception, "no task 'PandaJuggle'"),
+        ({"task": "PandaJuggle"}, Exception, "no environment 'PandaJuggle'.*PandaPickCube"),
         ({"demos": "nothing/here"}, Exception, "nothing/here"),
         ({"wandb": "pick"}, Exception, "wandb"),
         ({"obs": "pixels", "image_size": 16, "demos": "DATA"}, DemonstrationsError, "--no-privileged"),
