@@ -161,7 +161,7 @@ def find_env(name: str) -> EnvSpec:
         except gym.error.Error as error:
             if attempt:
                 raise ConfigurationError(
-                    f"There is no environment {name!r}: {error} The tasks of gym_hil are {', '.join(TASKS)}; for another "
+                    f"There is no environment {name!r}: {error} Tasks of gym_hil are {', '.join(TASKS)}; for another "
                     f"environment name the module that registers it: MODULE:{name}."
                 ) from error
         _load_entry_points()
