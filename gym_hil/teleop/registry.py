@@ -161,15 +161,17 @@ def make_device(
 
 
 def _make(name: str, maker: Any, env: Any, options: dict[str, Any]) -> Device:
-    if isinstance(maker, type) and issubclass(maker, Device):
-        return maker.for_env(env, **options)
+    make = maker.for_env if isinstance(maker, type) and issubclass(maker, Device) else maker
+    if name in DEVICES:
+        return make(env, **options)
     try:
-        device = maker(env, **options)
+        device = make(env, **options)
     except GymHilError:
         raise
     except Exception as error:  # any, from a user's function
         raise ConfigurationError(
-            f"The device {name} cannot be made: {describe_error(error)}. It is called with the environment."
+            f"The device {name} cannot be made: {describe_error(error)}. It is called with the environment, a class "
+            "of devices by its method for_env."
         ) from error
     if not isinstance(device, Device):
         raise ConfigurationError(f"The device {name} returns {type(device).__name__}; expected a gym_hil.Device.")

@@ -108,6 +108,8 @@ def test_a_function_that_makes_no_device_is_an_error(users: str) -> None:
         make_device(f"{users}:no_device")
     with pytest.raises(ConfigurationError, match=r"returns UserDict; expected a gym_hil\.Device"):
         make_device("collections:UserDict", env={})
+    with pytest.raises(ConfigurationError, match=r"TypeError.*commands.*for_env"):
+        make_device("gym_hil.teleop.sequence:SequenceDevice")
 
 
 @pytest.fixture
