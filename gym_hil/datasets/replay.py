@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from os import PathLike
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any
 
@@ -250,6 +252,9 @@ def _recorded_id(dataset: EpisodeDataset, metadata: dict[str, Any]) -> str:
             f"{dataset.path} does not say in which environment it was recorded. {_NAME_IT[:-1]}, for example "
             "PandaPickCube-v0."
         )
+    for module in (str(recorded).rpartition(":")[0], metadata.get("env_module")):
+        if module:
+            _refuse_code_of_dataset(dataset, str(module))
     try:
         try:
             spec = find_env(recorded)
@@ -274,3 +279,14 @@ def _kwargs_for(numbers: int) -> dict[str, Any]:
         raise DatasetError(f"Actions of {numbers} numbers are of no task of {NAMESPACE}; it has 3, 4, 6 or 7.")
     use_gripper, orientation = _ACTIONS[numbers]
     return {"use_gripper": use_gripper, "orientation": orientation}
+
+
+def _refuse_code_of_dataset(dataset: EpisodeDataset, module: str) -> None:
+    """Refuse a module that lies in the dataset's folder: reading a dataset must not run what its author put there."""
+    found = PathFinder.find_spec(module.partition(".")[0])
+    places = [] if found is None else [found.origin, *(found.submodule_search_locations or [])]
+    if any(Path(place).resolve().is_relative_to(dataset.path.resolve()) for place in places if place):
+        raise DatasetError(
+            f"{dataset.path} names the module {module}, which lies in the dataset itself and is not imported. Move it "
+            f"elsewhere if you trust it. {_NAME_IT}"
+        )

@@ -51,6 +51,17 @@ def test_the_id_is_registered_by_importing_the_recorded_module(tmp_path):
         gym.registry[foreign.ID] = spec
 
 
+def test_code_in_the_dataset_itself_is_not_imported(tmp_path, monkeypatch):
+    (episode,) = recorded(gym.make(foreign.ID), tmp_path / "data", episodes=1)
+    (tmp_path / "data/planted.py").write_text("raise SystemExit")
+    metadata = {**episode.record.metadata, "env_id": "Planted-v0"}
+    for module, folder in (("planted", tmp_path / "data"), ("data.planted", tmp_path)):
+        monkeypatch.syspath_prepend(folder)
+        episode.record = dataclasses.replace(episode.record, metadata={**metadata, "env_module": module})
+        with pytest.raises(DatasetError, match="is not imported"):
+            make_recorded_env(episode)
+
+
 def test_the_video_shows_what_a_foreign_environment_renders(tmp_path):
     dataset = recorded(gym.make(foreign.ID, steps=3), tmp_path / "data", episodes=1)
     with ReplayVideo(tmp_path / "replay.mp4", dataset) as video, make_recorded_env(dataset[0], size=64) as env:
