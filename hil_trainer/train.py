@@ -87,7 +87,6 @@ class Training:
         self._demonstrations = state.get("demonstrations", 0)
         self._seconds_before = state.get("seconds", 0.0)
         self._stopped = False
-        self._last_step = config.offline_steps + config.steps
         self.progress = TrainingStatus() if progress is None else progress
         # A run that is resumed without a checkpoint begins anew; none of its metrics count.
         point = None
@@ -282,6 +281,10 @@ class Training:
         if "stop" in requests:
             self._log("event", text="stopped on the console; go on with --resume")
             self._stopped = True
+
+    @property
+    def _last_step(self) -> int:
+        return self.config.offline_steps + self.config.steps
 
     @property
     def seconds(self) -> float:

@@ -180,6 +180,7 @@ def test_operator_drives_on_after_a_short_loss_of_the_connection(visitor, stand,
     stand.console._web.loop.call_soon_threadsafe(connection._socket._req.transport.abort)
     visitor.wait(lambda: visitor.page.locator("#notice").is_visible())
     assert "holds still" in visitor.text("notice-text")
+    visitor.wait(lambda: stand.env.get_wrapper_attr("device").silent)  # noticed, or nothing would come back
     target = stand.env.unwrapped.tcp_target
     assert stand.operator
     monkeypatch.undo()
