@@ -1,4 +1,4 @@
-"""Any environment as options: what commands and the trainer are told about it, and how it is made from that."""
+"""Any environment as options: what commands and the trainer need to know of it, and how it is made from that."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class EnvOptions:
             return gym.make(spec, **constructor, **kwargs)
         except (GymHilError, KeyboardInterrupt):
             raise
-        except Exception as error:  # any, from somebody's constructor
+        except Exception as error:  # any, from a user's constructor
             raise ConfigurationError(
                 f"{spec.id} cannot be made with {constructor or 'no arguments'}: {describe_error(error)}."
             ) from error

@@ -210,7 +210,7 @@ def _load_entry_points() -> None:
             loaded = entry.load()
             if callable(loaded):
                 loaded()
-        except Exception as error:  # any, from somebody's package
+        except Exception as error:  # any, from a user's package
             warnings.warn(f"The tasks of {entry.value} cannot be loaded: {describe_error(error)}.", stacklevel=2)
 
 

@@ -68,7 +68,7 @@ def show_session(env: gym.Env[Any, Any], *, farewell: str | None = None, **field
         **fields: of `gym_hil.console.messages.Session`.
     """
     channel: Any = env.get_wrapper_attr("channel") if env.has_wrapper_attr("channel") else None
-    if not hasattr(channel, "set_session"):  # somebody's environment may have a channel of another kind
+    if not hasattr(channel, "set_session"):  # a user's environment may have a channel of another kind
         return
     if farewell is not None:
         channel.farewell = farewell

@@ -134,7 +134,7 @@ class EnvView:
             data = mujoco.MjData(model)
             mujoco.mj_forward(model, data)
             renderer.render(data, [0])
-        except Exception as error:  # a model of somebody else's; it is tried once
+        except Exception as error:  # a model of another maker; it is tried once
             self._frame = f"The scene cannot be drawn without WebGL: {error}"
         else:
             self._preparing, self._renderer = False, renderer

@@ -65,7 +65,7 @@ def rendered(render: Callable[[], Any], render_mode: str | None, env_id: str) ->
         )
     try:
         frame = render()
-    except Exception as error:  # whatever an environment of somebody else's raises; driving goes on
+    except Exception as error:  # whatever an environment of another maker raises; driving goes on
         return f"render() failed: {type(error).__name__}: {error}"
     image = as_image(frame)
     if image is None:

@@ -163,7 +163,7 @@ class FittedMap:
     Attributes:
         gripper: index of the gripper's number, its value for open and for closed; None where the map has no gripper.
         full_speed: what a step at full speed adds to the numbers of x, y and z; 1 where the map has none.
-        full_rotation_speed: the least that it adds to those of the rotation; None where the map lacks one of the three.
+        full_rotation_speed: the minimum that it adds to those of the rotation; None without all three.
 
     Raises:
         ConfigurationError: the map does not fit.

@@ -1,4 +1,4 @@
-"""A check of what somebody else's environment returns, before a policy learns from it or a dataset keeps it."""
+"""A check of what a foreign environment returns, before a policy learns from it or a dataset keeps it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class CheckStepWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
             return function(*arguments, **options)
         except GymHilError:
             raise
-        except Exception as error:  # any, from somebody's environment
+        except Exception as error:  # any, from a user's environment
             raise InvalidStepError(f"{self.unwrapped} has failed in {name}: {describe_error(error)}.") from error
 
     def _check(self, value: Any, call: str, name: str = "") -> None:

@@ -219,7 +219,7 @@ class RolloutEnv:
             return self._draw(_steadiest_camera(base.model)) if base.model.ncam else None
         try:
             frame = self.env.render() if self.env.render_mode == "rgb_array" else None
-        except Exception as error:  # any, from somebody's environment
+        except Exception as error:  # any, from a user's environment
             frame, self.render_problem = None, f"{base} cannot render: {describe_error(error)}"
         is_image = isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.dtype == np.uint8
         return frame if is_image else None  # type: ignore[return-value]
@@ -231,7 +231,7 @@ class RolloutEnv:
         self.env.close()
 
     def _check_own_success(self) -> None:
-        """Make sure, once, that somebody says whether an episode succeeds."""
+        """Make sure, once, that something says whether an episode succeeds."""
         self._needs_own_success = False
         if not self.is_human and not self.env.get_wrapper_attr("reports_success"):
             raise ConfigurationError(

@@ -16,7 +16,7 @@ from hil_trainer.config import SCRIPTED, OperatorConfig
 class ScheduledOperator(Device):
     """Helps in some episodes: takes over where the policy makes no progress, until the task is done.
 
-    Where the operator is somebody's own program, which may not know progress, it takes over at a random step, up to
+    Where the operator is a program of the user's, which may not know progress, it takes over at a random step, up to
     twice the patience. The probability of help falls with each episode; see `OperatorConfig`. Give the device to
     `gym.make`, then the environment to `attach`.
 
