@@ -114,15 +114,15 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
 
     def dense_reward(self) -> float:
         """0.2 for the tool at the peg, 0.3 for the peg's place, 0.2 for its yaw, 0.3 for its depth; 1 on success."""
-        if self.is_success():
+        depth = self._depth()
+        if depth >= INSERTED:
             return 1.0
         peg, socket = self.data.body("peg"), self.data.body("socket")
         reach = float(np.linalg.norm(self._tcp_pos - peg.xpos))
         beside = float(np.linalg.norm(peg.xpos[:2] - socket.xpos[:2]))
         turn = 4 * (_yaw(peg.xmat) - _yaw(socket.xmat))
-        depth = max(self._depth(), 0.0) / INSERTED
         aligned = (1 + math.cos(turn)) / 2
-        return 0.2 * math.exp(-20 * reach) + (0.3 + 0.2 * aligned) * math.exp(-20 * beside) + 0.3 * depth
+        return 0.2 * math.exp(-20 * reach) + (0.3 + 0.2 * aligned) * math.exp(-20 * beside) + 0.3 * depth / INSERTED
 
     def pick_place_goals(self) -> list[dict[str, Any]]:
         """What the scripted operator does: the peg goes into the socket, which it sees where it is."""
@@ -140,7 +140,7 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
         ]
 
     def _depth(self) -> float:
-        """M that the peg is in the socket; 0 where it is beside it, leans too much, or stands on its walls."""
+        """How deep the peg is in the socket, in m; 0 where it is beside it, leans too much, or stands on its walls."""
         peg, socket = self.data.body("peg"), self.data.body("socket")
         axis = peg.xmat[[2, 5, 8]]
         if abs(axis[2]) < UPRIGHT:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gym_hil.errors import ConfigurationError, MissingExtraError
+from gym_hil.imports import import_function
 
 NAMED = {"imagenet": "hil_trainer.agents.imagenet:encoder"}  # encoders that come as an extra
 MAX_FEATURES = 8192  # of a view; the layer behind takes those of all views
@@ -129,16 +129,7 @@ def load_encoder(source: str, size: int) -> FrozenEncoder:
 
 
 def _make(source: str) -> nn.Module:
-    module, _, name = source.partition(":")
-    try:
-        function = getattr(importlib.import_module(module), name, None)
-    except Exception as error:  # any, from a user's module
-        raise ConfigurationError(
-            f"The encoder {source} cannot be imported ({_first_line(error)}). Install what is missing, or name the "
-            "folder of the module in PYTHONPATH."
-        ) from error
-    if not callable(function):
-        raise ConfigurationError(f"The encoder {source} does not exist: {module} has no function {name}.")
+    function = import_function(source, role="encoder")
     try:
         network: Any = function()
     except MissingExtraError:
