@@ -129,7 +129,7 @@ class Pacer:
         return late
 
     def leave_out(self, seconds: float) -> None:
-        """Do not count so many seconds since the last `wait`, such as an operator's pause: the schedule moves by it."""
+        """Do not count some seconds since the last `wait`, such as an operator's pause: the schedule moves by it."""
         self._origin += seconds
         self._last += seconds
 

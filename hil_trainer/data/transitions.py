@@ -14,7 +14,7 @@ from torch import Tensor
 from hil_trainer.data.observations import Observation, ObservationLayout
 
 IS_INTERVENTION, NUMBER = -2, -1  # columns of a row
-_NUMBERS = 2**24  # that float32 tells apart
+_NUMBERS = 2**24  # that float32 distinguishes
 
 
 class Step(NamedTuple):
