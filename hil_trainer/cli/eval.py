@@ -13,7 +13,7 @@ from tyro.conf import Positional
 
 from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.policy_file import LoadedPolicy, load_policy
-from hil_trainer.config import defaults
+from hil_trainer.config.defaults import defaults
 from hil_trainer.logging.videos import write_grid_video
 from hil_trainer.rollout.env import RolloutEnv
 from hil_trainer.rollout.evaluation import Greedy, evaluate, evaluation_env

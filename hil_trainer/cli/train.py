@@ -13,7 +13,8 @@ import tyro
 
 from gym_hil.files import expand_path
 from hil_trainer.agents.policy_file import NAME as POLICY_FILE
-from hil_trainer.config import CONFIG_FILE, LOCAL, EnvConfig, RayConfig, TrainConfig, defaults, read_config
+from hil_trainer.config import CONFIG_FILE, LOCAL, EnvConfig, RayConfig, TrainConfig, read_config
+from hil_trainer.config.defaults import defaults
 from hil_trainer.logging.plots import write_report
 from hil_trainer.logging.status import TrainingStatus
 from hil_trainer.train import Training

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from gym_hil.errors import ConfigurationError
-from hil_trainer.config import EnvConfig, OperatorConfig, RayConfig, TrainConfig, defaults, read_config, to_dict
+from hil_trainer.config import EnvConfig, OperatorConfig, RayConfig, TrainConfig, read_config, to_dict
+from hil_trainer.config.defaults import defaults
 
 
 @pytest.mark.parametrize(

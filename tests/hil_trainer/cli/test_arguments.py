@@ -16,9 +16,9 @@ from hil_trainer.config import (
     RayConfig,
     SACConfig,
     TrainConfig,
-    defaults,
     to_dict,
 )
+from hil_trainer.config.defaults import defaults
 
 CONFIGS = [
     TrainConfig(wandb="-1", demos="0", env=EnvConfig(real_time=True), operator=OperatorConfig(device="none")),

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from gym_hil.errors import ConfigurationError
-from hil_trainer.config import NO_OPERATOR, defaults
+from hil_trainer.config import NO_OPERATOR
+from hil_trainer.config.defaults import defaults
 from hil_trainer.data.observations import ObservationLayout, feature_map, foreign_parts, object_features, resize
 from hil_trainer.rollout.env import RolloutEnv
 from tests.hil_trainer.made_up import ASYMMETRIC, HIDDEN, PIXELS, STATE

@@ -1,0 +1,224 @@
+"""All settings of a training run: typed, in groups; `hil_trainer.config.defaults` has those that suit a task."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from gym_hil.errors import ConfigurationError
+from gym_hil.teleop.operator import OperatorOptions
+from hil_trainer.config.algorithms import BCConfig, SACConfig
+from hil_trainer.config.checks import require
+from hil_trainer.config.env import ENV_OPTIONS, NO_OPERATOR, SCRIPTED, EnvConfig, OperatorConfig
+
+__all__ = [
+    "CONFIG_FILE",
+    "ENV_OPTIONS",
+    "LOCAL",
+    "NO_OPERATOR",
+    "SCRIPTED",
+    "BCConfig",
+    "EnvConfig",
+    "EvaluationConfig",
+    "OperatorConfig",
+    "RayConfig",
+    "SACConfig",
+    "TrainConfig",
+    "read_config",
+    "to_dict",
+]
+
+CONFIG_FILE = "config.json"
+LOCAL = "local"  # a Ray that is started on this machine
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """When the policy is evaluated, and when it is good enough.
+
+    Attributes:
+        every: environment steps between two evaluations.
+        quick_episodes: episodes of an evaluation that only shows progress.
+        episodes: episodes of a full evaluation; it follows a quick one that comes near the target.
+        seed: seed of the first evaluation episode; the others count up from it.
+        target: success rate of a full evaluation at which the training ends.
+    """
+
+    every: int = 250
+    quick_episodes: int = 20
+    episodes: int = 100
+    seed: int = 10_000
+    target: Annotated[float, tyro.conf.arg(aliases=("--target",))] = 0.99
+
+    def __post_init__(self) -> None:
+        require(self, "more than 0", ("every", "quick_episodes", "episodes"), lambda value: value > 0)
+        require(self, "0 or more", ("seed",), lambda value: value >= 0)
+        require(self, "a success rate in (0, 1]", ("target",), lambda value: 0 < value <= 1)
+
+
+@dataclass(frozen=True)
+class RayConfig:
+    """Several actors and one learner on Ray.
+
+    Attributes:
+        address: "local", or --ray alone, starts Ray on this machine; "auto" or host:port is a Ray that runs already. If
+            not given, Ray is not used.
+        actors: number of actors. With a human operator, the process that was started is one more.
+        helped_actors: how many of the actors the scripted operator helps; all of them if it is the operator.
+        wait: actors wait while the learner is behind. If not, updates are skipped.
+    """
+
+    address: Annotated[str | None, tyro.conf.arg(aliases=("--ray",))] = None
+    actors: Annotated[int, tyro.conf.arg(aliases=("--actors",))] = 2
+    helped_actors: int | None = None
+    wait: bool = True
+
+    def __post_init__(self) -> None:
+        require(self, "more than 0", ("actors",), lambda value: value > 0)
+        if self.helped_actors is not None:
+            fits = f"at most actors, {self.actors}"
+            require(self, fits, ("helped_actors",), lambda value: 0 <= value <= self.actors)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of a training run.
+
+    Attributes:
+        demos: number of episodes that the operator demonstrates first, or the folder of a recorded dataset.
+        algorithm: sac, soft actor-critic with demonstrations; or bc, imitation by chunks (behaviour cloning) of what
+            the operator demonstrates and corrects.
+        offline_steps: steps of learning from the demonstrations before the policy acts, each with the updates of an
+            environment step. They count as steps of training.
+        steps: maximum number of environment steps; demonstrations and evaluations do not count. 0 learns from the
+            demonstrations alone.
+        seed: seed of all random numbers.
+        rollout_steps: environment steps between two messages to the learner. The policy's weights are at most two
+            messages old.
+        device: device of the learner: auto, cpu, cuda, cuda:1, ...
+        mixed_precision: compute hidden layers in bfloat16: on, off, or auto for where that is faster.
+        compile: compile the update with torch.compile; takes about a minute at the start.
+        threads: threads of the learner on a CPU; if not given, one for each core but two, and at most four.
+        checkpoint_seconds: seconds between two checkpoints.
+        tensorboard: write event files for TensorBoard.
+        wandb: name of the Weights & Biases project to log to.
+        env: the task.
+        operator: the operator.
+        agent: soft actor-critic.
+        bc: imitation by chunks.
+        evaluation: the evaluations.
+        ray: several actors.
+    """
+
+    demos: str = "20"
+    algorithm: Literal["sac", "bc"] = "sac"
+    offline_steps: int = 0
+    steps: int = 20_000
+    seed: int = 0
+    rollout_steps: int = 10
+    device: str = "auto"
+    mixed_precision: Literal["auto", "on", "off"] = "auto"
+    compile: bool = False
+    threads: int | None = None
+    checkpoint_seconds: float = 60.0
+    tensorboard: bool = True
+    wandb: str | None = None
+    env: tyro.conf.OmitArgPrefixes[EnvConfig] = field(default_factory=EnvConfig)
+    operator: OperatorConfig = field(default_factory=OperatorConfig)
+    agent: SACConfig = field(default_factory=SACConfig)
+    bc: BCConfig = field(default_factory=BCConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    ray: RayConfig = field(default_factory=RayConfig)
+
+    def __post_init__(self) -> None:
+        require(self, "more than 0", ("rollout_steps", "checkpoint_seconds"), lambda value: value > 0)
+        require(self, "0 or more", ("seed", "offline_steps"), lambda value: value >= 0)
+        least = "0 or more with offline_steps, else more than 0"
+        require(self, least, ("steps",), lambda value: value > 0 or (value == 0 and self.offline_steps > 0))
+        if self.threads is not None:
+            require(self, "more than 0", ("threads",), lambda value: value > 0)
+        operator = self.operator.device
+        if self.ray.helped_actors and operator != SCRIPTED:
+            raise ConfigurationError(
+                f"helped_actors is {self.ray.helped_actors}, but the operator is {operator}; only the scripted "
+                "operator can help several actors."
+            )
+        if operator != NO_OPERATOR:
+            OperatorOptions(device=operator).check()
+        if self.demo_episodes and operator == NO_OPERATOR:
+            raise ConfigurationError(
+                f"demos is {self.demos}, but without an operator there are no demonstrations; give --demos 0, or a "
+                "dataset."
+            )
+        if self.offline_steps and not self.demo_episodes and self.demo_dataset is None:
+            raise ConfigurationError(
+                f"offline_steps is {self.offline_steps}, but there are no demonstrations to learn from; give --demos a "
+                "number of episodes or a dataset."
+            )
+        if self.ray.address is not None and (self.algorithm == "bc" or self.offline_steps):
+            raise ConfigurationError(
+                f"algorithm is {self.algorithm} and offline_steps is {self.offline_steps}; with --ray they have to be "
+                "sac and 0."
+            )
+        if self.algorithm == "bc":
+            self._check_bc()
+
+    def _check_bc(self) -> None:
+        if self.operator.device == NO_OPERATOR and self.steps:
+            raise ConfigurationError(
+                f"steps is {self.steps}, but there is no operator from whose corrections to learn; give --steps 0, or "
+                "an --operator."
+            )
+        if self.compile:
+            raise ConfigurationError("compile is not there for the algorithm bc; leave out --compile.")
+
+    @property
+    def learning(self) -> SACConfig | BCConfig:
+        """The settings of the algorithm."""
+        return self.bc if self.algorithm == "bc" else self.agent
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the observed images, in pixels."""
+        return self.env.image_size if self.env.encoder is None else self.env.encoder_size
+
+    @property
+    def demo_episodes(self) -> int:
+        """How many episodes the operator demonstrates first; 0 if demonstrations come from a dataset."""
+        return int(self.demos) if self.demos.isdigit() else 0
+
+    @property
+    def demo_dataset(self) -> Path | None:
+        """The dataset that demonstrations come from."""
+        return None if self.demos.isdigit() else Path(self.demos)
+
+
+def to_dict(config: TrainConfig) -> dict[str, Any]:
+    """A configuration as JSON values, nested by group."""
+    plain = dataclasses.asdict(config)
+    classifier = config.env.reward_classifier
+    plain["env"]["reward_classifier"] = None if classifier is None else str(classifier)
+    return plain
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a file of settings.
+
+    Args:
+        path: a JSON file; settings that are not in it keep their defaults.
+
+    Raises:
+        ConfigurationError: the file cannot be read or is not a JSON object.
+    """
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} cannot be read as settings: {error}.") from error
+    if not isinstance(settings, dict):
+        raise ConfigurationError(f"{path} holds {type(settings).__name__}; expected an object of settings.")
+    return settings
