@@ -148,7 +148,7 @@ class Bindings:
 
     channel: int
     # When the operator drives; None where the page cannot drive.
-    intervention: Literal["toggle", "hold", "auto"] | None = None
+    intervention: Literal["toggle", "stay", "hold", "auto"] | None = None
     keys: dict[str, str] = field(default_factory=dict)  # `KeyboardEvent.code` -> button
     # Index of a button in the standard layout of the Gamepad API -> button.
     pad: dict[str, str] = field(default_factory=dict)

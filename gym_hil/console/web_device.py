@@ -15,7 +15,7 @@ from gym_hil.display import ConsoleOptions, TlsOption
 from gym_hil.teleop import Button, InputDevice, TeleopCommand
 from gym_hil.teleop.gamepad import BINDINGS as PAD_BINDINGS
 from gym_hil.teleop.gamepad import pad_legend
-from gym_hil.teleop.input_state import DIRECTIONS, SILENCE_TIMEOUT
+from gym_hil.teleop.input_state import DIRECTIONS, RESUME_WITHIN, SILENCE_TIMEOUT
 from gym_hil.teleop.keyboard import KEYS, key_legend
 
 if TYPE_CHECKING:
@@ -36,10 +36,11 @@ CODES = {
     "enter": "Enter",
     "keypad_enter": "NumpadEnter",
     "esc": "Escape",
+    "backspace": "Backspace",
     **{key: f"Key{key.upper()}" for key in KEYS if len(key) == 1},
 }
 # Name of a gamepad's button -> its index in the standard layout of the Gamepad API of the W3C.
-PAD_INDICES = {"a": 0, "b": 1, "x": 2, "y": 3, "lb": 4, "rb": 5, "lt": 6, "rt": 7}
+PAD_INDICES = {"a": 0, "b": 1, "x": 2, "y": 3, "lb": 4, "rb": 5, "lt": 6, "rt": 7, "back": 8, "start": 9}
 
 
 class WebDevice(InputDevice):
@@ -140,6 +141,11 @@ class WebDevice(InputDevice):
         command = super().poll()
         self._log_gap(command.engaged)
         return command
+
+    @property
+    def present(self) -> bool:
+        """Whether a page that is open holds the controls."""
+        return self._time > 0 and self._clock() - self._received < RESUME_WITHIN
 
     def set_intervention(self, mode: str) -> None:
         super().set_intervention(mode)

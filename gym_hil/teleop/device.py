@@ -23,6 +23,7 @@ class Event(enum.Enum):
     SUCCESS = "success"
     FAILURE = "failure"
     RERECORD = "rerecord"
+    DELETE_LAST = "delete_last"
     QUIT = "quit"
 
 
@@ -38,6 +39,7 @@ class TeleopCommand:
         events: events since the previous poll, in order, each once.
         action: the action itself, in the environment's action space, in place of motion and gripper; from devices that
             act as a policy does.
+        stopped: True while an emergency stop holds the robot still; the operator counts as engaged then.
     """
 
     motion: NDArray[np.float64] = field(default_factory=lambda: np.zeros(6))
@@ -45,6 +47,7 @@ class TeleopCommand:
     engaged: bool = False
     events: tuple[Event, ...] = ()
     action: NDArray[Any] | None = None
+    stopped: bool = False
 
 
 class Device(ABC):
@@ -106,6 +109,16 @@ class Device(ABC):
 
     def close(self) -> None:  # noqa: B027
         """Release the hardware. Closing twice does no harm."""
+
+    @property
+    def present(self) -> bool:
+        """Whether the operator is there, as far as the device can know."""
+        return True
+
+    @property
+    def pending(self) -> str | None:
+        """What was pressed and has not taken effect yet, in words; None for nothing."""
+        return None
 
     @property
     def legend(self) -> Sequence[tuple[str, str]]:

@@ -37,11 +37,17 @@ BINDINGS: dict[str, Button] = {
     "y": Button.SUCCESS,
     "a": Button.FAILURE,
     "x": Button.RERECORD,
+    "b": Button.STOP,
+    "back": Button.DELETE_LAST,
+    "start": Button.QUIT,
 }
 STICK_LEGEND = (("left stick", "move forward, back, left, right"), ("right stick, up and down", "move up, down"))
 # What is printed on the buttons of a PlayStation controller.
 PLAYSTATION_NAMES = ("PS3", "PS4", "PS5", "Sony", "DualSense", "DualShock")
-PLAYSTATION_LABELS = {"lt": "L2", "rt": "R2", "rb": "R1", "y": "triangle", "a": "cross", "x": "square"}
+PLAYSTATION_LABELS = {
+    **{"lt": "L2", "rt": "R2", "rb": "R1", "y": "triangle", "a": "cross", "x": "square", "b": "circle"},
+    **{"back": "Share", "start": "Options"},
+}
 # Names of the controller configuration -> SDL's.
 SDL_NAMES = {
     "left_x": "leftx",

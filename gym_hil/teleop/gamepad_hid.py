@@ -39,8 +39,8 @@ def _bits(byte: int, **masks: int) -> dict[str, Bit]:
 
 
 def _sony_buttons(first: int) -> dict[str, Bit]:
-    """Square, cross and triangle beside the directional pad, and R1 in the byte after."""
-    return {**_bits(first, x=0x10, a=0x20, y=0x80), **_bits(first + 1, rb=0x02)}
+    """The four buttons beside the directional pad; R1, Share and Options in the byte after."""
+    return {**_bits(first, x=0x10, a=0x20, b=0x40, y=0x80), **_bits(first + 1, rb=0x02, back=0x10, start=0x20)}
 
 
 _DS4_USB = Layout(1, (11, ANY_LENGTH), _sticks(1), _triggers(8, 9), _sony_buttons(5), streams=True)
@@ -53,8 +53,12 @@ _DS5_BLUETOOTH = _DS5_USB.shifted(1, number=0x31, lengths=(78, 78))
 # Windows fills the short report up with zeros.
 DUALSENSE = (_DS5_USB, _DS5_BLUETOOTH, _DS4_SIMPLE, replace(_DS4_SIMPLE, lengths=(78, 78)))
 
-_XBOX_NEW = Layout(1, (17, ANY_LENGTH), _sticks(1, 2), _triggers(9, 11, 10), _bits(14, a=0x01, x=0x08, y=0x10, rb=0x80))
-_XBOX_OLD = replace(_XBOX_NEW, lengths=(16, 16), buttons=_bits(14, a=0x01, x=0x04, y=0x08, rb=0x20))
+# The firmwares of 2019, 4.7 and 4.8, have View elsewhere, where later ones have Share.
+_XBOX_BUTTONS = {**_bits(14, a=0x01, b=0x02, x=0x08, y=0x10, rb=0x80), **_bits(15, back=0x04, start=0x08)}
+_XBOX_NEW = Layout(1, (17, ANY_LENGTH), _sticks(1, 2), _triggers(9, 11, 10), _XBOX_BUTTONS)
+_XBOX_OLD = replace(
+    _XBOX_NEW, lengths=(16, 16), buttons=_bits(14, a=0x01, b=0x02, x=0x04, y=0x08, rb=0x20, back=0x40, start=0x80)
+)
 XBOX_BLUETOOTH = (_XBOX_NEW, _XBOX_OLD)
 
 _SWITCH_FULL = Layout(
@@ -62,20 +66,33 @@ _SWITCH_FULL = Layout(
     (12, ANY_LENGTH),
     # Not calibrated: the kernel's values for a controller that does not report its own.
     {"left_x": Axis(6, 2000, 1500, 12), "left_y": Axis(7, 2000, 1500, 12, 4), "right_y": Axis(10, 2000, 1500, 12, 4)},
-    buttons={**_bits(3, x=0x02, y=0x01, a=0x08, rb=0x40, rt=0x80), **_bits(5, lt=0x80)},
+    buttons={
+        **_bits(3, x=0x02, y=0x01, a=0x08, b=0x04, rb=0x40, rt=0x80),
+        **_bits(4, back=0x01, start=0x02),
+        **_bits(5, lt=0x80),
+    },
     streams=True,
 )
 _SWITCH_SIMPLE = Layout(
     0x3F,
     (12, ANY_LENGTH),
     _sticks(4, 2, 0.7 * 32767.5),  # the sticks do not reach the end of their numbers
-    buttons=_bits(1, a=0x02, x=0x08, y=0x04, rb=0x20, lt=0x40, rt=0x80),
+    buttons={
+        **_bits(1, a=0x02, b=0x01, x=0x08, y=0x04, rb=0x20, lt=0x40, rt=0x80),
+        **_bits(2, back=0x01, start=0x02),
+    },
 )
 SWITCH_PRO = (_SWITCH_FULL, _SWITCH_SIMPLE)
 
 LOGITECH_DIRECTINPUT = (
     Layout(
-        None, (8, 8), _sticks(0), buttons={**_bits(4, x=0x10, a=0x20, y=0x80), **_bits(5, rb=0x02, lt=0x04, rt=0x08)}
+        None,
+        (8, 8),
+        _sticks(0),
+        buttons={
+            **_bits(4, x=0x10, a=0x20, b=0x40, y=0x80),
+            **_bits(5, rb=0x02, lt=0x04, rt=0x08, back=0x10, start=0x20),
+        },
     ),
 )
 

@@ -14,7 +14,7 @@ class DeviceGroup(Device):
     """One device or more that share one robot.
 
     The first device that is engaged drives until it lets go; then the next one that is engaged, in the order given. The
-    events of all devices are delivered, whichever drives.
+    events of all devices are delivered, whichever drives, and the emergency stop of any of them holds the robot still.
     """
 
     def __init__(self, devices: Sequence[Device]):
@@ -30,6 +30,8 @@ class DeviceGroup(Device):
         if self._driver is None or not commands[self._driver].engaged:
             self._driver = next((k for k, command in enumerate(commands) if command.engaged), None)
         events = tuple(event for command in commands for event in command.events)
+        if any(command.stopped for command in commands):
+            return TeleopCommand(engaged=True, events=events, stopped=True)
         if self._driver is None:
             return TeleopCommand(events=events)
         return replace(commands[self._driver], events=events)
@@ -57,6 +59,14 @@ class DeviceGroup(Device):
     def close(self) -> None:
         for device in self.devices:
             device.close()
+
+    @property
+    def present(self) -> bool:
+        return not self.human or any(device.present for device in self.devices if device.human)
+
+    @property
+    def pending(self) -> str | None:
+        return next((device.pending for device in self.devices if device.pending is not None), None)
 
     @property
     def legend(self) -> Sequence[tuple[str, str]]:

@@ -42,7 +42,9 @@ class Button(enum.Enum):
     SUCCESS = "end the episode as a success"
     FAILURE = "end the episode as a failure"
     RERECORD = "discard the episode and record it again"
-    QUIT = "quit"
+    STOP = "emergency stop: hold still until pressed again"
+    DELETE_LAST = "delete the last episode, between two of them; press twice"
+    QUIT = "quit; press twice"
 
 
 # Direction buttons -> component of the motion, and its sign: two for each component, plus first.
@@ -51,6 +53,19 @@ DIRECTIONS: dict[Button, tuple[int, float]] = {
     for number, button in enumerate(button for button in Button if button.value.startswith(("move", "turn")))
 }
 EVENTS: dict[Button, Event] = {Button[event.name]: event for event in Event}
+# Buttons that count when they are pressed twice, because an accident costs an episode, and what they ask for meanwhile.
+CONFIRMED: dict[Button, str] = {
+    Button.DELETE_LAST: "press again to delete the last episode",
+    Button.QUIT: "press again to quit",
+}
+CONFIRM_WITHIN = 3.0  # s between the two presses
+PENDING: dict[Event, str] = {
+    Event.SUCCESS: "ends as a success at the next step",
+    Event.FAILURE: "ends as a failure at the next step",
+    Event.RERECORD: "is discarded at the next step",
+    Event.DELETE_LAST: "the last episode is deleted",
+    Event.QUIT: "quits at the next step",
+}
 GRIPPER: dict[Button, int] = {Button.CLOSE: 1, Button.OPEN: -1}
 
 
@@ -71,8 +86,9 @@ class InputState:
     """Collects the reports of a device, from any thread and at any time, into one command for each poll.
 
     A press counts once, even if the button is up again before the poll: an event is delivered once, the intervention
-    button switches once, a direction or gripper button acts for one poll. A held button needs no further reports as
-    long as the device is connected; every report and `heartbeat` says that it is.
+    button switches once, a direction or gripper button acts for one poll. Quit and delete count when they are pressed
+    twice within `CONFIRM_WITHIN`. The emergency stop holds from one press to the next, over resets and silence. A held
+    button needs no further reports as long as the device is connected; every report and `heartbeat` says that it is.
 
     After `silence_timeout` without a report, or after `disconnect`, the motion is zero, the gripper is left alone and
     every button counts as released. The operator still drives, without moving, until `RESUME_WITHIN`: if reports come
@@ -85,6 +101,7 @@ class InputState:
 
     Attributes:
         press_count: number of presses so far.
+        was_used: whether anything was pressed or moved so far.
     """
 
     def __init__(
@@ -108,6 +125,27 @@ class InputState:
         self._down_before_silence: set[Button] = set()
         self._order: dict[Button, int] = {}  # number of each button's last press
         self.press_count = 0  # so far
+        self.was_used = False
+        self._stopped = False
+        self._unconfirmed: tuple[Button, float] | None = None  # pressed once, and when, in s
+
+    @property
+    def intervention(self) -> str:
+        """The intervention mode."""
+        return self._mode.name
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the emergency stop holds the robot still."""
+        return self._stopped
+
+    @property
+    def pending(self) -> str | None:
+        """What was pressed and waits for the next poll, or for a second press; of several the one that decides."""
+        with self._lock:
+            if self._unconfirmed is not None and self._clock() - self._unconfirmed[1] <= CONFIRM_WITHIN:
+                return CONFIRMED[self._unconfirmed[0]]
+            return PENDING[self._events[-1]] if self._events else None
 
     @property
     def intervention_legend(self) -> str:
@@ -140,6 +178,7 @@ class InputState:
             if is_report:
                 self._report()
             self._motion = np.minimum(np.maximum(values, -1.0), 1.0)
+            self.was_used = self.was_used or bool(self._motion.any())
 
     def press(self, button: Button, source: Hashable = None) -> None:
         """Report that a source of a button, such as one of its keys, went down; the button is down while one is."""
@@ -191,11 +230,14 @@ class InputState:
                 self._mode.end()
 
     def reset(self) -> None:
-        """Drop what was pressed since the last poll and end the intervention; held buttons and the motion stay."""
+        """Drop what was pressed since the last poll and end the intervention; held buttons and the motion stay.
+
+        In the mode `stay` the intervention goes on.
+        """
         with self._lock:
             self._drop_presses()
             self._events.clear()
-            self._mode.end()
+            self._mode.reset()
 
     def start_episode(self) -> None:
         """Drop what was pressed since the last poll, except presses of the intervention button."""
@@ -210,6 +252,9 @@ class InputState:
             events = tuple(self._events)
             self._events.clear()
             self._check_silence(now)
+            if self._stopped:
+                self._drop_presses()
+                return TeleopCommand(engaged=True, events=events, stopped=True)
             if self._silent_since is not None:
                 return TeleopCommand(engaged=self._mode.engaged, events=events)
             active = self._pressed.union(self._held)
@@ -255,13 +300,25 @@ class InputState:
 
     def _count(self, button: Button) -> None:
         self.press_count += 1
+        self.was_used = True
         self._order[button] = self.press_count
+        if button in CONFIRMED and not self._is_confirmed(button):
+            return
         if button in EVENTS:
             self._events.append(EVENTS[button])
+        elif button is Button.STOP:
+            self._stopped = not self._stopped
         elif button is Button.INTERVENE:
             self._intervene_presses += 1
         else:
             self._pressed.add(button)
+
+    def _is_confirmed(self, button: Button) -> bool:
+        """Whether this is the second of two presses."""
+        before, now = self._unconfirmed, self._clock()
+        confirms = before is not None and before[0] is button and now - before[1] <= CONFIRM_WITHIN
+        self._unconfirmed = None if confirms else (button, now)
+        return confirms
 
     def _drop_presses(self) -> None:
         self._pressed.clear()
@@ -301,6 +358,14 @@ class InputDevice(Device):
     def poll(self) -> TeleopCommand:
         self.read()
         return self.inputs.poll()
+
+    @property
+    def present(self) -> bool:
+        return self.inputs.was_used
+
+    @property
+    def pending(self) -> str | None:
+        return self.inputs.pending
 
     def reset(self) -> None:
         self.read()  # so that what was pressed before is known, and can be dropped

@@ -32,6 +32,9 @@ BUTTON_KEYS: dict[Button, tuple[str, ...]] = {
     Button.SUCCESS: ("enter", "keypad_enter"),
     Button.FAILURE: ("esc",),
     Button.RERECORD: ("r",),
+    Button.STOP: ("backspace",),
+    Button.DELETE_LAST: ("x",),
+    Button.QUIT: ("p",),
 }
 KEYS = {key: button for button, keys in BUTTON_KEYS.items() for key in keys}
 MODIFIERS = frozenset({"shift_l", "shift_r", "ctrl_l", "ctrl_r"})

@@ -33,7 +33,11 @@ TICK = 0.02  # s
 BACKGROUND_TICK = 0.2  # s between looks for whether the program is in the foreground again
 SIGNALS = ("SIGTERM", "SIGHUP")  # end the process without running `finally`
 
-CHARACTERS = {" ": "space", "\r": "enter", "\n": "enter", **{letter: letter.lower() for letter in "wasdqefgrWASDQEFGR"}}
+_LETTERS = [key for key in KEYS if len(key) == 1]
+CHARACTERS = {
+    **{" ": "space", "\r": "enter", "\n": "enter", "\x7f": "backspace", "\b": "backspace"},
+    **{letter: key for key in _LETTERS for letter in (key, key.upper())},
+}
 ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
 _TOKEN = re.compile(r"\x1b(?:\[[0-9;:?]*(?P<csi>[^0-9;:?])|O(?P<ss3>.))|(?P<one>.)", re.DOTALL)
 _UNFINISHED = re.compile(r"\x1b(?:\[[0-9;:?]*|O)?")

@@ -56,8 +56,9 @@ class SpaceMouse(HidDevice):
     """A SpaceMouse by 3Dconnexion; see `HidDevice`.
 
     The operator sits behind the robot: pushing the cap away moves forward. Touching the cap takes over, because the
-    mode is `auto` by default; with `toggle` and `hold` both buttons together are the intervention button. Success,
-    failure and re-record come from a second device, as in `device=["spacemouse", "keyboard"]`.
+    mode is `auto` by default, in which both buttons together are the emergency stop; in the other modes they are the
+    intervention button. Success, failure and the rest come from a second device, as in
+    `device=["spacemouse", "keyboard"]`.
     """
 
     noun = "SpaceMouse"
@@ -98,10 +99,19 @@ class SpaceMouse(HidDevice):
             axes.clear()
             self.inputs.set_motion([0.0] * 6)
 
+    @property
+    def legend(self) -> Sequence[tuple[str, str]]:
+        meanings = {**self.bindings, "both buttons": self._both_are}
+        return [(control, self.label(meaning)) for control, meaning in meanings.items()]
+
+    @property
+    def _both_are(self) -> Button:
+        return Button.STOP if self.inputs.intervention == "auto" else Button.INTERVENE
+
     def _held(self, keys: frozenset[str]) -> set[Button]:
         close, open_ = bool(keys & {"left", "key 1"}), bool(keys & {"right", "key 2"})
         # Two keys never come up at once: after both were down, the second one to come up means nothing.
         self._both = (close and open_) or (self._both and (close or open_))
         if self._both:
-            return {Button.INTERVENE} if close and open_ else set()
+            return {self._both_are} if close and open_ else set()
         return ({Button.CLOSE} if close else set()) | ({Button.OPEN} if open_ else set())

@@ -34,6 +34,7 @@ SUCCESS_KEYS = ("succeed", "is_success", "success")  # of info; the first that i
 TIME_TO_GET_READY = 1.0  # s, for a human, before the first step of an episode
 
 NO_COMMAND = TeleopCommand()
+_ENDS = (Event.SUCCESS, Event.FAILURE, Event.RERECORD, Event.QUIT)
 INFO = "info"  # as a success hook: the environment's own success
 # (observation, info) after a step -> whether the task is done. May have a method `reset()`, called at each reset.
 SuccessHook = Callable[[Any, dict[str, Any]], bool]
@@ -54,7 +55,8 @@ class InputsControlWrapper(OperatorWrapper):
     - `quit` bool: the operator wants to stop.
 
     The operator ends an episode with an event, engaged or not: success terminates with reward 1.0, failure terminates
-    with the reward as it is, re-record and quit truncate. Of several events in one step the last decides.
+    with the reward as it is, re-record and quit truncate. Of several events in one step the last decides. While an
+    emergency stop is on, the operator intervenes by holding still; `stopped` says so.
 
     A success hook takes the place of the environment's own success, which then neither rewards nor ends the episode:
     the reward is 1.0 on success and 0.0 otherwise, and success terminates. An episode that the environment or the
@@ -179,6 +181,7 @@ class InputsControlWrapper(OperatorWrapper):
         self.reports_success = False
         self.seconds_paused = 0.0  # s that steps have waited for the operator
         self._command: TeleopCommand | None = None  # polled for the coming step
+        self.stopped = False  # whether an emergency stop held the robot still at the last poll
         self._first_step = False  # whether the next step is the first of its episode
         self._ready_at = 0.0  # s, time.monotonic() before which it must not begin
         self._ended = False
@@ -268,7 +271,7 @@ class InputsControlWrapper(OperatorWrapper):
         observation, reward, terminated, truncated, info = self.env.step(executed.astype(self._dtype, copy=False))
         if "executed_action" in info:
             self._last = executed = np.asarray(info["executed_action"], dtype=np.float32)
-        end = events[-1] if events else None
+        end = next((event for event in reversed(events) if event in _ENDS), None)
         self.reports_success = self.reports_success or any(key in info for key in SUCCESS_KEYS)
         info["succeed"] = success = _own_success(info)
         if self._success_hook is not None:
@@ -281,7 +284,7 @@ class InputsControlWrapper(OperatorWrapper):
             terminated = True
         elif end is not None:
             truncated = True
-        self._report(info, executed, success=success or end is Event.SUCCESS, engaged=engaged, events=events)
+        self._report(info, executed, success=success or end is Event.SUCCESS, engaged=engaged, end=end, events=events)
         self._ended = terminated or truncated
         if self._device is not None:
             self._device.observe(observation, float(reward))
@@ -313,6 +316,7 @@ class InputsControlWrapper(OperatorWrapper):
                 self._device.start_episode()
                 self._first_step = False
             self._command = NO_COMMAND if self._device is None else self._device.poll()
+            self.stopped = self._command.stopped
         return self._command
 
     def _wait_until_ready(self) -> None:
@@ -328,6 +332,7 @@ class InputsControlWrapper(OperatorWrapper):
         *,
         success: bool,
         engaged: bool = False,
+        end: Event | None = None,
         events: Sequence[Event] = (),
     ) -> None:
         """Write what this wrapper has decided into info."""
@@ -336,7 +341,7 @@ class InputsControlWrapper(OperatorWrapper):
         info["action_intervention"] = executed.copy()
         info["teleop_action"] = executed.copy()
         info["discrete_penalty"] = float(info.get("discrete_penalty", 0.0))
-        info["rerecord_episode"] = bool(events) and events[-1] is Event.RERECORD
+        info["rerecord_episode"] = end is Event.RERECORD
         info["quit"] = Event.QUIT in events
 
     def _has_failed(self) -> bool:

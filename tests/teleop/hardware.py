@@ -17,10 +17,13 @@ import pytest
 import gym_hil  # noqa: F401
 from gym_hil.teleop import Button, Event, InputDevice
 from gym_hil.teleop.gamepad import BINDINGS, Gamepad
+from gym_hil.teleop.input_state import CONFIRMED
 from gym_hil.teleop.keyboard import BUTTON_KEYS, KEYS, Keyboard
 from tests.teleop.waiting import poll_until, wait_for
 
-PAD_BUTTONS = {button: name for name, button in BINDINGS.items()}
+# Buttons of which every press counts at once and by itself.
+PLAIN = [button for button in Button if button is not Button.STOP and button not in CONFIRMED]
+PAD_BUTTONS = {button: name for name, button in BINDINGS.items() if button in PLAIN}
 SYMBOLS = {
     "enter": "Return",
     "keypad_enter": "Return",
@@ -161,7 +164,7 @@ class SpaceMouseHardware(HidHardware):
 class PynputHardware(Hardware):
     """Keys of an X server without a screen; a button is pressed with each of its keys in turn."""
 
-    buttons = tuple(BUTTON_KEYS)
+    buttons = tuple(button for button in BUTTON_KEYS if button in PLAIN)
 
     def __init__(self, auto_repeat: bool = False) -> None:
         from tests.teleop.x_server import Fingers, Server
@@ -193,7 +196,7 @@ class PynputHardware(Hardware):
 class TerminalHardware(Hardware):
     """Characters typed into a pseudo-terminal. It knows no releases, so a key is up when it has been still."""
 
-    buttons = tuple(BUTTON_KEYS)
+    buttons = tuple(button for button in BUTTON_KEYS if button in PLAIN)
     releases = False
     PARALLEL = 10  # terminals, because each sequence waits for the keys to be up
 

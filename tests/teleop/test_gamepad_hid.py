@@ -52,20 +52,26 @@ def sony(model, first, rest, buttons, triggers):
         {
             "x": (buttons, 0x10),
             "a": (buttons, 0x20),
+            "b": (buttons, 0x40),
             "y": (buttons, 0x80),
             "rb": (buttons + 1, 0x02),
+            "back": (buttons + 1, 0x10),
+            "start": (buttons + 1, 0x20),
             "lt": (triggers, b"\xff"),
             "rt": (triggers + 1, b"\xff"),
         },
     )
 
 
-def xbox(model, length, x, y, rb):
+def xbox(model, length, x, y, rb, back, start):
     return Pad(
         model,
         "01 0080 0080 0080 0080 0000 0000 00".replace(" ", "") + "00" * (length - 14),
         {"left_x": (1, b"\xff\xff"), "left_y": (3, b"\x00\x00"), "right_y": (7, b"\x00\x00")},
-        {"a": (14, 1), "x": (14, x), "y": (14, y), "rb": (14, rb), "lt": (9, b"\xff\x03"), "rt": (11, b"\xff\x03")},
+        {
+            **{"a": (14, 1), "b": (14, 2), "x": (14, x), "y": (14, y), "rb": (14, rb), "back": back, "start": start},
+            **{"lt": (9, b"\xff\x03"), "rt": (11, b"\xff\x03")},
+        },
     )
 
 
@@ -76,26 +82,35 @@ PADS = {
     "DualSense, USB": sony(DS5, 1, "01 80 7f 80 80 00 00 5a 08 00" + "00" * 54, 8, 5),
     "DualSense, Bluetooth": sony(DS5, 2, "31 41 80 7f 80 80 00 00 5a 08 00" + "00" * 67, 9, 6),
     "DualSense, Bluetooth, short": sony(DS5, 1, "01 80 7f 80 80 08 00 10 00 00", 5, 8),
-    "Xbox Series X": xbox(XBOX, 17, 0x08, 0x10, 0x80),
-    "Xbox One S, old firmware": xbox(XBOX_OLD, 16, 0x04, 0x08, 0x20),
+    "Xbox Series X": xbox(XBOX, 17, 0x08, 0x10, 0x80, (15, 0x04), (15, 0x08)),
+    "Xbox One S, old firmware": xbox(XBOX_OLD, 16, 0x04, 0x08, 0x20, (14, 0x40), (14, 0x80)),
     "Switch Pro, full": Pad(
         SWITCH,
         "30 07 91 00 80 00 d0 07 7d d0 07 7d" + "00" * 37,
         # 12 bits each: x 3500 with y 2000, x 2000 with y 3500
         {"left_x": (6, b"\xac\x0d\x7d"), "left_y": (6, b"\xd0\xc7\xda"), "right_y": (9, b"\xd0\xc7\xda")},
-        {"x": (3, 0x02), "y": (3, 0x01), "a": (3, 0x08), "rb": (3, 0x40), "rt": (3, 0x80), "lt": (5, 0x80)},
+        {
+            **{"x": (3, 0x02), "y": (3, 0x01), "a": (3, 0x08), "b": (3, 0x04), "rb": (3, 0x40), "rt": (3, 0x80)},
+            **{"lt": (5, 0x80), "back": (4, 0x01), "start": (4, 0x02)},
+        },
     ),
     "Switch Pro, simple": Pad(
         SWITCH,
         "3f 00 00 08 00 80 00 80 00 80 00 80",
         {"left_x": (4, b"\x00\xf0"), "left_y": (6, b"\x00\x10"), "right_y": (10, b"\x00\x10")},
-        {"x": (1, 0x08), "y": (1, 0x04), "a": (1, 0x02), "rb": (1, 0x20), "rt": (1, 0x80), "lt": (1, 0x40)},
+        {
+            **{"x": (1, 0x08), "y": (1, 0x04), "a": (1, 0x02), "b": (1, 0x01), "rb": (1, 0x20), "rt": (1, 0x80)},
+            **{"lt": (1, 0x40), "back": (2, 0x01), "start": (2, 0x02)},
+        },
     ),
     "Logitech F310": Pad(
         F310,
         "80 7f 80 7f 08 00 00 ff",  # as published for an untouched one
         {"left_x": (0, b"\xff"), "left_y": (1, b"\x00"), "right_y": (3, b"\x00")},
-        {"x": (4, 0x10), "a": (4, 0x20), "y": (4, 0x80), "rb": (5, 0x02), "lt": (5, 0x04), "rt": (5, 0x08)},
+        {
+            **{"x": (4, 0x10), "a": (4, 0x20), "b": (4, 0x40), "y": (4, 0x80), "rb": (5, 0x02), "lt": (5, 0x04)},
+            **{"rt": (5, 0x08), "back": (5, 0x10), "start": (5, 0x20)},
+        },
     ),
 }
 
@@ -129,6 +144,12 @@ def test_each_control_does_what_it_is_for(gamepad, unit, pad):
         assert gamepad.poll().events == (event,)
         unit.send(pad.report(word))
         assert gamepad.poll().events == ()
+    for word, event in (("back", Event.DELETE_LAST), ("start", Event.QUIT)):
+        unit.send(pad.report(word), pad.report(), pad.report(word), pad.report())
+        assert gamepad.poll().events == (event,)
+    for stopped in (True, False):
+        unit.send(pad.report("b"), pad.report())
+        assert gamepad.poll().stopped == stopped
     for words, gripper in ((["lt"], 1), (["rt"], -1), ([], 0)):
         unit.send(pad.report(*words))
         assert gamepad.poll().gripper == gripper

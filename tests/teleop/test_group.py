@@ -82,9 +82,10 @@ def test_group_passes_everything_on(pads):
     group.set_intervention("hold")
     named.inputs.press(Button.INTERVENE)
     pads[0].inputs.tap(Button.FAILURE)
-    named.inputs.tap(Button.QUIT)
+    named.inputs.tap(Button.RERECORD)
+    assert group.pending == "ends as a failure at the next step"
     command = group.poll()
-    assert (command.engaged, command.events) == (True, (Event.FAILURE, Event.QUIT))
+    assert (command.engaged, command.events) == (True, (Event.FAILURE, Event.RERECORD))
     named.inputs.press(Button.SUCCESS)
     group.reset()
     assert group.poll().events == ()
@@ -96,3 +97,14 @@ def test_group_passes_everything_on(pads):
 def test_empty_group_is_refused():
     with pytest.raises(ConfigurationError, match="at least one"):
         DeviceGroup([])
+
+
+def test_emergency_stop_of_any_device_holds_the_robot_that_another_one_drives(pads):
+    group = DeviceGroup(pads)
+    pads[1].inputs.tap(Button.INTERVENE)
+    assert driver(group) == 2
+    pads[0].inputs.tap(Button.STOP)
+    command = group.poll()
+    assert (command.stopped, command.engaged, command.motion.any(), command.gripper) == (True, True, False, 0)
+    pads[0].inputs.tap(Button.STOP)
+    assert driver(group) == 2

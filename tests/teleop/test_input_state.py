@@ -12,11 +12,20 @@ from hypothesis import strategies as st
 
 from gym_hil.errors import ConfigurationError, DeviceError
 from gym_hil.teleop import Button, Event, InputDevice, InputState
-from gym_hil.teleop.input_state import DIRECTIONS, EVENTS, RESUME_WITHIN, SILENCE_TIMEOUT, apply_deadzone
+from gym_hil.teleop.input_state import (
+    CONFIRM_WITHIN,
+    CONFIRMED,
+    DIRECTIONS,
+    EVENTS,
+    RESUME_WITHIN,
+    SILENCE_TIMEOUT,
+    apply_deadzone,
+)
 from tests.teleop.clock import Clock
+from tests.teleop.hardware import PLAIN
 
 STICK = [0.5, -0.25, 0, 0, 0, 1]
-MODES = ["toggle", "hold", "auto"]
+MODES = ["toggle", "stay", "hold", "auto"]
 
 
 @pytest.fixture
@@ -24,7 +33,7 @@ def inputs(clock):
     return InputState(clock=clock)
 
 
-@pytest.mark.parametrize("button", EVENTS)
+@pytest.mark.parametrize("button", [button for button in EVENTS if button not in CONFIRMED])
 def test_event_is_delivered_once_however_long_it_is_held(inputs, clock, button):
     inputs.tap(button)
     inputs.press(button)
@@ -35,9 +44,61 @@ def test_event_is_delivered_once_however_long_it_is_held(inputs, clock, button):
 
 
 def test_events_come_in_the_order_of_pressing(inputs):
-    for button in (Button.RERECORD, Button.QUIT, Button.RERECORD, Button.FAILURE):
+    for button in (Button.RERECORD, Button.SUCCESS, Button.RERECORD, Button.FAILURE):
         inputs.tap(button)
-    assert inputs.poll().events == (Event.RERECORD, Event.QUIT, Event.RERECORD, Event.FAILURE)
+    assert inputs.pending == "ends as a failure at the next step"  # the last decides
+    assert inputs.poll().events == (Event.RERECORD, Event.SUCCESS, Event.RERECORD, Event.FAILURE)
+    assert inputs.pending is None
+
+
+@pytest.mark.parametrize("button", CONFIRMED)
+def test_quit_and_delete_count_when_pressed_twice_and_say_so_meanwhile(inputs, clock, button):
+    inputs.tap(button)
+    assert inputs.poll().events == ()
+    assert inputs.pending == CONFIRMED[button]
+    clock.now += CONFIRM_WITHIN + 0.1
+    assert inputs.pending is None
+    inputs.tap(button)  # too late to be the second press
+    assert inputs.poll().events == ()
+    inputs.tap(button)
+    assert inputs.poll().events == (EVENTS[button],)
+    inputs.tap(button)
+    assert inputs.poll().events == ()
+
+
+def test_presses_of_two_buttons_confirm_neither(inputs):
+    for button in (Button.QUIT, Button.DELETE_LAST, Button.QUIT):
+        inputs.tap(button)
+    assert inputs.poll().events == ()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_emergency_stop_holds_still_until_it_is_released(clock, mode):
+    inputs = InputState(mode, clock=clock)
+    inputs.set_motion(STICK)
+    inputs.press(Button.INTERVENE)
+    assert inputs.poll().motion.any()
+    inputs.tap(Button.STOP)
+    inputs.tap(Button.FAILURE)
+    command = inputs.poll()
+    assert (command.engaged, command.stopped, command.gripper, command.motion.any()) == (True, True, 0, False)
+    assert command.events == (Event.FAILURE,)
+    inputs.reset()
+    clock.now += 100  # silence
+    assert inputs.poll().stopped
+    inputs.tap(Button.STOP)
+    command = inputs.poll()
+    assert (command.stopped, command.engaged) == (False, False)
+
+
+def test_operator_who_stays_drives_in_the_next_episode_too(inputs, clock):
+    inputs.set_intervention("stay")
+    inputs.tap(Button.INTERVENE)
+    assert inputs.poll().engaged
+    inputs.reset()
+    assert inputs.poll().engaged
+    clock.now += RESUME_WITHIN + 0.1
+    assert not inputs.poll().engaged
 
 
 def test_button_is_down_while_any_of_its_sources_is(inputs):
@@ -211,7 +272,7 @@ def test_reset_leaves_held_buttons_held(clock):
 
 
 def test_unknown_mode_is_refused_and_keeps_the_old_one(inputs):
-    with pytest.raises(ConfigurationError, match="'toggle', 'hold', 'auto'"):
+    with pytest.raises(ConfigurationError, match="'toggle', 'stay', 'hold', 'auto'"):
         inputs.set_intervention("sometimes")
     inputs.tap(Button.INTERVENE)
     assert inputs.poll().engaged
@@ -238,7 +299,7 @@ def test_presses_from_many_threads_are_all_delivered_once():
 
 REPORTS = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(["press", "release", "tap"]), st.sampled_from(list(Button))),
+        st.tuples(st.sampled_from(["press", "release", "tap"]), st.sampled_from(PLAIN)),
         st.tuples(st.just("wait"), st.floats(0, 0.6)),
         st.tuples(st.sampled_from(["poll", "heartbeat"]), st.none()),
         st.tuples(st.just("set_motion"), st.lists(st.floats(-2, 2), min_size=6, max_size=6)),

@@ -97,7 +97,7 @@ def run_in(terminal, code):
         ("\x1b[1;2A", ["up"], ""),  # with Shift
         ("\x1b[3~\x1b[15~\x1bOPw", ["w"], ""),  # Delete, F5, F1
         ("\x1b\x1b[A\x1bw", ["esc", "up", "esc", "w"], ""),
-        ("x~é", [], ""),
+        ("x~é\x7f", ["x", "backspace"], ""),
         *(("w" + rest, ["w"], rest) for rest in ("\x1b", "\x1b[", "\x1b[1;", "\x1bO")),
     ],
 )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import gym_hil  # noqa: F401
 from gym_hil.errors import ConfigurationError
+from gym_hil.teleop import Button
 from gym_hil.teleop.hid_reports import read_controls
 from gym_hil.teleop.spacemouse import AXES, CONNEXION, FEW_KEYS_LAYOUTS, LOGITECH, MULTI_AXIS_CONTROLLER, SpaceMouse
 from tests.teleop.clock import Clock
@@ -130,6 +131,13 @@ def test_both_buttons_take_over_where_touching_does_not(mouse, unit, last):
     assert mouse.poll().gripper == 0
     unit.send(NO_KEY)
     assert mouse.poll().engaged
+
+
+def test_both_buttons_are_the_emergency_stop_where_touching_takes_over(mouse, unit):
+    assert ("both buttons", Button.STOP.value) in mouse.legend
+    for stopped in (True, False):
+        unit.send(BOTH_KEYS, NO_KEY)
+        assert mouse.poll().stopped == stopped
 
 
 def test_reports_are_read_between_polls(mouse, unit):

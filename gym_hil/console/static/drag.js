@@ -21,7 +21,7 @@ const COLOURS = { idle: "#f08c00", active: "#ffb340" };
 
 /**
  * @typedef {{input: import("./input.js").InputState, cameras: import("./view.js").Cameras,
- *   keyboard: import("./input_sources.js").Keyboard, intervention: () => "toggle" | "hold" | "auto" | null,
+ *   keyboard: import("./input_sources.js").Keyboard, intervention: () => "toggle" | "stay" | "hold" | "auto" | null,
  *   driving: () => boolean, seenUntil: () => number}} DragParts
  */
 
@@ -146,7 +146,7 @@ export class Drag {
     const mode = this.#parts.intervention();
     if (mode === "hold") {
       this.#parts.input.press(SOURCE, "INTERVENE");
-    } else if (mode === "toggle" && !this.#parts.driving() && this.#parts.seenUntil() > this.#intervenedAt) {
+    } else if ((mode === "toggle" || mode === "stay") && !this.#parts.driving() && this.#parts.seenUntil() > this.#intervenedAt) {
       // Until a frame shows what the last press has done, another one could hand back.
       this.#intervenedAt = performance.now();
       this.#parts.input.tap("INTERVENE");

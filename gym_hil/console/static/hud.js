@@ -62,6 +62,7 @@ export function showDriver(driver, bindings, hasLock, key, silent) {
   const by = key ? ` with ${key}` : "";
   const hints = {
     toggle: driver === "you" ? `Hand back${by}` : `Take over${by}`,
+    stay: driver === "you" ? `Hand back${by}` : `Take over${by}`,
     hold: driver === "you" ? "Release to hand back" : `Hold ${key || "the button"} to drive`,
     auto: driver === "you" ? "Stop moving to hand back" : "Move to take over",
   };

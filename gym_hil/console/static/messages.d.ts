@@ -2,7 +2,7 @@
 
 export const VERSION: 3;
 
-export type Button = "INTERVENE" | "FORWARD" | "BACK" | "LEFT" | "RIGHT" | "UP" | "DOWN" | "TURN_X_PLUS" | "TURN_X_MINUS" | "TURN_Y_PLUS" | "TURN_Y_MINUS" | "TURN_Z_PLUS" | "TURN_Z_MINUS" | "CLOSE" | "OPEN" | "SUCCESS" | "FAILURE" | "RERECORD" | "QUIT";
+export type Button = "INTERVENE" | "FORWARD" | "BACK" | "LEFT" | "RIGHT" | "UP" | "DOWN" | "TURN_X_PLUS" | "TURN_X_MINUS" | "TURN_Y_PLUS" | "TURN_Y_MINUS" | "TURN_Z_PLUS" | "TURN_Z_MINUS" | "CLOSE" | "OPEN" | "SUCCESS" | "FAILURE" | "RERECORD" | "STOP" | "DELETE_LAST" | "QUIT";
 
 /** A channel in a list of channels. */
 export interface ChannelInfo {
@@ -165,7 +165,7 @@ export interface Channels {
 export interface Bindings {
   type: "bindings";
   channel: number;
-  intervention: "toggle" | "hold" | "auto" | null;
+  intervention: "toggle" | "stay" | "hold" | "auto" | null;
   keys: Record<string, string>;
   pad: Record<string, string>;
   buttons: Record<string, string>;
