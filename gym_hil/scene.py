@@ -20,15 +20,12 @@ _SQUARES_PER_METRE = 2.0
 SKY = ((77, 128, 178), (0, 0, 0))  # rgb straight up and straight down
 
 
-def build_scene(
-    home: ArrayLike, bounds: ArrayLike, *, physics_dt: float = 0.002, force_torque: bool = False
-) -> mujoco.MjSpec:
+def build_scene(home: ArrayLike, bounds: ArrayLike, *, force_torque: bool = False) -> mujoco.MjSpec:
     """Put the robot into the arena.
 
     Args:
         home: (7,) rad, where the arm starts and where the posture springs pull.
         bounds: (2, 3) m, lower and upper corner of the workspace.
-        physics_dt: s, one physics step.
         force_torque: add the sensors of force and torque at the wrist.
 
     Returns:
@@ -37,7 +34,6 @@ def build_scene(
     spec = mujoco.MjSpec()
     spec.modelname = "gym_hil"
     option = spec.option
-    option.timestep = physics_dt
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     # The elliptic cone with a high ratio of friction to normal impedance holds a grasp without extra solver passes.
     option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC

@@ -233,8 +233,8 @@ def describe_env(env: gym.Env[Any, Any]) -> dict[str, Any]:
     Returns:
         `env_id`, the id it was made with; `env_module`, whose import registers that id; `env_kwargs`, the arguments of
         the id that JSON can hold, without those about the operator; `task_id`, the id of the same task and version
-        without an operator; `renderer`; `control_dt` in s; `max_episode_steps`; and the version of MuJoCo. None where
-        something is unknown.
+        without an operator; `renderer`; `control_dt` and `physics_dt` in s; `max_episode_steps`; and the version of
+        MuJoCo. None where something is unknown.
     """
     base, spec, outer = env.unwrapped, env.unwrapped.spec, env.spec
     is_own = spec is not None and spec.id.startswith(f"{NAMESPACE}/")
@@ -248,6 +248,7 @@ def describe_env(env: gym.Env[Any, Any]) -> dict[str, Any]:
         "task_id": None if base_id is None else base_id.replace("Base-v", "-v"),
         "renderer": getattr(base, "renderer", None),
         "control_dt": getattr(base, "control_dt", None),
+        "physics_dt": getattr(base, "physics_dt", None),
         "max_episode_steps": None if outer is None else outer.max_episode_steps,
         "mujoco": mujoco.__version__,
     }

@@ -27,6 +27,8 @@ from gym_hil.registration import NAMESPACE, find_env, is_task
 _ACTIONS = {3: (False, False), 4: (True, False), 6: (False, True), 7: (True, True)}
 _TCP = slice(15, 18)  # of agent_pos
 _NAME_IT = "Name the task with task=...."
+# Datasets of LeRobot, and those of this package up to 0.1.23, do not say it.
+UNRECORDED_PHYSICS_DT = 0.002  # s
 
 VIDEO_SIZE = 256  # pixels, of a camera's image in the video
 CAMERAS = ("front", "wrist")
@@ -99,6 +101,8 @@ def make_recorded_env(
         if size is not None:
             kwargs["render_spec"] = GymRenderingSpec(size, size)
         kwargs["image_obs"] = False
+        if kwargs.get("physics_dt") is None:
+            kwargs["physics_dt"] = metadata.get("physics_dt") or UNRECORDED_PHYSICS_DT
     try:
         env = gym.make(name, max_episode_steps=-1, disable_env_checker=True, **kwargs)
     except (ConfigurationError, gym.error.Error, TypeError) as error:

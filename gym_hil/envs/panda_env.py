@@ -59,7 +59,8 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
     Args:
         seed: seeds `np_random` until `reset(seed=...)` does.
         control_dt: s, one environment step.
-        physics_dt: s, one physics step; `control_dt` must be a multiple of it.
+        physics_dt: s, one physics step; `control_dt` must be a multiple of it. None for the longest that is, of at most
+            0.004 s.
         render_spec: size of images and the camera of `render()`.
         render_mode: None, "rgb_array" or "human".
         image_obs: observe images instead of the objects' positions.
@@ -81,7 +82,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         self,
         seed: int | None = None,
         control_dt: float = 0.1,
-        physics_dt: float = 0.002,
+        physics_dt: float | None = None,
         render_spec: GymRenderingSpec | None = None,
         render_mode: Literal["rgb_array", "human"] | None = None,
         image_obs: bool = False,
@@ -99,9 +100,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         self.image_obs, self.reward_type, self.force_torque_obs = bool(image_obs), reward_type, bool(force_torque_obs)
         self.home_position = _home(self.HOME if home_position is None else home_position)
         self.cartesian_bounds = _bounds(self.BOUNDS if cartesian_bounds is None else cartesian_bounds)
-        scene = build_scene(
-            self.home_position, self.cartesian_bounds, physics_dt=physics_dt, force_torque=self.force_torque_obs
-        )
+        scene = build_scene(self.home_position, self.cartesian_bounds, force_torque=self.force_torque_obs)
         self.add_objects(scene)
         finish_scene(scene)
         super().__init__(scene, seed, control_dt, physics_dt, render_spec, render_mode, renderer)

@@ -62,6 +62,7 @@ def test_one_episode_without_check(recorded: Path, capsys: pytest.CaptureFixture
             {"force_torque_obs": True, "image_obs": True, "render_spec": GymRenderingSpec(8, 8)},
         ),
         ("gym_hil/PandaPickCubeScripted-v1", {"ee_step_size": {"x": 0.02, "y": 0.03, "z": 0.01}, "control_dt": 0.05}),
+        ("gym_hil/PandaPickCube-v1", {"physics_dt": 0.0025}),
         ("gym_hil/PandaArrangeBoxesScripted-v1", {"cartesian_bounds": np.array([[0.2, -0.4, 0.0], [0.6, 0.4, 0.4]])}),
     ],
 )
@@ -69,6 +70,13 @@ def test_any_environment_is_made_again_as_it_was(env_id: str, kwargs: dict[str, 
     record_one(tmp_path / "out", env_id, **kwargs)
     (result,) = replay(tmp_path / "out", check=True)
     assert (result.steps, result.deviation, result.first_difference) == (6, 0.0, None)
+
+
+def test_datasets_that_do_not_say_the_physics_step_are_of_2_ms(tmp_path: Path) -> None:
+    record_one(tmp_path / "out", "gym_hil/PandaPickCube-v1", steps=3, physics_dt=0.002)
+    edit_metadata(tmp_path / "out", physics_dt=None, env_kwargs={})
+    (result,) = replay(tmp_path / "out", check=True)
+    assert result.first_difference is None
 
 
 def test_reset_options_are_repeated(tmp_path: Path) -> None:

@@ -123,13 +123,15 @@ def test_value_that_cannot_work_is_named_in_the_error(arguments):
 
 
 @pytest.mark.parametrize(
-    ("control_dt", "physics_dt", "expected"), [(0.1, 0.002, 50), (0.02, 0.002, 10), (0.05, 0.0025, 20)]
+    ("control_dt", "physics_dt", "expected"),
+    [(0.1, 0.002, 50), (0.02, 0.002, 10), (0.05, 0.0025, 20), (0.1, None, 25), (0.05, None, 13), (1 / 30, None, 9)],
 )
 def test_substeps_fill_the_control_step(control_dt, physics_dt, expected):
     env = PandaPickCubeGymEnv(control_dt=control_dt, physics_dt=physics_dt)
     env.reset()
     env.step(np.zeros(7))
     assert env.n_substeps == expected
+    assert env.physics_dt == env.model.opt.timestep == pytest.approx(control_dt / expected)
     assert env.data.time == pytest.approx(control_dt)
 
 
