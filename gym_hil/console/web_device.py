@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.console.messages import Bindings, Input, LegendPart
+from gym_hil.console.messages import Bindings, Input, LegendPart, StickAxis
 from gym_hil.display import ConsoleOptions, TlsOption
 from gym_hil.teleop import Button, InputDevice, TeleopCommand
 from gym_hil.teleop.gamepad import BINDINGS as PAD_BINDINGS
-from gym_hil.teleop.gamepad import pad_legend
-from gym_hil.teleop.input_state import DIRECTIONS, RESUME_WITHIN, SILENCE_TIMEOUT
+from gym_hil.teleop.gamepad import STICKS, pad_legend
+from gym_hil.teleop.input_state import RESUME_WITHIN, SILENCE_TIMEOUT
 from gym_hil.teleop.keyboard import KEYS, key_legend
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ CODES = {
 }
 # Name of a gamepad's button -> its index in the standard layout of the Gamepad API of the W3C.
 PAD_INDICES = {"a": 0, "b": 1, "x": 2, "y": 3, "lb": 4, "rb": 5, "lt": 6, "rt": 7, "back": 8, "start": 9}
+# The same of the sticks' axes, and the sign that makes right and up positive.
+PAD_AXES = {"left_x": (0, 1.0), "left_y": (1, -1.0), "right_x": (2, 1.0), "right_y": (3, -1.0)}
 
 
 class WebDevice(InputDevice):
@@ -153,6 +155,11 @@ class WebDevice(InputDevice):
         if self._channel is not None:
             self._channel.send_bindings()
 
+    def set_controls(self, axes: Collection[int], *, has_gripper: bool) -> None:
+        super().set_controls(axes, has_gripper=has_gripper)
+        if self._channel is not None:
+            self._channel.send_bindings()
+
     def close(self) -> None:
         """Take no more input. The console stays open for others."""
         self.release()
@@ -173,12 +180,17 @@ class WebDevice(InputDevice):
             channel: number of the device's channel.
             requests: buttons offered by a training run.
         """
-        idle = self._idle_buttons()
+        idle = self.inputs.idle_buttons
         return Bindings(
             channel=channel,
             intervention=self._mode,  # type: ignore[arg-type]  # checked by InputState
             keys={CODES[key]: button.name for key, button in KEYS.items() if button not in idle},
             pad={str(PAD_INDICES[name]): button.name for name, button in PAD_BINDINGS.items() if button not in idle},
+            sticks=[
+                StickAxis(PAD_AXES[stick][0], turning, component, sign * PAD_AXES[stick][1])
+                for (stick, turning), (component, sign) in STICKS.items()
+                if self.can_turn or not turning
+            ],
             buttons={button.name: self.label(button) for button in Button if button not in idle},
             legend=self._legends(),
             requests=list(requests),
@@ -195,19 +207,11 @@ class WebDevice(InputDevice):
             text = "input is back: the operator drives on" if engaged else "no input from the page for 2 s: handed back"
         self._channel.log_event("connection", text)
 
-    def _idle_buttons(self) -> set[Button]:
-        """Buttons that do nothing in this environment."""
-        if self._env is None or not self._env.has_wrapper_attr("operator_moves"):
-            return set()
-        axes, has_gripper = self._env.get_wrapper_attr("operator_moves")
-        idle = {button for button, (axis, _) in DIRECTIONS.items() if axis not in axes}
-        return idle if has_gripper else idle | {Button.OPEN, Button.CLOSE}
-
     def _legends(self) -> list[LegendPart]:
-        idle = {self.label(button) for button in self._idle_buttons()}
+        idle = self.inputs.idle_buttons
         parts = [
-            LegendPart("Keyboard", [row for row in key_legend(self.label) if row[1] not in idle]),
-            LegendPart("Gamepad", [row for row in pad_legend(self.label, {}) if row[1] not in idle]),
+            LegendPart("Keyboard", key_legend(self.label, idle=idle)),
+            LegendPart("Gamepad", pad_legend(self.label, {}, idle)),
         ]
         if hasattr(getattr(self._env, "unwrapped", None), "tcp_target"):
             drag = [("drag the target", "move the tool there"), ("drag elsewhere", "look around")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,6 +106,14 @@ class Device(ABC):
 
     def set_intervention(self, mode: str) -> None:  # noqa: B027
         """Choose the intervention mode: `toggle`, `hold` or `auto`."""
+
+    def set_controls(self, axes: Collection[int], *, has_gripper: bool) -> None:  # noqa: B027
+        """Learn what the environment can do; other controls then count for nothing, and the legend leaves them out.
+
+        Args:
+            axes: components of `TeleopCommand.motion` that change anything.
+            has_gripper: whether the gripper's command does.
+        """
 
     def close(self) -> None:  # noqa: B027
         """Release the hardware. Closing twice does no harm."""

@@ -8,7 +8,7 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -29,9 +29,19 @@ from gym_hil.teleop.input_state import DEADZONE, Button, InputDevice, InputState
 logger = logging.getLogger(__name__)
 
 HELP = "See docs/devices.md#gamepad."
-STICKS = ("left_x", "left_y", "right_y")  # right_x is not used
+# Stick axis, whether the turn button is held -> component of the motion, and its sign. A stick turns the hand as a
+# SpaceMouse's cap does: pushed forward it tilts forward.
+STICKS: dict[tuple[str, bool], tuple[int, float]] = {
+    ("left_y", False): (0, 1.0),
+    ("left_x", False): (1, -1.0),
+    ("right_y", False): (2, 1.0),
+    ("left_x", True): (3, 1.0),
+    ("left_y", True): (4, 1.0),
+    ("right_x", True): (5, -1.0),
+}
 BINDINGS: dict[str, Button] = {
     "rb": Button.INTERVENE,
+    "lb": Button.TURN,
     "lt": Button.CLOSE,
     "rt": Button.OPEN,
     "y": Button.SUCCESS,
@@ -41,11 +51,16 @@ BINDINGS: dict[str, Button] = {
     "back": Button.DELETE_LAST,
     "start": Button.QUIT,
 }
+# Rows of the legend; those of the sticks that turn begin with the turn button.
 STICK_LEGEND = (("left stick", "move forward, back, left, right"), ("right stick, up and down", "move up, down"))
+TURN_LEGEND = (
+    ("left stick", "tilt the hand forward, back, left, right"),
+    ("right stick, left and right", "turn the hand left, right"),
+)
 # What is printed on the buttons of a PlayStation controller.
 PLAYSTATION_NAMES = ("PS3", "PS4", "PS5", "Sony", "DualSense", "DualShock")
 PLAYSTATION_LABELS = {
-    **{"lt": "L2", "rt": "R2", "rb": "R1", "y": "triangle", "a": "cross", "x": "square", "b": "circle"},
+    **{"lt": "L2", "rt": "R2", "lb": "L1", "rb": "R1", "y": "triangle", "a": "cross", "x": "square", "b": "circle"},
     **{"back": "Share", "start": "Options"},
 }
 # Names of the controller configuration -> SDL's.
@@ -97,7 +112,7 @@ class Pad:
         config: the mapping as an entry of a configuration file, as far as it can be expressed there.
         missing: what the joystick does not have, for messages.
         order: of several controllers, the one with the lowest is used.
-        can_drive: whether it has every stick and the intervention button.
+        can_drive: whether it has every stick that moves, and the intervention button.
     """
 
     def __init__(self, joystick: Any, sources: Mapping[str, Source], origin: str, rank: int):
@@ -113,9 +128,10 @@ class Pad:
         self.sources = {name: source for name, source in sources.items() if source.index < numbers[source.is_axis]}
         self._buttons = {button: self.sources[name] for name, button in BINDINGS.items() if name in self.sources}
         lacking = sources.keys() - self.sources.keys()
-        self.missing = [stick for stick in STICKS if stick in lacking]
+        self.missing = [stick for stick in dict.fromkeys(name for name, _ in STICKS) if stick in lacking]
         self.missing += [button.value for name, button in BINDINGS.items() if name in lacking]
-        self.can_drive = Button.INTERVENE in self._buttons and all(stick in self.sources for stick in STICKS)
+        moving = [name for name, turning in STICKS if not turning]
+        self.can_drive = Button.INTERVENE in self._buttons and all(stick in self.sources for stick in moving)
         self.order = not self.can_drive, rank
         # A button that is down while the controller is plugged in is no press.
         self._down = {button: source.is_down(self._value(source), False) for button, source in self._buttons.items()}
@@ -147,16 +163,17 @@ class Pad:
             self._set(button, not self._down[button], inputs)
         self._doubted = differing - self._doubted
 
-    def motion(self, deadzone: float) -> NDArray[np.float64]:
-        """The sticks as a motion (6,): x forward, y left, z up, each in [-1, 1], and no rotation."""
-        motion = np.zeros(6)
-        for component, (stick, sign) in enumerate((("left_y", 1.0), ("left_x", -1.0), ("right_y", 1.0))):
+    def motion(self, deadzone: float, *, can_turn: bool) -> NDArray[np.float64]:
+        """The sticks as a motion (6,), see `stick_motion`; while the turn button is held a rotation, if that can be."""
+
+        def level(stick: str) -> float:
             source = self.sources.get(stick)
-            if source is not None:
-                # SDL's range is -32768 to 32767; some joysticks have a button in the place of a stick's axis.
-                level = source.sign * max(min(self._value(source) * 32768 / 32767, 1.0), -1.0)
-                motion[component] = sign * apply_deadzone(level, deadzone) + 0.0
-        return motion
+            if source is None:
+                return 0.0
+            # SDL's range is -32768 to 32767; some joysticks have a button in the place of a stick's axis.
+            return apply_deadzone(source.sign * max(min(self._value(source) * 32768 / 32767, 1.0), -1.0), deadzone)
+
+        return stick_motion(level, turning=can_turn and self._down.get(Button.TURN, False))
 
     def raw(self) -> tuple[list[float], list[int]]:
         """What SDL reports now: all axes, and the numbers of the buttons that are down."""
@@ -234,7 +251,7 @@ class Gamepad(InputDevice):
         JOYSTICKS.read()
         pad = self.pad
         if pad is not None:
-            self.inputs.set_motion(pad.motion(self._deadzone))
+            self.inputs.set_motion(pad.motion(self._deadzone, can_turn=self.can_turn))
         elif not self._warned:
             self._warned = True
             logger.warning("No gamepad is connected; until one is plugged in there is no intervention. %s", HELP)
@@ -268,7 +285,7 @@ class Gamepad(InputDevice):
     def legend(self) -> Sequence[tuple[str, str]]:
         """Names are those on the gamepad in use."""
         is_playstation = any(part in (self.connected or "") for part in PLAYSTATION_NAMES)
-        return pad_legend(self.label, PLAYSTATION_LABELS if is_playstation else {})
+        return pad_legend(self.label, PLAYSTATION_LABELS if is_playstation else {}, self.inputs.idle_buttons)
 
     def _connect(self, count: int) -> None:
         """Use the joystick that can drive and whose mapping is known best; keep the present one if none is better."""
@@ -299,14 +316,40 @@ class Gamepad(InputDevice):
                 yield Pad(joystick, _sources_in_file(config), origin, 2)
 
 
-def pad_legend(label: Callable[[Button], str], names: Mapping[str, str]) -> list[tuple[str, str]]:
+def stick_motion(level: Callable[[str], float], *, turning: bool) -> NDArray[np.float64]:
+    """The sticks of a game controller as a motion (6,): x forward, y left, z up, and a rotation vector about these.
+
+    Args:
+        level: how far a stick axis of `STICKS` is pushed right or up, in [-1, 1].
+        turning: whether the turn button is held.
+    """
+    motion = np.zeros(6)
+    for (stick, turns), (component, sign) in STICKS.items():
+        if turns == turning:
+            motion[component] = sign * level(stick) + 0.0
+    return motion
+
+
+def pad_legend(
+    label: Callable[[Button], str], names: Mapping[str, str], idle: Collection[Button] = ()
+) -> list[tuple[str, str]]:
     """Sticks and buttons of a game controller and what they do.
 
     Args:
         label: the text of a button.
         names: what is printed on the controller's buttons, where it is not the name of an Xbox controller.
+        idle: buttons that do nothing.
     """
-    return [*STICK_LEGEND, *((names.get(name, name.upper()), label(button)) for name, button in BINDINGS.items())]
+
+    def printed(name: str) -> str:
+        return names.get(name, name.upper())
+
+    turn = next(name for name, button in BINDINGS.items() if button is Button.TURN)
+    turns = [] if Button.TURN in idle else [(f"{printed(turn)} + {stick}", action) for stick, action in TURN_LEGEND]
+    buttons = [
+        (printed(name), label(button)) for name, button in BINDINGS.items() if button not in {*idle, Button.TURN}
+    ]
+    return [*STICK_LEGEND, *turns, *buttons]
 
 
 def gamepad_attached() -> bool:

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gym_hil.teleop.gamepad import BINDINGS, PLAYSTATION_LABELS, pad_legend
+from gym_hil.teleop.gamepad import BINDINGS, PLAYSTATION_LABELS, pad_legend, stick_motion
 from gym_hil.teleop.hid_device import HidDevice
 from gym_hil.teleop.hid_reports import ANY_LENGTH, Axis, Bit, Controls, Layout
-from gym_hil.teleop.input_state import SILENCE_TIMEOUT
+from gym_hil.teleop.input_state import SILENCE_TIMEOUT, Button
 
 SONY, MICROSOFT, NINTENDO, LOGITECH = 0x054C, 0x045E, 0x057E, 0x046D  # USB vendor numbers
 
@@ -26,6 +26,7 @@ def _sticks(first: int, size: int = 1, reach: float | None = None) -> dict[str, 
     return {
         "left_x": Axis(first, middle, reach, 8 * size),
         "left_y": Axis(first + size, middle, -reach, 8 * size),
+        "right_x": Axis(first + 2 * size, middle, reach, 8 * size),
         "right_y": Axis(first + 3 * size, middle, -reach, 8 * size),
     }
 
@@ -39,8 +40,9 @@ def _bits(byte: int, **masks: int) -> dict[str, Bit]:
 
 
 def _sony_buttons(first: int) -> dict[str, Bit]:
-    """The four buttons beside the directional pad; R1, Share and Options in the byte after."""
-    return {**_bits(first, x=0x10, a=0x20, b=0x40, y=0x80), **_bits(first + 1, rb=0x02, back=0x10, start=0x20)}
+    """The four buttons beside the directional pad; L1, R1, Share and Options in the byte after."""
+    after = _bits(first + 1, lb=0x01, rb=0x02, back=0x10, start=0x20)
+    return {**_bits(first, x=0x10, a=0x20, b=0x40, y=0x80), **after}
 
 
 _DS4_USB = Layout(1, (11, ANY_LENGTH), _sticks(1), _triggers(8, 9), _sony_buttons(5), streams=True)
@@ -54,10 +56,12 @@ _DS5_BLUETOOTH = _DS5_USB.shifted(1, number=0x31, lengths=(78, 78))
 DUALSENSE = (_DS5_USB, _DS5_BLUETOOTH, _DS4_SIMPLE, replace(_DS4_SIMPLE, lengths=(78, 78)))
 
 # The firmwares of 2019, 4.7 and 4.8, have View elsewhere, where later ones have Share.
-_XBOX_BUTTONS = {**_bits(14, a=0x01, b=0x02, x=0x08, y=0x10, rb=0x80), **_bits(15, back=0x04, start=0x08)}
+_XBOX_BUTTONS = {**_bits(14, a=0x01, b=0x02, x=0x08, y=0x10, lb=0x40, rb=0x80), **_bits(15, back=0x04, start=0x08)}
 _XBOX_NEW = Layout(1, (17, ANY_LENGTH), _sticks(1, 2), _triggers(9, 11, 10), _XBOX_BUTTONS)
 _XBOX_OLD = replace(
-    _XBOX_NEW, lengths=(16, 16), buttons=_bits(14, a=0x01, b=0x02, x=0x04, y=0x08, rb=0x20, back=0x40, start=0x80)
+    _XBOX_NEW,
+    lengths=(16, 16),
+    buttons=_bits(14, a=0x01, b=0x02, x=0x04, y=0x08, lb=0x10, rb=0x20, back=0x40, start=0x80),
 )
 XBOX_BLUETOOTH = (_XBOX_NEW, _XBOX_OLD)
 
@@ -65,11 +69,16 @@ _SWITCH_FULL = Layout(
     0x30,
     (12, ANY_LENGTH),
     # Not calibrated: the kernel's values for a controller that does not report its own.
-    {"left_x": Axis(6, 2000, 1500, 12), "left_y": Axis(7, 2000, 1500, 12, 4), "right_y": Axis(10, 2000, 1500, 12, 4)},
+    {
+        "left_x": Axis(6, 2000, 1500, 12),
+        "left_y": Axis(7, 2000, 1500, 12, 4),
+        "right_x": Axis(9, 2000, 1500, 12),
+        "right_y": Axis(10, 2000, 1500, 12, 4),
+    },
     buttons={
         **_bits(3, x=0x02, y=0x01, a=0x08, b=0x04, rb=0x40, rt=0x80),
         **_bits(4, back=0x01, start=0x02),
-        **_bits(5, lt=0x80),
+        **_bits(5, lb=0x40, lt=0x80),
     },
     streams=True,
 )
@@ -78,7 +87,7 @@ _SWITCH_SIMPLE = Layout(
     (12, ANY_LENGTH),
     _sticks(4, 2, 0.7 * 32767.5),  # the sticks do not reach the end of their numbers
     buttons={
-        **_bits(1, a=0x02, b=0x01, x=0x08, y=0x04, rb=0x20, lt=0x40, rt=0x80),
+        **_bits(1, a=0x02, b=0x01, x=0x08, y=0x04, lb=0x10, rb=0x20, lt=0x40, rt=0x80),
         **_bits(2, back=0x01, start=0x02),
     },
 )
@@ -91,7 +100,7 @@ LOGITECH_DIRECTINPUT = (
         _sticks(0),
         buttons={
             **_bits(4, x=0x10, a=0x20, b=0x40, y=0x80),
-            **_bits(5, rb=0x02, lt=0x04, rt=0x08, back=0x10, start=0x20),
+            **_bits(5, lb=0x01, rb=0x02, lt=0x04, rt=0x08, back=0x10, start=0x20),
         },
     ),
 )
@@ -125,8 +134,9 @@ class GamepadHid(HidDevice):
         down = controls.down or frozenset()
         # A button that is down while the controller is plugged in is no press.
         self._down_at_start = down if self._down_at_start is None else self._down_at_start & down
-        self.inputs.set_motion([axes["left_y"], 0.0 - axes["left_x"], axes["right_y"], 0.0, 0.0, 0.0])
-        self.inputs.set_held(button for name, button in BINDINGS.items() if name in down - self._down_at_start)
+        held = [button for name, button in BINDINGS.items() if name in down - self._down_at_start]
+        self.inputs.set_motion(stick_motion(axes.__getitem__, turning=self.can_turn and Button.TURN in held))
+        self.inputs.set_held(held)
 
     def on_idle(self, seconds: float, axes: dict[str, float]) -> None:
         # Silence means nothing for a controller that reports changes only.
@@ -137,4 +147,5 @@ class GamepadHid(HidDevice):
     @property
     def legend(self) -> Sequence[tuple[str, str]]:
         """Names are those on the controller in use."""
-        return pad_legend(self.label, PLAYSTATION_LABELS if self.connected and self._vendor == SONY else {})
+        names = PLAYSTATION_LABELS if self.connected and self._vendor == SONY else {}
+        return pad_legend(self.label, names, self.inputs.idle_buttons)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -55,6 +55,10 @@ class DeviceGroup(Device):
     def set_intervention(self, mode: str) -> None:
         for device in self.devices:
             device.set_intervention(mode)
+
+    def set_controls(self, axes: Collection[int], *, has_gripper: bool) -> None:
+        for device in self.devices:
+            device.set_controls(axes, has_gripper=has_gripper)
 
     def close(self) -> None:
         for device in self.devices:

@@ -6,7 +6,7 @@ import enum
 import math
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,12 +31,14 @@ class Button(enum.Enum):
     RIGHT = "move right"
     UP = "move up"
     DOWN = "move down"
-    TURN_X_PLUS = "turn about x, counter-clockwise"
-    TURN_X_MINUS = "turn about x, clockwise"
-    TURN_Y_PLUS = "turn about y, counter-clockwise"
-    TURN_Y_MINUS = "turn about y, clockwise"
-    TURN_Z_PLUS = "turn about z, counter-clockwise"
-    TURN_Z_MINUS = "turn about z, clockwise"
+    # About the axes of the robot's base frame: x forward, y left, z up. The hand is tilted as seen from the base.
+    TURN_X_PLUS = "tilt the hand right (roll)"
+    TURN_X_MINUS = "tilt the hand left (roll)"
+    TURN_Y_PLUS = "tilt the hand forward (pitch)"
+    TURN_Y_MINUS = "tilt the hand back (pitch)"
+    TURN_Z_PLUS = "turn the hand left (yaw)"
+    TURN_Z_MINUS = "turn the hand right (yaw)"
+    TURN = "turn with the sticks while held"
     CLOSE = "close the gripper"
     OPEN = "open the gripper"
     SUCCESS = "end the episode as a success"
@@ -47,11 +49,11 @@ class Button(enum.Enum):
     QUIT = "quit; press twice"
 
 
-# Direction buttons -> component of the motion, and its sign: two for each component, plus first.
+# Direction buttons, which follow INTERVENE -> component of the motion, and its sign: two a component, plus first.
 DIRECTIONS: dict[Button, tuple[int, float]] = {
-    button: (number // 2, 1.0 - 2.0 * (number % 2))
-    for number, button in enumerate(button for button in Button if button.value.startswith(("move", "turn")))
+    button: (number // 2, 1.0 - 2.0 * (number % 2)) for number, button in enumerate(list(Button)[1:13])
 }
+ROTATION = (3, 4, 5)  # components of the motion that turn
 EVENTS: dict[Button, Event] = {Button[event.name]: event for event in Event}
 # Buttons that count when they are pressed twice, because an accident costs an episode, and what they ask for meanwhile.
 CONFIRMED: dict[Button, str] = {
@@ -117,6 +119,8 @@ class InputState:
         self._last_report = -math.inf  # s
         self._silent_since: float | None = None  # s, while disconnected
         self._motion = np.zeros(6)
+        self._idle = np.zeros(6, dtype=bool)  # components of the motion that change nothing in the environment
+        self._has_gripper = True
         self._held: dict[Button, set[Hashable]] = {}  # button that is down -> what holds it down, such as keys
         self._pressed: set[Button] = set()  # direction and gripper buttons pressed since the last poll
         self._intervene_presses = 0  # since the last poll
@@ -157,6 +161,20 @@ class InputState:
         """Buttons that are down."""
         with self._lock:
             return frozenset(self._held)
+
+    @property
+    def idle_buttons(self) -> frozenset[Button]:
+        """Buttons that do nothing in the environment."""
+        idle = {button for button, (axis, _) in DIRECTIONS.items() if self._idle[axis]}
+        if self._idle[list(ROTATION)].all():
+            idle.add(Button.TURN)
+        return frozenset(idle if self._has_gripper else idle | GRIPPER.keys())
+
+    def set_controls(self, axes: Collection[int], *, has_gripper: bool) -> None:
+        """Leave out of commands what the environment cannot do; see `Device.set_controls`."""
+        with self._lock:
+            self._idle = np.array([axis not in axes for axis in range(6)])
+            self._has_gripper = has_gripper
 
     def set_intervention(self, mode: str) -> None:
         """Change the intervention mode, which ends an intervention."""
@@ -263,8 +281,9 @@ class InputState:
                 axis, sign = DIRECTIONS[button]
                 motion[axis] += sign
             motion = np.minimum(np.maximum(motion, -1.0), 1.0)
+            motion[self._idle] = 0.0
             newest = max(active & GRIPPER.keys(), key=self._order.__getitem__, default=None)
-            gripper = 0 if newest is None else GRIPPER[newest]
+            gripper = GRIPPER[newest] if newest is not None and self._has_gripper else 0
             engaged = self._mode.update(
                 presses=self._intervene_presses,
                 held=Button.INTERVENE in self._held,
@@ -386,9 +405,18 @@ class InputDevice(Device):
     def set_intervention(self, mode: str) -> None:
         self.inputs.set_intervention(mode)
 
+    def set_controls(self, axes: Collection[int], *, has_gripper: bool) -> None:
+        self.inputs.set_controls(axes, has_gripper=has_gripper)
+
+    @property
+    def can_turn(self) -> bool:
+        """Whether a rotation changes anything in the environment."""
+        return Button.TURN not in self.inputs.idle_buttons
+
     @property
     def legend(self) -> Sequence[tuple[str, str]]:
-        return [(control, self.label(meaning)) for control, meaning in self.bindings.items()]
+        idle = self.inputs.idle_buttons
+        return [(control, self.label(meaning)) for control, meaning in self.bindings.items() if meaning not in idle]
 
     def label(self, meaning: Button | str) -> str:
         """The legend's text for a button, which for the intervention button depends on the mode."""

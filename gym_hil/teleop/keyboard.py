@@ -10,7 +10,7 @@ import sys
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar
 
 from gym_hil.errors import ConfigurationError, DeviceError, MissingExtraError
@@ -27,6 +27,12 @@ BUTTON_KEYS: dict[Button, tuple[str, ...]] = {
     Button.RIGHT: ("right", "d"),
     Button.UP: ("shift_r", "e"),
     Button.DOWN: ("shift_l", "q"),
+    Button.TURN_Y_PLUS: ("i",),
+    Button.TURN_Y_MINUS: ("k",),
+    Button.TURN_Z_PLUS: ("j",),
+    Button.TURN_Z_MINUS: ("l",),
+    Button.TURN_X_MINUS: ("u",),
+    Button.TURN_X_PLUS: ("o",),
     Button.CLOSE: ("ctrl_l", "f"),
     Button.OPEN: ("ctrl_r", "g"),
     Button.SUCCESS: ("enter", "keypad_enter"),
@@ -88,7 +94,8 @@ class KeyBackend(ABC):
 class Keyboard(InputDevice):
     """A keyboard.
 
-    Arrows and letters move, Shift and Ctrl move up and down and the gripper; `describe()` lists all keys.
+    Arrows and letters move, Shift and Ctrl move up and down and the gripper, other letters turn; `describe()` lists all
+    keys.
 
     Args:
         backend: `pynput` reads the keys typed into any window, `terminal` those typed into the terminal that the
@@ -144,7 +151,7 @@ class Keyboard(InputDevice):
     def legend(self) -> Sequence[tuple[str, str]]:
         """Keys that the back end cannot report are left out."""
         missing = frozenset() if self._backend is None else self._backend.missing_keys
-        return key_legend(self.label, missing)
+        return key_legend(self.label, missing, self.inputs.idle_buttons)
 
     def describe(self) -> str:
         """Where the keys are typed, and the legend."""
@@ -152,12 +159,15 @@ class Keyboard(InputDevice):
         return f"keys from {title}\n{super().describe()}"
 
 
-def key_legend(label: Callable[[Button], str], missing: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
-    """The keys of each button, except the missing ones, and what they do: the label of the button."""
+def key_legend(
+    label: Callable[[Button], str], missing: Collection[str] = (), idle: Collection[Button] = ()
+) -> list[tuple[str, str]]:
+    """The keys of each button that is not idle, except the missing keys, and what they do: the label of the button."""
     hidden = {*missing, "keypad_enter"}
     return [
         (" or ".join(_label(key) for key in keys if key not in hidden), label(button))
         for button, keys in BUTTON_KEYS.items()
+        if button not in idle
     ]
 
 

@@ -65,7 +65,7 @@ class SpaceMouse(HidDevice):
     vendors = (CONNEXION, LOGITECH)
     bindings: ClassVar[Mapping[str, Button | str]] = {
         "push or lift the cap": "move that way",
-        "tilt or twist the cap": "turn that way, with orientation=True",
+        "tilt or twist the cap": Button.TURN,
         "left button": Button.CLOSE,
         "right button": Button.OPEN,
         "both buttons": Button.INTERVENE,
@@ -76,6 +76,9 @@ class SpaceMouse(HidDevice):
         self, *, intervention: str = "auto", deadzone: float = DEADZONE, clock: Callable[[], float] = time.monotonic
     ):
         super().__init__(intervention=intervention, deadzone=deadzone, clock=clock)
+
+    def label(self, meaning: Button | str) -> str:
+        return "turn that way" if meaning is Button.TURN else super().label(meaning)
 
     def layouts_of(self, entry: Mapping[str, Any]) -> Sequence[Layout] | None:
         usage, model = (entry.get("usage_page", 0), entry.get("usage", 0)), (entry["vendor_id"], entry["product_id"])
@@ -101,8 +104,8 @@ class SpaceMouse(HidDevice):
 
     @property
     def legend(self) -> Sequence[tuple[str, str]]:
-        meanings = {**self.bindings, "both buttons": self._both_are}
-        return [(control, self.label(meaning)) for control, meaning in meanings.items()]
+        meanings, idle = {**self.bindings, "both buttons": self._both_are}, self.inputs.idle_buttons
+        return [(control, self.label(meaning)) for control, meaning in meanings.items() if meaning not in idle]
 
     @property
     def _both_are(self) -> Button:

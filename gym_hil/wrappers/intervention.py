@@ -173,7 +173,7 @@ class InputsControlWrapper(OperatorWrapper):
             controller_config=controller_config_path,
             device_options=unshare(device_options) or {},
         )
-        self._device = self._operator.make_device(self)
+        self._device = self._make_device()
         if reset_delay_seconds is None:
             reset_delay_seconds = TIME_TO_GET_READY if self._device is not None and self._device.human else 0.0
         self.reset_delay_seconds = checked_delay(reset_delay_seconds)
@@ -228,7 +228,7 @@ class InputsControlWrapper(OperatorWrapper):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode in which the operator does not intervene."""
         if self._device is None:
-            self._device = self._operator.make_device(self)
+            self._device = self._make_device()
         observation, info = self.env.reset(seed=seed, options=options)
         if self._device is not None:
             if seed is not None:
@@ -307,6 +307,13 @@ class InputsControlWrapper(OperatorWrapper):
                     one.close()
         finally:
             self.env.close()
+
+    def _make_device(self) -> Device | None:
+        device = self._operator.make_device(self)
+        if device is not None:
+            axes, has_gripper = self.operator_moves
+            device.set_controls(axes, has_gripper=has_gripper)
+        return device
 
     def _poll(self) -> TeleopCommand:
         """The operator's command for the coming step."""

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import pytest
 
 from gym_hil.console import Console
@@ -65,7 +64,7 @@ HTMLCanvasElement.prototype.getContext = function (kind, ...options) {
 class Stand:
     """An environment with the device "web" on a console of its own, stepped by a thread with a policy that rests."""
 
-    def __init__(self, *, port: int = 0, token: str | None = None):
+    def __init__(self, *, port: int = 0, token: str | None = None, **kwargs: Any):
         self.console = Console(port=port, token=token)
         self._before, console_module._shared = console_module._shared, self.console
         self.env: Any = gym.make(
@@ -74,7 +73,9 @@ class Stand:
             max_episode_steps=100_000,
             # A busy machine may keep the browser silent for longer than an operator's would be.
             device_options={"clock": lambda: time.monotonic() / SLOWER},
+            **kwargs,
         )
+        self._stay = self.env.get_wrapper_attr("idle_action")
         self.env.reset(seed=0)
         self.channel = self.console.channels[0]
         self.device: Any = self.channel.device
@@ -115,11 +116,11 @@ class Stand:
         while not self._over.wait(STEP):
             if self._restart.is_set():
                 self.env.reset(seed=0)
-                self.env.step(np.array([0, 0, 0, 1], np.float32))  # from here on, what is pressed counts
+                self.env.step(self._stay)  # from here on, what is pressed counts
                 # No step of the new episode was made; the value must not be that of the last episode.
                 self.operator = False
                 self._restart.clear()
-            *_, terminated, truncated, info = self.env.step(np.array([0, 0, 0, 1], np.float32))
+            *_, terminated, truncated, info = self.env.step(self._stay)
             self.operator = info["is_intervention"]
             if terminated or truncated:
                 self.env.reset()
@@ -248,9 +249,9 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def module_stand() -> Iterator[Stand]:
-    """One for all tests of a module."""
-    made = Stand()
+def module_stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
+    """One for all tests of a module, made with the keyword arguments that the module has as ENV."""
+    made = Stand(**getattr(request.module, "ENV", {}))
     yield made
     made.close()
 

@@ -114,7 +114,10 @@ class HidHardware(Hardware):
 
 
 # Byte and bit of each button of a Logitech F310, and its report at rest; see tests/teleop/test_gamepad_hid.py.
-F310_BITS = {"x": (4, 0x10), "a": (4, 0x20), "y": (4, 0x80), "rb": (5, 0x02), "lt": (5, 0x04), "rt": (5, 0x08)}
+F310_BITS = {
+    **{"x": (4, 0x10), "a": (4, 0x20), "b": (4, 0x40), "y": (4, 0x80), "lb": (5, 0x01), "rb": (5, 0x02)},
+    **{"lt": (5, 0x04), "rt": (5, 0x08), "back": (5, 0x10), "start": (5, 0x20)},
+}
 F310_REST = "80 7f 80 7f 08 00 00 ff"
 
 
@@ -187,6 +190,10 @@ class PynputHardware(Hardware):
         key = self._down[button] = next(self._keys[button]) if down else self._down[button]
         self._fingers.move(SYMBOLS.get(key, key), down)
 
+    def type(self, letter: str) -> None:
+        """Press a letter's key and keep it down."""
+        self._fingers.move(letter, True)
+
     def close(self) -> None:
         super().close()
         self._fingers.close()
@@ -214,7 +221,11 @@ class TerminalHardware(Hardware):
     def move(self, button: Button, down: bool) -> None:
         if down:
             key = self._letters.get(button, BUTTON_KEYS[button][0])
-            os.write(self._master, CHARACTERS.get(key, key).encode())
+            self.type(CHARACTERS.get(key, key))
+
+    def type(self, characters: str) -> None:
+        """Type characters."""
+        os.write(self._master, characters.encode())
 
     def close(self) -> None:
         super().close()

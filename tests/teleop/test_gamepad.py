@@ -127,7 +127,7 @@ def test_small_joystick_works_as_far_as_it_goes(plug, make, caplog):
     pad.tap(RB)
     pad.axis(LEFT_Y, -1.0)
     assert gamepad.poll().motion[0] == 1.0
-    assert "has no controls for: right_y, close the gripper, open the gripper" in caplog.text
+    assert "has no controls for: right_y, right_x, close the gripper, open the gripper" in caplog.text
 
 
 def test_own_file_decides(plug, make, tmp_path):

@@ -91,7 +91,7 @@ def run_in(terminal, code):
 @pytest.mark.parametrize(
     ("text", "keys", "rest"),
     [
-        ("wasdqefgr", list("wasdqefgr"), ""),
+        ("wasdqefgrijkluo", list("wasdqefgrijkluo"), ""),
         ("WR \r\n", ["w", "r", "space", "enter", "enter"], ""),
         ("\x1b[A\x1b[B\x1b[C\x1b[D\x1bOA\x1bOD", ["up", "down", "right", "left", "up", "left"], ""),
         ("\x1b[1;2A", ["up"], ""),  # with Shift

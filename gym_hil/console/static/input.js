@@ -76,11 +76,11 @@ export class InputState {
 
   /**
    * @param {string} source
-   * @param {number[]} motion x forward, y left, z up, each in -1 to 1
+   * @param {number[]} motion x forward, y left, z up, then a rotation vector about these; each in -1 to 1
    */
-  move(source, [x, y, z]) {
-    if (this.#enabled && (x || y || z)) {
-      this.#motions.set(source, [x, y, z]);
+  move(source, motion) {
+    if (this.#enabled && motion.some(Boolean)) {
+      this.#motions.set(source, [...motion]);
     } else {
       this.#motions.delete(source);
     }
@@ -112,15 +112,15 @@ export class InputState {
    * @returns {import("./messages.js").Input}
    */
   collect() {
-    const [x, y, z] = [0, 1, 2].map((axis) => {
-      const sum = [...this.#motions.values()].reduce((total, motion) => total + motion[axis], 0);
+    const [x, y, z, rx, ry, rz] = [0, 1, 2, 3, 4, 5].map((axis) => {
+      const sum = [...this.#motions.values()].reduce((total, motion) => total + (motion[axis] ?? 0), 0);
       return Math.min(Math.max(sum, -1), 1);
     });
     const held = new Set([...this.#down.values()].flatMap((buttons) => [...buttons]));
     const changes = this.#changes;
     this.#changes = [];
     const target = this.#target;
-    return { type: "input", time: performance.now(), motion: [x, y, z, 0, 0, 0], held: [...held], changes, target };
+    return { type: "input", time: performance.now(), motion: [x, y, z, rx, ry, rz], held: [...held], changes, target };
   }
 
   /**

@@ -128,6 +128,8 @@ function isForFocused(event) {
 export class GamepadSource {
   /** @type {Record<string, string>} index of a standard gamepad's button -> button */
   pad = {};
+  /** @type {import("./messages.js").StickAxis[]} */
+  sticks = [];
   /** What is attached, for humans; null if nothing is. @type {string | null} */
   name = null;
   /** Called when `name` changes. */
@@ -158,10 +160,13 @@ export class GamepadSource {
       this.onName();
     }
     this.#pollButtons(pad);
-    const [leftX = 0, leftY = 0, , rightY = 0] = pad?.axes ?? [];
-    const motion = [-leftY, -leftX, -rightY].map(withoutDeadzone);
+    const turning = this.#input.isDown("TURN");
+    const motion = [0, 0, 0, 0, 0, 0];
+    for (const { axis, component, sign } of this.sticks.filter((stick) => stick.turning === turning)) {
+      motion[component] = sign * withoutDeadzone(pad?.axes[axis] ?? 0);
+    }
     this.#sticksMuted &&= motion.some(Boolean);
-    this.#input.move("gamepad", this.#sticksMuted ? [0, 0, 0] : motion);
+    this.#input.move("gamepad", this.#sticksMuted ? [] : motion);
   }
 
   /** @param {Gamepad | null} pad */

@@ -32,6 +32,7 @@ const NO_BINDINGS = {
   intervention: null,
   keys: {},
   pad: {},
+  sticks: [],
   buttons: {},
   legend: [],
   requests: [],
@@ -159,6 +160,7 @@ class Page {
         this.bindings = message;
         this.keyboard.keys = message.keys;
         this.gamepad.pad = message.pad;
+        this.gamepad.sticks = message.sticks;
         this.#mayDrive = message.intervention !== null || message.requests.length > 0;
         this.#showBindings();
         this.#showLock();

@@ -2,7 +2,7 @@
 
 export const VERSION: 3;
 
-export type Button = "INTERVENE" | "FORWARD" | "BACK" | "LEFT" | "RIGHT" | "UP" | "DOWN" | "TURN_X_PLUS" | "TURN_X_MINUS" | "TURN_Y_PLUS" | "TURN_Y_MINUS" | "TURN_Z_PLUS" | "TURN_Z_MINUS" | "CLOSE" | "OPEN" | "SUCCESS" | "FAILURE" | "RERECORD" | "STOP" | "DELETE_LAST" | "QUIT";
+export type Button = "INTERVENE" | "FORWARD" | "BACK" | "LEFT" | "RIGHT" | "UP" | "DOWN" | "TURN_X_PLUS" | "TURN_X_MINUS" | "TURN_Y_PLUS" | "TURN_Y_MINUS" | "TURN_Z_PLUS" | "TURN_Z_MINUS" | "TURN" | "CLOSE" | "OPEN" | "SUCCESS" | "FAILURE" | "RERECORD" | "STOP" | "DELETE_LAST" | "QUIT";
 
 /** A channel in a list of channels. */
 export interface ChannelInfo {
@@ -15,6 +15,14 @@ export interface ChannelInfo {
 export interface LegendPart {
   title: string;
   rows: [string, string][];
+}
+
+/** What an axis of a gamepad's stick does. */
+export interface StickAxis {
+  axis: number;
+  turning: boolean;
+  component: number;
+  sign: number;
 }
 
 /** A finished episode. */
@@ -168,6 +176,7 @@ export interface Bindings {
   intervention: "toggle" | "stay" | "hold" | "auto" | null;
   keys: Record<string, string>;
   pad: Record<string, string>;
+  sticks: StickAxis[];
   buttons: Record<string, string>;
   legend: LegendPart[];
   requests: string[];
