@@ -11,8 +11,8 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from gym_hil import display
-from gym_hil.errors import ConfigurationError, GymHilError
-from gym_hil.imports import describe_error
+from gym_hil.errors import ConfigurationError
+from gym_hil.imports import running_user_code
 from gym_hil.registration import find_env, is_task
 from gym_hil.teleop.operator import OperatorOptions
 from gym_hil.wrappers.action_map import ActionMapLike
@@ -31,6 +31,9 @@ class EnvOptions:
         max_episode_steps: time limit in steps, -1 for none; None for the id's own.
         success: takes the place of the environment's own success; see `gym_hil.wrap`.
         fps: steps per second of an environment that does not say it; None for what it says.
+
+    Raises:
+        ConfigurationError: the time limit is 0, or negative and not -1.
     """
 
     id: str
@@ -39,6 +42,12 @@ class EnvOptions:
     max_episode_steps: int | None = None
     success: SuccessHook | str | None = None
     fps: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_episode_steps is not None and self.max_episode_steps < 1 and self.max_episode_steps != -1:
+            raise ConfigurationError(
+                f"max_episode_steps is {self.max_episode_steps}; expected 1 or more, or -1 for no limit."
+            )
 
     def spec(self) -> EnvSpec:
         """What Gymnasium knows of the environment.
@@ -86,10 +95,6 @@ class EnvOptions:
             DeviceError: a device cannot be used, or there is none.
             MissingExtraError: the console is asked for without its extra.
         """
-        if self.max_episode_steps is not None and self.max_episode_steps < 1 and self.max_episode_steps != -1:
-            raise ConfigurationError(
-                f"max_episode_steps is {self.max_episode_steps}; expected 1 or more, or -1 for no limit."
-            )
         spec = self.spec()
         options = (OperatorOptions(device=None) if operator is None else operator).env_kwargs()
         if self.success is not None:
@@ -119,14 +124,8 @@ class EnvOptions:
             raise
 
     def _make(self, spec: EnvSpec, constructor: dict[str, Any], kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
-        try:
+        with running_user_code(f"{spec.id} cannot be made with {constructor or 'no arguments'}"):
             return gym.make(spec, **constructor, **kwargs)
-        except (GymHilError, KeyboardInterrupt):
-            raise
-        except Exception as error:  # any, from a user's constructor
-            raise ConfigurationError(
-                f"{spec.id} cannot be made with {constructor or 'no arguments'}: {describe_error(error)}."
-            ) from error
 
     def _rendering(self, options: Mapping[str, Any]) -> dict[str, str]:
         """How an environment is to render if it is shown: into a window, or into frames for the web console."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import traceback
+from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError, GymHilError
 
 
 def is_function_name(text: str) -> bool:
@@ -28,18 +31,44 @@ def import_function(name: str, *, role: str) -> Any:
     if not is_function_name(name):
         raise ConfigurationError(f"The {role} is {name!r}; expected MODULE:FUNCTION.")
     module, _, function = name.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-    except Exception as error:  # any, from a user's module
-        raise ConfigurationError(
-            f"The {role} {name} cannot be imported: {describe_error(error)}. Install what is missing, or name the "
-            "folder of the module in PYTHONPATH."
-        ) from error
+    found: Any = import_module(module, what=f"The {role} {name}")
     for part in function.split("."):
         found = getattr(found, part, None)
     if not callable(found):
         raise ConfigurationError(f"The {role} {name} does not exist: {module} has no function {function}.")
     return found
+
+
+def import_module(module: str, *, what: str) -> ModuleType:
+    """Import a user's module.
+
+    Args:
+        module: its name.
+        what: what it is needed for, for messages.
+
+    Raises:
+        ConfigurationError: it cannot be imported.
+    """
+    advice = "Install what is missing, or name the folder of the module in PYTHONPATH."
+    with running_user_code(f"{what} cannot be imported", advice):
+        return importlib.import_module(module)
+
+
+@contextlib.contextmanager
+def running_user_code(problem: str, advice: str = "", error: type[GymHilError] = ConfigurationError) -> Iterator[None]:
+    """A block that runs a user's code: an exception that is none of ours becomes an error of one line.
+
+    Args:
+        problem: what does not work if it fails.
+        advice: what the user can do.
+        error: type of the error.
+    """
+    try:
+        yield
+    except GymHilError:
+        raise
+    except Exception as raised:  # any, from a user's code
+        raise error(f"{problem}: {describe_error(raised)}. {advice}".rstrip()) from raised
 
 
 def describe_error(error: BaseException) -> str:

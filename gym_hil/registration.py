@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec, WrapperSpec, find_highest_version, get_env_id, parse_env_id
 
 from gym_hil.errors import ConfigurationError
-from gym_hil.imports import describe_error
+from gym_hil.imports import describe_error, import_module
 from gym_hil.teleop.registry import DEVICES
 
 if TYPE_CHECKING:
@@ -190,13 +189,7 @@ def _import_module_of(name: str) -> str:
     """Import the module that `module:Id` names, and return the id."""
     module, colon, name_there = name.rpartition(":")
     if colon:
-        try:
-            importlib.import_module(module)
-        except Exception as error:  # any, from a user's module
-            raise ConfigurationError(
-                f"The module of {name} cannot be imported: {describe_error(error)}. Install what is missing, or name "
-                "the folder of the module in PYTHONPATH."
-            ) from error
+        import_module(module, what=f"The module of {name}")
     return name_there
 
 

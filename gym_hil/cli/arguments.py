@@ -86,16 +86,13 @@ def env_options(arguments: argparse.Namespace) -> EnvOptions:
     Raises:
         ConfigurationError: there is no such task, or a value cannot be read.
     """
-    limit = getattr(arguments, "max_episode_steps", -1)
-    if limit is not None and limit < 1 and limit != -1:
-        raise ConfigurationError(f"--max-episode-steps is {limit}; expected 1 or more, or -1 for no limit.")
     if arguments.env is None:
         find_task(arguments.task)
     return EnvOptions(
         id=arguments.task if arguments.env is None else arguments.env,
         kwargs=parse_kwargs(arguments.env_kwargs),
         action_map=arguments.action_map,
-        max_episode_steps=limit,
+        max_episode_steps=getattr(arguments, "max_episode_steps", -1),
         success=arguments.success,
         fps=arguments.fps,
     )

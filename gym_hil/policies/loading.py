@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gym_hil.errors import GymHilError, PolicyError
 from gym_hil.files import expand_path
-from gym_hil.imports import describe_error, import_function, is_function_name
+from gym_hil.imports import describe_error, import_function, is_function_name, running_user_code
 from gym_hil.policies.lerobot import LeRobotPolicy, find_lerobot_policy
 
 # Entry points of this group are functions (path, env) -> a policy, or None if the path is not one of theirs. Like every
@@ -120,15 +120,9 @@ def load_policy(
             "hil-trainer, or MODULE:FUNCTION."
         )
     make = import_function(source, role="policy")
-    try:
+    advice = "It is called with the environment, and returns a function of the observation."
+    with running_user_code(f"The policy {source} cannot be made", advice, PolicyError):
         policy = make(env)
-    except GymHilError:
-        raise
-    except Exception as error:  # any, from a user's function
-        raise PolicyError(
-            f"The policy {source} cannot be made: {describe_error(error)}. It is called with the environment, and "
-            "returns a function of the observation."
-        ) from error
     return LoadedPolicy(policy, source, env)
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gym_hil.errors import ConfigurationError, GymHilError, UnknownDeviceError
-from gym_hil.imports import describe_error, import_function, is_function_name
+from gym_hil.errors import ConfigurationError, UnknownDeviceError
+from gym_hil.imports import import_function, is_function_name, running_user_code
 from gym_hil.teleop.device import Device
 from gym_hil.teleop.group import DeviceGroup
 from gym_hil.teleop.modes import InterventionMode
@@ -164,15 +164,9 @@ def _make(name: str, maker: Any, env: Any, options: dict[str, Any]) -> Device:
     make = maker.for_env if isinstance(maker, type) and issubclass(maker, Device) else maker
     if name in DEVICES:
         return make(env, **options)
-    try:
+    advice = "It is called with the environment, a class of devices by its method for_env."
+    with running_user_code(f"The device {name} cannot be made", advice):
         device = make(env, **options)
-    except GymHilError:
-        raise
-    except Exception as error:  # any, from a user's function
-        raise ConfigurationError(
-            f"The device {name} cannot be made: {describe_error(error)}. It is called with the environment, a class "
-            "of devices by its method for_env."
-        ) from error
     if not isinstance(device, Device):
         raise ConfigurationError(f"The device {name} returns {type(device).__name__}; expected a gym_hil.Device.")
     return device

@@ -85,12 +85,11 @@ def wrap(
     env = CheckStepWrapper(env)
     if gripper_penalty is not None and isinstance(chosen, ActionMap) and chosen.gripper is not None:
         env = GripperPenaltyWrapper(env, penalty=gripper_penalty, action_map=chosen)
-    if console is not None:
-        from gym_hil.console import get_console
-
-        get_console(console)
-    env = InputsControlWrapper(
+    return _add_operator(
         env,
+        use_viewer=use_viewer,
+        show_ui=False,
+        console=console,
         auto_reset=auto_reset,
         controller_config_path=controller_config_path,
         device=device,
@@ -101,7 +100,6 @@ def wrap(
         action_map=action_map,
         fps=fps,
     )
-    return _show(env, use_viewer, show_ui=False)
 
 
 class EEActionStepSize(TypedDict):
@@ -171,12 +169,11 @@ def wrap_env(
     if gripper_penalty is not None:
         env = GripperPenaltyWrapper(env, penalty=gripper_penalty)
     env = EEActionWrapper(env, ee_step_size, use_gripper=use_gripper, orientation=orientation)
-    if console is not None:
-        from gym_hil.console import get_console
-
-        get_console(console)
-    env = InputsControlWrapper(
+    return _add_operator(
         env,
+        use_viewer=use_viewer,
+        show_ui=show_ui,
+        console=console,
         auto_reset=auto_reset,
         use_gamepad=use_gamepad if use_gamepad or use_inputs_control else None,
         controller_config_path=controller_config_path,
@@ -187,11 +184,17 @@ def wrap_env(
         reset_delay_seconds=reset_delay_seconds,
         action_map=action_map,
     )
-    return _show(env, use_viewer, show_ui)
 
 
-def _show(env: InputsControlWrapper, use_viewer: bool, show_ui: bool) -> gym.Env[Any, Any]:
-    """Show an environment on the web console, in MuJoCo's viewer, or not at all."""
+def _add_operator(
+    task: gym.Env[Any, Any], *, use_viewer: bool, show_ui: bool, console: ConsoleOptions | None, **options: Any
+) -> gym.Env[Any, Any]:
+    """Add `InputsControlWrapper` by its options, and show it on the web console, in MuJoCo's viewer, or not at all."""
+    if console is not None:
+        from gym_hil.console import get_console
+
+        get_console(console)
+    env = InputsControlWrapper(task, **options)
     no_window = (use_viewer or env.render_mode == "human") and display.uses_console()
     shown: gym.Env[Any, Any] = env
     if no_window or (env.device is not None and env.device.on_page):

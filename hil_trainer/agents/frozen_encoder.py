@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,12 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gym_hil.errors import ConfigurationError, MissingExtraError
-from gym_hil.imports import import_function
+from gym_hil.errors import ConfigurationError
+from gym_hil.imports import import_function, is_function_name, running_user_code
 
 NAMED = {"imagenet": "hil_trainer.agents.imagenet:encoder"}  # encoders that come as an extra
 MAX_FEATURES = 8192  # of a view; the layer behind takes those of all views
-_FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 class FrozenEncoder:
@@ -85,18 +83,13 @@ class FrozenEncoder:
     def _try(self) -> int:
         """Encode noise, and return how many features an image has."""
         noise = np.random.default_rng(0).integers(0, 256, (2, self.size, self.size, 3), np.uint8)
-        try:
+        side = f"{self.size} x {self.size} pixels"
+        advice = f"It gets (batch, 3, {self.size}, {self.size}) float32 in [0, 1]; --encoder-size chooses another size."
+        with running_user_code(f"The encoder {self.source} fails on images of {side}", advice):
             count = self._features(noise).shape[1]
-        except ConfigurationError:
-            raise
-        except Exception as error:  # any, from a user's network
-            raise self._unfit(
-                f"fails on images of {self.size} x {self.size} pixels ({_first_line(error)}). It gets (batch, 3, "
-                f"{self.size}, {self.size}) float32 in [0, 1]; --encoder-size chooses another size"
-            ) from error
         if not 1 < count <= MAX_FEATURES:  # a single one, brought to mean 0, is always 0
             raise self._unfit(
-                f"turns an image of {self.size} x {self.size} pixels into {count} numbers; expected 2 to "
+                f"turns an image of {side} into {count} numbers; expected 2 to "
                 f"{MAX_FEATURES}. End it with a pooling layer, or choose a smaller --encoder-size"
             )
         if not np.array_equal(self.encode(noise), self.encode(noise)):
@@ -121,7 +114,7 @@ def load_encoder(source: str, size: int) -> FrozenEncoder:
         MissingExtraError: it comes as an extra that is not installed.
     """
     function = NAMED.get(source, source)
-    if not _FUNCTION.fullmatch(function):
+    if not is_function_name(function):
         raise ConfigurationError(f"encoder is {source!r}; expected {', '.join(NAMED)} or package.module:function.")
     # Networks begin with random weights. An encoder leaves the random numbers of the training as they are.
     with torch.random.fork_rng(devices=[]):
@@ -130,15 +123,8 @@ def load_encoder(source: str, size: int) -> FrozenEncoder:
 
 def _make(source: str) -> nn.Module:
     function = import_function(source, role="encoder")
-    try:
+    with running_user_code(f"The encoder {source} cannot be created", "The function is called without arguments."):
         network: Any = function()
-    except MissingExtraError:
-        raise
-    except Exception as error:  # any, from a user's function
-        raise ConfigurationError(
-            f"The encoder {source} cannot be created ({type(error).__name__}: {_first_line(error)}). The function is "
-            "called without arguments."
-        ) from error
     if not isinstance(network, nn.Module):
         raise ConfigurationError(
             f"The encoder {source} returns {type(network).__name__}; expected a torch.nn.Module that turns (batch, 3, "
@@ -154,7 +140,3 @@ def _sha256(weights: Mapping[str, Tensor]) -> str:
         # As bytes, because NumPy lacks some of the types.
         found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return found.hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

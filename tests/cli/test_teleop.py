@@ -323,7 +323,7 @@ def test_an_operator_drives_from_a_page() -> None:
     [
         (["--episodes", "0"], "--episodes is 0"),
         (["--seed", "-1"], "--seed is -1"),
-        (["--max-episode-steps", "0"], "--max-episode-steps is 0"),
+        (["--max-episode-steps", "0"], "max_episode_steps is 0"),
         (["--device", "scripted", "--task", "Nothing"], "There is no task 'Nothing'"),
         (["--device", "nothing"], "There is no device 'nothing'"),
     ],
