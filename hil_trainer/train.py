@@ -359,8 +359,7 @@ class Training:
             self._dataset = read_demonstrations(
                 config.demo_dataset,
                 self.env.layout,
-                action_low=self.env.action_low,
-                action_high=self.env.action_high,
+                action_scale=self.env.action_scale,
                 **returns,
                 encoder=self.env.encoder,
                 chunk_size=config.bc.chunk_size if config.algorithm == "bc" else 1,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gym_hil.errors import ConfigurationError
@@ -23,6 +23,7 @@ from hil_trainer.agents.frozen_encoder import FrozenEncoder, load_encoder
 from hil_trainer.agents.policy import ENCODER_SHA256, BasePolicy, BaseShape, FlowPolicyShape, PolicyShape
 from hil_trainer.agents.weights_file import as_damage, read_weights, versions, write_weights
 from hil_trainer.agents.weights_file import read_description as _read_description
+from hil_trainer.data.actions import ActionScale
 from hil_trainer.data.observations import Encoding, ObservationLayout
 from hil_trainer.errors import CheckpointError
 
@@ -44,8 +45,7 @@ class LoadedPolicy:
 
     def __init__(self, policy: BasePolicy, description: dict[str, Any], encoder: FrozenEncoder | None = None):
         self.policy, self.description, self.encoder = policy, description, encoder
-        low, high = (np.array(description["action"][end], np.float32) for end in ("low", "high"))
-        self._middle, self._half = (low + high) / 2, (high - low) / 2
+        self._action_scale = ActionScale(**description["action"])
 
     def act(self, observation: Any, *, greedy: bool = True) -> NDArray[np.float32]:
         """Choose an action.
@@ -60,8 +60,7 @@ class LoadedPolicy:
         Raises:
             ConfigurationError: the observation lacks something, or images have a size that does not fit.
         """
-        action = self._middle + self._half * self.policy.act_in(observation, greedy=greedy, encoder=self.encoder)
-        return action.astype(np.float32, copy=False)
+        return self._action_scale.to_env(self.policy.act_in(observation, greedy=greedy, encoder=self.encoder))
 
     __call__ = act
 
@@ -74,8 +73,7 @@ def save_policy(
     path: Path,
     policy: BasePolicy,
     *,
-    action_low: ArrayLike,
-    action_high: ArrayLike,
+    action_scale: ActionScale,
     provenance: Mapping[str, Any],
     encoder: FrozenEncoder | None = None,
 ) -> None:
@@ -84,8 +82,7 @@ def save_policy(
     Args:
         path: of the file, `*.safetensors`.
         policy: to write.
-        action_low: (actions,) of the environment's action space.
-        action_high: likewise.
+        action_scale: between the policy's and the environment's.
         provenance: where it comes from: task, steps, seed, ...; must be JSON.
         encoder: of its images, if that is a frozen one.
 
@@ -102,7 +99,7 @@ def save_policy(
         "format": FORMAT,
         "algorithm": next(name for name, kind in _SHAPES.items() if type(shape) is kind),
         "observation": layout,
-        "action": {"low": np.asarray(action_low).tolist(), "high": np.asarray(action_high).tolist()},
+        "action": action_scale.description(),
         "network": {key: value for key, value in asdict(shape).items() if key != "layout"},
         "normalisation": "features = matrix @ numbers + offset, the tensors features.matrix and features.offset",
         "provenance": {**origin, "versions": versions()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import tyro
@@ -55,7 +55,10 @@ def evaluate_policy(
     if "env_kwargs" in options:
         options["env_kwargs"] = tuple(options["env_kwargs"])
     env_config = dataclasses.replace(config.env, image_size=layout.image_size or config.env.image_size, **options)
-    env = evaluation_env(dataclasses.replace(config, env=env_config), encoder=loaded.encoder, filmed=video is not None)
+    gripper: Any = "discrete" if loaded.policy.shape.discrete_gripper else "continuous"  # as in training
+    agent = dataclasses.replace(config.agent, gripper=gripper)
+    config = dataclasses.replace(config, env=env_config, agent=agent)
+    env = evaluation_env(config, encoder=loaded.encoder, filmed=video is not None)
     try:
         _check_fit(loaded, env, provenance["task"], config.env.task)
         filmed = FILMED if video is not None else 0

@@ -80,7 +80,8 @@ class BCConfig:
         weight_decay: weight decay of AdamW.
         ema: step size of the moving average of the weights, which acts.
         state_noise: standard deviation of noise on the features of the state, which lie in about [-1, 1].
-        gripper: "discrete": open, stay or close; the last number of the action is rounded. "continuous": it is not.
+        gripper: "discrete": open, stay or close; the gripper's number of the action is rounded. "continuous": it is
+            not.
         auxiliary: weight of the auxiliary loss, the prediction of simulation state from images.
         shift: maximum random shift of images, in pixels.
         encoded_copies: copies of each image that a frozen encoder encodes, all but one of them shifted at random.

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gym_hil.datasets import Episode, EpisodeDataset
 from gym_hil.datasets.features import IMAGES, VECTORS
+from hil_trainer.data.actions import ActionScale
 from hil_trainer.data.observations import ImageEncoder, Observation, ObservationLayout
 from hil_trainer.data.transitions import EpisodeSummary, NStepReturns, Rollout, RowFormat, Step
 from hil_trainer.errors import DemonstrationsError
@@ -22,8 +22,7 @@ def read_demonstrations(
     path: Path,
     layout: ObservationLayout,
     *,
-    action_low: NDArray[np.float32],
-    action_high: NDArray[np.float32],
+    action_scale: ActionScale,
     discount: float,
     n_step: int,
     encoder: ImageEncoder | None = None,
@@ -36,8 +35,7 @@ def read_demonstrations(
     Args:
         path: its folder.
         layout: of the observations that are needed.
-        action_low: (action,) of the environment's action space.
-        action_high: likewise.
+        action_scale: between the policy's and the environment's.
         discount: discount factor of one step.
         n_step: steps over which rewards are summed.
         encoder: of the images, if the layout has an encoding.
@@ -53,10 +51,9 @@ def read_demonstrations(
     """
     dataset = EpisodeDataset(path)
     features = _features(layout)
-    _check(dataset, layout, len(action_low))
+    _check(dataset, layout, len(action_scale))
     _check_numbers(dataset, chunk_size)
-    returns = NStepReturns(RowFormat(layout, len(action_low)), discount, n_step)
-    middle, half = (action_low + action_high) / 2, (action_high - action_low) / 2
+    returns = NStepReturns(RowFormat(layout, len(action_scale)), discount, n_step)
 
     def read_observation(observation: Mapping[str, Any]) -> Observation:
         parts = {name: observation[feature] for name, feature in features.items() if feature in observation}
@@ -66,7 +63,7 @@ def read_demonstrations(
     def read_step(step: Any) -> Step:
         success = bool(step.info.get("next.success", False))
         return Step(
-            action=np.clip((step.action - middle) / half, -1, 1).astype(np.float32),
+            action=np.clip(action_scale.to_policy(step.action), -1, 1),
             reward=float(step.reward),
             gripper_penalty=float(step.info.get("complementary_info.discrete_penalty", 0.0)),
             obs=read_observation(step.next_observation),

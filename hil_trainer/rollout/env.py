@@ -21,6 +21,7 @@ from gym_hil.teleop.operator import OperatorOptions, introduce, is_limit, second
 from gym_hil.teleop.registry import find_device_class
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 from hil_trainer.config import NO_OPERATOR, SCRIPTED, EnvConfig, TrainConfig
+from hil_trainer.data.actions import ActionScale
 from hil_trainer.data.observations import Encoding, Observation, ObservationLayout, Part, encoded, foreign_parts
 from hil_trainer.data.transitions import Step
 from hil_trainer.rollout.scheduled_operator import ScheduledOperator
@@ -56,8 +57,7 @@ class RolloutEnv:
         layout: of the observations.
         encoder: the frozen encoder of the images, if there is one.
         actions: size of an action.
-        action_low: (actions,) bounds of the environment's action space.
-        action_high: likewise.
+        action_scale: between the policy's and the environment's.
         scripted_operator: the operator, if it is the scripted one or another program.
         is_human: whether the operator is a human.
         introduction: what a human operator has to know before the first step.
@@ -126,15 +126,14 @@ class RolloutEnv:
             )
         self._has_gripper_critic = config.learning.gripper == "discrete"
         gripper = self.env.get_wrapper_attr("gripper_index")
-        if self._has_gripper_critic and not self._is_task and gripper != space.shape[0] - 1:
+        if self._has_gripper_critic and gripper is None:
             group = "bc" if config.algorithm == "bc" else "agent"
             raise ConfigurationError(
-                f"gripper is discrete, but the last number of an action of {config.env.task} is not the gripper's in "
-                f"its action map. Give --{group}.gripper continuous, or another --action-map."
+                f"gripper is discrete, but the action map of {config.env.task} has no gripper. Give --{group}.gripper "
+                "continuous, or an --action-map with gripper=INDEX."
             )
-        self._middle, self._half = (space.low + space.high) / 2, (space.high - space.low) / 2
         self.actions = space.shape[0]
-        self.action_low, self.action_high = space.low, space.high
+        self.action_scale = ActionScale(space.low, space.high, gripper if self._has_gripper_critic else None)
         self.layout = _layout(self.env, config, self.encoder, is_task=self._is_task)
         real_time = self.is_human if config.env.real_time is None else config.env.real_time
         self._pacer = Pacer(self.control_dt) if real_time else None
@@ -180,8 +179,7 @@ class RolloutEnv:
         Args:
             action: (actions,), each component in [-1, 1].
         """
-        observation, reward, terminated, truncated, info = self.env.step(self._middle + self._half * action)
-        executed = ((info["action_intervention"] - self._middle) / self._half).astype(np.float32)
+        observation, reward, terminated, truncated, info = self.env.step(self.action_scale.to_env(action))
         if self._needs_own_success and (terminated or truncated):
             self._check_own_success()
         if self._pacer is not None:
@@ -190,7 +188,7 @@ class RolloutEnv:
             self._paused = paused
             self._pacer.wait()
         return Step(
-            action=executed,
+            action=self.action_scale.to_policy(info["action_intervention"]),
             reward=float(reward),
             # A gripper that is only guessed from the number of actions must not cost anything.
             gripper_penalty=info["discrete_penalty"] if self._is_task or self._has_gripper_critic else 0.0,

@@ -227,8 +227,7 @@ class RunEvaluations:
         save_policy(
             self._file,
             policy,
-            action_low=self._env.action_low,
-            action_high=self._env.action_high,
+            action_scale=self._env.action_scale,
             encoder=self._env.encoder,
             provenance={
                 "task": self._config.env.task,

@@ -12,6 +12,7 @@ import gym_hil
 from gym_hil.errors import GymHilError
 from hil_trainer.agents.policy import Policy, PolicyShape
 from hil_trainer.agents.policy_file import load_policy, save_policy
+from hil_trainer.data.actions import ActionScale
 from tests.hil_trainer.made_up import STATE
 
 
@@ -21,7 +22,7 @@ def run(tmp_path: Path) -> Path:
     policy = Policy(PolicyShape(STATE, actions=4, width=8))
     low, high = [-1, -1, -1, 0], [1, 1, 1, 2]
     provenance = {"task": "PandaPickCube-v1"}
-    save_policy(tmp_path / "policy.safetensors", policy, action_low=low, action_high=high, provenance=provenance)
+    save_policy(tmp_path / "policy.safetensors", policy, action_scale=ActionScale(low, high), provenance=provenance)
     return tmp_path
 
 

@@ -178,7 +178,7 @@ def test_images_of_a_dataset_are_encoded_once_each(env, tmp_path, monkeypatch):
     one = env(encoder=SOURCE, privileged=False)
     encode, encoded = one.encoder.encode, []
     monkeypatch.setattr(one.encoder, "encode", lambda views: encoded.append(views) or encode(views))
-    ends = {"action_low": one.action_low, "action_high": one.action_high}
+    ends = {"action_scale": one.action_scale}
     (rollout,) = read_demonstrations(
         tmp_path / "data", one.layout, **ends, discount=0.97, n_step=1, encoder=one.encoder
     )
@@ -192,7 +192,7 @@ def test_images_of_a_dataset_are_encoded_once_each(env, tmp_path, monkeypatch):
 def saved(path, env):
     torch.manual_seed(1)
     policy = Policy(PolicyShape(env.layout, env.actions, width=16))
-    ends = {"action_low": env.action_low, "action_high": env.action_high}
+    ends = {"action_scale": env.action_scale}
     provenance = {"task": "PandaPickCube-v1", "obs": "pixels"}
     save_policy(path, policy, **ends, provenance=provenance, encoder=env.encoder)
     return policy
@@ -202,7 +202,7 @@ def test_a_policy_imports_its_encoder_and_refuses_other_weights(env, write, tmp_
     one = env(encoder=write("vision", ""))
     policy = saved(tmp_path / "policy.safetensors", one)
     observation, _ = one.env.reset(seed=4)
-    expected = policy.act(one.reset(4), greedy=True) * one._half + one._middle
+    expected = one.action_scale.to_env(policy.act(one.reset(4), greedy=True))
     np.testing.assert_allclose(load_policy(tmp_path).act(observation), expected, atol=1e-5)
     description = json.loads((tmp_path / "policy.json").read_text())
     assert description["provenance"]["encoder"] == {"source": "vision:network", "sha256": one.encoder.sha256}

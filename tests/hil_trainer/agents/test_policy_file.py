@@ -14,6 +14,7 @@ import hil_trainer
 from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.policy import FlowPolicyShape, Policy, PolicyShape
 from hil_trainer.agents.policy_file import load_policy, read_description, save_policy
+from hil_trainer.data.actions import ActionScale
 from hil_trainer.errors import CheckpointError
 from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, HIDDEN, OBJECTS, PIXELS, STATE, obs
 
@@ -42,7 +43,7 @@ def policy(layout, **shape):
 
 
 def save(path, one, **provenance):
-    save_policy(path, one, action_low=LOW, action_high=HIGH, provenance={"task": "PandaPickCube-v1", **provenance})
+    save_policy(path, one, action_scale=ActionScale(LOW, HIGH), provenance={"task": "PandaPickCube-v1", **provenance})
     return path
 
 
@@ -96,7 +97,7 @@ def test_the_description_is_readable_beside_the_file(tmp_path):
     beside = json.loads(path.with_suffix(".json").read_text())
     assert beside == load_policy(path).description
     assert beside["observation"]["cameras"] == ["front", "wrist"]
-    assert beside["action"] == {"low": LOW, "high": HIGH}
+    assert beside["action"] == {"low": LOW, "high": HIGH, "gripper": None}
     assert beside["provenance"]["step"] == 1500
     assert "torch" in beside["provenance"]["versions"]
     assert sorted(path.parent.iterdir()) == [path.with_suffix(".json"), path]

@@ -11,6 +11,7 @@ from gym_hil.cli import main
 from gym_hil.datasets import EpisodeDataset
 from gym_hil.errors import DatasetError
 from hil_trainer.config import NO_OPERATOR
+from hil_trainer.data.actions import ActionScale
 from hil_trainer.data.demonstrations import read_demonstrations
 from hil_trainer.data.observations import ObservationLayout
 from hil_trainer.data.transitions import RowFormat
@@ -50,7 +51,7 @@ def env(small):
 
 
 def opened(path, env, layout=None, n_step=1):
-    ends = {"action_low": env.action_low, "action_high": env.action_high}
+    ends = {"action_scale": env.action_scale}
     return read_demonstrations(path, layout or env.layout, **ends, discount=0.9, n_step=n_step)
 
 
@@ -145,6 +146,6 @@ def test_what_a_dataset_lacks_is_named(state, env):
 
 def test_actions_of_another_task_are_refused(state, env):
     one = env()
-    one.action_low = one.action_high = np.zeros(7, np.float32)
+    one.action_scale = ActionScale(np.zeros(7), np.zeros(7))
     with pytest.raises(DemonstrationsError, match=r"action of .* has the shape \[4\]; expected \[7\]"):
         read(state, one)

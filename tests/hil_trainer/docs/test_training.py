@@ -58,8 +58,7 @@ def test_a_policy_is_used_and_evaluated_as_written(tmp_path, monkeypatch, capsys
     save_policy(
         Path("outputs/pick/policy.safetensors"),
         Policy(PolicyShape(env.layout, env.actions, 16)),
-        action_low=env.action_low,
-        action_high=env.action_high,
+        action_scale=env.action_scale,
         provenance={"task": "PandaPickCube-v1", "obs": "state"},
     )
     env.close()
