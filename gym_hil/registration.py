@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "gym_hil"
 FACTORY = "gym_hil.wrappers.factory"
+VECTOR = "gym_hil.envs.vector"
 ENTRY_POINTS = "gym_hil.tasks"  # group in which packages name modules that register tasks and environments
 
 
@@ -36,6 +37,17 @@ class Version(NamedTuple):
     max_episode_steps: int
     kwargs: Mapping[str, Any] = MappingProxyType({})
     wrap_kwargs: Mapping[str, Any] = MappingProxyType({})
+
+
+class _OutsideTimeLimit(tuple[WrapperSpec, ...]):
+    """Wrappers that `gym.make` puts around the time limit, and `gym.make_vec` does not count.
+
+    Gymnasium refuses a vector entry point where an id has additional wrappers, since it could not apply them. Ours
+    makes each environment by `gym.make`, which applies them.
+    """
+
+    def __len__(self) -> int:
+        return 0
 
 
 _TURNS = MappingProxyType({"orientation": True})
@@ -90,15 +102,19 @@ def register_task(task: str, entry_point: str, versions: Sequence[Version]) -> N
         base = env_id(task, "Base", number)
         # The environment itself checks that it was reset.
         common: dict[str, Any] = {"max_episode_steps": steps, "order_enforce": False}
-        gym.register(base, entry_point=entry_point, kwargs=dict(version.kwargs), **common)
+        vector = f"{VECTOR}:{base}"
+        gym.register(base, entry_point=entry_point, vector_entry_point=vector, kwargs=dict(version.kwargs), **common)
         for control, kwargs in controls().items():
             maker, wrapper = ("make_watched_task", "watch_task") if control == "Viewer" else ("make_task", "wrap_task")
             if control != "Viewer":
                 kwargs = {**version.wrap_kwargs, **kwargs}
+            name = env_id(task, control, number)
             gym.register(
-                env_id(task, control, number),
+                name,
                 entry_point=f"{FACTORY}:{maker}",
-                additional_wrappers=(WrapperSpec(wrapper, f"{FACTORY}:{wrapper}", {}),),
+                # A viewer shows one environment, and nothing says which.
+                vector_entry_point=None if control == "Viewer" else f"{VECTOR}:{name}",
+                additional_wrappers=_OutsideTimeLimit([WrapperSpec(wrapper, f"{FACTORY}:{wrapper}", {})]),
                 kwargs={"env_id": base, **kwargs},
                 **common,
             )
