@@ -26,6 +26,7 @@ class StatusLine:
     Args:
         file: where to write; standard output if None.
         interval: s between two plain lines of status where nothing can be rewritten; None for no such lines.
+        bell: whether `bell` rings.
         clock: returns seconds.
     """
 
@@ -34,10 +35,11 @@ class StatusLine:
         file: TextIO | None = None,
         *,
         interval: float | None = None,
+        bell: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ):
         self._file = sys.stdout if file is None else file
-        self._interval, self._clock = interval, clock
+        self._interval, self._bell, self._clock = interval, bell, clock
         self._lock = threading.RLock()
         self._live = _live_display(self._file)
         self._drawn_at = clock()
@@ -71,6 +73,13 @@ class StatusLine:
                 print(text, file=self._file, flush=True)
             else:
                 self._live.console.print(text, soft_wrap=True)
+
+    def bell(self) -> None:
+        """Ring the terminal's bell, if the line was made to."""
+        with self._lock:
+            if self._bell and self._live is not None:
+                self._file.write("\a")
+                self._file.flush()
 
     def clear(self) -> None:
         """Remove the status until the next `update`, where it has become untrue."""

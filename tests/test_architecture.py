@@ -34,9 +34,11 @@ ARROWS: dict[str, set[str]] = {
     "env_options": {"registration", "wrappers", "teleop", "display", "imports"},
     "datasets": {"registration", "envs", "files"},
     "policies": {"datasets", "files", "imports", "teleop"},
+    "operator_session": {"teleop", "status"},
     # What follows stands above the rest: the commands, and the package's own names.
     "cli": {
         "env_options",
+        "operator_session",
         "registration",
         "envs",
         "teleop",

@@ -11,6 +11,7 @@ import gymnasium as gym
 
 from gym_hil.cli.arguments import env_options, operator_options
 from gym_hil.console import close_console
+from gym_hil.errors import ConfigurationError
 from gym_hil.pacing import Pacer
 from gym_hil.policies import LoadedPolicy
 from gym_hil.teleop.operator import introduce, seconds_paused
@@ -59,21 +60,26 @@ def operator_env(
         close_console()
 
 
-def show_session(env: gym.Env[Any, Any], *, farewell: str | None = None, **fields: Any) -> None:
-    """Show on the console's page, where there is one, what the command does.
+def add_session_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments about the start and the end of episodes, for `OperatorSession`."""
+    parser.add_argument(
+        "--countdown",
+        type=float,
+        metavar="S",
+        help="seconds after which an episode starts (default: at the first motion of an operator who has taken over)",
+    )
+    parser.add_argument("--bell", action="store_true", help="ring the terminal's bell when an episode starts and ends")
 
-    Args:
-        env: with an operator in it.
-        farewell: what the page shows when the command ends, instead of `fields`.
-        **fields: of `gym_hil.console.messages.Session`.
+
+def check_countdown(arguments: argparse.Namespace) -> None:
+    """Refuse a countdown that cannot be.
+
+    Raises:
+        ConfigurationError: it is negative or not finite.
     """
-    channel: Any = env.get_wrapper_attr("channel") if env.has_wrapper_attr("channel") else None
-    if not hasattr(channel, "set_session"):  # a user's environment may have a channel of another kind
-        return
-    if farewell is not None:
-        channel.farewell = farewell
-    else:
-        channel.set_session(**fields)
+    seconds = arguments.countdown
+    if seconds is not None and not 0 <= seconds < float("inf"):
+        raise ConfigurationError(f"--countdown is {seconds}; expected seconds, 0 or more.")
 
 
 def control_steps(

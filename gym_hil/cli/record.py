@@ -19,13 +19,14 @@ from gym_hil.cli.arguments import (
     path_argument,
     read_policy,
 )
-from gym_hil.cli.driving import control_steps, introduction, operator_env, show_session
+from gym_hil.cli.driving import add_session_arguments, check_countdown, control_steps, introduction, operator_env
 from gym_hil.datasets.hub import check_login, check_repo_id, check_upload, push_to_hub
 from gym_hil.datasets.images import write_contact_sheet
 from gym_hil.datasets.layout import SHEET, dataset_files
 from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.record import RecordEpisodes
 from gym_hil.errors import ConfigurationError, DatasetError
+from gym_hil.operator_session import Choice, OperatorSession
 from gym_hil.pacing import Pacer
 from gym_hil.policies import LoadedPolicy
 from gym_hil.status import StatusLine
@@ -43,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--episodes", type=int, default=10, metavar="N", help="number of episodes to record (default: %(default)s)"
     )
     add_operator_arguments(parser)
+    add_session_arguments(parser)
+    parser.add_argument(
+        "--keep-undriven",
+        action="store_true",
+        help="keep episodes in which the operator did not drive at all; those of a policy are kept anyway",
+    )
     parser.add_argument(
         "--instruction", metavar="TEXT", help="instruction given to the robot (default: the name of the task)"
     )
@@ -77,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil record`."""
     if arguments.episodes < 1:
         raise ConfigurationError(f"--episodes is {arguments.episodes}; expected 1 or more.")
+    check_countdown(arguments)
     check_repo_id(arguments.repo_id)
     root: Path = arguments.root
     if arguments.push_to_hub:
@@ -93,6 +101,8 @@ def run(arguments: argparse.Namespace) -> int:
     task_kwargs = {"image_obs": not arguments.no_images, "renderer": arguments.renderer}
     with operator_env(arguments, task_kwargs=task_kwargs) as env:
         task = _words(options.spec().name) if arguments.instruction is None else arguments.instruction
+        device = env.get_wrapper_attr("device")
+        demonstrates = device is not None and device.human and arguments.policy is None
         recorder = RecordEpisodes(
             env,
             root,
@@ -101,6 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
             fps=None if options.fps is None else round(options.fps),
             state_key=arguments.state_key,
             steps_after_success=arguments.steps_after_success,
+            keep_undriven=arguments.keep_undriven or not demonstrates,
             resume=arguments.resume,
             overwrite=arguments.overwrite,
             seed=arguments.seed,
@@ -108,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             policy = read_policy(arguments, env)
             print(introduction(recorder, policy), flush=True)
-            is_done = _record(recorder, arguments.episodes, policy, arguments.repo_id)
+            is_done = _record(recorder, arguments, policy)
         finally:
             recorder.close()
     _summarise(root)
@@ -118,43 +129,84 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if is_done else 130
 
 
-def _record(env: RecordEpisodes, wanted: int, policy: LoadedPolicy | None, repo_id: str) -> bool:
-    """Record `wanted` more episodes, or until the operator quits; False if Ctrl-C ended it."""
+def _record(env: RecordEpisodes, arguments: argparse.Namespace, policy: LoadedPolicy | None) -> bool:
+    """Record more episodes, until there are enough or the operator quits; False if Ctrl-C ended it."""
     # A human needs real time; the scripted operator is as fast as the machine.
     device = env.get_wrapper_attr("device")
     pacer = Pacer(env.get_wrapper_attr("control_dt")) if device is not None and device.human else None
-    with StatusLine() as status:
-        progress = _Progress(env, wanted, status, "nothing drives" if policy is None else "policy drives")
+    wanted, has_policy = arguments.episodes, policy is not None
+    with StatusLine(bell=arguments.bell) as status:
+        progress = _Progress(env, wanted, status)
+        session = OperatorSession(
+            env,
+            status,
+            activity="recording",
+            has_policy=has_policy,
+            dataset=arguments.repo_id,
+            episodes=wanted,
+            countdown=arguments.countdown,
+        )
         try:
-            while progress.recorded < wanted:
-                session: dict[str, Any] = {"dataset": repo_id, "episode": progress.recorded + 1, "episodes": wanted}
-                show_session(env, activity="recording", has_policy=policy is not None, **session)
+            choice = Choice.GO
+            while choice is not Choice.QUIT and progress.recorded < wanted:
+                session.prepare(progress.recorded + 1)
                 observation, _ = env.reset()
-                progress.begin_episode()
-                if pacer is not None:
-                    pacer.restart()
-                for step in control_steps(env, observation, pacer, policy):
-                    progress.step(step.info)
-                    if step.ends_episode:
-                        break
-                progress.end_episode(step.info)
-                if step.info.get("quit"):
-                    break
+                while (choice := session.wait_until_ready()) is Choice.DELETE:
+                    progress.delete_last(session)
+                    session.prepare(progress.recorded + 1)
+                if choice is Choice.GO:
+                    choice = _record_episode(env, session, progress, pacer, policy, observation)
         except KeyboardInterrupt:
             status.print(f"interrupted; {_count(progress.recorded, 'episode')} recorded")
             return False
         finally:
-            show_session(env, farewell=f"Recording finished, {_count(progress.recorded, 'episode')}")
+            session.close(f"Recording finished, {_count(progress.recorded, 'episode')}")
     if pacer is not None:
         print(pacer.report())
     return True
 
 
+def _record_episode(
+    env: RecordEpisodes,
+    session: OperatorSession,
+    progress: _Progress,
+    pacer: Pacer | None,
+    policy: LoadedPolicy | None,
+    observation: Any,
+) -> Choice:
+    """Record one episode, after its reset; returns what the operator wants then."""
+    otherwise = "nothing drives" if policy is None else "policy drives"
+    before = progress.recorded
+    progress.begin_episode()
+    session.run()
+    if pacer is not None:
+        pacer.restart()
+    for step in control_steps(env, observation, pacer, policy):
+        driver = "operator drives" if step.info.get("is_intervention") else otherwise
+        progress.step([*session.notes(), driver])
+        if step.ends_episode:
+            break
+    is_saved = progress.recorded > before
+    outcome = progress.end_episode(step.info, is_saved=is_saved)
+    quits = Choice.QUIT if step.info.get("quit") else Choice.GO
+    if not is_saved:
+        if not step.info.get("rerecord_episode"):
+            session.note_undriven()
+        return quits
+    session.last = f"episode {progress.recorded}"
+    if quits is Choice.QUIT:
+        return quits
+    choice = session.decide(outcome, is_last=progress.recorded == progress.wanted)
+    if choice in (Choice.AGAIN, Choice.DELETE):
+        progress.delete_last(session, repeat=choice is Choice.AGAIN)
+    return choice
+
+
 class _Progress:
     """The status of a recording, and a line for each episode."""
 
-    def __init__(self, env: RecordEpisodes, wanted: int, status: StatusLine, otherwise: str):
-        self._env, self._wanted, self._status, self._otherwise = env, wanted, status, otherwise
+    def __init__(self, env: RecordEpisodes, wanted: int, status: StatusLine):
+        self._env, self.wanted, self._status = env, wanted, status
         self._before = env.writer.num_episodes
         self._began = time.monotonic()
         self._steps = self._episode_steps = 0
@@ -167,29 +219,41 @@ class _Progress:
     def begin_episode(self) -> None:
         self._episode_steps = 0
 
-    def step(self, info: dict[str, Any]) -> None:
+    def step(self, notes: Sequence[str]) -> None:
+        """Show a step; the notes are what is more important than the totals."""
         self._steps += 1
         self._episode_steps += 1
-        driver = "operator drives" if info.get("is_intervention") else self._otherwise
-        title = f"episode {self.recorded + 1} of {self._wanted}: step {self._episode_steps}"
-        self._status.update(lambda: [title, driver, *self._totals()])
+        title = f"episode {self.recorded + 1} of {self.wanted}: step {self._episode_steps}"
+        self._status.update(lambda: [title, *notes, *self._totals()])
 
-    def end_episode(self, info: dict[str, Any]) -> None:
+    def end_episode(self, info: dict[str, Any], *, is_saved: bool) -> str:
+        """Print how the episode ended; returns it in words."""
         steps = f"after {_count(self._episode_steps, 'step')}"
-        if info.get("rerecord_episode"):
+        if is_saved:
+            success = "success" if info.get("next.success") else "no success"
+            outcome = f"episode {self.recorded} of {self.wanted}: {success} {steps}"
+        elif info.get("rerecord_episode"):
             outcome = f"episode {self.recorded + 1} discarded {steps}, to be recorded again"
-        elif info.get("quit") and not info.get("next.success"):
+        elif info.get("quit"):
             outcome = f"recording stopped {steps} of an episode, which is discarded"
         else:
-            success = "success" if info.get("next.success") else "no success"
-            outcome = f"episode {self.recorded} of {self._wanted}: {success} {steps}"
+            outcome = f"episode {self.recorded + 1} not kept, as the operator did not drive"
         self._status.clear()
         self._status.print(", ".join([outcome, *self._totals()]))
+        return outcome
+
+    def delete_last(self, session: OperatorSession, *, repeat: bool = False) -> None:
+        """Delete the episode that was recorded last."""
+        number = self.recorded
+        self._env.delete_last_episode(repeat=repeat)
+        session.note_deleted(None if self.recorded == 0 else f"episode {self.recorded}")
+        self._status.clear()
+        self._status.print(f"episode {number} deleted" + (", to be recorded again" if repeat else ""))
 
     def _totals(self) -> Sequence[str]:
         seconds = max(time.monotonic() - self._began, 1e-9)
         parts = [f"{self._env.successes} of {self.recorded} succeeded"]
-        left = self._wanted - self.recorded
+        left = self.wanted - self.recorded
         if self.recorded and left:
             minutes, rest = divmod(round(seconds / self.recorded * left), 60)
             parts.append(f"{minutes}:{rest:02d} left")

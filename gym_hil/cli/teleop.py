@@ -17,8 +17,16 @@ from gym_hil.cli.arguments import (
     env_options,
     read_policy,
 )
-from gym_hil.cli.driving import Step, control_steps, introduction, operator_env, show_session
+from gym_hil.cli.driving import (
+    Step,
+    add_session_arguments,
+    check_countdown,
+    control_steps,
+    introduction,
+    operator_env,
+)
 from gym_hil.errors import ConfigurationError
+from gym_hil.operator_session import Choice, OperatorSession
 from gym_hil.pacing import Pacer
 from gym_hil.policies import LoadedPolicy
 from gym_hil.registration import NAMESPACE
@@ -38,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--images", action="store_true", help="draw the policy's images as well, and show them on the web console"
     )
     add_operator_arguments(parser)
+    add_session_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"--episodes is {arguments.episodes}; expected 1 or more.")
     if arguments.seed is not None and arguments.seed < 0:
         raise ConfigurationError(f"--seed is {arguments.seed}; expected 0 or more.")
+    check_countdown(arguments)
     options = env_options(arguments)
     if arguments.images and not options.is_task():
         raise ConfigurationError(f"--images is for tasks of gym_hil; {options.id} shows the images that it observes.")
@@ -54,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{name}, {1 / env.get_wrapper_attr('control_dt'):g} steps a second")
         policy = read_policy(arguments, env)
         print(introduction(env, policy), flush=True)
-        drive(env, arguments.episodes, arguments.seed, policy)
+        drive(env, arguments.episodes, arguments.seed, policy, countdown=arguments.countdown, bell=arguments.bell)
     return 0
 
 
@@ -63,6 +73,9 @@ def drive(
     episodes: int | None = None,
     seed: int | None = None,
     policy: LoadedPolicy | None = None,
+    *,
+    countdown: float | None = None,
+    bell: bool = False,
 ) -> Pacer:
     """Let an operator drive in real time; print how each episode ends and how the pace was kept.
 
@@ -72,6 +85,8 @@ def drive(
             the operator quits.
         seed: from which the seeds of all episodes are drawn; None for different ones each time.
         policy: that acts while the operator does not; None to hold still.
+        countdown: see `OperatorSession`.
+        bell: whether the terminal's bell rings when an episode starts.
 
     Returns:
         How the pace was kept.
@@ -79,40 +94,52 @@ def drive(
     rng = np.random.default_rng(seed)
     pacer = Pacer(env.get_wrapper_attr("control_dt"))
     number, successes, quits, again = 1, 0, False, False
-    try:
-        while not quits and (episodes is None or number <= episodes):
-            if not again:
-                episode_seed = int(rng.integers(2**31))
-            has_policy = policy is not None
-            show_session(env, activity="driving", episode=number, episodes=episodes, has_policy=has_policy)
-            outcome, info = _drive_episode(env, pacer, number, episode_seed, policy)
-            print(f"episode {number}: {outcome}", flush=True)
-            quits, again = info.get("quit", False), info["rerecord_episode"]
-            successes += info["next.success"]
-            number += not again
-    except KeyboardInterrupt:
-        print(f"episode {number}: stopped")
-    show_session(env, farewell="gym-hil teleop has ended")
+    with StatusLine(bell=bell) as line:
+        session = OperatorSession(
+            env, line, activity="driving", has_policy=policy is not None, episodes=episodes, countdown=countdown
+        )
+        try:
+            while not quits and (episodes is None or number <= episodes):
+                if not again:
+                    episode_seed = int(rng.integers(2**31))
+                session.prepare(number)
+                observation, _ = env.reset(seed=episode_seed)
+                if session.wait_until_ready() is Choice.QUIT:
+                    break
+                outcome, info = _drive_episode(env, session, line, pacer, number, observation, policy)
+                line.clear()
+                line.print(f"episode {number}: {outcome}")
+                quits, again = info.get("quit", False), info["rerecord_episode"]
+                successes += info["next.success"]
+                number += not again
+        except KeyboardInterrupt:
+            line.print(f"episode {number}: stopped")
+        session.close("gym-hil teleop has ended")
     print(f"{successes} {'success' if successes == 1 else 'successes'}; {pacer.report()}", flush=True)
     return pacer
 
 
 def _drive_episode(
-    env: gym.Env[Any, Any], pacer: Pacer, number: int, seed: int, policy: LoadedPolicy | None
+    env: gym.Env[Any, Any],
+    session: OperatorSession,
+    line: StatusLine,
+    pacer: Pacer,
+    number: int,
+    observation: Any,
+    policy: LoadedPolicy | None,
 ) -> tuple[str, Mapping[str, Any]]:
-    """Drive one episode; returns how it ended, in words, and its last info."""
-    observation, _ = env.reset(seed=seed)
+    """Drive one episode, after its reset; returns how it ended, in words, and its last info."""
+    session.run()
     pacer.restart()
     steps = driven = 0
     otherwise = "holding still" if policy is None else "the policy drives"
-    with StatusLine() as line:
-        for step in control_steps(env, observation, pacer, policy):
-            steps += 1
-            driven += step.info["is_intervention"]
-            who = "YOU are driving" if step.info["is_intervention"] else otherwise
-            line.update((f"episode {number}", f"step {steps}", who))
-            if step.ends_episode:
-                break
+    for step in control_steps(env, observation, pacer, policy):
+        steps += 1
+        driven += step.info["is_intervention"]
+        who = "YOU are driving" if step.info["is_intervention"] else otherwise
+        line.update((f"episode {number}", f"step {steps}", *session.notes(), who))
+        if step.ends_episode:
+            break
     return f"{_outcome(step)} after {steps} steps, {driven} of them yours", step.info
 
 

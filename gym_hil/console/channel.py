@@ -7,6 +7,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -41,10 +42,18 @@ class PageDevice(Protocol):
     Attributes:
         applied: ms on the page's clock, the newest input that a step has used; 0 for none.
         silent: whether the operator drives and no input has come for a while.
+        stopped: whether its emergency stop is on.
+        pending: what was pressed and has not taken effect yet, in words.
     """
 
     applied: float
     silent: bool
+
+    @property
+    def stopped(self) -> bool: ...
+
+    @property
+    def pending(self) -> str | None: ...
 
     def page_bindings(self, channel: int, requests: Sequence[str]) -> Bindings:
         """Which key and which button does what."""
@@ -217,6 +226,16 @@ class Channel:
         self._episodes = (*self._episodes, episode)[-EPISODES_KEPT:]
         self._send(self, Episodes(self.number, False, [episode]))
 
+    def discard_last_episode(self) -> None:
+        """The newest episode of the history that counts was deleted afterwards."""
+        kept = list(self._episodes)
+        for index, episode in reversed(list(enumerate(kept))):
+            if not episode.discarded:
+                kept[index] = replace(episode, discarded=True)
+                break
+        self._episodes = tuple(kept)
+        self._send(self, self.history())
+
     def publish_metrics(self, values: Mapping[str, float]) -> None:
         """Show numbers of a training run, such as losses and steps per second."""
         self._send(self, Metrics(self.number, dict(values)))
@@ -296,6 +315,10 @@ class Channel:
             status |= {"tcp": _position(tcp), "target": _position(target), "gripper": _number(closed)}
             given = snapshot.status.items()
             status |= {name: _number(value) if type(value) is float else value for name, value in given}
+            device = self.device
+            if device is not None:
+                # Of this moment, too: it counts also while no step is made.
+                status |= {"stopped": status.get("stopped", False) or device.stopped, "pending": device.pending}
             packed = pack_frame(
                 channel=self.number,
                 sequence=snapshot.sequence,
@@ -335,6 +358,10 @@ class Channel:
             return
         self.paused = on
         self.log_event("pause", "paused" if on else "resumed")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show again what is of this moment, such as the pause, though no step was made."""
         shown = self._snapshot
         if shown is not None:
             self._show(shown._replace(sequence=shown.sequence + 2, published=time.time()))

@@ -50,6 +50,7 @@ EventKind: TypeAlias = Literal[
     "control",
     "connection",
     "pause",
+    "stop",
     "training",
 ]
 
@@ -177,8 +178,14 @@ class Session:
     dataset: str | None = None  # name of the dataset that is recorded
     episode: int | None = None  # number of the episode as the command counts, from 1
     episodes: int | None = None  # how many are wanted
-    waiting: str | None = None  # what the command waits for
     has_policy: bool = True  # whether a policy acts while no operator drives
+    # Whether the operator is waited for, is ready to start, whether the episode runs, or is decided about.
+    phase: Literal["waiting", "ready", "running", "outcome"] | None = None
+    waiting: str | None = None  # what the command waits for
+    seconds: float | None = None  # until the phase ends by itself
+    outcome: str | None = None  # how the episode ended
+    last: str | None = None  # the last recorded episode, which can be deleted
+    choices: list[str] = field(default_factory=list)  # buttons that decide something in this phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +273,8 @@ class Status:
     tcp: Vec3 | None = None  # m, the point between the finger tips
     target: Vec3 | None = None  # m, where the controller pulls it to
     paused: bool | None = None  # whether the environment waits for the operator
+    stopped: bool = False  # whether an emergency stop holds the robot still
+    pending: str | None = None  # what was pressed and has not taken effect yet
 
 
 # What does not move; for `scene.json`.

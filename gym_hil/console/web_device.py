@@ -97,6 +97,7 @@ class WebDevice(InputDevice):
         self._time = 0.0
         self._clock = clock
         self._received = clock()
+        self._shown: tuple[bool, str | None] = (False, None)  # emergency stop and what is pending, as the page shows it
         self.silent = False  # whether an operator who drives has sent nothing for a while
         self._channel: Channel | None = None if env is None else self.console.channel_for(env.unwrapped)
         if self._channel is not None:
@@ -117,6 +118,9 @@ class WebDevice(InputDevice):
             self.inputs.set_motion(self._sticks)
         self._time = message.time
         self._received = self._clock()
+        if self._channel is not None and (self.stopped, self.pending) != self._shown:
+            self._shown = self.stopped, self.pending
+            self._channel.refresh()
 
     def disconnect(self) -> None:
         """The page has lost its connection; called from the server's thread."""
@@ -143,6 +147,11 @@ class WebDevice(InputDevice):
         command = super().poll()
         self._log_gap(command.engaged)
         return command
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the emergency stop is on."""
+        return self.inputs.stopped
 
     @property
     def present(self) -> bool:

@@ -37,6 +37,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
     - success, failure, and the time limit: it is saved, with the rewards as they were.
     - `rerecord_episode` in info: it is discarded, and a `reset` without a seed starts the same one again.
     - `quit` in info, another `reset`, `close`, or a number that is not finite, before the end: it is discarded.
+    - no step by an operator, with `keep_undriven=False`: as after a re-record.
 
     With `steps_after_success` the episode goes on for that number of steps after a success, with reward 1.0 and success
     in what `step` returns and in what is recorded; the last of them ends it. Reward classifiers need such frames. Of
@@ -54,6 +55,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
         fps: frames per second; None for what the environment says: `metadata["render_fps"]` or 1 / `control_dt`.
         state_key: the part of the observation that is recorded as `observation.state`, see `ObservationFeatures`.
         steps_after_success: how many frames to record after success.
+        keep_undriven: whether episodes are saved in which the operator did not drive at all.
         resume: go on with the dataset in the folder. The environment may be another one with the same features: each
             episode keeps the environment that it was recorded in.
         overwrite: delete the dataset in the folder.
@@ -77,6 +79,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
         fps: int | None = None,
         state_key: str | None = None,
         steps_after_success: int = 0,
+        keep_undriven: bool = True,
         resume: bool = False,
         overwrite: bool = False,
         seed: int | None = None,
@@ -87,7 +90,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
         if steps_after_success != int(steps_after_success) or steps_after_success < 0:
             raise ConfigurationError(f"steps_after_success is {steps_after_success!r}; expected a number, 0 or more.")
         self._task = type(env.unwrapped).__name__.removesuffix("GymEnv") if task is None else task
-        self._steps_after_success = int(steps_after_success)
+        self._steps_after_success, self._keep_undriven = int(steps_after_success), keep_undriven
         self._observed = ObservationFeatures(env.observation_space, state_key)
         self._is_panda = isinstance(env.unwrapped, FrankaGymEnv)
         self._writer = DatasetWriter(
@@ -105,9 +108,9 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
         # Before the next step; None while no episode is recorded.
         self._observation: dict[str, NDArray[Any]] | None = None
         self._origin: dict[str, Any] = {}  # seed and options of the episode
-        self._repeats = False
+        self._repeats = self._was_driven = False
         self._steps_left: int | None = None  # steps to go after a success
-        self._successes = 0
+        self._saved: list[tuple[dict[str, Any], bool]] = []  # origin and success of the episodes saved here
 
     @property
     def writer(self) -> DatasetWriter:
@@ -117,7 +120,21 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
     @property
     def successes(self) -> int:
         """How many of the episodes that this wrapper saved ended in success."""
-        return self._successes
+        return sum(success for _, success in self._saved)
+
+    def delete_last_episode(self, *, repeat: bool = False) -> None:
+        """Delete the episode that was saved last; between two episodes.
+
+        Args:
+            repeat: whether the next `reset` without a seed starts the same one again.
+
+        Raises:
+            DatasetError: this wrapper has saved none, or the disk cannot be written to; nothing was deleted then.
+        """
+        self._writer.delete_last_episode()
+        origin, _ = self._saved.pop()
+        if repeat:
+            self._origin, self._repeats = origin, True
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode; one that has not ended is discarded.
@@ -136,7 +153,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
             seed = self._origin["seed"]
         else:
             seed = int(self._rng.integers(2**31))
-        self._observation, self._steps_left, self._repeats = None, None, False
+        self._observation, self._steps_left, self._repeats, self._was_driven = None, None, False, False
         observation, info = self.env.reset(seed=seed, options=options)
         self._observation = self._observed(observation)
         self._origin = {"seed": seed, "options": plain(options) if options else None}
@@ -158,6 +175,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
         stops = bool(info.get("quit", False)) and not terminated
         repeats = bool(info.get("rerecord_episode", False))
         success = succeeded(info)
+        self._was_driven = self._was_driven or bool(info.get("is_intervention", False))
         if self._steps_left is not None:
             self._steps_left -= 1
             reward, success, truncated = 1.0, True, False
@@ -191,9 +209,12 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
             raise DatasetError(
                 f"{error} The episode is discarded; the dataset keeps the {self._writer.num_episodes} before it."
             ) from error
-        if ends:
+        if ends and not (self._was_driven or self._keep_undriven):
+            self._writer.discard_episode()
+            self._repeats = True
+        elif ends:
             self._writer.save_episode({**self._origin, "success": success})
-            self._successes += success
+            self._saved.append((self._origin, success))
         return observation, reward, terminated, truncated, info
 
     def close(self) -> None:

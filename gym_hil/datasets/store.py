@@ -84,6 +84,8 @@ class DatasetStore:
     def __init__(self, root: Path, info: dict[str, Any], features: dict[str, dict[str, Any]], state: State):
         self.info, self.state = info, state
         self._root, self._staging, self._features = root, root / STAGING, features
+        # The state before each episode that was added here, and the episode's own files.
+        self._added: list[tuple[State, list[Path]]] = []
 
     @classmethod
     def create(cls, root: Path, info: dict[str, Any], features: dict[str, dict[str, Any]]) -> DatasetStore:
@@ -164,7 +166,40 @@ class DatasetStore:
         move([(staged["episodes"], _path(self._root, EPISODES, files[EPISODES]))])
         self._write_summary(after)
         self.state = after
+        self._added.append((state, [destination for _, destination in new if destination != self._root / TASKS]))
         return state.episodes
+
+    def delete_last(self) -> None:
+        """Delete the episode that was added last; after an OSError it is there as before.
+
+        As in `add`, the row decides: until it is gone the episode counts, and the next `resume` removes what a crash
+        has left over.
+
+        Raises:
+            DatasetError: no episode was added here.
+        """
+        if not self._added:
+            raise DatasetError(
+                f"No episode was recorded into {self._root} since it was opened. Older ones are removed by "
+                "`gym-hil dataset filter`."
+            )
+        before, files = self._added[-1]
+        write_journal(self._root, files)
+        self._write_summary(before)
+        rows = _path(self._root, EPISODES, before.files[EPISODES])
+        if before.rows:
+            staged = self._staging / "episodes.parquet"
+            tables.write(staged, tables.episodes_table(before.rows, self._features))
+            move([(staged, rows)])
+        else:
+            remove(self._root, [rows])
+        tasks, self.state = self.state.tasks, before
+        self._added.pop()
+        if before.tasks not in ((), tasks):
+            staged = self._staging / "tasks.parquet"
+            tables.write(staged, tables.tasks_table(before.tasks))
+            move([(staged, self._root / TASKS)])
+        remove(self._root, [*files, *([] if before.episodes else [self._root / TASKS, self._root / STATS])])
 
     def _complete(self, episode: EpisodeData, tasks: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         """The columns with all indices, in the order in which the features are listed."""

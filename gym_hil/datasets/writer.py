@@ -200,6 +200,21 @@ class DatasetWriter:
                 "it again."
             ) from error
 
+    def delete_last_episode(self) -> None:
+        """Delete the episode that was saved last from the disk; an unfinished one is not touched.
+
+        Raises:
+            DatasetError: no episode was saved by this writer, or the disk cannot be written to; the episode is there
+                then.
+        """
+        self._need_open()
+        try:
+            self._worker.submit(self._store.delete_last).result()
+        except OSError as error:
+            raise DatasetError(
+                f"The last episode of {self.root} cannot be deleted: {error}. {write_advice(error)}"
+            ) from error
+
     def discard_episode(self) -> None:
         """Discard the frames of the unfinished episode."""
         self._need_open()

@@ -54,7 +54,7 @@ class ConsoleWrapper(OperatorWrapper):
         self._seconds_paused = 0.0
         self._episode = self._steps = self._interventions = 0
         self._return = 0.0
-        self._operator = False
+        self._operator = self._stopped = False
         self._over = True
         self.channel: Any = None
         self._open()
@@ -124,6 +124,10 @@ class ConsoleWrapper(OperatorWrapper):
         self._steps += 1
         self._interventions += operator
         self._return += float(reward)
+        stopped = self.env.has_wrapper_attr("stopped") and bool(self.env.get_wrapper_attr("stopped"))
+        if stopped != self._stopped:
+            self.channel.log_event("stop", "emergency stop" if stopped else "emergency stop released")
+            self._stopped = stopped
         if operator != self._operator:
             self.channel.log_event(
                 *(("takeover", "the operator drives") if operator else ("handback", "the policy drives"))
@@ -135,6 +139,7 @@ class ConsoleWrapper(OperatorWrapper):
 
     def _finish(self, outcome: EventKind, *, success: bool) -> None:
         self._over = True
+        self._episode = self.channel.session.episode or self._episode
         self.channel.log_event(outcome, f"episode {self._episode}: {OUTCOMES[outcome]} after {self._steps} steps")
         self.channel.add_episode(
             {
@@ -161,6 +166,7 @@ class ConsoleWrapper(OperatorWrapper):
                 "episode_return": round(self._return, 4),
                 "driver": "operator" if self._operator else "policy",
                 "success": _succeeded(info),
+                "stopped": self._stopped,
             },
             observed_images(observation),
             (self.env.render, self.env.render_mode),

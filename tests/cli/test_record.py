@@ -3,7 +3,6 @@
 import os
 import pty
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from PIL import Image
 
 from gym_hil.cli import main
 from gym_hil.datasets import EpisodeDataset
+from gym_hil.teleop import Button, InputDevice
+from gym_hil.teleop.keyboard_terminal import COUNTED_RELEASE_AFTER
 from tests.datasets import reading
 
 PATIENCE = 60  # s
@@ -80,6 +81,7 @@ def test_another_task_and_other_words_for_it(record, tmp_path):
         (["--task", "PandaJuggle"], "no task 'PandaJuggle'"),
         (["--device", "violin"], "no device 'violin'"),
         (["--steps-after-success", "-1"], "steps_after_success is -1"),
+        (["--countdown", "-1"], "--countdown is -1"),
         (["--resume", "--overwrite"], "either continued or deleted"),
     ],
 )
@@ -217,6 +219,13 @@ class Terminal:
     def type(self, text):
         os.write(self._master, text.encode())
 
+    def press_twice(self, key, answer):
+        """Press a key that has to be confirmed. A terminal reports no release: the second press has to come later."""
+        self.type(key)
+        self.wait_for(answer)
+        time.sleep(COUNTED_RELEASE_AFTER + 0.1)
+        self.type(key)
+
     def rest(self):
         """What else the program has written."""
         try:
@@ -239,23 +248,73 @@ class Terminal:
         self.seen = self.seen[self.seen.index(text) + len(text) :]
 
 
-def test_an_operator_at_the_keys_decides_what_is_kept(terminal, tmp_path):
-    terminal.wait_for("episode 1 of 2: step")
+def test_an_operator_at_the_keys_starts_keeps_deletes_and_quits(terminal, tmp_path):
+    terminal.wait_for("waiting for the operator")
+    terminal.type(" ")
+    terminal.wait_for("ready: move to start")
+    terminal.type("w")
+    terminal.wait_for("operator drives")
     terminal.type("r")
     terminal.wait_for("episode 1 discarded")
-    terminal.wait_for("episode 1 of 2: step")
-    terminal.type(" w")
-    terminal.wait_for("operator drives")
-    terminal.type("\r")
-    terminal.wait_for("episode 1 of 2: success")
-    terminal.wait_for("episode 2 of 2: step")
-    terminal.process.send_signal(signal.SIGINT)
-    terminal.wait_for("interrupted; 1 episode recorded")
+    for what in ("episode 1 deleted", "kept in"):
+        terminal.wait_for("take over and move to start")
+        terminal.type(" ")
+        terminal.wait_for("ready: move to start")
+        terminal.type("w")
+        terminal.wait_for("episode 1 of 2: step")
+        terminal.type("\r")
+        terminal.wait_for("episode 1 of 2: success")
+        if what == "episode 1 deleted":
+            terminal.press_twice("x", "press again to delete the last episode")
+        terminal.wait_for(what)
+    terminal.wait_for("take over and move to start")
+    terminal.press_twice("p", "press again to quit")
     terminal.wait_for("1 episode, 1 of them successes")
     code = terminal.process.wait(PATIENCE)
-    assert code == 130, terminal.rest()
+    assert code == 0, terminal.rest()
     (row,) = reading.rows(tmp_path / "data")
     columns = reading.frames(tmp_path / "data", row)
     assert columns["next.reward"].tolist() == [0.0] * (row["length"] - 1) + [1.0]
-    assert columns["complementary_info.is_intervention"].any()
-    assert not (tmp_path / "data/.recording").exists()
+    assert columns["complementary_info.is_intervention"].all()  # no frame before the first motion
+
+
+class Passive(InputDevice):
+    """A human who is there and does nothing in the first episode, and marks every other one as a success."""
+
+    episodes = 0
+
+    def __init__(self):
+        super().__init__(intervention="auto")
+
+    def reset(self):
+        super().reset()
+        self.episodes += 1
+        self.inputs.tap(Button.FAILURE)  # there
+
+    def poll(self):
+        if self.episodes > 1:
+            self.inputs.press(Button.FORWARD)
+            self.inputs.tap(Button.SUCCESS)
+        return super().poll()
+
+
+def test_an_episode_that_the_operator_did_not_drive_is_not_kept_unless_asked_for(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("gym_hil.wrappers.intervention.TIME_TO_GET_READY", 0.0)
+    monkeypatch.setattr("gym_hil.operator_session.DECISION_SECONDS", 0.0)
+    monkeypatch.setattr("gym_hil.operator_session.LAST_DECISION_SECONDS", 0.0)
+    words = [
+        "record",
+        "--repo-id",
+        "me/demo",
+        "--device",
+        "tests.cli.test_record:Passive",
+        "--no-viewer",
+        "--no-images",
+    ]
+    words += ["--episodes", "1", "--countdown", "0", "--max-episode-steps", "3"]
+    assert main([*words, "--root", str(tmp_path / "driven")]) == 0
+    assert "episode 1 not kept, as the operator did not drive" in capsys.readouterr().out
+    assert reading.rows(tmp_path / "driven")[0]["gym_hil/success"]
+    assert main([*words, "--root", str(tmp_path / "all"), "--keep-undriven"]) == 0
+    (row,) = reading.rows(tmp_path / "all")
+    assert (row["length"], row["gym_hil/success"]) == (3, False)

@@ -22,6 +22,7 @@ import pytest
 from gym_hil.cli import main, teleop
 from gym_hil.pacing import Pacer
 from gym_hil.teleop import Event, TeleopCommand
+from gym_hil.teleop.keyboard_terminal import COUNTED_RELEASE_AFTER
 from gym_hil.teleop.sequence import SequenceDevice
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 from tests.teleop.conftest import plug, sdl  # noqa: F401
@@ -202,7 +203,7 @@ def test_a_gamepad_drives_and_ends_the_episode(
 ) -> None:
     monkeypatch.setattr("gym_hil.wrappers.intervention.TIME_TO_GET_READY", 0.0)
     tapping(Y_BUTTON)
-    assert main(["teleop", "--no-viewer", "--episodes", "1"]) == 0
+    assert main(["teleop", "--no-viewer", "--episodes", "1", "--countdown", "0"]) == 0
     out = capsys.readouterr().out
     assert "Device: gamepad (Xbox 360 Controller)\n" in out
     assert "episode 1: success (marked by you) after " in out
@@ -256,16 +257,23 @@ def test_keys_typed_into_a_terminal_drive() -> None:
                 assert select.select([master], [], [], PATIENCE)[0], f"only {seen!r} came"
                 seen += os.read(master, 4096).decode()
 
-        read_until("holding still")
+        read_until("waiting for the operator")
         assert "keys from this terminal" in seen
         os.write(master, b" ")
+        read_until("move to start")
+        os.write(master, b"w")
         read_until("YOU are driving")
-        os.write(master, b"w\r")
+        os.write(master, b"\x7f")
+        read_until("EMERGENCY STOP")
+        os.write(master, b"\r")
         read_until("episode 1: success (marked by you) after")
         seen = ""
-        read_until("holding still")  # what is typed before the first step counts for nothing
-        os.write(master, b"\x1b")
-        read_until("episode 2: failure after")
+        read_until("emergency stop to be released")  # it outlasts the episode
+        os.write(master, b"p")
+        read_until("press again to quit")
+        time.sleep(COUNTED_RELEASE_AFTER + 0.1)
+        os.write(master, b"p")
+        read_until("1 success; ")
 
 
 @pytest.mark.parametrize("extra", [[], ["--images"]])
@@ -274,7 +282,9 @@ def test_the_console_starts_and_ends_with_the_command(
 ) -> None:
     pytest.importorskip("aiohttp", reason="needs the extra `web`")
     monkeypatch.setattr("gym_hil.wrappers.intervention.TIME_TO_GET_READY", 0.0)
+    monkeypatch.setattr("gym_hil.console.web_device.WebDevice.present", True)
     words = ["teleop", "--device", "web", "--port", "0", "--episodes", "1", "--max-episode-steps", "2"]
+    words += ["--countdown", "0"]
     assert main([*words, *extra]) == 0
     output = capsys.readouterr()
     assert "Console: http://127.0.0.1:" in output.err
@@ -306,8 +316,10 @@ def test_an_operator_drives_from_a_page() -> None:
         stack.callback(page.close)
         page.connect().wait_for("hello")
         page.watch(1).take()
+        page.wait(lambda: (page.tap(), page.latest("session")["phase"] == "ready")[1])
+        page.tap("INTERVENE", "FORWARD")
         page.wait(lambda: bool(page.frames) and page.frames[-1]["status"]["step"] > 0)
-        page.tap("INTERVENE", "SUCCESS")
+        page.tap("SUCCESS")
         assert "episode 1: success (marked by you) after " in next(line for line in lines if line.startswith("episode"))
         page.send(type="pause", on=True)
         page.wait(lambda: page.frames[-1]["status"]["paused"])

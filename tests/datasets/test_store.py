@@ -79,3 +79,40 @@ def test_rows_that_another_program_wrote_are_kept(tmp_path):
     assert [row["episode_index"] for row in reading.rows(tmp_path)] == [0, 1, 2]
     assert [row["of_others"] for row in reading.rows(tmp_path)] == [7, 8, None]
     assert [row["gym_hil/seed"] for row in reading.rows(tmp_path)] == [None, None, 2]
+
+
+@pytest.mark.parametrize("change", range(5))
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_recorder_that_dies_while_it_deletes_leaves_the_episode_whole_or_nothing_of_it(
+    tmp_path, monkeypatch, before, change
+):
+    if before:
+        record(str(tmp_path), episodes=before)
+    writer = DatasetWriter(tmp_path, repo_id="me/killed", features=FEATURES, fps=FPS, resume=True)
+    for number in range(length(before)):
+        writer.add_frame(frame(before, number), task="task 1")
+    writer.save_episode({"seed": before})
+    changes, replace = itertools.count(), os.replace
+
+    def replace_or_die(source, destination):
+        if next(changes) == change:
+            raise Killed
+        replace(source, destination)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(os, "replace", replace_or_die)
+        died = False
+        try:
+            writer.delete_last_episode()
+        except Killed:
+            died = True
+    writer._lock.release()  # as the end of a process does
+    rows = len(reading.rows(tmp_path)) if (tmp_path / "meta/episodes").exists() else 0
+    assert rows in (before, before + 1)
+    assert died or rows == before
+    if rows:
+        assert problems(tmp_path, finished=rows) == []
+    record(str(tmp_path), episodes=1)
+    assert problems(tmp_path, finished=rows + 1) == []
+    files = reading.files(tmp_path)
+    assert len([path for path in files if path.startswith(("data/", "videos/"))]) == 2

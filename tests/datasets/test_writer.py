@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gym_hil
-from gym_hil.datasets import video
+from gym_hil.datasets import EpisodeDataset, video
 from gym_hil.datasets.statistics import QUANTILES
 from gym_hil.datasets.writer import DatasetWriter
 from gym_hil.errors import ConfigurationError, DatasetError
@@ -332,3 +332,41 @@ def test_no_threads_are_left_behind(open_writer):
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() == before
+
+
+def test_deleted_episodes_leave_the_dataset_as_it_was_before_them(open_writer, tmp_path):
+    writer = open_writer()
+    record(writer, 3, seed=1)
+    before = reading.files(writer.root)
+    rows = reading.rows(writer.root)
+    for task in ("push", "pull"):
+        record(writer, 4, task=task)
+    writer.delete_last_episode()
+    writer.delete_last_episode()
+    assert writer.num_episodes == 1
+    after = reading.files(writer.root)
+    assert {path: content for path, content in after.items() if not path.startswith(".recording")} == {
+        path: content for path, content in before.items() if not path.startswith(".recording")
+    }
+    assert reading.rows(writer.root) == rows
+    record(writer, 2, seed=5)
+    assert [row["length"] for row in reading.rows(writer.root)] == [3, 2]
+    writer.close()
+    assert len(EpisodeDataset(writer.root)) == 2
+    assert len(EpisodeDataset(writer.root)[1]["action"]) == 2
+
+
+def test_all_episodes_can_be_deleted_but_none_that_was_there_before(open_writer):
+    writer = open_writer()
+    record(writer, 2)
+    writer.delete_last_episode()
+    assert (writer.num_episodes, reading.rows(writer.root)) == (0, [])
+    with pytest.raises(DatasetError, match="gym-hil dataset filter"):
+        writer.delete_last_episode()
+    record(writer, 3)
+    writer.close()
+    again = DatasetWriter(writer.root, repo_id="me/test", features=FEATURES, fps=10, resume=True)
+    with pytest.raises(DatasetError, match="No episode was recorded"):
+        again.delete_last_episode()
+    again.close()
+    assert len(reading.rows(writer.root)) == 1

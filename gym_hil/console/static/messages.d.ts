@@ -50,6 +50,8 @@ export interface Status {
   tcp: [number, number, number] | null;
   target: [number, number, number] | null;
   paused: boolean | null;
+  stopped: boolean;
+  pending: string | null;
 }
 
 /** A shape on a body, with the numbers of `mujoco.MjModel`. */
@@ -190,8 +192,13 @@ export interface Session {
   dataset: string | null;
   episode: number | null;
   episodes: number | null;
-  waiting: string | null;
   has_policy: boolean;
+  phase: "waiting" | "ready" | "running" | "outcome" | null;
+  waiting: string | null;
+  seconds: number | null;
+  outcome: string | null;
+  last: string | null;
+  choices: string[];
 }
 
 /** Who holds the control lock of a channel. */
@@ -216,7 +223,7 @@ export interface LogEvent {
   type: "logevent";
   channel: number;
   time: number;
-  kind: "success" | "failure" | "rerecord" | "timeout" | "quit" | "takeover" | "handback" | "control" | "connection" | "pause" | "training";
+  kind: "success" | "failure" | "rerecord" | "timeout" | "quit" | "takeover" | "handback" | "control" | "connection" | "pause" | "stop" | "training";
   text: string;
 }
 
