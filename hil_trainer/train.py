@@ -84,6 +84,7 @@ class Training:
         checkpoint = _find_checkpoint(directory, resume=resume)
         state: dict[str, Any] = {"step": 0} if checkpoint is None else read_run_state(checkpoint)
         self._step, self._operator_steps = state["step"], state.get("operator_steps", 0)
+        self._offline_steps = state.get("offline_steps", min(self._step, config.offline_steps))
         self._demonstrations = state.get("demonstrations", 0)
         self._seconds_before = state.get("seconds", 0.0)
         self._stopped = False
@@ -177,13 +178,14 @@ class Training:
     def _learn_offline(self) -> None:
         """Learn from the demonstrations before the policy acts, and evaluate what was learned."""
         end = self.config.offline_steps
-        if not end or self._step > end:
+        if not end or self._offline_steps > end or self._step > self._offline_steps:
             return
         nothing = self.actor.run(self.policy, 0)
-        while not self._stopped and self._step < end:
+        while not self._stopped and self._offline_steps < end:
             step_before = self._step
-            steps = min(_OFFLINE_STEPS, end - self._step)
+            steps = min(_OFFLINE_STEPS, end - self._offline_steps)
             self._step += steps
+            self._offline_steps += steps
             self._send(nothing._replace(steps=steps))
             self._snapshot = self.learner.snapshot(rollouts=max(self._sent - self._max_lag, 0))
             self._report(step_before)
@@ -245,7 +247,7 @@ class Training:
 
     def _evaluate_last(self) -> None:
         """Evaluate what was learned in full, when the training ends without having reached its target."""
-        if self._evaluations.reached is not None or self._stopped or self._step == self.config.offline_steps > 0:
+        if self._evaluations.reached is not None or self._stopped or self._step == self._offline_steps > 0:
             return
         self._evaluations.finish()
         if self._evaluations.reached is None and self._step:
@@ -264,6 +266,7 @@ class Training:
         self._last_checkpoint = time.perf_counter()
         state = {
             "operator_steps": self._operator_steps,
+            "offline_steps": self._offline_steps,
             "demonstrations": self._demonstrations,
             "seconds": self.seconds,
             "actor": self.actor.state_dict(),
@@ -284,7 +287,7 @@ class Training:
 
     @property
     def _last_step(self) -> int:
-        return self.config.offline_steps + self.config.steps
+        return self._offline_steps + self.config.steps
 
     @property
     def seconds(self) -> float:
@@ -352,7 +355,8 @@ class Training:
         )
         resources.callback(self._metrics.close)
         _check_chunk_size(config, self.env)
-        returns: dict[str, Any] = {"discount": config.agent.discount, "n_step": config.agent.n_step}
+        discount, n_step = config.returns
+        returns: dict[str, Any] = {"discount": discount, "n_step": n_step}
         self.actor = Actor(self.env, **returns, seed=np.random.SeedSequence(config.seed))
         self._dataset: Iterator[Rollout] | None = None
         if config.demo_dataset is not None and not self._step:
@@ -362,7 +366,7 @@ class Training:
                 action_scale=self.env.action_scale,
                 **returns,
                 encoder=self.env.encoder,
-                chunk_size=config.bc.chunk_size if config.algorithm == "bc" else 1,
+                chunk_size=config.chunk_size,
             )
         setup = LearnerSetup(config, self.env.layout, self.env.actions)
         self.policy = setup.shape.make_policy().eval()
@@ -410,10 +414,10 @@ class Training:
 
 def _check_chunk_size(config: TrainConfig, env: RolloutEnv) -> None:
     episode = None if env.env.spec is None else env.env.spec.max_episode_steps
-    if config.algorithm == "bc" and episode is not None and config.bc.chunk_size > episode:
+    if episode is not None and config.chunk_size > episode:
         raise ConfigurationError(
-            f"chunk_size is {config.bc.chunk_size}, but an episode of {config.env.task} has at most {episode} steps; "
-            "choose a smaller --bc.chunk-size."
+            f"chunk_size is {config.chunk_size}, but an episode of {config.env.task} has at most {episode} steps; "
+            f"choose a smaller --{config.group}.chunk-size."
         )
 
 

@@ -152,7 +152,7 @@ def test_the_trainer_is_shallow() -> None:
     chains: dict[str, int] = {}  # module -> files in the longest chain of imports that begins with it
     for module in graphlib.TopologicalSorter(graph).static_order():
         chains[module] = 1 + max((chains[name] for name in graph[module]), default=0)
-    assert max(chains.values()) <= 9
+    assert max(chains.values()) <= 10
 
 
 @pytest.mark.parametrize("also", ["", "gymnasium.make('gym_hil/PandaPickCube-v0').reset(seed=0)"])

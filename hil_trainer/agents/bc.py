@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from hil_trainer.agents.encoders import prepare, random_shift
-from hil_trainer.agents.networks import Features
-from hil_trainer.agents.policy import FlowPolicyShape
+from hil_trainer.agents.networks import Features, VelocityField, polyak_update
+from hil_trainer.agents.policy import FlowPolicy, FlowPolicyShape
 from hil_trainer.config import BCConfig
 from hil_trainer.data.observations import Observation, ObservationLayout
 from hil_trainer.data.transitions import Chunks, Transitions
@@ -54,10 +54,8 @@ class BC:
     With images and privileged parts in the layout, an auxiliary head predicts these from the images.
 
     Args:
-        layout: of the observations.
-        actions: size of an action.
+        shape: of the policy, from `policy_shape`.
         config: settings of the algorithm.
-        encoder: see `policy_shape`.
         offline_steps: steps over which the learning rate falls.
         device: to learn on.
         mixed_precision: compute hidden layers in bfloat16.
@@ -73,18 +71,19 @@ class BC:
 
     def __init__(
         self,
-        layout: ObservationLayout,
-        actions: int,
+        shape: FlowPolicyShape,
         config: BCConfig,
         *,
-        encoder: str | None = None,
         offline_steps: int = 0,
         device: torch.device | str = "cpu",
         mixed_precision: bool = False,
     ):
         self.config, self.device, self.mixed_precision = config, torch.device(device), mixed_precision
-        self.chunk_size, self._offline_steps, self._updates = config.chunk_size, offline_steps, 0
-        self.network = policy_shape(layout, actions, config, encoder).make_policy().to(self.device)
+        self.chunk_size, self._offline_steps = config.chunk_size, offline_steps
+        self._updates, self._started = 0, False
+        layout = shape.layout
+        self.network = shape.make_policy().to(self.device)
+        self.flow = self._make_flow().to(self.device)
         self.policy = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.encoded: tuple[int, ...] | None = None
         if self.network.frozen is not None:
@@ -97,9 +96,7 @@ class BC:
         self._learned = nn.ModuleList(
             [self.network] if self.auxiliary_head is None else [self.network, self.auxiliary_head]
         )
-        self.optimizer = torch.optim.AdamW(
-            self._learned.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
+        self.optimizer = self._make_optimizer(self._learned)
 
     def keep(self, transitions: Transitions) -> Transitions:
         """Transitions as they are stored: with a frozen encoder's features of shifted copies instead of images."""
@@ -129,30 +126,45 @@ class BC:
             The last losses, each a scalar.
         """
         for number in range(updates):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision):
+            with self._precision():
                 loss, report = self._loss(batch.minibatch(number, updates))
-            for group in self.optimizer.param_groups:
-                group["lr"] = self._learning_rate()
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimizer.step()
-            self._updates += 1
-            rate = max(self.config.ema, 1 / self._updates)  # so that the initial weights count no more than others
-            with torch.no_grad():
-                torch._foreach_lerp_(list(self.policy.parameters()), list(self.network.parameters()), rate)
+            self._step(loss)
         return report
 
+    def start_from(self, policy: FlowPolicy) -> None:
+        """Start from the weights of a policy of the same shape."""
+        for network in (self.network, self.policy):
+            network.load_state_dict(policy.state_dict())
+        self._started = True
+
+    def _step(self, loss: Tensor) -> None:
+        """Make a step of the network, and one of its moving average."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self._updates += 1
+        # The initial weights count no more than others, unless they were learned.
+        rate = self.config.ema if self._started else max(self.config.ema, 1 / self._updates)
+        polyak_update(self.policy, self.network, rate)
+
     def _loss(self, batch: Chunks) -> tuple[Tensor, dict[str, Tensor]]:
-        config, obs = self.config, batch.observation
-        features = self.network.encode(obs.state, self._images(obs), noise=config.state_noise)
-        samples = config.noise_samples
-        action, mask = (part.repeat(samples, *[1] * (part.ndim - 1)) for part in batch[1:])
+        return self._imitation(self._features(batch.observation, noise=self.config.state_noise), batch)
+
+    def _features(self, obs: Observation, *, noise: float = 0.0) -> Tensor:
+        return self.network.encode(obs.state, self._images(obs), noise=noise)
+
+    def _imitation(self, features: Tensor, batch: Chunks) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of the flow, on the operator's steps, and of the auxiliary head."""
+        config, obs, samples = self.config, batch.observation, self.config.noise_samples
+        action, mask = (part.repeat(samples, *[1] * (part.ndim - 1)) for part in batch[1:3])
         # Conditional flow matching with straight paths: E |v(x_t, t) - (a - z)|^2, x_t = (1 - t) z + t a
         target = action.flatten(1)
         noise, time = torch.randn_like(target), torch.rand_like(target[:, :1])
-        velocity = self.network.velocity(features.repeat(samples, 1), torch.lerp(noise, target, time), time)
+        velocity = self.flow(features.repeat(samples, 1), torch.lerp(noise, target, time), time)
         error = (velocity - (target - noise)).square().view_as(action).mean(-1)
-        loss = imitation = (error * mask).sum() / mask.sum()
+        loss = imitation = (error * mask).sum() / mask.sum().clamp(min=1)
         report = {"imitation_loss": imitation.detach()}
         if self.auxiliary_head is not None:
             predicted = self.auxiliary_head(features[:, -self.auxiliary_head.in_features :])
@@ -161,6 +173,19 @@ class BC:
             loss = loss + config.auxiliary * auxiliary
             report["auxiliary_loss"] = auxiliary.detach()
         return loss, report
+
+    def _make_flow(self) -> VelocityField:
+        """What imitates the operator."""
+        return self.network.velocity
+
+    def _make_optimizer(self, learned: nn.Module) -> torch.optim.Optimizer:
+        config = self.config
+        return torch.optim.AdamW(
+            learned.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision)
 
     def _images(self, obs: Observation) -> Tensor | None:
         if obs.images is None or self.encoded is not None:
@@ -176,12 +201,13 @@ class BC:
         return config.learning_rate * (config.final_learning_rate + (1 - config.final_learning_rate) * share)
 
     def state_dict(self) -> dict[str, Any]:
-        """Network, its moving average, the optimizer and the number of updates."""
+        """What is learned, its moving average, the optimizer and the number of updates."""
         return {
             "policy": self.policy.state_dict(),
             "learned": self._learned.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "updates": self._updates,
+            "started": self._started,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -189,4 +215,4 @@ class BC:
         self.policy.load_state_dict(state["policy"])
         self._learned.load_state_dict(state["learned"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self._updates = state["updates"]
+        self._updates, self._started = state["updates"], state.get("started", False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hil_trainer.data.observations import AGENT_POS, OBJECT_FEATURES, ROBOT_FEATURES, Part, feature_map, object_features
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0  # of actions, before they are squashed
 FEATURE_LIMIT = 10.0  # standard deviations
@@ -232,6 +236,35 @@ class VelocityField(nn.Module):
     def forward(self, inputs: Tensor, point: Tensor, time: Tensor) -> Tensor:
         """(batch, inputs), (batch, outputs) and (batch, 1) in [0, 1] -> (batch, outputs)."""
         return _in_float32(self.head, self.trunk(torch.cat([inputs, point, time], -1)))
+
+
+def integrate(field: VelocityField, inputs: Tensor, noise: Tensor, steps: int) -> Tensor:
+    """What flows from noise, by Euler's method.
+
+    Args:
+        field: velocity.
+        inputs: (batch, inputs).
+        noise: (batch, outputs).
+        steps: number of steps.
+
+    Returns:
+        (batch, outputs).
+    """
+    point = noise
+    for step in range(steps):
+        point = point + field(inputs, point, torch.full_like(point[:, :1], step / steps)) / steps
+    return point
+
+
+def target_of(network: ModuleT) -> ModuleT:
+    """A target network: a copy that is not learned."""
+    return copy.deepcopy(network).requires_grad_(False)
+
+
+@torch.no_grad()
+def polyak_update(target: nn.Module, network: nn.Module, rate: float) -> None:
+    """Move all parameters of a target network some way, in (0, 1], towards those of the network."""
+    torch._foreach_lerp_(list(target.parameters()), list(network.parameters()), rate)
 
 
 def sample(mean: Tensor, log_std: Tensor) -> tuple[Tensor, Tensor]:

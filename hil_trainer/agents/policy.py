@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.encoders import Bottleneck, CellEncoder, Encoder, SpatialSoftmaxEncoder, prepare
 from hil_trainer.agents.frozen_encoder import FrozenEncoder, load_encoder
-from hil_trainer.agents.networks import Attention, CriticEnsemble, Features, GaussianPolicy, VelocityField, sample
+from hil_trainer.agents.networks import (
+    Attention,
+    CriticEnsemble,
+    Features,
+    GaussianPolicy,
+    VelocityField,
+    integrate,
+    sample,
+)
 from hil_trainer.data.observations import ImageEncoder, Observation, ObservationLayout, object_features
 
 Weights = dict[str, NDArray[Any]]  # of a policy, as they are sent to actors
@@ -261,17 +269,25 @@ class FlowPolicy(BasePolicy):
 
     def choose(self, features: Tensor, *, greedy: bool = False) -> Tensor:
         """(batch, inputs) -> (batch, chunk_size, actions) in [-1, 1]."""
+        noise = torch.zeros(len(features), self.shape.chunk_size * self.shape.actions, device=features.device)
+        return self.plan(features, noise if greedy else torch.randn_like(noise))
+
+    def plan(self, features: Tensor, noise: Tensor) -> Tensor:
+        """(batch, inputs), (batch, chunk_size * actions) -> (batch, chunk_size, actions) in [-1, 1]."""
+        return self.executable(integrate(self.velocity, features, noise, self.shape.flow_steps))
+
+    def executable(self, flowed: Tensor) -> Tensor:
+        """(batch, chunk_size * actions) -> (batch, chunk_size, actions) as they are executed.
+
+        The gradient passes the rounding of a discrete gripper unchanged (straight-through estimator, Bengio et al.
+        2013, arXiv:1308.3432).
+        """
         shape = self.shape
-        plan = torch.zeros(len(features), shape.chunk_size * shape.actions, device=features.device)
-        if not greedy:
-            plan = torch.randn_like(plan)
-        for step in range(shape.flow_steps):
-            time = torch.full_like(plan[:, :1], step / shape.flow_steps)
-            plan = plan + self.velocity(features, plan, time) / shape.flow_steps  # Euler's method
-        actions = plan.clamp(-1, 1).unflatten(-1, (shape.chunk_size, shape.actions))
-        if shape.discrete_gripper:
-            actions[..., -1].round_()
-        return actions
+        actions = flowed.clamp(-1, 1).unflatten(-1, (shape.chunk_size, shape.actions))
+        if not shape.discrete_gripper:
+            return actions
+        arm, gripper = actions[..., :-1], actions[..., -1:]
+        return torch.cat([arm, gripper + (gripper.round() - gripper).detach()], -1)
 
     def prepare(self, images: Tensor) -> Tensor:
         """(batch, views, height, width, 3) uint8 -> images for a learned encoder, or a frozen encoder's features."""
@@ -293,6 +309,60 @@ class FlowPolicy(BasePolicy):
         sha256 = bytes.fromhex(self.frozen.sha256)
         self.register_buffer(ENCODER_SHA256, torch.tensor(list(sha256), dtype=torch.uint8))
         return CellEncoder(len(layout.cameras), self.frozen.shape)
+
+
+@dataclass(frozen=True)
+class OneStepPolicyShape(FlowPolicyShape):
+    """Shape of a flow policy that was distilled to one step from noise to a plan."""
+
+    flow_steps: int = 1
+
+
+@dataclass(frozen=True)
+class BestOfNPolicyShape(FlowPolicyShape):
+    """Shape of a flow policy whose critics choose among several plans.
+
+    Attributes:
+        samples: plans, of which the best one is executed.
+        critics: number of critics.
+    """
+
+    samples: int = 8
+    critics: int = 2
+
+    def make_policy(self) -> BestOfNPolicy:
+        """A policy of this shape, with initial weights."""
+        return BestOfNPolicy(self)
+
+
+class BestOfNPolicy(FlowPolicy):
+    """Samples plans by a flow, and executes the one that its critics value most.
+
+    Greedy plans begin at the same noise each time, one of them at its mean.
+
+    Args:
+        shape: of the observations, the networks and the plan.
+    """
+
+    shape: BestOfNPolicyShape
+    noise: Tensor
+
+    def __init__(self, shape: BestOfNPolicyShape):
+        super().__init__(shape)
+        size = shape.chunk_size * shape.actions
+        self.critic = CriticEnsemble(shape.critics, self.inputs + size, width=shape.width)
+        noise = torch.randn(shape.samples, size, generator=torch.Generator().manual_seed(0))
+        noise[0] = 0.0
+        self.register_buffer("noise", noise, persistent=False)
+
+    def choose(self, features: Tensor, *, greedy: bool = False) -> Tensor:
+        """See `FlowPolicy.choose`."""
+        samples, count = self.shape.samples, len(features)
+        noise = self.noise.repeat(count, 1)
+        repeated = features.repeat_interleave(samples, 0)
+        plans = self.plan(repeated, noise if greedy else torch.randn_like(noise))
+        values = self.critic(torch.cat([repeated, plans.flatten(1)], -1)).mean(0).view(count, samples)
+        return plans.unflatten(0, (count, samples))[torch.arange(count, device=values.device), values.argmax(1)]
 
 
 def load_weights(policy: BasePolicy, weights: Weights) -> None:

@@ -20,7 +20,15 @@ from torch import Tensor
 from gym_hil.errors import ConfigurationError
 from gym_hil.files import expand_path
 from hil_trainer.agents.frozen_encoder import FrozenEncoder, load_encoder
-from hil_trainer.agents.policy import ENCODER_SHA256, BasePolicy, BaseShape, FlowPolicyShape, PolicyShape
+from hil_trainer.agents.policy import (
+    ENCODER_SHA256,
+    BasePolicy,
+    BaseShape,
+    BestOfNPolicyShape,
+    FlowPolicyShape,
+    OneStepPolicyShape,
+    PolicyShape,
+)
 from hil_trainer.agents.weights_file import as_damage, read_weights, versions, write_weights
 from hil_trainer.agents.weights_file import read_description as _read_description
 from hil_trainer.data.actions import ActionScale
@@ -29,7 +37,12 @@ from hil_trainer.errors import CheckpointError
 
 FORMAT = 2
 _READABLE = (1, 2)  # 1 has no `algorithm`: all policies are SAC's
-_SHAPES: dict[str, type[BaseShape]] = {"sac": PolicyShape, "bc": FlowPolicyShape}
+_SHAPES: dict[str, type[BaseShape]] = {
+    "sac": PolicyShape,
+    "bc": FlowPolicyShape,
+    "acfql": OneStepPolicyShape,
+    "acfql_best_of_n": BestOfNPolicyShape,
+}
 NAME = "policy.safetensors"
 _KIND = "policy"
 

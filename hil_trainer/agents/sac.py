@@ -7,7 +7,6 @@ ensemble (REDQ, Chen et al. 2021, arXiv:2101.05982).
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from hil_trainer.agents.encoders import prepare, random_shift
-from hil_trainer.agents.networks import CriticEnsemble, Features, sample
+from hil_trainer.agents.networks import CriticEnsemble, Features, polyak_update, sample, target_of
 from hil_trainer.agents.policy import Policy, PolicyShape
 from hil_trainer.config import SACConfig
 from hil_trainer.data.observations import Observation, ObservationLayout
@@ -76,8 +75,8 @@ class SAC:
         self.arm_actions = actions - self.policy.shape.discrete_gripper
         inputs = self.policy.inputs if self.critics_see_images else self.features.size
         self.critic = CriticEnsemble(config.critics, inputs + self.arm_actions, width=config.width).to(self.device)
-        self.critic_target = _frozen(self.critic)
-        self.gripper_target = None if self.policy.gripper is None else _frozen(self.policy.gripper)
+        self.critic_target = target_of(self.critic)
+        self.gripper_target = None if self.policy.gripper is None else target_of(self.policy.gripper)
         self.log_temperature = torch.tensor(math.log(config.temperature), device=self.device, requires_grad=True)
         privileged = self.features.size - self.policy.features.size
         self.auxiliary_head: nn.Linear | None = None
@@ -147,9 +146,9 @@ class SAC:
         if gripper_target is not None:
             loss = loss + self._gripper_loss(batch, gripper_target)
         self._step("critic", loss)
-        self._polyak_update(self.critic_target, self.critic)
+        polyak_update(self.critic_target, self.critic, self.config.tau)
         if self.gripper_target is not None and self.policy.gripper is not None:
-            self._polyak_update(self.gripper_target, self.policy.gripper)
+            polyak_update(self.gripper_target, self.policy.gripper, self.config.tau)
         return {"critic_loss": critic_loss.detach(), "q": q.detach().mean()}
 
     def _gripper_loss(self, batch: Batch, target: Tensor) -> Tensor:
@@ -212,10 +211,6 @@ class SAC:
         loss.backward()
         optimizer.step()
 
-    def _polyak_update(self, target: nn.Module, network: nn.Module) -> None:
-        with torch.no_grad():
-            torch._foreach_lerp_(list(target.parameters()), list(network.parameters()), self.config.tau)
-
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision)
 
@@ -268,7 +263,3 @@ class SAC:
             optimizer.load_state_dict(state["optimizers"][name])
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
-
-
-def _frozen(network: nn.Module) -> Any:
-    return copy.deepcopy(network).requires_grad_(False)

@@ -81,24 +81,12 @@ def _check_fit(loaded: LoadedPolicy, env: RolloutEnv, trained: str, task: str) -
     Raises:
         ConfigurationError: it does not; the message names the differences.
     """
-    shape, layout = loaded.policy.shape, env.layout
-    needed, given = ({"an action": actions, **dict(state)} for actions, state in (
-        (shape.actions, shape.layout.state), (env.actions, layout.state),
-    ))  # fmt: skip
-    problems = [
-        f"{name} has {_size(given.get(name))} instead of {_size(needed.get(name))}"
-        for name in sorted(needed.keys() | given.keys())
-        if needed.get(name) != given.get(name)
-    ]
-    if shape.layout.views != layout.views:
-        cameras = [", ".join(views) or "none" for views in (layout.views, shape.layout.views)]
-        problems.append(f"the cameras are {cameras[0]} instead of {cameras[1]}")
+    shape = loaded.policy.shape
+    problems = env.layout.differences(shape.layout)
+    if shape.actions != env.actions:
+        problems.append(f"an action has {env.actions} instead of {shape.actions} numbers")
     if problems:
         raise ConfigurationError(
             f"The policy was trained for {trained} and does not fit {task}: {'; '.join(problems)}. Give a --task with "
             "the same observations and actions, or none."
         )
-
-
-def _size(count: int | None) -> str:
-    return f"{count or 0} number{'' if count == 1 else 's'}"

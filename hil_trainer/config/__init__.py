@@ -12,7 +12,7 @@ import tyro
 
 from gym_hil.errors import ConfigurationError
 from gym_hil.teleop.operator import OperatorOptions
-from hil_trainer.config.algorithms import BCConfig, SACConfig
+from hil_trainer.config.algorithms import ACFQLConfig, BCConfig, SACConfig
 from hil_trainer.config.checks import require
 from hil_trainer.config.env import ENV_OPTIONS, NO_OPERATOR, SCRIPTED, EnvConfig, OperatorConfig
 
@@ -22,6 +22,7 @@ __all__ = [
     "LOCAL",
     "NO_OPERATOR",
     "SCRIPTED",
+    "ACFQLConfig",
     "BCConfig",
     "EnvConfig",
     "EvaluationConfig",
@@ -46,7 +47,10 @@ class EvaluationConfig:
         quick_episodes: episodes of an evaluation that only shows progress.
         episodes: episodes of a full evaluation; it follows a quick one that comes near the target.
         seed: seed of the first evaluation episode; the others count up from it.
-        target: success rate of a full evaluation at which the training ends.
+        target: success rate of a full evaluation at which the training ends. Policies that reach it are compared by
+            how quick they are.
+        target_length: mean steps of a full evaluation's episodes that have to be reached, too, before the training
+            ends; if not given, success is enough.
     """
 
     every: int = 250
@@ -54,6 +58,7 @@ class EvaluationConfig:
     episodes: int = 100
     seed: int = 10_000
     target: Annotated[float, tyro.conf.arg(aliases=("--target",))] = 0.99
+    target_length: float | None = None
 
     def __post_init__(self) -> None:
         require(self, "more than 0", ("every", "quick_episodes", "episodes"), lambda value: value > 0)
@@ -91,10 +96,12 @@ class TrainConfig:
 
     Attributes:
         demos: number of episodes that the operator demonstrates first, or the folder of a recorded dataset.
-        algorithm: sac, soft actor-critic with demonstrations; or bc, imitation by chunks (behaviour cloning) of what
-            the operator demonstrates and corrects.
+        algorithm: sac, soft actor-critic with demonstrations; bc, imitation by chunks (behaviour cloning) of what the
+            operator demonstrates and corrects; or acfql, Q-learning with action chunks that starts as imitation.
+        init: policy, or directory of a run, of imitation by chunks whose weights bc and acfql start from.
         offline_steps: steps of learning from the demonstrations before the policy acts, each with the updates of an
             environment step. They count as steps of training.
+        online_steps_before_learning: environment steps before learning goes on with what they bring.
         steps: maximum number of environment steps; demonstrations and evaluations do not count. 0 learns from the
             demonstrations alone.
         seed: seed of all random numbers.
@@ -111,13 +118,16 @@ class TrainConfig:
         operator: the operator.
         agent: soft actor-critic.
         bc: imitation by chunks.
+        acfql: Q-learning with action chunks.
         evaluation: the evaluations.
         ray: several actors.
     """
 
     demos: str = "20"
-    algorithm: Literal["sac", "bc"] = "sac"
+    algorithm: Literal["sac", "bc", "acfql"] = "sac"
+    init: Path | None = None
     offline_steps: int = 0
+    online_steps_before_learning: int = 0
     steps: int = 20_000
     seed: int = 0
     rollout_steps: int = 10
@@ -132,12 +142,14 @@ class TrainConfig:
     operator: OperatorConfig = field(default_factory=OperatorConfig)
     agent: SACConfig = field(default_factory=SACConfig)
     bc: BCConfig = field(default_factory=BCConfig)
+    acfql: ACFQLConfig = field(default_factory=ACFQLConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     ray: RayConfig = field(default_factory=RayConfig)
 
     def __post_init__(self) -> None:
         require(self, "more than 0", ("rollout_steps", "checkpoint_seconds"), lambda value: value > 0)
-        require(self, "0 or more", ("seed", "offline_steps"), lambda value: value >= 0)
+        counts = ("seed", "offline_steps", "online_steps_before_learning")
+        require(self, "0 or more", counts, lambda value: value >= 0)
         least = "0 or more with offline_steps, else more than 0"
         require(self, least, ("steps",), lambda value: value > 0 or (value == 0 and self.offline_steps > 0))
         if self.threads is not None:
@@ -160,27 +172,54 @@ class TrainConfig:
                 f"offline_steps is {self.offline_steps}, but there are no demonstrations to learn from; give --demos a "
                 "number of episodes or a dataset."
             )
-        if self.ray.address is not None and (self.algorithm == "bc" or self.offline_steps):
+        if self.ray.address is not None and (self.algorithm != "sac" or self.offline_steps):
             raise ConfigurationError(
                 f"algorithm is {self.algorithm} and offline_steps is {self.offline_steps}; with --ray they have to be "
                 "sac and 0."
             )
+        if self.init is not None and self.algorithm == "sac":
+            raise ConfigurationError(
+                f"init is {self.init}, but the algorithm is sac, which cannot start from a policy; give --algorithm "
+                "acfql or bc."
+            )
+        if self.compile and self.algorithm != "sac":
+            raise ConfigurationError(f"compile is not there for the algorithm {self.algorithm}; leave out --compile.")
         if self.algorithm == "bc":
             self._check_bc()
 
     def _check_bc(self) -> None:
+        if self.online_steps_before_learning:
+            raise ConfigurationError(
+                f"online_steps_before_learning is {self.online_steps_before_learning}, but the algorithm bc learns "
+                "from no steps of the policy; leave it out."
+            )
         if self.operator.device == NO_OPERATOR and self.steps:
             raise ConfigurationError(
                 f"steps is {self.steps}, but there is no operator from whose corrections to learn; give --steps 0, or "
                 "an --operator."
             )
-        if self.compile:
-            raise ConfigurationError("compile is not there for the algorithm bc; leave out --compile.")
+
+    @property
+    def group(self) -> str:
+        """Name of the group with the settings of the algorithm."""
+        return "agent" if self.algorithm == "sac" else self.algorithm
 
     @property
     def learning(self) -> SACConfig | BCConfig:
         """The settings of the algorithm."""
-        return self.bc if self.algorithm == "bc" else self.agent
+        return getattr(self, self.group)
+
+    @property
+    def chunk_size(self) -> int:
+        """Steps of the windows that the algorithm learns from; 1 if it learns from transitions."""
+        return 1 if isinstance(self.learning, SACConfig) else self.learning.chunk_size
+
+    @property
+    def returns(self) -> tuple[float, int]:
+        """Discount factor of one step, and steps over which the rewards of a transition are summed."""
+        if self.algorithm == "acfql":
+            return self.acfql.discount, 1  # the rewards of a chunk are summed when it is drawn
+        return self.agent.discount, self.agent.n_step
 
     @property
     def image_size(self) -> int:
@@ -203,6 +242,7 @@ def to_dict(config: TrainConfig) -> dict[str, Any]:
     plain = dataclasses.asdict(config)
     classifier = config.env.reward_classifier
     plain["env"]["reward_classifier"] = None if classifier is None else str(classifier)
+    plain["init"] = None if config.init is None else str(config.init)
     return plain
 
 

@@ -115,3 +115,47 @@ class BCConfig:
         require(self, "0 or more", others, lambda value: value >= 0)
         fits = f"at most chunk_size, {self.chunk_size}"
         require(self, fits, ("n_action_steps",), lambda value: value <= self.chunk_size)
+
+
+@dataclass(frozen=True)
+class ACFQLConfig(BCConfig):
+    """Settings of Q-learning with action chunks: those of imitation by chunks, and these.
+
+    Attributes:
+        utd_ratio: critic updates for each environment step, and for each offline step (update-to-data ratio).
+        batch_size: windows in a batch, half of them from the demonstration buffer.
+        buffer_capacity: size of each replay buffer, in transitions.
+        learning_rate: learning rate of the flow and the policy.
+        critic_learning_rate: learning rate of the critics.
+        policy: "one_step": a policy of one step is distilled from the flow and climbs the critics' values.
+            "best_of_n": the critics choose the best of several samples of the flow.
+        samples: plans among which the critics choose, of best_of_n.
+        alpha: weight of the distillation; more keeps the policy nearer to what the operator does.
+        normalize_q_loss: divide the critics' values by their mean in the policy's loss.
+        critics: number of critics in the ensemble.
+        q_agg: "mean" or "min" of the target critics is the target.
+        discount: discount factor of one step.
+        tau: step size of the polyak update of the target critics.
+        mixed_windows: critics also learn from windows of which the policy and the operator made a part each.
+    """
+
+    utd_ratio: int = 2
+    batch_size: int = 128
+    learning_rate: float = 3e-4
+    final_learning_rate: float = 1.0
+    critic_learning_rate: float = 3e-4
+    policy: Literal["one_step", "best_of_n"] = "one_step"
+    samples: int = 8
+    alpha: float = 10.0
+    normalize_q_loss: bool = False
+    critics: int = 2
+    q_agg: Literal["mean", "min"] = "mean"
+    discount: float = 0.97
+    tau: float = 0.005
+    mixed_windows: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "more than 0", ("samples", "critics", "critic_learning_rate"), lambda value: value > 0)
+        require(self, "a number in (0, 1]", ("discount", "tau"), lambda value: 0 < value <= 1)
+        require(self, "0 or more", ("alpha",), lambda value: value >= 0)

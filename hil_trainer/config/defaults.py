@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from hil_trainer.config import BCConfig, EnvConfig, EvaluationConfig, OperatorConfig, TrainConfig
+from hil_trainer.config import ACFQLConfig, BCConfig, EnvConfig, EvaluationConfig, OperatorConfig, TrainConfig
 
 
 def defaults(task: str, obs: str, algorithm: str = "sac") -> TrainConfig:
@@ -16,7 +16,8 @@ def defaults(task: str, obs: str, algorithm: str = "sac") -> TrainConfig:
         algorithm: see `TrainConfig`.
     """
     config = _sac_defaults(task, obs)
-    return _bc_defaults(config) if algorithm == "bc" else config
+    others = {"bc": _bc_defaults, "acfql": _acfql_defaults}
+    return others[algorithm](config) if algorithm in others else config
 
 
 def _sac_defaults(task: str, obs: str) -> TrainConfig:
@@ -70,3 +71,15 @@ def _bc_defaults(config: TrainConfig) -> TrainConfig:
         bc = dataclasses.replace(bc, batch_size=64, noise_samples=4, weight_decay=1e-2, buffer_capacity=20_000)
         demos = "35"
     return dataclasses.replace(config, algorithm="bc", demos=demos, offline_steps=offline_steps, bc=bc)
+
+
+def _acfql_defaults(config: TrainConfig) -> TrainConfig:
+    acfql, demos, offline_steps = ACFQLConfig(), "7", 1_500
+    if "arrangeboxes" in config.env.task.lower():
+        acfql = dataclasses.replace(acfql, batch_size=256, attention_heads=4, discount=0.99)
+        demos, offline_steps = "45", 8_000
+        config = dataclasses.replace(config, operator=dataclasses.replace(config.operator, patience=40))
+    if config.env.obs == "pixels":
+        acfql = dataclasses.replace(acfql, batch_size=64, noise_samples=4, weight_decay=1e-2, buffer_capacity=20_000)
+        demos, offline_steps = "35", 3_000
+    return dataclasses.replace(config, algorithm="acfql", demos=demos, offline_steps=offline_steps, acfql=acfql)

@@ -131,7 +131,7 @@ def _check_numbers(dataset: EpisodeDataset, chunk_size: int) -> None:
     if longest < chunk_size:
         raise DemonstrationsError(
             f"The longest of {len(dataset)} episodes of {dataset.path} has {longest} steps; expected {chunk_size} or "
-            "more. Choose a smaller --bc.chunk-size, or record other episodes."
+            "more. Choose a smaller chunk_size, or record other episodes."
         )
     shown = [episode.numbers().get(_IS_INTERVENTION) for episode in dataset]  # which checks that they are finite
     if not any(steps is None or steps.any() for steps in shown):

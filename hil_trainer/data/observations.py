@@ -157,6 +157,21 @@ class ObservationLayout:
             observation = {**observation, **{encoded(view): features for view, features in parts}}
         return Observation(_join(self.state, observation), _join(self.privileged, privileged or {}), images)
 
+    def differences(self, other: ObservationLayout) -> list[str]:
+        """What the policy sees of this layout and not of another one, or the other way round, in words."""
+        own, its = dict(self.state), dict(other.state)
+        found = [
+            f"{name} has {_size(own.get(name))} instead of {_size(its.get(name))}"
+            for name in sorted(own.keys() | its.keys())
+            if own.get(name) != its.get(name)
+        ]
+        if self.views != other.views:
+            cameras = [", ".join(views) or "none" for views in (self.views, other.views)]
+            found.append(f"the cameras are {cameras[0]} instead of {cameras[1]}")
+        elif self.image_size != other.image_size:
+            found.append(f"the images have {self.image_size} instead of {other.image_size} pixels a side")
+        return found
+
     def require_encoding_of(self, other: ObservationLayout) -> None:
         """Check that images are encoded as in another layout.
 
@@ -168,6 +183,10 @@ class ObservationLayout:
                 f"The images are encoded by {self.encoding} here, but by {other.encoding} in the training. Use the "
                 "same encoder with the same weights."
             )
+
+
+def _size(count: int | None) -> str:
+    return f"{count or 0} number{'' if count == 1 else 's'}"
 
 
 def encoded(view: str) -> str:

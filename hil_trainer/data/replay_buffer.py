@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from hil_trainer.data.observations import Observation, ObservationLayout
+from hil_trainer.data.observations import ObservationLayout
 from hil_trainer.data.transitions import Batch, RowFormat, Transitions
 
 
@@ -118,14 +118,3 @@ class ReplayBuffer:
 
     def _places(self, first: int, end: int) -> torch.Tensor:
         return ((torch.arange(first, end) - self._offset) % self.capacity).to(self.device)
-
-
-def concatenate(one: Batch, other: Batch) -> Batch:
-    """Two batches as one."""
-
-    def join(a: Any, b: Any) -> Any:
-        if isinstance(a, Observation):
-            return Observation(*map(join, a, b))
-        return None if a is None else torch.cat([a, b])
-
-    return Batch(*map(join, one, other))

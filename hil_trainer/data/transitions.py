@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from hil_trainer.data.observations import Observation, ObservationLayout
 
-IS_INTERVENTION, NUMBER = -2, -1  # columns of a row
+DISCOUNT, GRIPPER_PENALTY, IS_INTERVENTION, NUMBER = -4, -3, -2, -1  # columns of a row
 _NUMBERS = 2**24  # that float32 distinguishes
 
 
@@ -92,12 +93,25 @@ class Batch(NamedTuple):
 
     def minibatch(self, number: int, count: int) -> Batch:
         """Every `count`-th transition, from `number` on: an equal share of all that was drawn together."""
-        rows = slice(number, None, count)
-        observation, next_observation = (
-            Observation(*(None if part is None else part[rows] for part in obs))
-            for obs in (self.observation, self.next_observation)
-        )
-        return Batch(observation, self.action[rows], self.reward[rows], next_observation, *(x[rows] for x in self[4:]))
+        return _taken(self, slice(number, None, count))
+
+
+class ChunkReturns(NamedTuple):
+    """What follows from the actions of windows of h steps.
+
+    Attributes:
+        reward: (batch,) sum of rewards and gripper penalties over the window, discounted by step.
+        discount: (batch,) factor of the next observation's value: 0.0 after a termination, never after a time-out.
+        next_observation: after the last step of the window.
+        is_step: (batch, h) 1.0 for steps of the episode, 0.0 behind its end, or behind what is stored of it.
+        is_whole: (batch,) 1.0 where the window has h steps, or the episode terminated before.
+    """
+
+    reward: Tensor
+    discount: Tensor
+    next_observation: Observation
+    is_step: Tensor
+    is_whole: Tensor
 
 
 class Chunks(NamedTuple):
@@ -107,17 +121,24 @@ class Chunks(NamedTuple):
         observation: before the first step.
         action: (batch, h, action) that was executed, each component in [-1, 1]; 0.0 behind the end of the episode.
         is_intervention: (batch, h) 1.0 where an operator acted, 0.0 elsewhere and behind the end of the episode.
+        returns: for critics; None if there are none.
     """
 
     observation: Observation
     action: Tensor
     is_intervention: Tensor
+    returns: ChunkReturns | None = None
 
     def minibatch(self, number: int, count: int) -> Chunks:
         """Every `count`-th window, from `number` on."""
-        rows = slice(number, None, count)
-        parts = (None if part is None else part[rows] for part in self.observation)
-        return Chunks(Observation(*parts), self.action[rows], self.is_intervention[rows])
+        return _taken(self, slice(number, None, count))
+
+
+def concatenate(one: Any, other: Any) -> Any:
+    """Two batches as one."""
+    if isinstance(one, tuple):
+        return type(one)(*map(concatenate, one, other))  # type: ignore[call-arg]
+    return None if one is None else torch.cat([one, other])
 
 
 @dataclass(frozen=True)
@@ -147,6 +168,11 @@ class RowFormat:
     def action_columns(self) -> slice:
         """The columns of the action."""
         return slice(self._observation, self._observation + self.actions)
+
+    @property
+    def reward_column(self) -> int:
+        """The column of the reward."""
+        return self._observation + self.actions
 
     def batch(self, rows: Any, images: Any | None) -> Batch:
         """Rows (n, width) and their images (n, 2, ...) as the fields of a batch, without copying."""
@@ -258,3 +284,10 @@ class NStepReturns:
         self._rows.append(np.concatenate([*parts, rest], dtype=np.float32))
         if obs.images is not None:
             self._images.append((obs.images, last.obs.images))
+
+
+def _taken(batch: Any, rows: slice) -> Any:
+    """Some rows of all tensors of a batch."""
+    if isinstance(batch, tuple):
+        return type(batch)(*(_taken(part, rows) for part in batch))  # type: ignore[call-arg]
+    return None if batch is None else batch[rows]

@@ -10,15 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from hil_trainer.agents import bc, sac
+from gym_hil.errors import ConfigurationError
+from hil_trainer.agents import acfql, bc, sac
 from hil_trainer.agents.algorithm import Algorithm
-from hil_trainer.agents.policy import BaseShape, Weights
+from hil_trainer.agents.policy import BaseShape, FlowPolicy, FlowPolicyShape, Weights
+from hil_trainer.agents.policy_file import load_policy
 from hil_trainer.checkpoints import CheckpointWriter, read_learner_state
 from hil_trainer.config import TrainConfig
 from hil_trainer.data.chunks import sample_chunks
 from hil_trainer.data.observations import ObservationLayout
-from hil_trainer.data.replay_buffer import ReplayBuffer, concatenate
-from hil_trainer.data.transitions import Batch, Chunks, Rollout
+from hil_trainer.data.replay_buffer import ReplayBuffer
+from hil_trainer.data.transitions import Batch, Chunks, Rollout, concatenate
 from hil_trainer.errors import CheckpointError, DivergenceError
 from hil_trainer.learner.device import find_device, find_threads, uses_mixed_precision
 
@@ -48,6 +50,8 @@ class LearnerSetup(NamedTuple):
         config, layout, actions = self
         if config.algorithm == "bc":
             return bc.policy_shape(layout, actions, config.bc, _frozen_encoder(config))
+        if config.algorithm == "acfql":
+            return acfql.policy_shape(layout, actions, config.acfql, _frozen_encoder(config))
         return sac.policy_shape(layout, actions, config.agent)
 
     def make_algorithm(self, device: torch.device) -> Algorithm:
@@ -55,10 +59,38 @@ class LearnerSetup(NamedTuple):
         config, layout, actions = self
         mixed = uses_mixed_precision(config.mixed_precision, device)
         options: dict[str, Any] = {"device": device, "mixed_precision": mixed}
+        if config.algorithm == "sac":
+            return sac.SAC(layout, actions, config.agent, **options)
+        shape = self.shape
+        assert isinstance(shape, FlowPolicyShape)
+        options["offline_steps"] = config.offline_steps
         if config.algorithm == "bc":
-            options |= {"encoder": _frozen_encoder(config), "offline_steps": config.offline_steps}
-            return bc.BC(layout, actions, config.bc, **options)
-        return sac.SAC(layout, actions, config.agent, **options)
+            return bc.BC(shape, config.bc, **options)
+        return acfql.ACFQL(shape, config.acfql, **options)
+
+    def initial_policy(self) -> FlowPolicy:
+        """The policy that learning starts from.
+
+        Raises:
+            CheckpointError: it cannot be read.
+            ConfigurationError: it was not imitated, or sees, does or plans something else.
+        """
+        path, shape = self.config.init, self.shape
+        assert path is not None
+        policy = load_policy(path).policy
+        if not isinstance(policy, FlowPolicy) or type(policy.shape) is not FlowPolicyShape:
+            raise ConfigurationError(f"The policy of --init, {path}, was not imitated; train one by --algorithm bc.")
+        problems = shape.layout.differences(policy.shape.layout)
+        for name in ("actions", "chunk_size", "width", "attention_heads", "discrete_gripper", "encoder"):
+            own, its = getattr(shape, name), getattr(policy.shape, name)
+            if own != its:
+                problems.append(f"{name} is {own} instead of {its}")
+        if problems:
+            raise ConfigurationError(
+                f"The policy of --init, {path}, does not fit: {'; '.join(problems)}. Give the settings that it was "
+                "trained with, or train another one by --algorithm bc."
+            )
+        return policy
 
 
 class Learner:
@@ -131,19 +163,23 @@ class Learner:
         """Normalise the features of a foreign environment: by what was seen before the first update, or soon after."""
         layout = self.online_buffer.format.layout
         fixed = self.updates and (len(self.demo_buffer) or self.online_buffer.added >= NORMALISE_STEPS)
-        if layout.is_foreign and not fixed:
+        if layout.is_foreign and not fixed and self.config.init is None:
             rows = torch.cat([buffer.rows[: len(buffer)] for buffer in self.buffers.values()])
             self.algorithm.normalise(rows[:, : layout.state_size - layout.encoded_size])
 
     def sample(self, size: int) -> Batch | Chunks:
-        """Draw a batch: windows of the demonstration buffer, or transitions, half of them from that buffer."""
-        if self.algorithm.chunk_size:
-            return sample_chunks(self.demo_buffer, size, self.algorithm.chunk_size)
+        """Draw a batch of transitions or windows, half of them from the demonstration buffer."""
         if not len(self.demo_buffer):
-            return self.online_buffer.sample(size)
+            return self._draw(self.online_buffer, size)
         if len(self.online_buffer) < MIN_ONLINE:
-            return self.demo_buffer.sample(size)
-        return concatenate(self.online_buffer.sample(size // 2), self.demo_buffer.sample(size - size // 2))
+            return self._draw(self.demo_buffer, size)
+        return concatenate(self._draw(self.online_buffer, size // 2), self._draw(self.demo_buffer, size - size // 2))
+
+    def _draw(self, buffer: ReplayBuffer, size: int) -> Batch | Chunks:
+        chunk_size = self.algorithm.chunk_size
+        if not chunk_size:
+            return buffer.sample(size)
+        return sample_chunks(buffer, size, chunk_size, returns=not self.algorithm.imitates_only)
 
     def metrics(self) -> dict[str, float]:
         """The newest losses and values.
@@ -204,7 +240,7 @@ class Learner:
         except (RuntimeError, KeyError, ValueError, AttributeError) as error:
             raise CheckpointError(
                 "The checkpoint does not fit the settings; --algorithm, --task, --obs, --image-size, --privileged, "
-                "--bc.chunk-size and the networks' --agent and --bc settings must be those that the run began with: "
+                f"and --{self.config.group}'s of chunks and networks must be those that the run began with: "
                 f"{error}."
             ) from error
         self.updates = state["updates"]
@@ -213,9 +249,9 @@ class Learner:
             torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda"]])
 
     def _diverged(self, why: str) -> DivergenceError:
-        group = "bc" if self.config.algorithm == "bc" else "agent"
+        option = f"--{self.config.group}.learning-rate"
         return DivergenceError(
-            f"After {self.updates} updates {why}. The last checkpoint is from before. Lower --{group}.learning-rate, "
+            f"After {self.updates} updates {why}. The last checkpoint is from before. Lower {option}, "
             "or switch --mixed-precision off, and resume."
         )
 
@@ -260,9 +296,9 @@ Message = Rollout | SaveRequest | StopRequest
 class LearnerLoop:
     """Receives rollouts, learns from them, publishes the policy, and writes checkpoints.
 
-    Each environment step is an update that is owed. In lockstep, all updates of a rollout are made before the next
-    message is received, so that the same seed learns the same. Otherwise all waiting messages are taken first, and
-    updates that are owed for more than `max_debt` steps are skipped.
+    Each environment step is an update that is owed, after the first `online_steps_before_learning`. In lockstep, all
+    updates of a rollout are made before the next message is received, so that the same seed learns the same. Otherwise
+    all waiting messages are taken first, and updates that are owed for more than `max_debt` steps are skipped.
 
     Args:
         setup: configuration, layout and action.
@@ -292,6 +328,10 @@ class LearnerLoop:
         self._writer = CheckpointWriter(directory, checkpoint)
         if checkpoint is not None:
             self.learner.load_state_dict(*read_learner_state(checkpoint))
+        elif setup.config.init is not None:
+            algorithm = self.learner.algorithm
+            assert isinstance(algorithm, bc.BC)
+            algorithm.start_from(setup.initial_policy())
         self._lockstep, self._max_debt = lockstep, max_debt
         self.env_steps, self.debt = env_steps, 0
         self._rollouts = self._unpublished = 0
@@ -342,8 +382,11 @@ class LearnerLoop:
         self._rollouts += 1
         if not rollout.demonstration:
             self.env_steps += rollout.steps
-            self.debt += rollout.steps
-            if not self._lockstep and len(rollout.transitions):  # no offline step is skipped
+            is_online, owed = len(rollout.transitions) > 0, rollout.steps
+            if is_online and (waits := self.learner.config.online_steps_before_learning):
+                owed = min(owed, max(self.learner.online_buffer.added - waits, 0))
+            self.debt += owed
+            if not self._lockstep and is_online:  # no offline step is skipped
                 self.debt = min(self.debt, self._max_debt)
 
     def _learn(self, steps: int) -> None:

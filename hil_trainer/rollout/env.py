@@ -127,10 +127,9 @@ class RolloutEnv:
         self._has_gripper_critic = config.learning.gripper == "discrete"
         gripper = self.env.get_wrapper_attr("gripper_index")
         if self._has_gripper_critic and gripper is None:
-            group = "bc" if config.algorithm == "bc" else "agent"
             raise ConfigurationError(
-                f"gripper is discrete, but the action map of {config.env.task} has no gripper. Give --{group}.gripper "
-                "continuous, or an --action-map with gripper=INDEX."
+                f"gripper is discrete, but the action map of {config.env.task} has no gripper. Give "
+                f"--{config.group}.gripper continuous, or an --action-map with gripper=INDEX."
             )
         self.actions = space.shape[0]
         self.action_scale = ActionScale(space.low, space.high, gripper if self._has_gripper_critic else None)
@@ -284,7 +283,7 @@ def _is_program(operator: str) -> bool:
 
 
 def _encoder(config: TrainConfig) -> FrozenEncoder | None:
-    if config.env.encoder is None or config.algorithm == "bc":  # whose policy encodes the images that it plans from
+    if config.env.encoder is None or config.algorithm != "sac":  # whose policies encode images themselves
         return None
     from hil_trainer.agents.frozen_encoder import load_encoder
 

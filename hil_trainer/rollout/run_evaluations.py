@@ -7,6 +7,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from hil_trainer.agents.policy import BasePolicy, Weights, load_weights
 from hil_trainer.agents.policy_file import NAME as POLICY_FILE
 from hil_trainer.agents.policy_file import load_policy, read_description, save_policy
@@ -22,8 +24,6 @@ QUICK_MARGIN = 0.05  # by which a quick evaluation may miss the target and still
 FINAL_SEED_OFFSET = 1_000_000  # from the seeds of evaluations during training, which choose the exported policy
 FILMED = 9  # episodes of the final evaluation in the video
 VIDEO = "report/evaluation.mp4"
-
-Score = tuple[float, int]  # policies are compared by their share of successes, and then by their step
 
 
 class Candidate(NamedTuple):
@@ -57,11 +57,38 @@ class _Running(NamedTuple):
     result: Future[Evaluation]
 
 
+class _Result(NamedTuple):
+    """What is known of a policy.
+
+    Attributes:
+        outcomes: success of each episode.
+        lengths: steps of each episode.
+        step: of training.
+    """
+
+    outcomes: list[bool]
+    lengths: list[int]
+    step: int
+
+    def is_better(self, other: _Result, target: float) -> bool:
+        """Whether it did better than another one in the episodes that both have: the first ones have the same seeds.
+
+        Policies that reach the target are compared by how quick they are.
+        """
+        episodes = min(len(self.outcomes), len(other.outcomes))
+        own, its = (
+            (min(float(np.mean(one.outcomes[:episodes])), target), -float(np.mean(one.lengths[:episodes])), one.step)
+            for one in (self, other)
+        )
+        return own > its
+
+
 class RunEvaluations:
     """Evaluates the policy of a run in another process, exports the best one, and notes when the target is reached.
 
-    A quick evaluation shows progress. If it comes near the target, a full evaluation of the same policy follows, which
-    decides. All of these have the same seeds; the final evaluation of the exported policy has others.
+    A quick evaluation shows progress. If it comes near the target, or does better than the exported policy did in the
+    same episodes of a full evaluation, a full evaluation of the same policy follows, which decides. All of these have
+    the same seeds; the final evaluation of the exported policy has others.
 
     Args:
         config: of the run.
@@ -98,7 +125,7 @@ class RunEvaluations:
         self._env, self._policy = env, policy
         self._log, self._progress = log, progress
         # After a kill the exported policy may be newer than the checkpoint: the score of the file counts.
-        self._best = _score_of_file(self._file) if resume and self._file.is_file() else (-1.0, 0)
+        self._best = _result_of_file(self._file) if resume and self._file.is_file() else None
         self._running: _Running | None = None
         self._next = self._after(step)
         self._evaluator = Evaluator(config, policy.shape)
@@ -194,18 +221,28 @@ class RunEvaluations:
         return _Running(purpose, candidate, result)
 
     def _take(self, running: _Running) -> bool:
-        """Take in a result. Returns whether it was a quick evaluation near the target."""
+        """Take in a result. Returns whether a full evaluation of the same policy has to follow."""
         evaluation, candidate = self._evaluator.result(running.result), running.candidate
-        target = self._config.evaluation.target
+        target, best = self._config.evaluation.target, self._best
         seconds = self._write(running.purpose, candidate.step, candidate.operator_steps, evaluation)
-        score = _score(evaluation.successes, evaluation.episodes, candidate.step)
-        if score > self._best:
-            self._best = score
+        result = _Result(evaluation.outcomes, evaluation.lengths, candidate.step)
+        is_better = best is None or result.is_better(best, target)
+        if running.purpose == "quick":
+            exported_in_full = best is not None and len(best.outcomes) > evaluation.episodes
+            if evaluation.rate >= target - QUICK_MARGIN or (is_better and exported_in_full):
+                return True
+        if is_better:
+            self._best = result
             self._export(candidate, evaluation)
-        if running.purpose == "full" and evaluation.rate >= target - 1e-9:
+        if running.purpose == "full" and self._is_enough(evaluation):
             self.reached = Milestone(candidate.step, candidate.operator_steps, seconds)
             self._progress.target_reached(target, self.reached)
-        return running.purpose == "quick" and evaluation.rate >= target - QUICK_MARGIN
+        return False
+
+    def _is_enough(self, evaluation: Evaluation) -> bool:
+        config = self._config.evaluation
+        is_quick = config.target_length is None or evaluation.mean_length <= config.target_length
+        return evaluation.rate >= config.target - 1e-9 and is_quick
 
     def _write(self, purpose: str, step: int, operator_steps: int, evaluation: Evaluation) -> float:
         """Write a row of metrics. Returns its seconds."""
@@ -244,24 +281,24 @@ class RunEvaluations:
                     "episodes": evaluation.episodes,
                     "successes": evaluation.successes,
                     "seed": evaluation.seed,
+                    "outcomes": evaluation.outcomes,
+                    "lengths": evaluation.lengths,
                 },
             },
         )
 
 
-def _score(successes: int, episodes: int, step: int) -> Score:
-    # Laplace's rule of succession: the share in few episodes is less certain than in many.
-    return (successes + 1) / (episodes + 2), step
-
-
-def _score_of_file(file: Path) -> Score:
-    """The score with which a policy was exported."""
+def _result_of_file(file: Path) -> _Result | None:
+    """The result with which a policy was exported; None if it was exported without an evaluation."""
     try:
         provenance = read_description(file)["provenance"]
         evaluation = provenance["evaluation"]
         if evaluation is None:
-            return -1.0, provenance["step"]
-        return _score(evaluation["successes"], evaluation["episodes"], provenance["step"])
+            return None
+        episodes, successes = evaluation["episodes"], evaluation["successes"]
+        # Files of older versions do not say which episodes succeeded.
+        outcomes = evaluation.get("outcomes", [number < successes for number in range(episodes)])
+        return _Result(outcomes, evaluation.get("lengths", [0] * episodes), provenance["step"])
     except CheckpointError as error:
         raise CheckpointError(f"{error} Move it away to go on.") from error
     except (KeyError, TypeError) as error:

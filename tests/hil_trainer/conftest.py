@@ -23,7 +23,7 @@ def small():
         renamed = {"operator": ("operator", "device"), "evaluation_seed": ("evaluation", "seed")}
         outside = {group: {name: settings.pop(key)} for key, (group, name) in renamed.items() if key in settings}
         groups, used = {}, set()
-        for group in ("env", "operator", "agent", "bc", "evaluation", "ray"):
+        for group in ("env", "operator", "agent", "bc", "acfql", "evaluation", "ray"):
             names = {field.name for field in dataclasses.fields(getattr(config, group))} - {"seed", "device"}
             own = {name: settings[name] for name in names & settings.keys()}
             used |= own.keys()

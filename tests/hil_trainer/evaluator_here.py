@@ -6,18 +6,19 @@ from hil_trainer.rollout.evaluation import Evaluation
 
 
 class EvaluatorHere:
-    """Returns given success rates, one after the other, then 0."""
+    """Returns given success rates, one after the other, then 0; a pair is of a rate and the steps of each episode."""
 
     def __init__(self, rates):
         self.rates, self.asked = list(rates), []
 
     def start(self, weights, *, episodes, seed):
-        rate = self.rates.pop(0) if self.rates else 0.0
+        given = self.rates.pop(0) if self.rates else 0.0
+        rate, length = given if isinstance(given, tuple) else (given, 20)
         successes = round(rate * episodes)
         outcomes = [number < successes for number in range(episodes)]
         self.asked.append((episodes, seed))
         done = Future()
-        done.set_result(Evaluation(episodes, successes, [20] * episodes, seed, outcomes, []))
+        done.set_result(Evaluation(episodes, successes, [length] * episodes, seed, outcomes, []))
         return done
 
     def result(self, evaluation):

@@ -36,6 +36,13 @@ from hil_trainer.config.defaults import defaults
         ({"n_action_steps": 9}, "n_action_steps is 9; expected at most chunk_size, 8"),
         ({"offline_steps": 9, "demos": "0"}, "offline_steps is 9, but there are no demonstrations"),
         ({"offline_steps": 9, "address": "local"}, "offline_steps is 9; with --ray they have to be sac and 0"),
+        ({"algorithm": "acfql", "address": "local"}, "algorithm is acfql .* with --ray they have to be sac and 0"),
+        ({"algorithm": "acfql", "compile": True}, "compile is not there for the algorithm acfql"),
+        ({"algorithm": "bc", "online_steps_before_learning": 9}, "bc learns from no steps of the policy"),
+        ({"init": Path("a run")}, "init is a run, but the algorithm is sac, .* give --algorithm acfql or bc"),
+        ({"tau": 0.0}, r"tau is 0.0; expected a number in \(0, 1\]"),
+        ({"alpha": -1.0}, "alpha is -1.0; expected 0 or more"),
+        ({"samples": 0}, "samples is 0; expected more than 0"),
         ({"algorithm": "bc", "operator": "none", "demos": "0"}, "no operator from whose corrections to learn"),
     ],
 )
@@ -70,9 +77,9 @@ def test_each_task_has_defaults_of_its_own():
 
 
 def test_a_configuration_is_written_as_json_has_it():
-    config = TrainConfig(env=EnvConfig(reward_classifier=Path("models/a")))
+    config = TrainConfig(algorithm="bc", init=Path("runs/b"), env=EnvConfig(reward_classifier=Path("models/a")))
     plain = json.loads(json.dumps(to_dict(config)))
-    assert plain["env"]["reward_classifier"] == "models/a"
+    assert (plain["env"]["reward_classifier"], plain["init"]) == ("models/a", "runs/b")
     assert plain["agent"]["critics"] == config.agent.critics
     assert plain.keys() == {field.name for field in dataclasses.fields(config)}
 

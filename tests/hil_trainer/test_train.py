@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,6 +148,9 @@ def test_a_directory_with_a_run_is_not_written_over(finished, capsys):
         ({"obs": "pixels", "image_size": 16, "demos": "DATA"}, DemonstrationsError, "--no-privileged"),
         ({"algorithm": "bc", "chunk_size": 200}, ConfigurationError, "chunk_size is 200, but an episode.*at most 150"),
         ({"algorithm": "bc", "chunk_size": 99, "demos": "DATA"}, DemonstrationsError, "longest .* expected 99 or more"),
+        ({"algorithm": "acfql", "chunk_size": 200}, ConfigurationError, "at most 150 .*--acfql.chunk-size"),
+        ({"algorithm": "acfql", "chunk_size": 99, "demos": "DATA"}, DemonstrationsError, "longest .* 99 or more"),
+        ({"algorithm": "acfql", "task": "PandaArrangeBoxes-v1", "demos": "DATA"}, DemonstrationsError, "shape"),
     ],
 )
 def test_what_does_not_start_leaves_no_run(small, tmp_path, monkeypatch, settings, error, message):
@@ -244,6 +248,32 @@ def test_a_run_that_is_killed_goes_on_and_ctrl_c_saves_it(tmp_path):
     assert read_learner_state(newest)[0]["updates"] > saved
     assert_joined(out)
     assert (out / "report" / "curves.png").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise on Windows")
+@pytest.mark.parametrize(("algorithm", "phase"), [("bc", "offline"), ("acfql", "offline"), ("acfql", "online")])
+def test_learning_from_chunks_goes_on_after_a_kill_with_the_same_weights(tmp_path, algorithm, phase):
+    offline, steps = (3_000, 0) if phase == "offline" else (50, 400)
+    small = {f"{algorithm}.{name}": value for name, value in {"width": 16, "batch_size": 8, "utd_ratio": 1}.items()}
+    settings = {"algorithm": algorithm, "offline_steps": offline, "steps": steps, "demos": 1, **small}
+    killed = Run(words(tmp_path / "killed", checkpoint_seconds=0.1, **settings), tmp_path / "killed.log")
+    saved = lambda: max((int(path.name[5:13]) for path in checkpoints(tmp_path / "killed")), default=0)  # noqa: E731
+    killed.wait_for(lambda: saved() > 100)
+    assert killed.signal(signal.SIGKILL) == -signal.SIGKILL
+    assert 100 < saved() < offline + steps
+    if phase == "offline":
+        assert main(words(tmp_path / "other", **settings)) == 0
+    else:  # the episode that was running is lost, but what follows is the same each time
+        shutil.copytree(tmp_path / "killed", tmp_path / "other")
+        assert main(["train", "--resume", "--out", str(tmp_path / "other")]) == 0
+    assert main(["train", "--resume", "--out", str(tmp_path / "killed")]) == 0
+    one, other = (read_learner_state(checkpoints(tmp_path / name)[-1])[0] for name in ("killed", "other"))
+    assert one["updates"] == other["updates"] >= offline
+    parts = ("policy", "learned", *(("critic", "critic_target") if algorithm == "acfql" else ()))
+    for part in parts:
+        for name, value in one["algorithm"][part].items():
+            assert torch.equal(value, other["algorithm"][part][name])
 
 
 def test_a_setting_that_is_not_known_ends_with_2(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """What a run decides, with a learner and an evaluator that are here instead of in processes of their own."""
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -10,7 +11,9 @@ import torch
 
 from gym_hil.cli import main as gym_hil_main
 from gym_hil.datasets import EpisodeDataset
+from gym_hil.errors import ConfigurationError
 from gym_hil.teleop import Device, Event, TeleopCommand
+from hil_trainer.agents.policy import OneStepPolicyShape
 from hil_trainer.agents.policy_file import load_policy
 from hil_trainer.checkpoints import checkpoints, read_learner_state, read_run_state
 from hil_trainer.config import to_dict
@@ -107,7 +110,9 @@ def test_the_best_policy_is_exported_with_where_it_comes_from(small, start, tmp_
     best = next(row for row in rows(tmp_path, "evaluation") if row["successes"] == 7)
     assert provenance["step"] == best["step"]
     assert provenance["operator_steps"] == best["operator_steps"]
-    assert provenance["evaluation"] == {"episodes": 10, "successes": 7, "seed": config.evaluation.seed}
+    evaluation = provenance["evaluation"]
+    assert (evaluation["episodes"], evaluation["successes"]) == (10, 7)
+    assert evaluation["seed"] == config.evaluation.seed
     assert (provenance["task"], provenance["obs"]) == ("PandaPickCube-v1", "state")
     assert not provenance["critics_saw_simulation_state"]
 
@@ -296,6 +301,26 @@ def test_a_resume_with_settings_that_do_not_fit_changes_nothing(small, start, tm
     assert start(small(steps=30), tmp_path, resume=True).run().steps == 30
 
 
+def learned_by(directory):
+    """All that is learned, of the newest checkpoint of a run, by name."""
+    algorithm = read_learner_state(checkpoints(directory)[-1])[0]["algorithm"]
+    parts = [algorithm[name] for name in ("policy", "learned", "critic", "critic_target") if name in algorithm]
+    return {f"{number} {name}": value for number, part in enumerate(parts) for name, value in part.items()}
+
+
+def kill(run, step):
+    """Save a run each time that it could, and kill it behind a step."""
+
+    def save_or_die():
+        if run._step > step:
+            raise RuntimeError("killed")
+        run._save()
+
+    run._save_if_due = save_or_die
+    with pytest.raises(RuntimeError, match="killed"):
+        run.run()
+
+
 def test_imitation_learns_offline_then_from_corrections_and_a_kill_changes_no_weight(small, start, tmp_path):
     chunks = {"algorithm": "bc", "chunk_size": 3, "n_action_steps": 2}
     config = small(steps=20, offline_steps=150, demos="1", patience=1, **chunks)
@@ -308,27 +333,81 @@ def test_imitation_learns_offline_then_from_corrections_and_a_kill_changes_no_we
     assert len(whole.learner.demo_buffer) == demonstrated + whole._operator_steps > demonstrated
     assert load_policy(tmp_path / "whole").policy.shape.chunk_size == 3
 
-    killed = start(config, tmp_path / "killed", rates=[0.5])
-
-    def save_at_100_and_die():
-        if killed._step > 100:
-            raise RuntimeError("killed")
-        killed._save()
-
-    killed._save_if_due = save_at_100_and_die
-    with pytest.raises(RuntimeError, match="killed"):
-        killed.run()
+    kill(start(config, tmp_path / "killed", rates=[0.5]), 100)
     start(config, tmp_path / "killed", resume=True, rates=[0.5]).run()
-    states = [read_learner_state(checkpoints(tmp_path / name)[-1])[0] for name in ("whole", "killed")]
-    first, second = (state["algorithm"] for state in states)
-    assert first["updates"] == second["updates"] == 170
-    assert all(torch.equal(value, second["learned"][name]) for name, value in first["learned"].items())
+    assert read_learner_state(checkpoints(tmp_path / "killed")[-1])[0]["updates"] == 170
+    first, second = learned_by(tmp_path / "whole"), learned_by(tmp_path / "killed")
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+ACFQL = {"algorithm": "acfql", "chunk_size": 3, "n_action_steps": 2, "flow_steps": 2, "demos": "1", "patience": 1}
+
+
+def test_chunks_are_learned_from_offline_then_online_and_a_kill_changes_no_weight(small, start, tmp_path):
+    config = small(steps=130, offline_steps=100, online_steps_before_learning=115, **ACFQL)
+    whole = start(config, tmp_path / "whole", rates=[0.5])
+    whole.run()
+    found = [(row["purpose"], row["step"]) for row in rows(tmp_path / "whole", "evaluation")]
+    assert found == [("full", 100), ("full", 230)]
+    assert len(whole.learner.online_buffer) == 130
+    assert len(whole.learner.demo_buffer) == rows(tmp_path / "whole", "episode")[0]["length"] + whole._operator_steps
+    assert whole.learner.loop.learner.updates == 115  # none in the first 115 online steps
+    assert type(load_policy(tmp_path / "whole").policy.shape) is OneStepPolicyShape
+
+    kill(start(config, tmp_path / "offline", rates=[0.5]), 50)
+    start(config, tmp_path / "offline", resume=True, rates=[0.5]).run()
+    unbroken, resumed = learned_by(tmp_path / "whole"), learned_by(tmp_path / "offline")
+    assert unbroken.keys() == resumed.keys()
+    assert all(torch.equal(value, resumed[name]) for name, value in unbroken.items())
+
+    # Online, the running episode is lost with a kill; the same checkpoint goes on in the same way.
+    shutil.copytree(tmp_path / "whole", tmp_path / "copy")
+    config = dataclasses.replace(config, steps=150)
+    for name in ("whole", "copy"):
+        start(config, tmp_path / name, resume=True).run()
+    one, other = learned_by(tmp_path / "whole"), learned_by(tmp_path / "copy")
+    assert all(torch.equal(value, other[part]) for part, value in one.items())
+    assert any((value != unbroken[part]).any() for part, value in one.items())
+
+
+def test_what_was_learned_offline_goes_on_online_without_more_of_it(small, start, tmp_path):
+    start(small(steps=0, offline_steps=60, **ACFQL), tmp_path, rates=[0.5]).run()
+    config = small(steps=20, offline_steps=0, **ACFQL)
+    assert start(config, tmp_path, resume=True).run().steps == 80
+    assert [row["step"] for row in rows(tmp_path, "evaluation")] == [60, 80]
+    assert start(config, tmp_path, resume=True).run().steps == 80
+
+
+@pytest.mark.parametrize("algorithm", ["bc", "acfql"])
+def test_a_run_starts_from_an_imitated_policy_of_the_same_chunks(small, start, tmp_path, algorithm):
+    chunks = {"chunk_size": 3, "n_action_steps": 2, "demos": "1"}
+    start(small(algorithm="bc", steps=0, offline_steps=30, **chunks), tmp_path / "imitated", rates=[0.5]).run()
+    imitated = load_policy(tmp_path / "imitated").policy
+    chunks |= {"algorithm": algorithm, "init": tmp_path / "imitated"}
+    run = start(small(steps=10, **chunks), tmp_path / "run")
+    started = run.learner.snapshot().weights
+    assert all((started[name] == value.numpy()).all() for name, value in imitated.state_dict().items())
+    run.run()
+    changed = run.learner.snapshot().weights
+    assert any((changed[name] != value).any() for name, value in started.items())
+
+    def refused(message, **changes):
+        with pytest.raises(ConfigurationError, match=message):
+            start(small(steps=10, **{**chunks, **changes}), tmp_path / "other")
+        assert not (tmp_path / "other" / "config.json").exists()
+
+    refused("chunk_size is 4 instead of 3", chunk_size=4)
+    refused("environment_state has 15 numbers instead of 3 numbers", task="PandaArrangeBoxes-v1")
+    refused("cameras are front, wrist instead of none", obs="pixels", image_size=16)
+    refused("force_torque has 6 numbers instead of 0 numbers", env_kwargs=("force_torque_obs=True",))
+    if algorithm == "acfql":
+        refused("was not imitated", init=tmp_path / "run")
 
 
 def test_imitation_goes_on_with_the_chunks_that_it_began_with(small, start, tmp_path):
     settings = {"algorithm": "bc", "offline_steps": 50, "steps": 0, "demos": "1"}
     start(small(chunk_size=4, **settings), tmp_path).run()
-    with pytest.raises(CheckpointError, match=r"does not fit the settings.*--bc\.chunk-size"):
+    with pytest.raises(CheckpointError, match=r"does not fit the settings.*--bc's of chunks"):
         start(small(chunk_size=5, **settings), tmp_path, resume=True)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hil_trainer.agents.bc import BC
+from hil_trainer.agents.bc import BC, policy_shape
 from hil_trainer.agents.policy import FlowPolicyShape
 from hil_trainer.config import BCConfig
 from hil_trainer.data.observations import Observation
@@ -26,7 +26,7 @@ def windows(count, action, mask):
 
 def test_the_policy_learns_what_the_operator_does_and_ignores_the_rest():
     torch.manual_seed(0)
-    bc = BC(STATE, ACTIONS, SMALL)
+    bc = BC(policy_shape(STATE, ACTIONS, SMALL), SMALL)
     batch = windows(32, [0.5, 0.5, -0.9], [1.0, 1.0, 0.0])
     for _ in range(300):
         bc.update(batch)
@@ -54,12 +54,12 @@ def test_a_discrete_gripper_opens_stays_or_closes(discrete):
 
 
 def test_simulation_state_is_predicted_from_images_where_it_is_known():
-    assert BC(ASYMMETRIC, ACTIONS, SMALL).auxiliary_head is not None
-    assert BC(PIXELS, ACTIONS, SMALL).auxiliary_head is None
+    assert BC(policy_shape(ASYMMETRIC, ACTIONS, SMALL), SMALL).auxiliary_head is not None
+    assert BC(policy_shape(PIXELS, ACTIONS, SMALL), SMALL).auxiliary_head is None
 
 
 def test_features_of_shifted_copies_are_kept_instead_of_images():
-    bc = BC(PIXELS, ACTIONS, SMALL, encoder=TINY)
+    bc = BC(policy_shape(PIXELS, ACTIONS, SMALL, TINY), SMALL)
     given = pack(transitions(5, PIXELS))
     kept = bc.keep(given)
     assert kept.images.shape == (5, *bc.encoded) == (5, 3, 2, 6, 2, 2)

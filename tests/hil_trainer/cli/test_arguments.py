@@ -10,6 +10,7 @@ import pytest
 from gym_hil.errors import ConfigurationError
 from hil_trainer.cli.train import as_arguments, parse
 from hil_trainer.config import (
+    ACFQLConfig,
     EnvConfig,
     EvaluationConfig,
     OperatorConfig,
@@ -23,6 +24,12 @@ from hil_trainer.config.defaults import defaults
 CONFIGS = [
     TrainConfig(wandb="-1", demos="0", env=EnvConfig(real_time=True), operator=OperatorConfig(device="none")),
     defaults("PandaArrangeBoxes-v1", "state"),
+    TrainConfig(
+        algorithm="acfql",
+        init=Path("runs/some one"),
+        online_steps_before_learning=7,
+        acfql=ACFQLConfig(policy="best_of_n", normalize_q_loss=True, utd_ratio=3, alpha=0.5, chunk_size=10),
+    ),
     TrainConfig(
         demos="some data/pick",
         seed=2**31,

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil_trainer.data.replay_buffer import ReplayBuffer, concatenate
+from hil_trainer.data.replay_buffer import ReplayBuffer
+from hil_trainer.data.transitions import concatenate
 from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, PIXELS, STATE, pack, transition, transitions
 
 

@@ -8,6 +8,7 @@ import torch
 
 from hil_trainer.checkpoints import CheckpointWriter, checkpoints, read_learner_state
 from hil_trainer.data.observations import ObservationLayout
+from hil_trainer.data.transitions import Transitions
 from hil_trainer.errors import CheckpointError, DivergenceError
 from hil_trainer.learner import learner as module
 from hil_trainer.learner.learner import (
@@ -20,7 +21,7 @@ from hil_trainer.learner.learner import (
     SaveRequest,
     StopRequest,
 )
-from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, PIXELS, STATE, rollout
+from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, PIXELS, STATE, pack, rollout, transitions
 
 
 @pytest.fixture
@@ -252,3 +253,13 @@ def test_features_of_other_environments_are_normalised_by_the_demonstrations_and
     other.load_state_dict(*read_learner_state(save(one, tmp_path)))
     for features in (other.algorithm.features, other.algorithm.policy.features):
         assert torch.equal(features.matrix, matrix)
+
+
+def test_learning_waits_for_as_many_online_steps_as_are_asked_for(small, tmp_path):
+    config = small(algorithm="acfql", online_steps_before_learning=25, chunk_size=2, n_action_steps=1)
+    loop = LearnerLoop(LearnerSetup(config, STATE, ACTIONS), tmp_path, lockstep=True)
+    offline = rollout(1)._replace(transitions=Transitions(pack(transitions(1)).rows[:0]), steps=5)
+    demonstrated = rollout(20, demonstration=True, is_intervention=True)
+    shots = run(loop, demonstrated, offline, rollout(20), rollout(10), rollout(10), rollout(5))
+    assert [shot.updates for shot in shots] == [0, 0, 5, 5, 10, 20, 25]
+    assert shots[-1].env_steps == 50

@@ -108,7 +108,9 @@ def test_the_best_policy_is_exported_and_nothing_is_drawn_for_it(run):
     assert torch.equal(torch.get_rng_state(), drawn)
     assert run.exported() == 40
     provenance = load_policy(run.directory).description["provenance"]
-    assert provenance["evaluation"] == {"episodes": 10, "successes": 7, "seed": 7}
+    found = provenance["evaluation"]
+    assert (found["episodes"], found["successes"], found["seed"]) == (10, 7, 7)
+    assert (found["outcomes"], found["lengths"]) == ([True] * 7 + [False] * 3, [20] * 10)
     assert (provenance["operator_steps"], provenance["updates"]) == (20, 160)
     evaluations.decide(run.candidate(130))
     assert run.exported() == 40
@@ -131,6 +133,42 @@ def test_few_episodes_do_not_replace_many_that_went_as_well(run):
     resumed.advance(run.candidate(30))
     resumed.finish()
     assert run.exported() == 10
+
+
+def test_a_policy_is_exported_for_few_episodes_only_while_none_was_for_many(run):
+    evaluations = run.evaluations([0.98, 1.0, 0.97, 0.9])
+    evaluations.decide(run.candidate(10))
+    for step in (20, 30, 40, 50, 60):
+        evaluations.advance(run.candidate(step))
+    assert [(row["purpose"], row["successes"]) for row in run.rows] == [
+        ("full", 98), ("quick", 10), ("full", 97), ("quick", 9)
+    ]  # fmt: skip
+    assert run.exported() == 10
+
+
+def test_doing_better_than_the_exported_policy_in_the_same_episodes_is_looked_at_closely(run):
+    evaluations = run.evaluations([0.05, 0.7, 0.4, 0.7, 0.9, 0.95])  # of the first 10 episodes 5, 7, 10, 7, ...
+    evaluations.decide(run.candidate(10))
+    for step in (20, 25, 30, 40, 50, 60, 70):
+        evaluations.advance(run.candidate(step))
+    assert [(row["purpose"], row["step"]) for row in run.rows] == [
+        ("full", 10), ("quick", 20), ("full", 20), ("quick", 40), ("quick", 60)
+    ]  # fmt: skip
+    assert run.exported() == 20
+
+
+def test_of_policies_that_reach_the_target_the_quicker_one_is_exported(run, small):
+    run.config = small(demos="0", episodes=100, evaluation_seed=7, target=0.9, target_length=16.0)
+    evaluations = run.evaluations([(0.95, 20), (0.91, 18), (0.89, 12), (0.99, 19), (0.92, 15)])
+    exported = []
+    for step in (10, 20, 30, 40):
+        evaluations.decide(run.candidate(step))
+        exported.append(run.exported())
+    assert exported == [10, 20, 20, 20]
+    assert evaluations.reached is None
+    evaluations.decide(run.candidate(50))
+    assert run.exported() == 50
+    assert evaluations.reached.step == 50
 
 
 def test_a_resumed_run_whose_policy_is_gone_exports_again(run):
