@@ -23,7 +23,7 @@ from hil_trainer.logging.plots import draw_comparison, find_runs
 
 SEEDS = (0, 1, 2, 3, 4)
 RESULTS = Path(__file__).with_name("learning.md")
-KINDS = ("state", "pixels", "boxes")  # with which the names of conditions begin; each has an image of its own
+KINDS = ("state", "pixels", "boxes", "peg")  # with which the names of conditions begin; each has an image of its own
 _DONE = "done.json"
 _HELP_ALWAYS = ["--operator.min-help-fraction", "1"]
 _NO_HELP_LATER, _NO_HELP = ["--operator.help-probability", "0"], ["--operator", "none", "--demos", "0"]
@@ -52,11 +52,13 @@ class Condition(NamedTuple):
 _LONG, _SHORT = ["--steps", "12000"], ["--steps", "8000"]
 _PIXELS, _UNPRIVILEGED = ["--obs", "pixels"], ["--no-privileged", *_LONG]
 _IMAGENET = [*_PIXELS, "--encoder", "imagenet", "--target", "0.95"]
-_BC, _BOXES = ["--algorithm", "bc"], ["--task", "PandaArrangeBoxes-v1"]
+_BC, _ACFQL = ["--algorithm", "bc"], ["--algorithm", "acfql"]
+_BOXES, _PEG = ["--task", "PandaArrangeBoxes-v1"], ["--task", "PandaInsertPeg-v1", "--target", "0.95"]
 
 CONDITIONS = (
     Condition("state", "state", [], (0.99,), "3,500 steps, 900 by the operator, 90 s"),
     Condition("state_bc", "state, imitation by chunks", _BC, (0.99,), "200 steps by the operator"),
+    Condition("state_acfql", "state, ACFQL", _ACFQL, (0.99,)),
     Condition("state_always", "state, the operator watches every episode", [*_HELP_ALWAYS, *_LONG], (0.99,)),
     Condition("state_no_demos", "state, no demonstrations", ["--demos", "0", *_LONG], (0.99,)),
     Condition("state_demos", "state, demonstrations only", [*_NO_HELP_LATER, *_LONG], (0.99,)),
@@ -109,6 +111,10 @@ CONDITIONS = (
         (0.98,),
         "12,000 steps by the operator, 6 minutes",
     ),
+    Condition("boxes_acfql", "ArrangeBoxes from state, ACFQL", [*_ACFQL, *_BOXES, "--target", "0.98"], (0.98,)),
+    Condition("peg", "InsertPeg from state", [*_PEG, *_LONG], (0.95,)),
+    Condition("peg_bc", "InsertPeg from state, imitation by chunks", [*_BC, *_PEG, *_LONG], (0.95,)),
+    Condition("peg_acfql", "InsertPeg from state, ACFQL", [*_ACFQL, *_PEG, *_LONG], (0.95,)),
 )
 
 

@@ -464,9 +464,10 @@ def test_any_environment_is_learned_with_an_operator_of_one_s_own(small, start, 
 
 
 @pytest.mark.parametrize("encoder", [None, "tests.hil_trainer.agents.tiny_encoder:network"])
-def test_imitation_from_images_is_exported_with_its_encoder(small, start, tmp_path, encoder):
+@pytest.mark.parametrize("algorithm", ["bc", "acfql"])
+def test_imitation_from_images_is_exported_with_its_encoder(small, start, tmp_path, algorithm, encoder):
     settings = {"obs": "pixels", "image_size": 16, "encoder": encoder, "encoder_size": 16, "encoded_copies": 2}
-    config = small(algorithm="bc", steps=10, offline_steps=10, demos="1", **settings)
+    config = small(algorithm=algorithm, steps=10, offline_steps=10, demos="1", **settings)
     run = start(config, tmp_path, rates=[0.5])
     run.run()
     observation, _ = run.env.env.reset(seed=0)
