@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,3 +151,30 @@ def parse_kwargs(words: Iterable[str]) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             values[key] = text
     return values
+
+
+def with_randomize(kwargs: dict[str, Any], words: Sequence[str] | None) -> dict[str, Any]:
+    """Add the argument `randomize` of a task, as it is given on a command line: a preset, or `name=low,high`.
+
+    Args:
+        kwargs: keyword arguments of the task.
+        words: None to add nothing.
+
+    Raises:
+        ConfigurationError: a word has another form, or `kwargs` has the argument, too.
+    """
+    if words is None:
+        return kwargs
+    if "randomize" in kwargs:
+        raise ConfigurationError("randomize is among the arguments of the environment, and --randomize is given.")
+    if len(words) == 1 and "=" not in words[0]:
+        return {**kwargs, "randomize": words[0]}
+    ranges = {}
+    for word in words:
+        name, _, text = word.partition("=")
+        try:
+            low, high = map(float, text.split(","))
+        except ValueError:
+            raise ConfigurationError(f"--randomize has {word!r}; expected NAME=LOW,HIGH.") from None
+        ranges[name] = (low, high)
+    return {**kwargs, "randomize": ranges}

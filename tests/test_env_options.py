@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gym_hil.env_options import EnvOptions
+from gym_hil.env_options import EnvOptions, with_randomize
 from gym_hil.errors import ConfigurationError
 from gym_hil.teleop import InputDevice
 from gym_hil.teleop.operator import OperatorOptions
@@ -72,3 +72,13 @@ def test_it_is_closed_if_it_cannot_be_wrapped(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ConfigurationError):
         EnvOptions("Pendulum-v1").make()
     assert closed == [True]
+
+
+def test_randomize_is_a_preset_or_ranges_by_name() -> None:
+    assert with_randomize({"a": 1}, None) == {"a": 1}
+    assert with_randomize({}, ["light"]) == {"randomize": "light"}
+    ranges = {"object_size": (0.9, 1.1), "camera_fovy": (-2.0, 2.0)}
+    assert with_randomize({}, ["object_size=0.9,1.1", "camera_fovy=-2,2"]) == {"randomize": ranges}
+    for kwargs, words in (({}, ["object_size=1"]), ({}, ["light", "full"]), ({"randomize": "full"}, ["light"])):
+        with pytest.raises(ConfigurationError, match="--randomize"):
+            with_randomize(kwargs, words)

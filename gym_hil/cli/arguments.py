@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 
 from gym_hil.display import ConsoleOptions
-from gym_hil.env_options import EnvOptions, parse_kwargs
+from gym_hil.env_options import EnvOptions, parse_kwargs, with_randomize
 from gym_hil.errors import ConfigurationError
 from gym_hil.files import atomic_write, expand_path
 from gym_hil.policies import LoadedPolicy, load_policy
@@ -53,6 +53,7 @@ def add_env_arguments(parser: argparse.ArgumentParser, *, time_limit: bool = Tru
         metavar="KEY=VALUE",
         help="arguments of the environment; a value is a Python literal, or else text",
     )
+    add_randomize_argument(group)
     group.add_argument(
         "--action-map",
         metavar="MAP",
@@ -77,6 +78,17 @@ def add_env_arguments(parser: argparse.ArgumentParser, *, time_limit: bool = Tru
         )
 
 
+def add_randomize_argument(parser: argparse._ActionsContainer) -> None:
+    """Declare what of a task is drawn anew at each reset, for `parse_randomize`."""
+    parser.add_argument(
+        "--randomize",
+        nargs="+",
+        metavar="RANGES",
+        help="what of a task varies between episodes: light, full, or NAME=LOW,HIGH for names of docs/randomization.md "
+        "(default: nothing)",
+    )
+
+
 def env_options(arguments: argparse.Namespace) -> EnvOptions:
     """The environment that the arguments describe.
 
@@ -90,7 +102,7 @@ def env_options(arguments: argparse.Namespace) -> EnvOptions:
         find_task(arguments.task)
     return EnvOptions(
         id=arguments.task if arguments.env is None else arguments.env,
-        kwargs=parse_kwargs(arguments.env_kwargs),
+        kwargs=with_randomize(parse_kwargs(arguments.env_kwargs), arguments.randomize),
         action_map=arguments.action_map,
         max_episode_steps=getattr(arguments, "max_episode_steps", -1),
         success=arguments.success,

@@ -10,7 +10,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.cli.arguments import check_output, path_argument
+from gym_hil.cli.arguments import add_randomize_argument, check_output, path_argument
+from gym_hil.env_options import with_randomize
 from gym_hil.envs import FrankaGymEnv, GymRenderingSpec
 from gym_hil.errors import ConfigurationError
 from gym_hil.registration import env_id, find_task
@@ -27,6 +28,7 @@ _ACTORS = {False: ("POLICY", (122, 134, 147)), True: ("OPERATOR", (46, 204, 113)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil demo`."""
     parser.add_argument("--task", default="PandaPickCube", help="task, with or without version (default: %(default)s)")
+    add_randomize_argument(parser)
     parser.add_argument(
         "--out",
         type=path_argument,
@@ -56,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         env_id(name, "Scripted", version),
         render_spec=GymRenderingSpec(FRONT, FRONT),
         renderer=arguments.renderer,
+        **with_randomize({}, arguments.randomize),
         device_options={
             "takeover": "no_progress", "reaction_delay": 2, "motion_noise": 0.1, "seed": arguments.seed
         },

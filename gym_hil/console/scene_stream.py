@@ -14,6 +14,7 @@ from gym_hil.console.messages import Geom, MeshInfo, SceneCamera, ViewPoint
 
 VISIBLE_GROUPS = (0, 1, 2)  # of geoms and sites, as MuJoCo's viewer shows at its start
 DEFAULT_GREY = (0.5, 0.5, 0.5, 1.0)  # a geom's or site's own colour counts, unless it is this one
+TEXELS = 997  # bytes of textures between those that are compared, to notice that a texture has changed
 WORKSPACE_VIEW = {"distance": 1.84, "azimuth": 50.0, "elevation": -27.5}  # m and degrees
 KINDS = {
     getattr(mujoco.mjtGeom, f"mjGEOM_{kind.upper()}"): kind
@@ -183,7 +184,8 @@ def pack_scene(model: mujoco.MjModel, known: MeshBlob | None = None) -> PackedSc
 def signature(model: mujoco.MjModel) -> tuple[bytes, ...]:
     """The values of a model that some environments change while they run, and that are seen."""
     values = (model.geom_rgba, model.geom_size, model.geom_pos, model.geom_quat, model.geom_group, model.mat_rgba)
-    return tuple(value.tobytes() for value in (*values, model.site_rgba, model.site_size, model.hfield_data))
+    values += (model.site_rgba, model.site_size, model.hfield_data, model.cam_pos, model.cam_quat, model.cam_fovy)
+    return tuple(value.tobytes() for value in (*values, model.tex_data[::TEXELS]))
 
 
 def view_point(env: Any, model: mujoco.MjModel, workspace: ArrayLike | None) -> ViewPoint:

@@ -156,6 +156,9 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
         self._observation, self._steps_left, self._repeats, self._was_driven = None, None, False, False
         observation, info = self.env.reset(seed=seed, options=options)
         self._observation = self._observed(observation)
+        # What a task has drawn is repeated by the option that replaces the draw.
+        drawn = {"randomization": info["randomization"]} if self._is_panda and "randomization" in info else {}
+        options = {**(options or {}), **drawn}
         self._origin = {"seed": seed, "options": plain(options) if options else None}
         return observation, info
 

@@ -65,7 +65,8 @@ class PandaArrangeBoxesGymEnv(FrankaGymEnv):
 
     def pick_place_goals(self) -> list[dict[str, Any]]:
         """What the scripted operator does: grip each box along its sides and put it down on its pad."""
-        goals = self.target_positions + np.array([0.0, 0.0, BOX_HALF_SIZE])
+        goals = self.target_positions.copy()
+        goals[:, 2] += [self.model.geom(f"{box}_geom").size[2] for box in BOXES]
         turns = self.data.xmat[self._bodies(BOXES)]
         return [
             {"object": box, "goal": goal, "put_down": True, "object_yaw": float(np.arctan2(turn[3], turn[0]))}

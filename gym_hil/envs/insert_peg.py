@@ -44,6 +44,7 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
 
     HOME = (0.0, 0.195, 0.0, -2.43, 0.0, 2.62, 0.785)
     RESET_OPTIONS = ("peg_pose", "socket_pose")
+    SCALED_TOGETHER = ("peg", "socket")
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,6 +41,8 @@ class EnvState:
 
     physics: NDArray[np.float64]  # (n,) MuJoCo's integration state: positions, velocities, commands, warm start, time
     rng: dict[str, Any]  # state of the environment's random generator
+    randomization: Mapping[str, Any] | None = None  # what was drawn for the episode, where something was
+    pending: tuple[NDArray[np.float64], ...] = ()  # actions that are still to be executed
 
 
 class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
@@ -140,7 +142,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
                 f"physics has shape {physics.shape}; {type(self).__name__} needs {(self._state_size,)} finite numbers, "
                 "as its own get_state() returns."
             )
-        self._restore(physics, state.rng)
+        self._restore(state)
         return self.observation()
 
     def close(self) -> None:
@@ -153,9 +155,9 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
             self._view = None
         self._started = False
 
-    def _restore(self, physics: NDArray[np.float64], rng: dict[str, Any]) -> None:
-        mujoco.mj_setState(self.model, self.data, physics, _STATE)
-        self.np_random.bit_generator.state = rng
+    def _restore(self, state: EnvState) -> None:
+        mujoco.mj_setState(self.model, self.data, np.asarray(state.physics, dtype=np.float64), _STATE)
+        self.np_random.bit_generator.state = state.rng
         mujoco.mj_forward(self.model, self.data)
         self._started = True
 

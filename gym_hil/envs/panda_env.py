@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+from collections import deque
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
@@ -10,8 +13,9 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gym_hil.envs.mujoco_env import GymRenderingSpec, MujocoGymEnv, Observation, check_action, one_of
-from gym_hil.errors import ConfigurationError
+from gym_hil.envs.mujoco_env import EnvState, GymRenderingSpec, MujocoGymEnv, Observation, check_action, one_of
+from gym_hil.envs.randomization import NOISE_SEED, Randomization, parse_ranges
+from gym_hil.errors import ConfigurationError, InvalidStateError
 from gym_hil.robot.controller import ROTATION_LIMIT
 from gym_hil.robot.gripper import COMMAND_CLOSED, STROKE, TCP_SITE
 from gym_hil.robot.gripper import JOINTS as FINGERS
@@ -33,6 +37,7 @@ _SPEED_LIMIT = 30.0  # rad/s, ten times what the arm reaches: a bound for the ob
 _REACH = 2.0  # m, likewise
 _FAR = 10.0  # m, likewise for things that were pushed away
 _FORCE, _TORQUE = 1e4, 1e3  # N and N m, likewise
+_RANDOMIZATION = "randomization"  # key of info and of the reset options
 
 
 class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
@@ -69,6 +74,9 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         cartesian_bounds: (2, 3) m, lower and upper corner of the workspace.
         renderer: "raster" or "gl".
         force_torque_obs: add `force_torque` to the observation.
+        randomize: False, "light", "full", or (low, high) for names of `gym_hil.envs.randomization.RANGES`: what is
+            drawn anew at each reset. `reset` returns it as `info["randomization"]`, and takes it as the option
+            `randomization`, which replaces what is drawn. See docs/randomization.md.
 
     Raises:
         ConfigurationError: an argument has a value that cannot work.
@@ -77,6 +85,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
     HOME: ClassVar[tuple[float, ...]] = (0.0, -0.785, 0.0, -2.35, 0.0, 1.57, np.pi / 4)  # rad
     BOUNDS: ClassVar[tuple[tuple[float, ...], ...]] = ((0.2, -0.3, 0.0), (0.6, 0.3, 0.5))  # m
     RESET_OPTIONS: ClassVar[tuple[str, ...]] = ()  # keys that `reset(options=...)` understands
+    SCALED_TOGETHER: ClassVar[tuple[str, ...]] = ()  # bodies that must fit: `randomize` widens them by one factor
 
     def __init__(
         self,
@@ -91,11 +100,13 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         cartesian_bounds: ArrayLike | None = None,
         renderer: Literal["raster", "gl"] = "raster",
         force_torque_obs: bool = False,
+        randomize: bool | str | Mapping[str, ArrayLike] | None = False,
     ):
         gym.utils.EzPickle.__init__(
             self, seed, control_dt, physics_dt, render_spec, render_mode, image_obs, reward_type, home_position,
-            cartesian_bounds, renderer, force_torque_obs,
+            cartesian_bounds, renderer, force_torque_obs, randomize,
         )  # fmt: skip
+        ranges = parse_ranges(randomize)
         one_of("reward_type", reward_type, ["sparse", "dense"])
         self.image_obs, self.reward_type, self.force_torque_obs = bool(image_obs), reward_type, bool(force_torque_obs)
         self.home_position = _home(self.HOME if home_position is None else home_position)
@@ -111,6 +122,10 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         self._arm = slice(0, len(JOINTS))
         self.action_space = gym.spaces.Box(-ACTION_LIMIT, ACTION_LIMIT, dtype=np.float32)
         self.checked_action: NDArray[np.float32] | None = None
+        self._randomization = Randomization(self.model, ranges, self.SCALED_TOGETHER) if ranges else None
+        self._drawn: Mapping[str, Any] = {}
+        self._delay, self._noise = 0, 0.0  # steps; standard deviation in m and rad
+        self._pending: deque[NDArray[np.float64]] = deque()
         self._go_home()
         self.observation_space = self._describe_observation()
 
@@ -179,25 +194,31 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
 
         Args:
             seed: the same seed starts the same episode.
-            options: see `RESET_OPTIONS` of the task.
+            options: see `RESET_OPTIONS` of the task; and `randomization`, values in place of drawn ones.
 
         Returns:
-            The first observation, and info with `succeed`.
+            The first observation, and info with `succeed`, and `randomization` where something is randomised.
 
         Raises:
             ConfigurationError: an option is unknown or out of range.
         """
         gym.Env.reset(self, seed=seed)
-        options = options or {}
+        options = dict(options or {})
         for key in options:
-            one_of("a key of reset(options=...)", key, self.RESET_OPTIONS)
+            one_of("a key of reset(options=...)", key, [*self.RESET_OPTIONS, _RANDOMIZATION])
+        given = options.pop(_RANDOMIZATION, None)
+        if given is not None:
+            self._get_randomization().check(given)
         self._go_home()
         self.reset_objects(options)
+        info: dict[str, Any] = {"succeed": False}
+        if self._randomization is not None:
+            info[_RANDOMIZATION] = self._randomize({**self._randomization.draw(self.np_random), **(given or {})})
         mujoco.mj_forward(self.model, self.data)
         self._started = True
         if self.render_mode == "human":
             self._show()
-        return self.observation(), {"succeed": False}
+        return self.observation(), info
 
     def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Move the target by an action and simulate one control step.
@@ -218,6 +239,8 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         checked, self.checked_action = self.checked_action, None
         if checked is None or action is not checked:
             checked = check_action(action, -ACTION_LIMIT, ACTION_LIMIT, np.float64)
+        if self._delay:
+            checked = self._delayed(checked)
         self._command(checked)
         self._advance()
         succeed = self.is_success()
@@ -241,7 +264,15 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
             observation["environment_state"] = self.environment_state().astype(np.float32)
         if self.force_torque_obs:
             observation["force_torque"] = self._force_torque()
+        if self._noise:
+            self._add_noise(observation)
         return observation
+
+    def get_state(self) -> EnvState:
+        state = super().get_state()
+        if not self._drawn:
+            return state
+        return dataclasses.replace(state, randomization=self._drawn, pending=tuple(self._pending))
 
     def _command(self, action: NDArray[Any]) -> None:
         """Move the controller's target; a target that is never re-read from the arm does not drift."""
@@ -257,6 +288,55 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         force, torque = self.data.sensor(FORCE_SENSOR).data, self.data.sensor(TORQUE_SENSOR).data
         return np.concatenate([force, torque]).astype(np.float32)
 
+    def _get_randomization(self) -> Randomization:
+        if self._randomization is None:
+            self._randomization = Randomization(self.model, {}, self.SCALED_TOGETHER)
+        return self._randomization
+
+    def _randomize(self, draw: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Start an episode with what was drawn: apply it, and let objects rest where they rested. Returns it."""
+        self._apply(draw)
+        for body, rise in self._get_randomization().rise(draw).items():
+            if rise:
+                self.data.qpos[self.model.jnt_qposadr[self.model.body_jntadr[body]] + 2] += rise
+        # The solver would start from the accelerations of the model before.
+        self.data.qacc_warmstart[:] = 0
+        return draw
+
+    def _apply(self, draw: Mapping[str, Any]) -> None:
+        if draw != self._drawn:
+            self._get_randomization().apply(draw)
+            self._drawn = draw
+            self._delay, self._noise = int(draw.get("action_delay", 0)), float(draw.get("observation_noise", 0.0))
+        self._pending.clear()
+
+    def _delayed(self, action: NDArray[Any]) -> NDArray[Any]:
+        """The action of some steps ago, in the first steps none; this one comes later."""
+        self._pending.append(action.copy())
+        return self._pending.popleft() if len(self._pending) > self._delay else np.zeros_like(action)
+
+    def _add_noise(self, observation: Observation) -> None:
+        """Add noise that depends on nothing but the episode and its step: the same state is observed the same again."""
+        step = round(self.data.time / self.control_dt)
+        rng = np.random.default_rng([int(self._drawn.get(NOISE_SEED, 0)), step])
+        agent = observation["agent_pos"]
+        agent[0:7] += self._noise * rng.standard_normal(7)
+        agent[15:18] += self._noise * rng.standard_normal(3)
+        if not self.image_obs:
+            positions = observation["environment_state"]
+            positions += np.float32(self._noise) * rng.standard_normal(positions.shape, dtype=np.float32)
+
+    def _restore(self, state: EnvState) -> None:
+        draw = state.randomization or {}
+        if draw != self._drawn:
+            try:
+                self._get_randomization().check(draw)
+            except ConfigurationError as error:
+                raise InvalidStateError(f"The state is of another kind of environment: {error}") from error
+        self._apply(draw)
+        self._pending.extend(action.copy() for action in state.pending)
+        super()._restore(state)
+
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "spec": self.spec}
 
@@ -270,8 +350,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         copied.spec = copy.deepcopy(self.spec, memo)
         copied._np_random, copied._np_random_seed = copy.deepcopy((self._np_random, self._np_random_seed))
         if self._started:
-            state = self.get_state()
-            copied._restore(state.physics, state.rng)
+            copied._restore(self.get_state())
         return copied
 
     def _go_home(self) -> None:

@@ -40,6 +40,7 @@ class PandaPickCubeGymEnv(FrankaGymEnv):
         self.random_block_position = random_block_position
         self._cube = self.data.body("cube")
         self._cube_address = self.model.joint("cube").qposadr[0]
+        self._cube_size = self.model.geom("cube_geom").size
 
     def add_objects(self, spec: mujoco.MjSpec) -> None:
         add_box(spec, "cube", (*FIXED_START, CUBE_HALF_SIZE), CUBE_HALF_SIZE, (0.6, 0.3, 0.6, 1.0))
@@ -73,7 +74,7 @@ class PandaPickCubeGymEnv(FrankaGymEnv):
     def pick_place_goals(self) -> list[dict[str, Any]]:
         """What the scripted operator does: grip the cube along its sides and lift it."""
         x, y, _ = self.cube_position
-        goal = np.array([x, y, CUBE_HALF_SIZE + LIFT + 0.02])
+        goal = np.array([x, y, self._cube_size[2] + LIFT + 0.02])
         yaw = float(np.arctan2(self._cube.xmat[3], self._cube.xmat[0]))
         return [{"object": self.cube_position, "goal": goal, "put_down": False, "object_yaw": yaw}]
 
@@ -85,7 +86,7 @@ class PandaPickCubeGymEnv(FrankaGymEnv):
         return 0.3 * float(np.exp(-20 * distance)) + 0.7 * min(max(self._height() / LIFT, 0.0), 1.0)
 
     def _height(self) -> float:
-        return float(self._cube.xpos[2]) - CUBE_HALF_SIZE
+        return float(self._cube.xpos[2]) - float(self._cube_size[2])
 
     def _is_gripped(self) -> bool:
         return self.fingers_touching("cube_geom") == {"left_finger", "right_finger"}

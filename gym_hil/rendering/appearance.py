@@ -27,8 +27,8 @@ SKY_ROWS = 257
 NO_LIGHT_AMBIENT = 0.3  # measured: what MuJoCo's renderer shows of a model in which every light is off
 
 
-def floor(model: mujoco.MjModel, geometry: Geometry) -> Floor:
-    """The floor of a model, still without a pose."""
+def floor(model: mujoco.MjModel, geometry: Geometry, known: Floor | None = None) -> Floor:
+    """The floor of a model, still without a pose; with the texture of a known one, where it is the same."""
     geom, endless = geometry.floor, geometry.is_endless
     material = int(model.geom_matid[geom]) if geom >= 0 else -1
     rgba, gloss = look(model, model.geom_rgba[geom], material) if geom >= 0 else (np.zeros(4), (0.0, 0.0, 0.0))
@@ -36,7 +36,9 @@ def floor(model: mujoco.MjModel, geometry: Geometry) -> Floor:
     offset, texels_per_metre = np.zeros(2), 0.0
     texture = _texture_of(model, material)
     if texture >= 0:
-        texels, mips = mipmaps(_pixels(model, texture))
+        pixels = _pixels(model, texture)
+        same = known is not None and np.array_equal(full_size(known), pixels)
+        texels, mips = (known.texels, known.mips) if known is not None and same else mipmaps(pixels)
         repeats = texture_repeats(model, geom)
         offset = np.maximum(model.geom_size[geom, :2], 0.0) * repeats
         texels_per_metre = float(max(repeats[0] * mips[0, 1], repeats[1] * mips[0, 2]))
@@ -98,6 +100,12 @@ def mipmaps(image: Floats) -> tuple[Floats, Ints]:
         mips.append((start, level.shape[1], level.shape[0]))
         start += len(rows[-1])
     return np.concatenate(rows), np.array(mips, dtype=np.int32)
+
+
+def full_size(floor: Floor) -> Floats:
+    """The texture of a floor that has one, (height, width, 3)."""
+    _, width, height = floor.mips[0]
+    return floor.texels[: (width + 2) * (height + 2), :3].reshape(height + 2, width + 2, 3)[1:-1, 1:-1]
 
 
 def sky(model: mujoco.MjModel, *, endless_floor: bool) -> Sky:

@@ -57,6 +57,23 @@ def extract(model: mujoco.MjModel) -> Geometry:
     return Geometry(shapes, np.array(geoms, dtype=np.intp), np.array(sites, dtype=np.intp), floor, is_endless)
 
 
+def reshape(model: mujoco.MjModel, geometry: Geometry) -> None:
+    """Write the model's present colours and sizes into the shapes that were extracted from it."""
+    shapes = geometry.shapes
+    looked = [(model.geom_rgba[g], int(model.geom_matid[g])) for g in geometry.geoms]
+    looked += [(model.site_rgba[s], int(model.site_matid[s])) for s in geometry.sites]
+    sized = [(model.geom_type[g], model.geom_size[g]) for g in geometry.geoms]
+    sized += [(model.site_type[s], model.site_size[s]) for s in geometry.sites]
+    for number, ((rgba, material), (kind, size)) in enumerate(zip(looked, sized, strict=True)):
+        shapes.colours[number], shapes.materials[number] = look(model, rgba, material)
+        if kind != mujoco.mjtGeom.mjGEOM_MESH:
+            points, normals, _ = _primitive(kind, size)
+            first, last = shapes.vertex_spans[number]
+            if len(points) == last - first:  # a size of nothing has fewer, and stays as it was
+                shapes.vertices[first:last], shapes.normals[first:last] = points, normals
+                *shapes.centres[number], shapes.radii[number] = _bounding_sphere(points)
+
+
 def _join(parts: list[Triangles], looks: list[tuple[Floats, Material]]) -> Shapes:
     """Lay the triangles and the looks of all shapes one after the other."""
     vertex_spans = _spans([len(points) for points, _, _ in parts])

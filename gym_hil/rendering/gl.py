@@ -30,6 +30,10 @@ class GLRenderer(Renderer):
             self._free = weakref.finalize(self, self._context.close)
         return [self._context.draw(data, camera) for camera in cameras]
 
+    def _update(self) -> None:
+        if self._context is not None:
+            self._context.update()
+
     def close(self) -> None:
         super().close()
         if self._free is not None:
@@ -51,6 +55,12 @@ class _Context:
         self._scene = mujoco.MjvScene(model, maxgeom=MAX_GEOMS)
         self._option, self._camera = mujoco.MjvOption(), mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+
+    def update(self) -> None:
+        """Read the textures again; MuJoCo itself reads everything else at every drawing."""
+        self._gl.make_current()
+        for texture in range(self._model.ntex):
+            mujoco.mjr_uploadTexture(self._model, self._mjr, texture)
 
     def draw(self, data: mujoco.MjData, camera: int) -> Image:
         """Draw what one camera of the model sees, (height, width, 3)."""

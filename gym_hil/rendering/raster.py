@@ -8,7 +8,7 @@ import numpy as np
 from gym_hil.rendering import appearance
 from gym_hil.rendering.drawing import begin, draw
 from gym_hil.rendering.floor import GRID
-from gym_hil.rendering.geometry import extract
+from gym_hil.rendering.geometry import extract, reshape
 from gym_hil.rendering.renderer import Image, Renderer
 from gym_hil.rendering.scene import NOTHING, Buffers, Camera, Scene, ShadowMap
 
@@ -20,8 +20,7 @@ class RasterRenderer(Renderer):
     """Draws on the CPU: no display, no driver, and the same pixels for the same state.
 
     Geoms and sites of groups 0 to 2 are drawn with their colours, the first opaque plane as a textured floor, the
-    model's lights and headlight, shadows of its first shadow-casting light, and its skybox. Shapes, colours, textures
-    and lights of the model are read here, poses at every drawing.
+    model's lights and headlight, shadows of its first shadow-casting light, and its skybox.
     """
 
     name = "raster"
@@ -66,6 +65,14 @@ class RasterRenderer(Renderer):
             colour=np.zeros(6, dtype=np.float32),
             no_ids=np.zeros((0, 0), dtype=np.int32),
             pixels=np.zeros((self.height, self.width, 6), dtype=np.float32),
+        )
+
+    def _update(self) -> None:
+        reshape(self._model, self._geometry)
+        self._lights, lights = appearance.lights(self._model)
+        self._repeats = appearance.texture_repeats(self._model, self._geometry.floor)
+        self._scene = self._scene._replace(
+            floor=appearance.floor(self._model, self._geometry, self._scene.floor), lights=lights
         )
 
     def _draw(self, data: mujoco.MjData, cameras: list[int]) -> list[Image]:

@@ -16,8 +16,13 @@ from gym_hil.errors import ConfigurationError, RenderingError
 Image = NDArray[np.uint8]
 
 
+TEXELS = 997  # bytes of textures between those that are compared, to notice that a texture has changed
+
+
 class Renderer(ABC):
     """Draws what the cameras of one model see, in images of a height and a width in pixels.
+
+    Colours, sizes, textures, lights and cameras of the model may change between drawings, its meshes may not.
 
     Raises:
         ConfigurationError: a size that is not a whole number of at least 1.
@@ -28,6 +33,7 @@ class Renderer(ABC):
     def __init__(self, model: mujoco.MjModel, height: int, width: int) -> None:
         self.height, self.width = checked_size("height", height), checked_size("width", width)
         self._model = model
+        self._look = _look(model)
         self._closed = False
 
     def render(self, data: mujoco.MjData, cameras: Sequence[str | int]) -> list[Image]:
@@ -45,7 +51,15 @@ class Renderer(ABC):
         """
         if self._closed:
             raise RenderingError("This renderer is closed; make a new one.")
+        look = _look(self._model)
+        if look != self._look:
+            self._update()
+            self._look = look
         return self._draw(data, [camera_id(self._model, camera) for camera in cameras])
+
+    @abstractmethod
+    def _update(self) -> None:
+        """Read again what has changed in the model."""
 
     @abstractmethod
     def _draw(self, data: mujoco.MjData, cameras: list[int]) -> list[Image]: ...
@@ -53,6 +67,17 @@ class Renderer(ABC):
     def close(self) -> None:
         """Let go of what the renderer holds. Closing twice is allowed; drawing afterwards raises."""
         self._closed = True
+
+
+def _look(model: mujoco.MjModel) -> bytes:
+    """What is seen of a model and may change, for comparison: of textures a sample, and no meshes, poses or cameras."""
+    head = model.vis.headlight
+    values = (
+        *(model.geom_rgba, model.geom_size, model.site_rgba, model.site_size, model.mat_rgba),
+        *(model.light_diffuse, model.light_ambient, model.light_specular, model.tex_data[::TEXELS]),
+        *(head.ambient, head.diffuse, head.specular),
+    )
+    return b"".join([value.tobytes() for value in values])
 
 
 def checked_size(name: str, value: Any) -> int:

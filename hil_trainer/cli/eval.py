@@ -32,6 +32,7 @@ def evaluate_policy(
     episodes: int = 100,
     seed: int = 0,
     task: Annotated[str | None, tyro.conf.arg(aliases=("--env",))] = None,
+    randomize: tuple[str, ...] | None = None,
     video: Path | None = None,
 ) -> None:
     """Run a trained policy.
@@ -41,6 +42,8 @@ def evaluate_policy(
         episodes: number of episodes.
         seed: seed of the first episode; the others count up from it.
         task: another task or environment than the one that the policy was trained for.
+        randomize: what varies between episodes, see docs/randomization.md; `none` for nothing; if not given, what
+            varied in training.
         video: .mp4 file to film the first 9 episodes to.
     """
     if episodes < 1 or seed < 0:
@@ -52,8 +55,9 @@ def evaluate_policy(
     provenance, layout = loaded.description["provenance"], loaded.policy.shape.layout
     config = defaults(task or provenance["task"], provenance["obs"])
     options = dict(provenance.get("env", {})) if task is None else {}
-    if "env_kwargs" in options:
-        options["env_kwargs"] = tuple(options["env_kwargs"])
+    options.update({name: tuple(options[name]) for name in ("env_kwargs", "randomize") if name in options})
+    if randomize is not None:
+        options["randomize"] = () if randomize == ("none",) else randomize
     env_config = dataclasses.replace(config.env, image_size=layout.image_size or config.env.image_size, **options)
     gripper: Any = "discrete" if loaded.policy.shape.discrete_gripper else "continuous"  # as in training
     agent = dataclasses.replace(config.agent, gripper=gripper)

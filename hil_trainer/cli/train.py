@@ -28,7 +28,7 @@ _FLAGS = {
     for name, kind in get_type_hints(group).items()
     if kind is bool
 }
-_LISTS = {"env_kwargs"}  # settings with several values
+_LISTS = {"env_kwargs", "randomize"}  # settings with several values
 
 
 @dataclass(frozen=True)

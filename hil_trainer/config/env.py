@@ -13,7 +13,7 @@ from hil_trainer.config.checks import require
 
 NO_OPERATOR, SCRIPTED = "none", "scripted"
 # Settings of the environment that a policy is evaluated with.
-ENV_OPTIONS = ("reward", "env_kwargs", "action_map", "max_episode_steps", "success", "fps")
+ENV_OPTIONS = ("reward", "env_kwargs", "randomize", "action_map", "max_episode_steps", "success", "fps")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class EnvConfig:
         real_time: step the environment in real time; if not given, only with a human operator.
         console: show the training on the web console.
         env_kwargs: arguments of the environment, KEY=VALUE with a Python literal or else text as the value.
+        randomize: what of a task of gym_hil varies between episodes: light, full, or NAME=LOW,HIGH for names of
+            docs/randomization.md.
         action_map: which numbers of the action the operator moves, such as x=0,y=1,z=2,gripper=-3, or
             module:function; if not given, guessed from 3, 4, 6 or 7 numbers.
         max_episode_steps: steps after which an episode ends, -1 for no limit; if not given, the environment's own.
@@ -54,6 +56,7 @@ class EnvConfig:
     real_time: bool | None = None
     console: bool = False
     env_kwargs: tuple[str, ...] = ()
+    randomize: tuple[str, ...] = ()
     action_map: str | None = None
     max_episode_steps: int | None = None
     success: str | None = None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import gym_hil
 from gym_hil import display
-from gym_hil.env_options import EnvOptions, parse_kwargs
+from gym_hil.env_options import EnvOptions, parse_kwargs, with_randomize
 from gym_hil.errors import ConfigurationError
 from gym_hil.imports import describe_error, is_function_name
 from gym_hil.pacing import Pacer
@@ -255,7 +255,7 @@ def env_options(config: EnvConfig) -> EnvOptions:
     """
     options = EnvOptions(
         id=config.task,
-        kwargs=parse_kwargs(config.env_kwargs),
+        kwargs=with_randomize(parse_kwargs(config.env_kwargs), config.randomize or None),
         action_map=config.action_map,
         max_episode_steps=config.max_episode_steps,
         success=config.success,

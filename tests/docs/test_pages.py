@@ -25,6 +25,7 @@ PAGES = [
     pytest.param("docs/operating.md", marks=pytest.mark.slow),
     pytest.param("docs/policies.md", marks=pytest.mark.slow),
     pytest.param("docs/recording.md", marks=pytest.mark.slow),
+    pytest.param("docs/randomization.md", marks=pytest.mark.slow),
     "docs/rendering.md",
     "docs/reproducing.md",
     "docs/your_environment.md",

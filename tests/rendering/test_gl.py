@@ -36,6 +36,15 @@ def test_images_may_be_larger_than_the_models_offscreen_buffer_and_are_the_calle
 
 @pytest.mark.gl
 @pytest.mark.usefixtures("opengl")
+def test_colours_and_textures_that_change_are_seen():
+    env = gym_hil.PandaPickCubeGymEnv(image_obs=True, renderer="gl", randomize={"floor_colour": (-0.2, 0.3)})
+    before = env.reset(seed=1)[0]["pixels"]["front"]
+    assert (before != env.reset(seed=2)[0]["pixels"]["front"]).any()
+    env.close()
+
+
+@pytest.mark.gl
+@pytest.mark.usefixtures("opengl")
 def test_a_renderer_that_is_not_closed_prints_nothing_at_exit():
     done = subprocess.run([sys.executable, "-c", DRAW], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
