@@ -183,9 +183,12 @@ def pack_scene(model: mujoco.MjModel, known: MeshBlob | None = None) -> PackedSc
 
 def signature(model: mujoco.MjModel) -> tuple[bytes, ...]:
     """The values of a model that some environments change while they run, and that are seen."""
-    values = (model.geom_rgba, model.geom_size, model.geom_pos, model.geom_quat, model.geom_group, model.mat_rgba)
-    values += (model.site_rgba, model.site_size, model.hfield_data, model.cam_pos, model.cam_quat, model.cam_fovy)
-    return tuple(value.tobytes() for value in (*values, model.tex_data[::TEXELS]))
+    values = (
+        *(model.geom_rgba, model.geom_size, model.geom_pos, model.geom_quat, model.geom_group, model.mat_rgba),
+        *(model.site_rgba, model.site_size, model.hfield_data, model.cam_pos, model.cam_quat, model.cam_fovy),
+        model.tex_data[::TEXELS],
+    )
+    return tuple(value.tobytes() for value in values)
 
 
 def view_point(env: Any, model: mujoco.MjModel, workspace: ArrayLike | None) -> ViewPoint:
