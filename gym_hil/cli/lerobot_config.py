@@ -13,6 +13,7 @@ import numpy as np
 from gym_hil.cli.arguments import path_argument, write_output
 from gym_hil.errors import ConfigurationError
 from gym_hil.registration import NAMESPACE, TASKS, controls, env_id, find_task, make_task
+from gym_hil.teleop.registry import turns_by_default
 
 # The files without what the arguments say. The one for training follows HIL-SERL (Luo et al. 2024, arXiv:2410.21845):
 # half of each batch from the demonstrations, two critics, discount 0.97, the gripper as a discrete action of its own.
@@ -21,6 +22,7 @@ from gym_hil.registration import NAMESPACE, TASKS, controls, env_id, find_task, 
 # learner cannot encode anything else. The file for record and replay has no `env.type`: LeRobot's parser refuses it.
 TEMPLATES = Path(__file__).parent / "lerobot"
 MODES = {"record": "manipulator.json", "replay": "manipulator.json", "train": "train.json"}
+CONTROL_MODES = {"Keyboard": "keyboard", "MetaQuest": "meta_quest"}  # control -> LeRobot's name of it
 JOINT_VELOCITY = 3.0  # rad/s, scales the velocities; the arm may exceed it for a moment
 GRIPPER_CLOSED = 255.0
 
@@ -75,14 +77,18 @@ def make_config(arguments: argparse.Namespace) -> dict[str, Any]:
     use_gripper = not arguments.no_gripper
     values: dict[str, Any] = {
         "env/task": name,
-        "env/processor/control_mode": "keyboard" if control == "Keyboard" else "gamepad",
+        "env/processor/control_mode": CONTROL_MODES.get(control, "gamepad"),
         "env/processor/gripper/use_gripper": use_gripper,
         "env/processor/gripper/gripper_penalty": arguments.gripper_penalty,
         "dataset/repo_id": arguments.repo_id,
         "dataset/root": arguments.root.as_posix(),
     }
     if arguments.mode == "train":
+        motion = _motion_numbers(task, control, version)
         values |= {
+            "policy/output_features/action/shape": [motion],
+            "policy/dataset_stats/action": {"min": [-1.0] * motion, "max": [1.0] * motion},
+            "env/features/action/shape": [motion],
             "batch_size": arguments.batch_size,
             "policy/device": arguments.device,
             "policy/dataset_stats/observation.state": _state_range(f"{task}-v{version}"),
@@ -131,6 +137,13 @@ def _fill(template: str, values: Mapping[str, Any]) -> dict[str, Any]:
         assert key in node, f"{template} has no {place}"
         node[key] = value
     return content
+
+
+def _motion_numbers(task: str, control: str, version: int) -> int:
+    """Numbers of an action without the gripper's: 6 where it turns the tool, else 3."""
+    device = controls()[control].get("device", "")
+    turns = TASKS[task][1][version].wrap_kwargs.get("orientation", turns_by_default(device))
+    return 6 if turns else 3
 
 
 def _state_range(task: str) -> dict[str, list[float]]:

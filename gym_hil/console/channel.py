@@ -58,6 +58,9 @@ class PageDevice(Protocol):
     def page_bindings(self, channel: int, requests: Sequence[str]) -> Bindings:
         """Which key and which button does what."""
 
+    def page_status(self) -> Mapping[str, Any]:
+        """Fields of `messages.Status` that the device adds; called in the environment's thread after each step."""
+
     def receive(self, message: Input) -> None:
         """Take in what the operator does."""
 
@@ -208,7 +211,7 @@ class Channel:
                 images=shown,
                 tool=tuple(getattr(env, name, None) for name in _TOOL),  # type: ignore[arg-type]
                 silent=device is not None and device.silent,
-                status=status,
+                status=status if device is None else {**device.page_status(), **status},
             )
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import hashlib
 import ipaddress
 import os
 import socket
@@ -39,6 +40,17 @@ def ssl_context(tls: TlsOption | None) -> ssl.SSLContext | None:
     except (OSError, ssl.SSLError) as error:
         raise DeviceError(f"The certificate {certificate} with the key {key} cannot be used: {error}.") from error
     return context
+
+
+def fingerprint(tls: TlsOption) -> str:
+    """SHA-256 of the certificate in use, as browsers show it: pairs of hexadecimal digits with colons between.
+
+    Args:
+        tls: see `ssl_context`, which has used it.
+    """
+    certificate = user_certificate()[0] if isinstance(tls, bool) else expand_path(tls[0])
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text(encoding="ascii"))).hexdigest().upper()
+    return ":".join(digest[k : k + 2] for k in range(0, len(digest), 2))
 
 
 def user_certificate(folder: Path | None = None) -> tuple[Path, Path]:

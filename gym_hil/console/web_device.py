@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,6 +106,10 @@ class WebDevice(InputDevice):
     @classmethod
     def for_env(cls, env: Any, **options: Any) -> WebDevice:
         return cls(env=env, **options)
+
+    def page_status(self) -> Mapping[str, Any]:
+        """Fields of `messages.Status` that this device adds: none."""
+        return {}
 
     def receive(self, message: Input) -> None:
         """Take in what the operator at the page does; called from the server's thread."""

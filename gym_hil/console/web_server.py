@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gym_hil.console.access import Access, is_loopback
 from gym_hil.console.messages import MESSAGE_LIMIT
-from gym_hil.console.tls import ssl_context
+from gym_hil.console.tls import fingerprint, ssl_context
 from gym_hil.display import ConsoleOptions
 from gym_hil.errors import ConfigurationError, DeviceError, MissingExtraError
 
@@ -135,7 +135,8 @@ class WebServer:
             names = dict.fromkeys([own_address() if host == ALL_MACHINES else host, socket.gethostname()])
             return (
                 f"{self._label}: {' or '.join(map(self._link, names))}\n"
-                "The certificate is this user's own, so the browser asks once whether to trust it."
+                "The certificate is this user's own, so the browser asks once whether to trust it. Its SHA-256 is\n"
+                f"{fingerprint(self.options.tls or False)}"
             )
         user, server = ssh_target()
         tunnel = f"ssh -N -L {self.port}:{_bracketed(self._address)}:{self.port} {user}@{server}"

@@ -17,6 +17,7 @@ from gym_hil.envs.mujoco_env import EnvState, GymRenderingSpec, MujocoGymEnv, Ob
 from gym_hil.envs.randomization import NOISE_SEED, Randomization, parse_ranges
 from gym_hil.errors import ConfigurationError, InvalidStateError
 from gym_hil.robot.controller import ROTATION_LIMIT
+from gym_hil.robot.gripper import BODY as GRIPPER
 from gym_hil.robot.gripper import COMMAND_CLOSED, STROKE, TCP_SITE
 from gym_hil.robot.gripper import JOINTS as FINGERS
 from gym_hil.robot.panda import JOINTS, LINKS
@@ -38,6 +39,7 @@ _REACH = 2.0  # m, likewise
 _FAR = 10.0  # m, likewise for things that were pushed away
 _FORCE, _TORQUE = 1e4, 1e3  # N and N m, likewise
 _RANDOMIZATION = "randomization"  # key of info and of the reset options
+_TOUCH = 0.5  # N, above which bodies that meet press on each other
 
 
 class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
@@ -118,6 +120,8 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         self._tcp = self.data.site(TCP_SITE)
         self._tcp_pos, self._ctrl = self._tcp.xpos, self.data.ctrl
         self._fingers = [self.model.joint(name).qposadr[0] for name in FINGERS]
+        self._finger_bodies = [self.model.body(name).id for name in FINGERS]
+        self._gripper_bodies = {self.model.body(GRIPPER).id, *self._finger_bodies}
         # Their address in qpos and qvel is the same: the arm comes first and all its joints are hinges.
         self._arm = slice(0, len(JOINTS))
         self.action_space = gym.spaces.Box(-ACTION_LIMIT, ACTION_LIMIT, dtype=np.float32)
@@ -180,6 +184,20 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
     def gripper_closed(self) -> float:
         """The fingers' position: 0 open to 1 closed."""
         return float(self.data.qpos[self._fingers[0]]) / STROKE
+
+    @property
+    def gripper_contacts(self) -> set[tuple[int, int]]:
+        """Pairs of bodies that press on each other: the gripper and something else, or what it holds and a third."""
+        pairs: set[tuple[int, int]] = set()
+        force = np.empty(6)
+        for number, contact in enumerate(self.data.contact):
+            mujoco.mj_contactForce(self.model, self.data, number, force)
+            if force[0] > _TOUCH:
+                first, second = sorted(int(self.model.geom_bodyid[geom]) for geom in contact.geom)
+                pairs.add((first, second))
+        fingers = [{a + b - finger for a, b in pairs if finger in (a, b)} for finger in self._finger_bodies]
+        held = set.intersection(*fingers) - self._gripper_bodies
+        return {pair for pair in pairs if len(self._gripper_bodies & {*pair}) == 1 or held & {*pair}}
 
     def fingers_touching(self, geom: str) -> set[str]:
         """Names of the finger bodies whose pads press on a geom of the scene."""

@@ -12,6 +12,7 @@ import numpy as np
 from gym_hil.robot.panda import FLOOR, OBJECTS, VisualMesh, add_visual, set_contact, set_linear
 from gym_hil.robot.shapes import Mesh, Section, add_mesh, beam, box, lathe, slab
 
+BODY = "gripper"
 TCP_SITE = "tcp"
 ACTUATOR = "gripper"
 JOINTS = ("right_finger", "left_finger")
@@ -43,7 +44,7 @@ def add_gripper(spec: mujoco.MjSpec, flange: mujoco.MjsBody) -> None:
     """Mount the gripper on a flange, with the tool centre point as site `tcp` and one actuator from 0 to 255."""
     for name, mesh in gripper_meshes().items():
         add_mesh(spec, name, mesh)
-    hand = flange.add_body(name="gripper")
+    hand = flange.add_body(name=BODY)
     hand.mass, hand.ipos, hand.inertia, hand.explicitinertial = _BODY_MASS, (0, 0, _BODY_COM), _BODY_INERTIA, True
     hand.gravcomp = 1
     for part, material in (("coupling", "dark"), ("body", "black"), ("palm", "grey")):

@@ -129,6 +129,11 @@ class Device(ABC):
         return None
 
     @property
+    def way_there(self) -> str:
+        """What an operator has to know to drive on the page, besides its link."""
+        return "the page shows what does what"
+
+    @property
     def legend(self) -> Sequence[tuple[str, str]]:
         """Controls and what each of them does, in the order to be shown."""
         return ()

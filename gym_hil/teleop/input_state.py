@@ -121,6 +121,7 @@ class InputState:
         self._motion = np.zeros(6)
         self._idle = np.zeros(6, dtype=bool)  # components of the motion that change nothing in the environment
         self._has_gripper = True
+        self._gripped = False
         self._held: dict[Button, set[Hashable]] = {}  # button that is down -> what holds it down, such as keys
         self._pressed: set[Button] = set()  # direction and gripper buttons pressed since the last poll
         self._intervene_presses = 0  # since the last poll
@@ -197,6 +198,18 @@ class InputState:
                 self._report()
             self._motion = np.minimum(np.maximum(values, -1.0), 1.0)
             self.was_used = self.was_used or bool(self._motion.any())
+
+    def set_gripped(self, gripped: bool) -> None:
+        """Report whether the operator holds on to the tool, as by a clutch: for `auto` that is motion, also at rest."""
+        with self._lock:
+            self._gripped = gripped
+
+    def take_over(self) -> None:
+        """Press the intervention button if that takes over, but not if it would hand back."""
+        with self._lock:
+            if not self._mode.engaged ^ (self._intervene_presses % 2 == 1):
+                self._report()
+                self._count(Button.INTERVENE)
 
     def press(self, button: Button, source: Hashable = None) -> None:
         """Report that a source of a button, such as one of its keys, went down; the button is down while one is."""
@@ -287,7 +300,7 @@ class InputState:
             engaged = self._mode.update(
                 presses=self._intervene_presses,
                 held=Button.INTERVENE in self._held,
-                moving=gripper != 0 or bool(motion.any()),
+                moving=gripper != 0 or self._gripped or bool(motion.any()),
                 now=now,
             )
             self._drop_presses()
@@ -311,6 +324,7 @@ class InputState:
             self._held.clear()
             self._drop_presses()
             self._motion = np.zeros(6)
+            self._gripped = False
 
     def _press(self, button: Button, source: Hashable) -> None:
         if button not in self._held:

@@ -31,7 +31,7 @@ class OperatorOptions:
         device: `auto`, a name in `DEVICES`, `module:function` for one of your own, names with commas between, a
             `Device`, or a sequence of these to be used together; None for no operator.
         intervention: `toggle`, `hold` or `auto`; None leaves the device's own.
-        orientation: whether the action has a rotation vector; None for what the task needs.
+        orientation: whether the action has a rotation vector; None for what the task needs, or the device is made for.
         controller_config: mapping file for gamepads; None for the bundled one.
         viewer: whether to open MuJoCo's viewer; None opens it where there is a display.
         device_options: constructor arguments for devices given by name.
@@ -182,7 +182,7 @@ def introduce(env: gym.Env[Any, Any]) -> str:
         model = getattr(one, "connected", None)
         lines.append(f"Device: {device_name(one)}" + (f" ({model})" if isinstance(model, str) else ""))
         # The page has a legend of its own, and its link is printed when the console starts.
-        text = "the page shows what does what" if one.on_page else one.describe()
+        text = one.way_there if one.on_page else one.describe()
         lines += [f"  {line}" for line in text.splitlines()]
     unseen = None if env.has_wrapper_attr("channel") else display.missing_display()
     if unseen and device.human:

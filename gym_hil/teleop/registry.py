@@ -25,6 +25,7 @@ class DeviceEntry:
         summary: what it is, for help texts and docs.
         extra: extra of `gym-hil` that it needs.
         viewer: whether its ids open the viewer.
+        orientation: whether the action has a rotation vector by default.
         selectable: whether commands and the trainer offer it; False where the constructor needs arguments.
     """
 
@@ -33,6 +34,7 @@ class DeviceEntry:
     summary: str
     extra: str | None = None
     viewer: bool = False
+    orientation: bool = False
     selectable: bool = True
 
     def load(self) -> type[Device]:
@@ -59,6 +61,16 @@ DEVICES: dict[str, DeviceEntry] = {
         "Web",
         "web page with keys, gamepad, mouse and touch",
         extra="web",
+    ),
+    "meta_quest": DeviceEntry(
+        "gym_hil.console.headset:Headset",
+        "MetaQuest",
+        "headset with WebXR (Meta Quest, ...), or a phone in the hand",
+        extra="web",
+        orientation=True,
+    ),
+    "xr": DeviceEntry(
+        "gym_hil.console.headset:Headset", None, "another name of `meta_quest`", extra="web", orientation=True
     ),
     "scripted": DeviceEntry(
         "gym_hil.teleop.scripted.operator:ScriptedOperator", "Scripted", "scripted operator that solves the task"
@@ -103,6 +115,12 @@ def device_name(device: Device) -> str:
     cls = type(device)
     target = f"{cls.__module__}:{cls.__qualname__}"
     return next((name for name, entry in DEVICES.items() if entry.target == target), cls.__name__)
+
+
+def turns_by_default(device: str | Device) -> bool:
+    """Whether the action has a rotation vector where nothing else is said, because the device is made for it."""
+    entry = DEVICES.get(device if isinstance(device, str) else device_name(device))
+    return entry is not None and entry.orientation
 
 
 def make_device(

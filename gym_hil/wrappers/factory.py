@@ -13,6 +13,8 @@ from gymnasium.envs.registration import WrapperSpec
 from gym_hil import display
 from gym_hil.display import ConsoleOptions
 from gym_hil.teleop import Device
+from gym_hil.teleop.operator import OperatorOptions
+from gym_hil.teleop.registry import turns_by_default
 from gym_hil.wrappers.action_map import ActionMap, ActionMapLike, check_action_space, choose_action_map
 from gym_hil.wrappers.base import share
 from gym_hil.wrappers.check_step import CheckStepWrapper
@@ -126,7 +128,7 @@ def wrap_env(
     device: str | Device | Sequence[str | Device] | None = None,
     intervention: str | None = None,
     device_options: dict[str, Any] | None = None,
-    orientation: bool = False,
+    orientation: bool | None = None,
     success: SuccessHook | str | None = None,
     console: ConsoleOptions | None = None,
     action_map: ActionMapLike | None = None,
@@ -153,7 +155,7 @@ def wrap_env(
         device: who drives: a device or its name, or several of these to be used together.
         intervention: `toggle`, `hold` or `auto`; None leaves the device's own, which is `toggle`.
         device_options: constructor arguments for devices given by name.
-        orientation: the action has a rotation vector.
+        orientation: the action has a rotation vector; None if a device is made for that, as a headset is.
         success: takes the place of the task's own success; see `InputsControlWrapper`.
         console: how the web console is reached, where it is used; None for its defaults.
         action_map: how the operator's command becomes this action; see `wrap`.
@@ -168,6 +170,8 @@ def wrap_env(
     """
     if gripper_penalty is not None:
         env = GripperPenaltyWrapper(env, penalty=gripper_penalty)
+    if orientation is None:
+        orientation = any(turns_by_default(entry) for entry in OperatorOptions(device=device).devices)
     env = EEActionWrapper(env, ee_step_size, use_gripper=use_gripper, orientation=orientation)
     return _add_operator(
         env,

@@ -39,6 +39,7 @@ def config(tmp_path):
         ("PandaPickCubeGamepad-v0", "train", "PandaPickCubeGamepad-v0"),
         ("gym_hil/PandaPickCubeWeb-v1", "record", "PandaPickCubeWeb-v1"),
         ("pandaarrangeboxesscripted-v1", "train", "PandaArrangeBoxesScripted-v1"),
+        ("PandaInsertPegMetaQuest-v1", "train", "PandaInsertPegMetaQuest-v1"),
         ("PandaPickCubeScripted-v1", "replay", "PandaPickCube-v1"),  # the recording drives
     ],
 )
@@ -69,6 +70,17 @@ def test_features_have_the_shapes_of_the_environment(config, task):
 def test_a_task_that_lerobot_cannot_drive_is_refused(task):
     with pytest.raises(ConfigurationError, match="task"):
         split_task(task)
+
+
+@pytest.mark.parametrize(
+    ("task", "mode", "numbers"),
+    [("PandaPickCubeMetaQuest", "meta_quest", 6), ("PandaInsertPeg", "gamepad", 6), ("PandaPickCube", "gamepad", 3)],
+)
+def test_motion_has_a_rotation_where_the_environment_turns_the_tool(config, task, mode, numbers):
+    content = config(task, "train")
+    assert content["env"]["processor"]["control_mode"] == mode
+    assert content["env"]["features"]["action"]["shape"] == [numbers]
+    assert len(content["policy"]["dataset_stats"]["action"]["max"]) == numbers
 
 
 def test_the_gripper_is_a_discrete_action_of_its_own(config, capsys):

@@ -64,11 +64,13 @@ HTMLCanvasElement.prototype.getContext = function (kind, ...options) {
 class Stand:
     """An environment with the device "web" on a console of its own, stepped by a thread with a policy that rests."""
 
-    def __init__(self, *, port: int = 0, token: str | None = None, **kwargs: Any):
+    def __init__(
+        self, id_: str = "gym_hil/PandaPickCubeWeb-v1", *, port: int = 0, token: str | None = None, **kwargs: Any
+    ):
         self.console = Console(port=port, token=token)
         self._before, console_module._shared = console_module._shared, self.console
         self.env: Any = gym.make(
-            "gym_hil/PandaPickCubeWeb-v1",
+            id_,
             reset_delay_seconds=0,
             max_episode_steps=100_000,
             # A busy machine may keep the browser silent for longer than an operator's would be.
@@ -166,8 +168,8 @@ class Visitor(Tab):
         name: by which the server knows it.
     """
 
-    def __init__(self, context: Any, console: Console, *, drawn: bool = True, patient: bool = True):
-        context.add_init_script(WATCH + (PATIENT if patient else "") + ("" if drawn else NO_WEBGL))
+    def __init__(self, context: Any, console: Console, *, drawn: bool = True, patient: bool = True, script: str = ""):
+        context.add_init_script(WATCH + (PATIENT if patient else "") + ("" if drawn else NO_WEBGL) + script)
         super().__init__(context, console.url)
         self.console = console
         self.ready()
@@ -281,7 +283,7 @@ def visitor(module_visitor: Visitor, stand: Stand) -> Iterator[Visitor]:
     module_visitor.settle(stand)
     yield module_visitor
     problems, module_visitor.problems = module_visitor.problems, []
-    assert problems == []
+    assert problems == [], problems
 
 
 @pytest.fixture
@@ -298,4 +300,4 @@ def visit(browser: Any, stand: Stand, request: pytest.FixtureRequest) -> Iterato
     problems = [problem for visitor in visitors for problem in visitor.problems]
     for visitor in visitors:
         visitor.leave(stand)
-    assert problems == []
+    assert problems == [], problems

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("cryptography", reason="needs the extra `web`")
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 from gym_hil.console import tls
 from gym_hil.errors import DeviceError
@@ -29,6 +30,12 @@ def test_only_this_user_can_read_the_key_even_over_an_old_file(tmp_path: Path) -
     (tmp_path / "console-key.pem").chmod(0o644)
     _, key = tls.user_certificate(tmp_path)
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
+def test_fingerprint_is_that_of_the_certificate(tmp_path: Path) -> None:
+    files = tls.user_certificate(tmp_path)
+    digest = x509.load_pem_x509_certificate(files[0].read_bytes()).fingerprint(hashes.SHA256())
+    assert tls.fingerprint(files) == digest.hex(":").upper()
 
 
 def test_certificate_names_this_machine(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 // The WebSocket to the server: reconnects by itself, reads frames and acknowledges each.
 
 /** @type {typeof import("./messages.js").VERSION} */
-export const VERSION = 3;
+export const VERSION = 4;
 export const POSE = 7; // numbers for a body: x, y, z, then a quaternion, w first
 const FRAME = 1;
 const HEADER = 32; // bytes
@@ -16,7 +16,7 @@ const ID_KEY = "gym-hil-page";
 const ID_WAIT = 200; // ms that another page has to claim the id
 
 /**
- * @typedef {"connecting" | "open" | "quiet" | "lost" | "refused" | "replaced" | "ended"} ConnectionState
+ * @typedef {"connecting" | "open" | "quiet" | "lost" | "refused" | "replaced" | "outdated" | "ended"} ConnectionState
  * @typedef {{channel: number, sequence: number, revision: number, published: number, inputTime: number, poses: Float32Array,
  *   status: import("./messages.js").Status, images: (Uint8Array<ArrayBuffer> | null)[]}} Frame
  * @typedef {{onState: (state: ConnectionState, retryAt: number) => void,

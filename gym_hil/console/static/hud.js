@@ -31,6 +31,7 @@ const CONNECTION = {
   lost: "Connection lost",
   refused: "Not allowed",
   replaced: "Opened elsewhere",
+  outdated: "Another version",
   ended: "Ended",
 };
 /** @type {Record<NonNullable<Session["activity"]>, string>} */
@@ -236,6 +237,8 @@ function noticeFor({ state, opened, hasChannel, wasDriving, retryAt, farewell })
       return hasChannel ? ["", ""] : ["No environment is open", "It appears here as soon as one is."];
     case "refused":
       return ["This link is no longer valid", "Open the link that the program printed when it was started."];
+    case "outdated":
+      return ["The program is of another version than this page", "Reload the page to use it."];
     case "replaced":
       return ["Opened elsewhere", "The same page was opened again. Reload to use it here."];
     case "lost": {

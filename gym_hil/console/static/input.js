@@ -1,6 +1,7 @@
 // What the operator does, merged over every source, and sent to the server 60 times a second.
 
 const PERIOD = 1000 / 60; // ms between messages
+const RECENT = 0.6 * PERIOD; // ms, before which another message says little
 
 /** @typedef {import("./messages.js").Button} Button */
 
@@ -16,6 +17,10 @@ export class InputState {
   #changes = [];
   /** @type {[number, number, number] | null} */
   #target = null;
+  /** The hand of a WebXR session, as it was last measured. @type {import("./messages.js").Hand | null} */
+  hand = null;
+  /** Called when there is something to send. */
+  report = () => {};
   /** Called after each change of a button. */
   onChange = () => {};
   /** Called when everything is released, so that sources forget what they hold. @type {Set<() => void>} */
@@ -120,7 +125,9 @@ export class InputState {
     const changes = this.#changes;
     this.#changes = [];
     const target = this.#target;
-    return { type: "input", time: performance.now(), motion: [x, y, z, rx, ry, rz], held: [...held], changes, target };
+    const { hand } = this;
+    const motion = /** @type {import("./messages.js").Input["motion"]} */ ([x, y, z, rx, ry, rz]);
+    return { type: "input", time: performance.now(), motion, held: [...held], changes, target, hand };
   }
 
   /**
@@ -141,21 +148,26 @@ export class InputState {
  * @param {() => void} poll asks the sources that do not report by themselves
  */
 export function sendInput(input, connection, poll) {
+  let sent = -Infinity; // ms
   const send = () => {
     if (input.enabled && connection.open && !connection.congested) {
+      sent = performance.now();
       connection.send(input.collect());
     }
   };
+  // A headset draws 72 to 120 times a second, and the page's own timer goes on besides.
+  const sendUnlessRecent = () => performance.now() - sent > RECENT && send();
   const stop = () => {
     input.releaseAll();
     send();
   };
   input.onChange = send;
+  input.report = sendUnlessRecent;
   setInterval(() => {
     // A hidden page sends nothing. After 0.25 s the robot stops, and after 2 s the intervention ends.
     if (!document.hidden) {
       poll();
-      send();
+      sendUnlessRecent();
     }
   }, PERIOD);
   addEventListener("blur", () => input.releaseAll());

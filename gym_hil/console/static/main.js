@@ -10,6 +10,7 @@ import { addButtons, addJoysticks, GamepadSource, Keyboard, keyFor, keyWarnings,
 import { Plot } from "./plot.js";
 import { ChannelScene } from "./scene.js";
 import { Cameras, graphics, View } from "./view.js";
+import { Xr } from "./xr.js";
 
 const CHANNEL_KEY = "gym-hil-channel";
 const LATENCY_SHARE = 0.1; // of the newest value in the running mean
@@ -33,6 +34,7 @@ const NO_BINDINGS = {
   keys: {},
   pad: {},
   sticks: [],
+  headset: {},
   buttons: {},
   legend: [],
   requests: [],
@@ -73,6 +75,15 @@ class Page {
       intervention: () => this.bindings.intervention,
       driving: () => this.frame?.status.driver === "operator",
       seenUntil: () => this.frame?.inputTime ?? 0,
+    });
+  xr =
+    this.view &&
+    new Xr(this.view, {
+      input: this.input,
+      toast: hud.toast,
+      onChange: () => this.#showHeadset(),
+      bindings: () => this.bindings,
+      facts: () => this.#facts(),
     });
   connection;
   /** The control lock is taken without being asked for at most once, when the page was opened to be looked at. */
@@ -128,6 +139,16 @@ class Page {
     html("pause").addEventListener("click", () => {
       this.connection.send({ type: "pause", on: !this.frame?.status.paused });
     });
+    for (const mode of /** @type {const} */ (["immersive-vr", "immersive-ar"])) {
+      html(mode).addEventListener("click", () => {
+        if (!this.xr) {
+          hud.toast(NO_WEBGL);
+        } else if (this.lock?.holder === "none") {
+          this.connection.send({ type: "take" });
+        }
+        this.xr?.toggle(mode);
+      });
+    }
     html("retry").addEventListener("click", () => this.connection.retry());
     html("details").addEventListener("click", () => {
       const open = document.body.classList.toggle("details-open");
@@ -148,7 +169,8 @@ class Page {
     switch (message.type) {
       case "hello":
         if (message.version !== VERSION) {
-          hud.toast("The program is of another version than this page. Reload the page.");
+          this.#setState("outdated", 0);
+          break;
         }
         this.channel = null;
         this.#listChannels(message.channels);
@@ -323,8 +345,9 @@ class Page {
     const duration = jumps ? 0 : Math.min(dt, now - this.#lastFrame);
     this.frame = frame;
     this.#lastFrame = now;
+    this.xr?.show(frame);
     if (frame.revision === this.description?.revision) {
-      this.#draw(frame, duration);
+      this.#draw(frame, this.xr?.smoothing(duration) ?? duration);
     } else if (!this.#loading && frame.revision > (this.description?.revision ?? 0)) {
       this.#load(this.channel);
     }
@@ -354,7 +377,7 @@ class Page {
       this.images.update(frame);
     }
     if (this.drag) {
-      this.drag.toolTarget = this.#drawn ? frame.status.target : null;
+      this.drag.toolTarget = this.#drawn && !this.xr?.session ? frame.status.target : null;
     }
   }
 
@@ -384,6 +407,7 @@ class Page {
   #showBindings() {
     const { legend, keys, requests } = this.bindings;
     hud.showLegend(legend, keyWarnings(keys), this.gamepad.name);
+    this.#showHeadset();
     html("requests").replaceChildren(
       ...requests.map((name) => {
         const button = make("button", name.replaceAll("_", " "), "button");
@@ -395,6 +419,41 @@ class Page {
     if (requests.length) {
       html("training").hidden = false;
     }
+  }
+
+  /** The buttons that enter VR and AR, where a headset can drive. */
+  #showHeadset() {
+    const modes = /** @type {const} */ ([["immersive-vr", "VR"], ["immersive-ar", "AR"]]);
+    for (const [mode, name] of modes) {
+      const obstacle = this.xr ? this.xr.obstacle(mode) : NO_WEBGL;
+      const button = element(mode, HTMLButtonElement);
+      // A computer's browser that could enter neither shows one button, which says why.
+      button.hidden = !Object.keys(this.bindings.headset).length || (mode === "immersive-ar" && obstacle !== "");
+      button.setAttribute("aria-disabled", String(obstacle !== ""));
+      button.title = obstacle;
+      setText(button, this.xr?.session ? `Exit ${name}` : `Enter ${name}`);
+    }
+  }
+
+  /** @returns {import("./xr_panel.js").Facts} what the panel in the headset shows */
+  #facts() {
+    const { frame, session, lock } = this;
+    const status = frame?.status;
+    const stopped = status?.stopped ? "Emergency stop: squeeze both hands to go on" : "";
+    const other = lock && lock.holder !== "you" ? "Another page has the controls: this one only watches" : "";
+    const text = (/** @type {string} */ id) => html(id).textContent ?? "";
+    return {
+      driver: document.body.dataset.driver ?? "none",
+      title: this.state === "open" ? `${text("driver-name")} ${text("driver-does")}` : text("connection-text"),
+      hint: status?.driver === "operator" ? "Squeeze to move" : "Squeeze to take over",
+      episode: `Episode ${text("episode")}`,
+      steps: text("steps"),
+      time: text("time-left"),
+      session: session?.activity === "recording" ? "● REC" : "",
+      success: status?.success === true,
+      scale: status?.hand_scale ?? null,
+      problem: this.state === "open" ? stopped || other : "No signal: the robot holds still",
+    };
   }
 
   #showPresets() {
@@ -411,7 +470,7 @@ class Page {
    * @param {number} retryAt ms
    */
   #setState(state, retryAt) {
-    if (this.state === "ended" || (state === "quiet" && this.state !== "open")) {
+    if (this.state === "ended" || this.state === "outdated" || (state === "quiet" && this.state !== "open")) {
       return;
     }
     if ((state === "lost" || state === "quiet") && this.state === "open") {

@@ -251,9 +251,16 @@ export class Surroundings {
   #scenery = new Group();
   /** @type {Mesh<BufferGeometry>[]} */
   #floors = [];
+  #floorless = false;
   #look = LOOKS.light;
   /** How much larger than a tabletop the scene is. */
   #scale = 1;
+
+  /** Leaves out the floor, as where the operator sees the one of the room. @param {boolean} on */
+  set floorless(on) {
+    this.#floorless = on;
+    this.#floors.forEach((floor) => (floor.visible = !on));
+  }
 
   constructor() {
     this.#sun.castShadow = true;
@@ -304,6 +311,7 @@ export class Surroundings {
       shade.receiveShadow = true;
       floor.add(shade);
       floor.userData = { step: 2 * square, isEndless };
+      floor.visible = !this.#floorless;
       floor.position.fromArray(pos);
       floor.quaternion.copy(quaternion(quat));
       if (!isEndless.includes(true)) {

@@ -14,7 +14,7 @@ import {
 } from "./vendor/three.js";
 
 /** What is not in the robot's world, such as handles, is on this layer, which the robot's own cameras do not see. */
-export const OVERLAY = 1;
+export const OVERLAY = 3; // 1 and 2 are those of the eyes in a headset
 const PIXEL_RATIO = 2; // at most
 const SOFTWARE = /swiftshader|llvmpipe|softpipe|basic render/i; // names of renderers that use no graphics card
 const SLOW = { pixelRatio: 0.6, interval: 80 }; // ms
@@ -36,14 +36,16 @@ export class View {
   #timer = 0;
   #last = -Infinity; // ms
   /** Whether the processor has to draw, as in a virtual machine: then fewer pixels, less often. */
-  #slow = graphics() === "processor";
+  slow = graphics() === "processor";
+  /** Whether a WebXR session draws, in place of the page. */
+  #presented = false;
 
   /**
    * @param {HTMLCanvasElement} canvas
    * @throws where there is no WebGL, see `graphics`
    */
   constructor(canvas) {
-    this.#renderer = new WebGLRenderer({ canvas, antialias: !this.#slow && devicePixelRatio < 2, stencil: false });
+    this.#renderer = new WebGLRenderer({ canvas, antialias: !this.slow && devicePixelRatio < 2, stencil: false });
     this.#renderer.shadowMap.enabled = true;
     this.#renderer.shadowMap.type = PCFShadowMap;
     this.#renderer.shadowMap.autoUpdate = false;
@@ -54,6 +56,10 @@ export class View {
     this.scene.background = this.surroundings.sky;
     new ResizeObserver(() => this.#resize()).observe(canvas);
     canvas.addEventListener("webglcontextrestored", () => this.request());
+  }
+
+  get renderer() {
+    return this.#renderer;
   }
 
   get canvas() {
@@ -82,7 +88,10 @@ export class View {
 
   /** Asks for one drawing. */
   request() {
-    const wait = this.#slow ? this.#last + SLOW.interval - performance.now() : 0;
+    if (this.#presented) {
+      return; // the session asks for each drawing
+    }
+    const wait = this.slow ? this.#last + SLOW.interval - performance.now() : 0;
     if (wait > 0) {
       this.#timer ||= setTimeout(() => {
         this.#timer = 0;
@@ -96,10 +105,11 @@ export class View {
   /** @param {number} now ms */
   #draw(now) {
     this.#requested = 0;
-    this.#last = now;
-    if (this.#channel?.advance(now)) {
-      this.#renderer.shadowMap.needsUpdate = true;
+    if (this.#presented) {
+      return;
     }
+    this.#last = now;
+    this.#advance(now);
     const again = this.steps.map((step) => step(now)).some(Boolean) || this.#channel?.moving;
     this.beforeDrawing(this.#renderer);
     this.#renderer.render(this.scene, this.camera);
@@ -109,10 +119,40 @@ export class View {
     }
   }
 
+  /** Leaves drawing to a WebXR session, or takes it back. @param {boolean} on */
+  present(on) {
+    this.#presented = on;
+    this.#resize();
+    this.request();
+  }
+
+  /**
+   * Draws at once, for a WebXR session.
+   *
+   * @param {PerspectiveCamera} camera
+   * @param {number} now ms
+   */
+  drawFor(camera, now) {
+    this.#advance(now);
+    this.steps.forEach((step) => step(now));
+    camera.near = this.camera.near;
+    camera.far = this.camera.far;
+    camera.layers.mask = this.camera.layers.mask;
+    this.#renderer.render(this.scene, camera);
+    this.drawn += 1;
+  }
+
+  /** @param {number} now ms */
+  #advance(now) {
+    if (this.#channel?.advance(now)) {
+      this.#renderer.shadowMap.needsUpdate = true;
+    }
+  }
+
   #resize() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (width && height) {
-      this.#renderer.setPixelRatio(this.#slow ? SLOW.pixelRatio : Math.min(devicePixelRatio, PIXEL_RATIO));
+    if (width && height && !this.#presented) {
+      this.#renderer.setPixelRatio(this.slow ? SLOW.pixelRatio : Math.min(devicePixelRatio, PIXEL_RATIO));
       this.#renderer.setSize(width, height, false);
       this.camera.aspect = width / height;
       this.camera.updateProjectionMatrix();

@@ -1,0 +1,272 @@
+"""A headset, or a phone in the hand, as an input device: the console's page reports a hand from a WebXR session."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_hil.console.messages import Bindings, Input, LegendPart
+from gym_hil.console.web_device import WebDevice
+from gym_hil.display import ConsoleOptions, TlsOption
+from gym_hil.teleop import Button, TeleopCommand
+from gym_hil.teleop.hand_tracking import Displacement, HandTracking
+
+if TYPE_CHECKING:
+    from gym_hil.console.server import Console
+
+# Name of a controller's button -> what it is; either hand's count.
+BINDINGS: dict[str, Button] = {
+    "b": Button.SUCCESS,
+    "a": Button.FAILURE,
+    "stick": Button.RERECORD,
+    "side": Button.INTERVENE,
+    "both": Button.STOP,
+}
+# As it is called in the legend -> the button it is, or what it does.
+CONTROLS: dict[str, Button | str] = {
+    "squeeze (grip)": "move and turn with the hand; the first squeeze takes over",
+    "trigger": "pull to close the gripper, let go to open it",
+    "B or Y": BINDINGS["b"],
+    "A or X": BINDINGS["a"],
+    "press the stick": BINDINGS["stick"],
+    "stick left or right": BINDINGS["side"],
+    "stick forward or back": "move as far as the hand, or down to a fifth",
+    "squeeze the other hand too": Button.STOP,
+}
+# A step at full speed, in m and rad of the hand, where the environment does not say where its tool is.
+FULL_STEP = 0.025, 0.1
+CONTACT_MEMORY = 3  # steps after which a contact that is back counts as a new one
+
+
+class Headset(WebDevice):
+    """A headset such as a Meta Quest, or a phone: its browser opens the console's page and enters VR or AR there.
+
+    While the operator squeezes the clutch, the tool follows the hand: what counts is how the hand has moved and turned
+    since then. Squeezing takes over; letting go holds the tool still. The page's keys and buttons work as well.
+
+    A hand that is out of view holds the tool still. When the session ends, or the connection is lost, the operator has
+    2 s to be back; then the intervention ends.
+
+    Args:
+        env: see `WebDevice`, and so with the rest.
+        host: see `ConsoleOptions`, and so with the next four.
+        port: see `ConsoleOptions`.
+        allow_remote: see `ConsoleOptions`.
+        tls: see `ConsoleOptions`.
+        public_url: see `ConsoleOptions`.
+        console: the console to appear on.
+        intervention: a mode of `gym_hil.teleop.MODES`.
+        clock: s, never goes back.
+    """
+
+    def __init__(
+        self,
+        *,
+        env: Any = None,
+        host: str | None = None,
+        port: int | None = None,
+        allow_remote: bool | None = None,
+        tls: TlsOption | None = None,
+        public_url: str | None = None,
+        console: Console | ConsoleOptions | None = None,
+        intervention: str = "toggle",
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.tracking = HandTracking(clock)
+        self._in_session = False
+        self._follower = Follower(env)
+        self._touches = TouchCounter()
+        super().__init__(
+            env=env,
+            host=host,
+            port=port,
+            allow_remote=allow_remote,
+            tls=tls,
+            public_url=public_url,
+            console=console,
+            intervention=intervention,
+            clock=clock,
+        )
+
+    def receive(self, message: Input) -> None:
+        if message.hand is None:
+            self.tracking.release()
+            self.inputs.set_gripped(False)
+            uses_page = bool(message.held or message.changes or any(message.motion) or message.target)
+            if self._in_session and not uses_page:
+                return  # the operator has taken the headset off: a page that lies about is not an operator who is there
+            self._in_session = False
+            super().receive(message)
+            return
+        self._in_session = True
+        before = self.tracking.clutch
+        self.tracking.update(message.hand)
+        clutch = self.tracking.clutch
+        held = [*message.held, *_gripper_button(self.tracking.gripper)]
+        if clutch and self._mode == "hold":
+            held.append(Button.INTERVENE)
+        super().receive(replace(message, held=held))
+        self.inputs.set_gripped(clutch > 0)
+        if clutch and clutch != before and self._mode not in ("hold", "auto"):
+            self.inputs.take_over()
+
+    def disconnect(self) -> None:
+        self.tracking.release()
+        super().disconnect()
+
+    def release(self) -> None:
+        self.tracking.release()
+        super().release()
+
+    def read(self) -> None:
+        super().read()
+        moved = self.tracking.take()
+        if self._in_session and self._target is None:
+            self.inputs.set_motion(self._sticks + self._follower.motion(moved), is_report=False)
+
+    def poll(self) -> TeleopCommand:
+        command = super().poll()
+        self._follower.note(command)
+        if not command.engaged:
+            self.tracking.forget()
+        return command
+
+    def reset(self) -> None:
+        super().reset()
+        self.tracking.forget()
+        self._follower.let_go()
+
+    def page_status(self) -> Mapping[str, Any]:
+        base = getattr(self._env, "unwrapped", None)
+        return {"hand_scale": self.tracking.scale, "touches": self._touches.count(base)}
+
+    def page_bindings(self, channel: int, requests: Sequence[str]) -> Bindings:
+        names = {name: button.name for name, button in BINDINGS.items()}
+        return replace(super().page_bindings(channel, requests), headset=names)
+
+    @property
+    def way_there(self) -> str:
+        """How a headset gets to the page."""
+        port, secure = self.console.port, self.console.options.tls
+        if self.console.options.public_url is not None or secure:
+            return "In the headset's browser open the link above, accept the certificate, and press Enter VR."
+        return (
+            f"By USB: adb reverse tcp:{port} tcp:{port}\n"
+            f"then open {self.console.url} in the headset's browser and press Enter VR.\n"
+            "By Wi-Fi: add --allow-remote --tls. See docs/headset.md."
+        )
+
+    def _legends(self) -> list[LegendPart]:
+        rows = [(control, self.label(meaning)) for control, meaning in CONTROLS.items()]
+        return [LegendPart("Headset, either hand", rows), *super()._legends()]
+
+
+class Follower:
+    """Turns displacements of the hand into the motion of each step, so that the tool goes where the hand asks for.
+
+    The goal starts at the tool's target when the clutch is squeezed, and then moves with the hand. A step moves towards
+    it as fast as it can; what is left over is for the next ones. An environment without `tcp_target` is assumed to move
+    as it is commanded, `FULL_STEP` at full speed.
+
+    Args:
+        env: the environment that is driven; None for one of which nothing is known.
+    """
+
+    def __init__(self, env: Any):
+        self._env = env
+        self._clutch = 0
+        self._position, self._rotation = np.zeros(3), np.eye(3)  # the goal
+        self._assumed = np.zeros(3), np.eye(3)  # where the tool of an environment is that does not say it
+
+    def motion(self, moved: Displacement) -> NDArray[np.float64]:
+        """The motion of the coming step, (6,) fractions of full speed.
+
+        Args:
+            moved: since the last step.
+        """
+        if not moved.clutch:
+            self._clutch = 0
+            return np.zeros(6)
+        position, rotation, speed, turn_speed = self._tool()
+        if moved.clutch != self._clutch:
+            self._clutch = moved.clutch
+            self._position, self._rotation = position, rotation
+        self._position = self._position + moved.position
+        low_high: Any = getattr(getattr(self._env, "unwrapped", None), "cartesian_bounds", None)
+        if np.shape(low_high) == (2, 3):  # a hand that comes back from beyond the edge moves the tool at once
+            self._position = np.clip(self._position, *np.asarray(low_high))
+        self._rotation = moved.rotation @ self._rotation
+        steps = (self._position - position) / speed
+        turns = _rotation_vector(self._rotation @ rotation.T) / turn_speed
+        # Slowed down as a whole, so that the tool goes straight.
+        return np.concatenate([part / max(1.0, float(np.abs(part).max())) for part in (steps, turns)])
+
+    def note(self, command: TeleopCommand) -> None:
+        """What came of the motion."""
+        if not command.engaged:
+            self.let_go()
+        elif self._clutch:
+            position, rotation = self._assumed
+            step, turn = command.motion[:3] * FULL_STEP[0], command.motion[3:] * FULL_STEP[1]
+            self._assumed = position + step, _rotation_matrix(turn) @ rotation
+
+    def let_go(self) -> None:
+        """Start anew from where the tool is then, as after a reset."""
+        self._clutch = 0
+
+    def _tool(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]:
+        """Where the tool is told to be, and how far a step at full speed moves (m) and turns (rad) it."""
+        base = getattr(self._env, "unwrapped", None)
+        position, rotation = getattr(base, "tcp_target", None), getattr(base, "tcp_rotation_target", None)
+        if position is None or rotation is None:
+            return (*self._assumed, np.full(3, FULL_STEP[0]), FULL_STEP[1])
+        turn_speed = self._env.get_wrapper_attr("rotation_speed") or FULL_STEP[1]
+        return position, rotation, np.array(self._env.get_wrapper_attr("full_speed")), turn_speed
+
+
+class TouchCounter:
+    """Counts how often the gripper, or what it holds, meets something, for ticks in the hand."""
+
+    def __init__(self) -> None:
+        self._touches = 0
+        self._step = 0
+        self._seen: dict[tuple[int, int], int] = {}  # pair of bodies -> step at which they touched last
+
+    def count(self, base: Any) -> int | None:
+        """So far; None for an environment that does not say what its gripper touches.
+
+        Args:
+            base: the unwrapped environment, after a step.
+        """
+        pairs = getattr(base, "gripper_contacts", None)
+        if pairs is None:
+            return None
+        self._step += 1
+        self._touches += sum(self._step - self._seen.get(pair, -CONTACT_MEMORY - 1) > CONTACT_MEMORY for pair in pairs)
+        self._seen.update(dict.fromkeys(pairs, self._step))
+        return self._touches
+
+
+def _gripper_button(gripper: int) -> list[Button]:
+    return [Button.CLOSE] if gripper > 0 else [Button.OPEN] if gripper < 0 else []
+
+
+def _rotation_vector(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    quaternion, vector = np.empty(4), np.empty(3)
+    mujoco.mju_mat2Quat(quaternion, matrix.flatten())
+    mujoco.mju_quat2Vel(vector, quaternion, 1.0)
+    return vector
+
+
+def _rotation_matrix(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    quaternion, matrix = np.empty(4), np.empty(9)
+    angle = float(np.linalg.norm(vector))
+    mujoco.mju_axisAngle2Quat(quaternion, vector / max(angle, 1e-12), angle)
+    mujoco.mju_quat2Mat(matrix, quaternion)
+    return matrix.reshape(3, 3)

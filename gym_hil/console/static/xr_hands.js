@@ -1,0 +1,252 @@
+// The operator's hands in a WebXR session: controllers, bare hands that pinch, or the phone itself.
+
+import { html, within } from "./dom.js";
+import { CapsuleGeometry, Group, Mesh, MeshStandardMaterial } from "./vendor/three.js";
+
+/** Buttons in the layout `xr-standard` of the WebXR Gamepads Module: name in `Bindings.headset` -> index. */
+const BUTTONS = { stick: 3, a: 4, b: 5 };
+const [TRIGGER, SQUEEZE, STICK_X, STICK_Y] = [0, 1, 2, 3];
+const SIDE = [0.8, 0.5]; // of the stick's way to the side: where it counts as pressed, and as released
+const PINCH = [0.015, 0.045]; // m between thumb and finger: closed, open
+const SQUEEZED = 0.5;
+const COLOURS = { idle: "#6b7785", active: "#f08c00" };
+
+/**
+ * @typedef {"left" | "right"} Side
+ * @typedef {Omit<import("./messages.js").Hand, "time" | "yaw">} Measured
+ * @typedef {{side: Side, pose: XRRigidTransform | null, squeeze: number, trigger: number | null,
+ *   stick: [number, number], gamepad: Gamepad | null}} Found
+ */
+
+export class Hands {
+  /** What keeps the operator from driving, for the panel; empty for nothing. */
+  problem = "";
+  #input;
+  /** Which hand drives: the last one that squeezed. @type {Side} */
+  #side = "right";
+  /** Names of buttons that are down. @type {Set<string>} */
+  #down = new Set();
+  /** Those that were down when everything was released; they count again once they came up. @type {Set<string>} */
+  #muted = new Set();
+  /** @type {XRSession | null} */
+  #session = null;
+  /** The touch areas of a phone. @type {HTMLElement | null} */
+  #phone = null;
+  #touched = { squeeze: false, trigger: false };
+  /** @type {Record<Side, Mesh<CapsuleGeometry, MeshStandardMaterial>>} */
+  #shapes;
+
+  /**
+   * @param {import("./input.js").InputState} input
+   * @param {Group} rig where the hands are drawn
+   */
+  constructor(input, rig) {
+    this.#input = input;
+    input.onReleaseAll.add(() => {
+      this.#down.forEach((name) => this.#muted.add(name));
+      this.#down.clear();
+    });
+    const shape = () => new Mesh(new CapsuleGeometry(0.018, 0.07, 4, 12).rotateX(Math.PI / 3), new MeshStandardMaterial());
+    this.#shapes = { left: shape(), right: shape() };
+    rig.add(this.#shapes.left, this.#shapes.right);
+    const phone = html("phone");
+    const squeeze = within(phone, ".squeeze", HTMLButtonElement);
+    const grip = within(phone, ".grip", HTMLButtonElement);
+    squeeze.addEventListener("pointerdown", (event) => {
+      squeeze.setPointerCapture(event.pointerId);
+      this.#touched.squeeze = true;
+    });
+    for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
+      squeeze.addEventListener(end, () => (this.#touched.squeeze = false));
+    }
+    grip.addEventListener("click", () => {
+      this.#touched.trigger = !this.#touched.trigger;
+      grip.setAttribute("aria-pressed", String(this.#touched.trigger));
+    });
+    within(phone, ".leave", HTMLButtonElement).addEventListener("click", () => this.#session?.end());
+  }
+
+  /**
+   * @param {XRSession} session
+   * @param {HTMLElement | null} phone its touch areas, where the session is that of a phone
+   */
+  start(session, phone) {
+    this.#session = session;
+    this.#phone = phone;
+    this.#touched = { squeeze: false, trigger: false };
+    if (phone) {
+      phone.hidden = false;
+    }
+  }
+
+  stop() {
+    this.#session = null;
+    html("phone").hidden = true;
+    for (const name of this.#down) {
+      this.#input.release(`headset ${name}`, this.#buttonOf(name));
+    }
+    this.#down.clear();
+    this.#muted.clear();
+  }
+
+  /** @type {Record<string, string>} */
+  #bindings = {};
+
+  /**
+   * The hand that drives; presses the buttons of both.
+   *
+   * @param {XRFrame} frame
+   * @param {XRReferenceSpace} space
+   * @param {XRViewerPose} head
+   * @param {Record<string, string>} bindings name -> button
+   * @returns {Measured}
+   */
+  read(frame, space, head, bindings) {
+    this.#bindings = bindings;
+    const found = this.#phone ? [this.#readPhone(head)] : this.#find(frame, space);
+    const driving = found.find(({ side }) => side === this.#side);
+    const squeezing = found.find(({ squeeze }) => squeeze > SQUEEZED);
+    if (squeezing && !(driving && driving.squeeze > SQUEEZED)) {
+      this.#side = squeezing.side;
+    }
+    const hand = found.find(({ side }) => side === this.#side) ?? found[0];
+    const isHidden = frame.session.visibilityState !== "visible";
+    this.problem = !hand ? "No controller and no hand in sight" : hand.pose ? "" : "The hand is out of sight: holding still";
+    found.forEach((one) => this.#press(one));
+    // With pinches, the other hand's is the trigger.
+    const [one, other] = found.filter(({ trigger }) => trigger !== null);
+    this.#set("any both", Boolean(one && other) && Math.min(one.squeeze, other.squeeze) > SQUEEZED);
+    this.#draw(found);
+    if (!hand || isHidden) {
+      return { side: this.#side, position: null, orientation: [0, 0, 0, 1], squeeze: 0, trigger: 0, stick: [0, 0] };
+    }
+    const { pose, side, squeeze, stick } = hand;
+    // Without a trigger the pinch of the other hand is the trigger.
+    const trigger = hand.trigger ?? found.find((other) => other !== hand)?.squeeze ?? 0;
+    const { x, y, z } = pose?.position ?? { x: NaN, y: NaN, z: NaN };
+    const { x: qx, y: qy, z: qz, w } = pose?.orientation ?? { x: 0, y: 0, z: 0, w: 1 };
+    const isSound = [x, y, z, qx, qy, qz, w].every(Number.isFinite);
+    return {
+      side,
+      position: isSound ? [x, y, z] : null,
+      orientation: isSound ? [qx, qy, qz, w] : [0, 0, 0, 1],
+      squeeze,
+      trigger,
+      stick,
+    };
+  }
+
+  /**
+   * Lets the hand that drives feel something.
+   *
+   * @param {number} strength 0 to 1
+   * @param {number} duration ms
+   */
+  tick(strength, duration) {
+    if (this.#phone) {
+      navigator.vibrate?.(duration);
+    }
+    for (const { handedness, gamepad } of this.#session?.inputSources ?? []) {
+      if (handedness === this.#side) {
+        const actuator = /** @type {any} */ (gamepad)?.hapticActuators?.[0];
+        actuator?.pulse?.(strength, duration)?.catch?.(() => {}); // a controller without a motor refuses
+      }
+    }
+  }
+
+  /**
+   * @param {XRFrame} frame
+   * @param {XRReferenceSpace} space
+   * @returns {Found[]}
+   */
+  #find(frame, space) {
+    /** @type {Found[]} */
+    const found = [];
+    for (const { handedness: side, gripSpace, gamepad, hand } of frame.session.inputSources) {
+      if (side === "none") {
+        continue;
+      }
+      if (hand) {
+        const place = (/** @type {XRHandJoint} */ name) => {
+          const joint = hand.get(name);
+          return (joint && frame.getJointPose?.(joint, space)?.transform) ?? null;
+        };
+        const [thumb, finger] = [place("thumb-tip")?.position, place("index-finger-tip")?.position];
+        const gap = thumb && finger ? Math.hypot(thumb.x - finger.x, thumb.y - finger.y, thumb.z - finger.z) : PINCH[1];
+        const squeeze = Math.min(Math.max((PINCH[1] - gap) / (PINCH[1] - PINCH[0]), 0), 1);
+        found.push({ side, pose: place("wrist"), squeeze, trigger: null, stick: [0, 0], gamepad: null });
+      } else if (gripSpace && gamepad) {
+        const pose = frame.getPose(gripSpace, space);
+        found.push({
+          side,
+          // An emulated position is a guess, such as an arm's length from the shoulder.
+          pose: pose && !pose.emulatedPosition ? pose.transform : null,
+          squeeze: gamepad.buttons[SQUEEZE]?.value ?? 0,
+          trigger: gamepad.buttons[TRIGGER]?.value ?? 0,
+          stick: [gamepad.axes[STICK_X] ?? 0, gamepad.axes[STICK_Y] ?? 0],
+          gamepad,
+        });
+      }
+    }
+    return found;
+  }
+
+  /**
+   * @param {XRViewerPose} head
+   * @returns {Found}
+   */
+  #readPhone(head) {
+    const { squeeze, trigger } = this.#touched;
+    const pose = head.emulatedPosition ? null : head.transform;
+    return { side: "right", pose, squeeze: Number(squeeze), trigger: Number(trigger), stick: [0, 0], gamepad: null };
+  }
+
+  /** @param {Found} hand */
+  #press({ side, gamepad, stick }) {
+    if (!gamepad) {
+      return;
+    }
+    const isHeld = this.#down.has(`${side} side`) || this.#muted.has(`${side} side`);
+    const isAside = Math.abs(stick[0]) > SIDE[isHeld ? 1 : 0] && Math.abs(stick[0]) > Math.abs(stick[1]);
+    this.#set(`${side} side`, isAside);
+    for (const [name, index] of Object.entries(BUTTONS)) {
+      this.#set(`${side} ${name}`, gamepad.buttons[index]?.pressed ?? false);
+    }
+  }
+
+  /**
+   * @param {string} name of a hand's button
+   * @param {boolean} isDown
+   */
+  #set(name, isDown) {
+    const button = this.#buttonOf(name);
+    if (!isDown) {
+      this.#muted.delete(name);
+      this.#down.delete(name);
+      this.#input.release(`headset ${name}`, button);
+    } else if (button && !this.#muted.has(name) && !this.#down.has(name)) {
+      this.#down.add(name);
+      this.#input.press(`headset ${name}`, button);
+    }
+  }
+
+  /** @param {string} name of a hand's button */
+  #buttonOf(name) {
+    return /** @type {import("./messages.js").Button} */ (this.#bindings[name.split(" ")[1]]);
+  }
+
+  /** @param {Found[]} found */
+  #draw(found) {
+    for (const side of /** @type {Side[]} */ (["left", "right"])) {
+      const hand = found.find((one) => one.side === side);
+      const shape = this.#shapes[side];
+      const pose = this.#phone ? null : hand?.pose;
+      shape.visible = Boolean(pose);
+      if (hand && pose) {
+        shape.position.set(pose.position.x, pose.position.y, pose.position.z);
+        shape.quaternion.set(pose.orientation.x, pose.orientation.y, pose.orientation.z, pose.orientation.w);
+        shape.material.color.set(side === this.#side && hand.squeeze > SQUEEZED ? COLOURS.active : COLOURS.idle);
+      }
+    }
+  }
+}

@@ -1,0 +1,100 @@
+// The panel in the scene of a WebXR session: who drives, step, time, success, and what is wrong.
+
+import { CanvasTexture, Mesh, MeshBasicMaterial, PlaneGeometry, SRGBColorSpace, Vector3 } from "./vendor/three.js";
+
+const [WIDTH, HEIGHT] = [640, 320]; // px
+const SIZE = 0.5; // m
+const BEHIND = 0.35; // m behind the middle of the scene
+const BESIDE = 0.42; // m to its left
+const ABOVE = 0.35; // m above the table
+const FONT = "system-ui, sans-serif";
+const COLOURS = { ground: "#141a21", text: "#f2f5f8", quiet: "#a9b4c0", good: "#3fb868", bad: "#ff6b5e", none: "#5d6b7a" };
+/** @type {Record<string, string>} driver -> colour */
+const DRIVERS = { you: "#f08c00", policy: "#2f7de1", other: "#a259d9", operator: "#a259d9" };
+
+/**
+ * @typedef {{driver: string, title: string, hint: string, episode: string, steps: string, time: string, session: string, success: boolean,
+ *   scale: number | null, problem: string}} Facts what the panel shows
+ */
+
+export class Panel {
+  /** @type {Mesh<PlaneGeometry, MeshBasicMaterial>} */
+  mesh;
+  #canvas = document.createElement("canvas");
+  #texture;
+  #shown = "";
+
+  constructor() {
+    this.#canvas.width = WIDTH;
+    this.#canvas.height = HEIGHT;
+    this.#texture = new CanvasTexture(this.#canvas);
+    this.#texture.colorSpace = SRGBColorSpace;
+    const material = new MeshBasicMaterial({ map: this.#texture, transparent: true, toneMapped: false });
+    this.mesh = new Mesh(new PlaneGeometry(SIZE, (SIZE * HEIGHT) / WIDTH), material);
+    this.mesh.up.set(0, 0, 1);
+  }
+
+  /** What is written on it, for tests and screen readers. */
+  get text() {
+    return this.#shown;
+  }
+
+  /**
+   * Puts it behind the scene, facing the operator.
+   *
+   * @param {Vector3} centre m, of the scene, on the table
+   * @param {Vector3} eyes m
+   */
+  place(centre, eyes) {
+    const away = centre.clone().sub(eyes).setZ(0).normalize();
+    const left = new Vector3(-away.y, away.x, 0);
+    this.mesh.position.copy(centre).addScaledVector(away, BEHIND).addScaledVector(left, BESIDE).setZ(centre.z + ABOVE);
+    this.mesh.lookAt(eyes);
+  }
+
+  /**
+   * @param {Facts} facts
+   * @param {string} handProblem empty for none
+   */
+  update(facts, handProblem) {
+    const problem = facts.problem || handProblem;
+    const shown = JSON.stringify([facts, problem]);
+    if (shown !== this.#shown) {
+      this.#shown = shown;
+      this.#draw(facts, problem);
+      this.#texture.needsUpdate = true;
+    }
+  }
+
+  /**
+   * @param {Facts} facts
+   * @param {string} problem
+   */
+  #draw({ driver, title, hint, episode, steps, time, session, success, scale }, problem) {
+    const context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
+    const write = (/** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ size,
+      /** @type {string} */ colour, /** @type {CanvasTextAlign} */ align = "left", weight = 400) => {
+      context.font = `${weight} ${size}px ${FONT}`;
+      context.fillStyle = colour;
+      context.textAlign = align;
+      context.fillText(text, x, y, WIDTH - 64);
+    };
+    context.clearRect(0, 0, WIDTH, HEIGHT);
+    context.fillStyle = COLOURS.ground;
+    context.beginPath();
+    context.roundRect(0, 0, WIDTH, HEIGHT, 28);
+    context.fill();
+    context.fillStyle = problem ? COLOURS.bad : (DRIVERS[driver] ?? COLOURS.none);
+    context.beginPath();
+    context.roundRect(0, 0, WIDTH, 96, [28, 28, 0, 0]);
+    context.fill();
+    write(title, 32, 64, 46, "#ffffff", "left", 700);
+    write(session, WIDTH - 32, 62, 30, "#ffffff", "right", 600);
+    write(episode, 32, 152, 38, COLOURS.text, "left", 600);
+    write(success ? "✓ Task done" : "", WIDTH - 32, 152, 36, COLOURS.good, "right", 700);
+    write(steps, 32, 206, 36, COLOURS.text);
+    write(time, WIDTH - 32, 206, 36, COLOURS.text, "right");
+    write(scale === null ? "" : `Scale ${scale.toFixed(2)}`, WIDTH - 32, 284, 30, COLOURS.quiet, "right");
+    write(problem || hint, 32, 284, 30, problem ? COLOURS.bad : COLOURS.quiet, "left", problem ? 600 : 400);
+  }
+}

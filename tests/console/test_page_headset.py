@@ -1,0 +1,198 @@
+"""Driving from an emulated headset: WebXR sessions on the page, in a real browser."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.console.browser import Stand, Visitor
+
+EMULATOR = Path(__file__).parents[2] / "web" / "node_modules" / "iwer" / "build" / "iwer.min.js"
+SMALL = {"viewport": {"width": 400, "height": 300}}
+HEADSET_ID = "gym_hil/PandaPickCubeMetaQuest-v1"
+# A Quest 3 with both controllers in sight; what the emulator calls a guess is measured. Draws as often as it can.
+WEAR = """
+window.requestAnimationFrame = draw;
+window.device = new IWER.XRDevice(IWER.metaQuest3);
+device.installRuntime({ forceInstall: true });
+device.position.set(0, 1.5, 0);
+window.guessed = false;
+Object.defineProperty(XRPose.prototype, "emulatedPosition", { get: () => window.guessed });
+window.ticks = [];
+const motor = device.controllers.right.inputSource.gamepad.hapticActuators[0];
+Object.getPrototypeOf(motor).pulse = async (...tick) => ticks.push(tick);
+window.move = (x, y, z, side = "right") => device.controllers[side].position.set(x, y, z);
+window.push = (name, value, side = "right") => device.controllers[side].updateButtonValue(name, value);
+"""
+
+
+@pytest.fixture(scope="session")
+def emulator() -> str:
+    """The script that emulates a headset."""
+    if not EMULATOR.exists():
+        must = os.environ.get("CI", "").lower() == "true"
+        (pytest.fail if must else pytest.skip)("needs the npm package iwer: make page")
+    return EMULATOR.read_text(encoding="utf-8") + WEAR
+
+
+@pytest.fixture(scope="module")
+def module_stand() -> Iterator[Stand]:
+    made = Stand(HEADSET_ID)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def module_visitor(browser: Any, module_stand: Stand, emulator: str) -> Iterator[Visitor]:
+    made = Visitor(browser.new_context(**SMALL), module_stand.console, script=emulator)
+    yield made
+    made.leave(module_stand)
+
+
+@pytest.fixture
+def headset(visitor: Visitor) -> Iterator[Visitor]:
+    """A page in VR, whose operator holds the right hand still."""
+    visitor.page.evaluate("device.quaternion.set(0, 0, 0, 1); move(0.1, 1.3, -0.4); guessed = false; ticks.length = 0")
+    visitor.js("page.view.renderer.render = () => {}")  # what is drawn is the concern of the first test alone
+    enter(visitor)
+    yield visitor
+    visitor.page.evaluate(
+        "for (const side of ['left', 'right']) { push('squeeze', 0, side); push('trigger', 0, side) }"
+    )
+    visitor.js("page.xr.session?.end()")
+    visitor.until("page.xr.session === null")
+
+
+def enter(visitor: Visitor) -> None:
+    visitor.js("page.xr.toggle('immersive-vr')")
+    visitor.until("page.xr.session !== null")
+    before = visitor.js("page.xr.drawn")
+    visitor.until(f"page.xr.drawn > {before + 2}")
+
+
+def squeeze(headset: Visitor, stand: Stand) -> None:
+    headset.page.evaluate("push('squeeze', 1)")
+    headset.wait(lambda: stand.device.tracking.clutch > 0 and stand.operator)
+
+
+def test_scene_and_panel_are_drawn_in_the_session(visitor: Visitor, stand: Stand) -> None:
+    enter(visitor)
+    assert visitor.js("page.view.renderer.info.render.triangles") > 5000
+    visitor.until("page.xr.panel.text.includes('Policy is driving')")
+    visitor.js("page.xr.session.end()")
+    visitor.until("page.xr.session === null")
+    drawn = visitor.js("page.view.drawn")
+    visitor.until(f"page.view.drawn > {drawn}")
+
+
+def test_hand_moves_the_tool_and_letting_go_holds_it(headset: Visitor, stand: Stand) -> None:
+    squeeze(headset, stand)
+    env = stand.env.unwrapped
+    start = env.tcp_target
+    for step in range(1, 13):
+        headset.page.evaluate(f"move(0.1, 1.3, {-0.4 - 0.01 * step})")
+        headset.page.wait_for_timeout(30)
+    yaw = stand.received[-1].hand.yaw
+    wanted = 0.12 * np.array([np.cos(yaw), -np.sin(yaw), 0])
+    headset.wait(lambda: np.linalg.norm(env.tcp_target - start - wanted) < 0.001)
+    headset.page.evaluate("push('squeeze', 0)")
+    headset.wait(lambda: stand.device.tracking.clutch == 0)
+    headset.page.evaluate("move(0.1, 1.3, -0.4)")
+    headset.page.wait_for_timeout(200)
+    assert np.linalg.norm(env.tcp_target - start - wanted) < 0.001
+    assert stand.operator
+
+
+def test_buttons_of_either_hand_are_pressed_once(headset: Visitor, stand: Stand) -> None:
+    for side, name in (("right", "b-button"), ("left", "x-button"), ("left", "thumbstick")):
+        headset.page.evaluate(f"push('{name}', 1, '{side}')")
+        headset.page.wait_for_timeout(100)
+        headset.page.evaluate(f"dispatchEvent(new Event('blur')); push('{name}', 0, '{side}')")
+        headset.wait(lambda: stand.held() == set() and stand.changes())
+    headset.wait(lambda: len(stand.changes()) == 6)
+    presses = [button for change, button in stand.changes() if change == "press"]
+    assert presses == ["SUCCESS", "FAILURE", "RERECORD"]
+    headset.page.evaluate("device.controllers.right.updateAxes('thumbstick', 1, 0)")
+    headset.wait(lambda: stand.changes()[-1] == ("press", "INTERVENE"))
+    headset.page.evaluate("device.controllers.right.updateAxes('thumbstick', 0, 0)")
+
+
+def test_hand_out_of_sight_holds_still_and_the_panel_says_so(headset: Visitor, stand: Stand) -> None:
+    squeeze(headset, stand)
+    headset.page.evaluate("guessed = true; move(0.3, 1.3, -0.4)")
+    headset.wait(lambda: stand.received[-1].hand and stand.received[-1].hand.position is None)
+    before = stand.env.unwrapped.tcp_target
+    headset.until("page.xr.panel.text.includes('out of sight')")
+    headset.page.wait_for_timeout(150)
+    assert stand.operator
+    np.testing.assert_array_equal(stand.env.unwrapped.tcp_target, before)
+    headset.page.evaluate("guessed = false")
+    headset.wait(lambda: stand.received[-1].hand.position is not None)
+    np.testing.assert_array_equal(stand.env.unwrapped.tcp_target, before)
+
+
+def test_session_without_controllers_moves_nothing_and_says_so(headset: Visitor, stand: Stand) -> None:
+    headset.page.evaluate("for (const side of ['left', 'right']) device.controllers[side].connected = false")
+    headset.until("page.xr.panel.text.includes('No controller')")
+    headset.page.evaluate("for (const side of ['left', 'right']) device.controllers[side].connected = true")
+    headset.wait(lambda: stand.received[-1].hand.position is not None)
+    assert not stand.operator
+
+
+def test_operator_who_turned_away_finds_the_scene_before_them(headset: Visitor, stand: Stand) -> None:
+    half = np.pi / 4
+    headset.page.evaluate(f"device.quaternion.set(0, {np.sin(half)}, 0, {np.cos(half)})")  # to the left
+    before = stand.received[-1].hand.yaw
+    squeeze(headset, stand)
+    assert stand.received[-1].hand.yaw - before == pytest.approx(np.pi / 2, abs=0.01)
+
+
+def test_session_that_ended_can_be_entered_again_and_drives_on(headset: Visitor, stand: Stand) -> None:
+    squeeze(headset, stand)
+    headset.js("page.xr.session.end()")
+    headset.until("page.xr.session === null")
+    headset.wait(lambda: stand.received[-1].hand is None)
+    enter(headset)
+    headset.wait(lambda: stand.received[-1].hand is not None)
+    assert headset.page.evaluate("document.getElementById('immersive-vr').textContent") == "Exit VR"
+    headset.js("Promise.all([page.xr.toggle('immersive-vr'), 1])")
+    headset.until("page.xr.session === null")
+    headset.js("(page.xr.toggle('immersive-vr'), page.xr.toggle('immersive-vr'))")  # a double click
+    headset.until("page.xr.session !== null")
+
+
+def test_lost_connection_is_back_without_leaving_vr(headset: Visitor, stand: Stand) -> None:
+    squeeze(headset, stand)
+    count = len(stand.received)
+    headset.js("(window.before = page.xr.session, 0)")
+    connection = stand.console._connections[headset.name]
+    stand.console._web.loop.call_soon_threadsafe(connection._socket._req.transport.abort)
+    headset.wait(lambda: stand.console._connections.get(headset.name) not in (None, connection))
+    headset.wait(lambda: len(stand.received) > count + 3)
+    assert headset.js("page.xr.session === window.before")
+    headset.wait(lambda: stand.received[-1].hand is not None)
+
+
+def test_edge_of_the_workspace_is_felt(headset: Visitor, stand: Stand) -> None:
+    squeeze(headset, stand)
+    for step in range(1, 60):
+        headset.page.evaluate(f"move(0.1, {1.3 + 0.01 * step}, -0.4)")
+        headset.page.wait_for_timeout(20)
+    headset.wait(lambda: headset.page.evaluate("ticks.length"))
+    assert stand.env.unwrapped.tcp_target[2] == stand.env.unwrapped.cartesian_bounds[1][2]
+    assert headset.page.evaluate("ticks") == [[0.3, 20]]
+
+
+def test_browser_without_webxr_says_what_to_do(visit: Any, stand: Stand) -> None:
+    plain = visit()
+    plain.page.evaluate("Object.defineProperty(navigator, 'xr', { value: undefined })")
+    plain.page.click("#immersive-vr", force=True)
+    plain.wait(lambda: "no WebXR" in plain.text("toast"))
+    plain.page.evaluate("Object.defineProperty(window, 'isSecureContext', { value: false })")
+    plain.page.click("#immersive-vr", force=True)
+    plain.wait(lambda: f"adb reverse tcp:{stand.console.port}" in plain.text("toast"))
