@@ -168,7 +168,8 @@ class ACFQL(bc.BC):
         if config.normalize_q_loss:
             q_loss = q_loss / q.detach().abs().mean().clamp(min=1e-6)
         report |= {"distillation_loss": distillation.detach(), "actor_loss": q_loss.detach()}
-        return loss + config.alpha * distillation + q_loss, report  # FQL, eq. 8
+        alpha = config.alpha if self._updates < self._offline_steps else config.online_alpha
+        return loss + alpha * distillation + q_loss, report  # FQL, eq. 8
 
     def _critic_obs(self, obs: Observation, features: Tensor) -> Tensor:
         if self._privileged is None:

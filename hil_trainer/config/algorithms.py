@@ -130,7 +130,9 @@ class ACFQLConfig(BCConfig):
         policy: "one_step": a policy of one step is distilled from the flow and climbs the critics' values.
             "best_of_n": the critics choose the best of several samples of the flow.
         samples: plans among which the critics choose, of best_of_n.
-        alpha: weight of the distillation; more keeps the policy nearer to what the operator does.
+        alpha: weight of the distillation during the offline steps; more keeps the policy nearer to what the operator
+            does. Critics that have seen only what the operator does are wrong about the rest.
+        online_alpha: the same once the policy acts and critics see what comes of it.
         normalize_q_loss: divide the critics' values by their mean in the policy's loss.
         critics: number of critics in the ensemble.
         q_agg: "mean" or "min" of the target critics is the target.
@@ -147,6 +149,7 @@ class ACFQLConfig(BCConfig):
     policy: Literal["one_step", "best_of_n"] = "one_step"
     samples: int = 8
     alpha: float = 10.0
+    online_alpha: float = 1.0
     normalize_q_loss: bool = False
     critics: int = 2
     q_agg: Literal["mean", "min"] = "mean"
@@ -158,4 +161,4 @@ class ACFQLConfig(BCConfig):
         super().__post_init__()
         require(self, "more than 0", ("samples", "critics", "critic_learning_rate"), lambda value: value > 0)
         require(self, "a number in (0, 1]", ("discount", "tau"), lambda value: 0 < value <= 1)
-        require(self, "0 or more", ("alpha",), lambda value: value >= 0)
+        require(self, "0 or more", ("alpha", "online_alpha"), lambda value: value >= 0)
