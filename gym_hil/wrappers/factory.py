@@ -16,7 +16,7 @@ from gym_hil.teleop import Device
 from gym_hil.teleop.operator import OperatorOptions
 from gym_hil.teleop.registry import turns_by_default
 from gym_hil.wrappers.action_map import ActionMap, ActionMapLike, check_action_space, choose_action_map
-from gym_hil.wrappers.base import share
+from gym_hil.wrappers.base import share, unshare
 from gym_hil.wrappers.check_step import CheckStepWrapper
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 from gym_hil.wrappers.ee_action import EEActionWrapper
@@ -171,7 +171,7 @@ def wrap_env(
     if gripper_penalty is not None:
         env = GripperPenaltyWrapper(env, penalty=gripper_penalty)
     if orientation is None:
-        orientation = any(turns_by_default(entry) for entry in OperatorOptions(device=device).devices)
+        orientation = any(turns_by_default(entry) for entry in OperatorOptions(device=unshare(device)).devices)
     env = EEActionWrapper(env, ee_step_size, use_gripper=use_gripper, orientation=orientation)
     return _add_operator(
         env,
