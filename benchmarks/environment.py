@@ -17,12 +17,14 @@ import gymnasium as gym
 import mujoco
 import numpy as np
 
-import gym_hil  # noqa: F401  # registers the ids
+import gym_hil
 from benchmarks import worker
 from benchmarks.report import Row, reference
 from benchmarks.upstream import ONE_THREAD, VENV, Worker
 from benchmarks.worker import step_response
+from gym_hil.teleop.sequence import SequenceDevice
 
+WRAP_US = 40
 STATE_RATIO, PIXEL_RATIO, VIEWS_MS = 8, 140, 2.5
 FIRST_SECONDS, RSS_RATIO = 0.3, 1.5
 COMMAND_MM, SETTLED_MM, OVERSHOOT_MM = 25.0, 0.5, 2.0
@@ -81,6 +83,39 @@ def views(quick: bool = False) -> Row:
     slow = 1e3 * float(np.percentile(durations, 90))
     measured = f"{milliseconds:.2f} ms (9 of 10 within {slow:.2f} ms)"
     return Row("Both views with shadow and anti-aliasing", f"at most {VIEWS_MS} ms", measured, milliseconds <= VIEWS_MS)
+
+
+class Empty(gym.Env):
+    """Does nothing, with 7 numbers in its action and a vector of 10 as observation."""
+
+    observation_space = gym.spaces.Box(-1, 1, (10,))
+    action_space = gym.spaces.Box(-1, 1, (7,))
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(10, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(10, np.float32), 0.0, False, False, {}
+
+
+def wrappers(quick: bool = False) -> Row:
+    """What `gym_hil.wrap` adds to a step: of an empty environment, with an operator and without console."""
+    bare, wrapped = Empty(), gym_hil.wrap(Empty(), SequenceDevice([[1, 0, 0, 0]]))
+    action, medians = np.zeros(7, np.float32), []
+    for _ in range(3 if quick else 30):
+        for env in (bare, wrapped):
+            env.reset()
+            durations = []
+            for _ in range(500):
+                start = time.perf_counter()
+                env.step(action)
+                durations.append(time.perf_counter() - start)
+            medians.append(float(np.median(durations)))
+    microseconds = 1e6 * float(np.median(np.array(medians[1::2]) - medians[::2]))
+    measured = f"{microseconds:.1f} us"
+    return Row(
+        "`gym_hil.wrap` around an empty environment, a step", f"at most {WRAP_US} us", measured, microseconds <= WRAP_US
+    )
 
 
 # Run in a process of its own, in either package's environment.

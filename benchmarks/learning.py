@@ -24,7 +24,7 @@ from hil_trainer.logging.plots import draw_comparison, find_runs
 SEEDS = (0, 1, 2, 3, 4)
 RESULTS = Path(__file__).with_name("learning.md")
 KINDS = ("state", "pixels", "boxes", "peg")  # with which the names of conditions begin; each has an image of its own
-_DONE = "done.json"
+DONE = "done.json"
 _HELP_ALWAYS = ["--operator.min-help-fraction", "1"]
 _NO_HELP_LATER, _NO_HELP = ["--operator.help-probability", "0"], ["--operator", "none", "--demos", "0"]
 
@@ -160,7 +160,7 @@ def table(folder: Path, remark: str = "") -> str:
 
 def _finished(folder: Path) -> list[Path]:
     """Finished runs of one condition."""
-    return [done.parent for done in sorted(folder.glob(f"*/{_DONE}"))]
+    return [done.parent for done in sorted(folder.glob(f"*/{DONE}"))]
 
 
 def _kinds(folder: Path) -> dict[str, list[Path]]:
@@ -174,7 +174,7 @@ def _image(kind: str) -> Path:
     return RESULTS.with_name(f"learning_{kind}.png")
 
 
-class _Reached(NamedTuple):
+class Reached(NamedTuple):
     """When a run reached a rate, demonstrations included."""
 
     steps: int
@@ -184,14 +184,14 @@ class _Reached(NamedTuple):
 
 def _line(condition: Condition, rate: float, runs: list[Path]) -> str:
     rows = [read_metrics(run) for run in runs]
-    reached = [found for run, its in zip(runs, rows, strict=True) if (found := _reached(run, its, rate)) is not None]
+    milestones = [found for run, its in zip(runs, rows, strict=True) if (found := reached(run, its, rate)) is not None]
     finals = [row for its in rows if (row := final_evaluation(its)) is not None]
     rates = [100 * row["successes"] / row["episodes"] for row in finals]
     cells = [
         condition.words,
         f"{100 * rate:g}",
-        f"{len(reached)} of {len(runs)}",
-        *(_spread([getattr(one, name) for one in reached], len(runs), name) for name in _Reached._fields),
+        f"{len(milestones)} of {len(runs)}",
+        *(_spread([getattr(one, name) for one in milestones], len(runs), name) for name in Reached._fields),
         _median(rates, "{:g}"),
         _median([row["length"] for row in finals], "{:.0f}"),
         condition.bar,
@@ -199,13 +199,14 @@ def _line(condition: Condition, rate: float, runs: list[Path]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _reached(run: Path, rows: list[dict], rate: float) -> _Reached | None:
+def reached(run: Path, rows: list[dict], rate: float) -> Reached | None:
+    """When a run first reached a rate in a full evaluation; None if it never did."""
     milestone = first_reaching(rows, rate)
     if milestone is None:
         return None
     shown = [row for row in rows if row["kind"] == "episode" and row["demonstration"]]
     offline = json.loads((run / "config.json").read_text(encoding="utf-8"))["offline_steps"]
-    return _Reached(
+    return Reached(
         milestone.step - offline + sum(row["length"] for row in shown),
         milestone.operator_steps + sum(row["operator_steps"] for row in shown),
         milestone.seconds,
@@ -234,7 +235,7 @@ def _spread(values: list[float], runs: int, name: str) -> str:
 
 def _run(condition: Condition, seed: int, out: Path) -> None:
     """Train, unless that was done."""
-    if (out / _DONE).exists():
+    if (out / DONE).exists():
         return
     words = ["--out", str(out), "--seed", str(seed), *condition.arguments]
     words += ["--resume"] if (out / "config.json").exists() else []
@@ -245,7 +246,7 @@ def _run(condition: Condition, seed: int, out: Path) -> None:
         subprocess.run(
             [sys.executable, "-m", "hil_trainer", "train", *words], stdout=output, stderr=subprocess.STDOUT, check=True
         )
-    (out / _DONE).write_text(json.dumps({"arguments": condition.arguments}) + "\n", encoding="utf-8")
+    (out / DONE).write_text(json.dumps({"arguments": condition.arguments}) + "\n", encoding="utf-8")
     print(f"  {output_tail(out)}", flush=True)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("mujoco", "gymnasium", "numpy", "numba")
+RESULTS = Path(__file__).with_name("results")  # where the pages are
 REFERENCE = Path(__file__).parents[1] / "tests" / "data"  # measured on gym-hil 0.1.14
 
 

@@ -10,10 +10,9 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from benchmarks import console, environment, inputs, ray_actors, recording, reward_classifier
-from benchmarks.report import Row, page
+from benchmarks.report import RESULTS, Row, page
 from benchmarks.upstream import ONE_THREAD, Worker, WorkerError, ours, upstream
 
 # Page of results -> what is measured for it, in one sitting.
@@ -22,6 +21,7 @@ GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
         environment.state_step,
         environment.pixel_step,
         environment.views,
+        environment.wrappers,
         environment.first_observation,
         environment.memory,
         environment.command_response,
@@ -50,7 +50,6 @@ GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
     ),
 }
 BENCHMARKS = tuple(benchmark for group in GROUPS.values() for benchmark in group)
-RESULTS = Path(__file__).with_name("results")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -49,7 +49,8 @@ class InputsControlWrapper(OperatorWrapper):
     - `action_intervention` and `teleop_action` float32: the executed action, in `action_space`; the neutral one after
       a reset. An environment that executes another one than it is given says so by `executed_action` in info.
     - `succeed` bool: the environment's own success: its `succeed`, `is_success` or `success`.
-    - `next.success` bool: that or the success hook's, and the operator's.
+    - `next.success` bool: that or the success hook's, and the operator's. `is_success`, where Stable-Baselines3 and
+      others look for it, is the same.
     - `discrete_penalty` float: the gripper penalty, 0.0 without `GripperPenaltyWrapper`.
     - `rerecord_episode` bool: the operator discards this episode, to record it again.
     - `quit` bool: the operator wants to stop.
@@ -343,7 +344,7 @@ class InputsControlWrapper(OperatorWrapper):
         events: Sequence[Event] = (),
     ) -> None:
         """Write what this wrapper has decided into info."""
-        info["next.success"] = success
+        info["next.success"] = info["is_success"] = success
         info["is_intervention"] = engaged
         info["action_intervention"] = executed.copy()
         info["teleop_action"] = executed.copy()

@@ -107,11 +107,11 @@ class LeRobotView(gym.Wrapper):
         # LeRobot marks its own resets by an option, which the environment does not know.
         own = {key: value for key, value in (options or {}).items() if not key.startswith("lerobot_")}
         observation, info = self.env.reset(seed=seed, options=own or None)
-        return self._view(observation), {**info, "is_success": False}
+        return self._view(observation), info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
-        return self._view(observation), reward, terminated, truncated, {**info, "is_success": info["next.success"]}
+        return self._view(observation), reward, terminated, truncated, info
 
     def _view(self, observation: Any) -> dict[str, Any]:
         view: dict[str, Any] = {}

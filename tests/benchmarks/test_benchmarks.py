@@ -21,6 +21,7 @@ REPEATABLE = [
 ]
 OF_THE_MACHINE = [
     environment.views,
+    environment.wrappers,
     environment.first_observation,
     environment.memory,
     console.console_publish,

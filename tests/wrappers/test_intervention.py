@@ -23,6 +23,7 @@ POLICY = np.array([0.5, -0.5, 0.25, 1], np.float32)
 STEP_KEYS = {
     "succeed": bool,
     "next.success": bool,
+    "is_success": bool,
     "is_intervention": bool,
     "rerecord_episode": bool,
     "quit": bool,
@@ -182,12 +183,12 @@ def test_executed_action_is_reported_as_clipped_and_is_the_callers_own(base: Any
 @pytest.mark.parametrize(
     ("events", "reward", "terminated", "truncated", "flags"),
     [
-        ([Event.SUCCESS], 1.0, True, False, {"next.success"}),
+        ([Event.SUCCESS], 1.0, True, False, {"next.success", "is_success"}),
         ([Event.FAILURE], 0.0, True, False, set()),
         ([Event.RERECORD], 0.0, False, True, {"rerecord_episode"}),
         ([Event.QUIT], 0.0, False, True, {"quit"}),
         ([Event.SUCCESS, Event.RERECORD], 0.0, False, True, {"rerecord_episode"}),
-        ([Event.RERECORD, Event.SUCCESS], 1.0, True, False, {"next.success"}),
+        ([Event.RERECORD, Event.SUCCESS], 1.0, True, False, {"next.success", "is_success"}),
         ([Event.QUIT, Event.FAILURE], 0.0, True, False, {"quit"}),
     ],
 )
@@ -196,7 +197,8 @@ def test_operator_ends_the_episode_by_the_last_of_the_events(
 ) -> None:
     result = after(base, *events)
     assert result[1:4] == (reward, terminated, truncated)
-    assert {key for key in ("succeed", "next.success", "rerecord_episode", "quit") if result[4][key]} == flags
+    keys = ("succeed", "next.success", "is_success", "rerecord_episode", "quit")
+    assert {key for key in keys if result[4][key]} == flags
 
 
 def test_intervention_ends_with_the_episode(base: Any, pad: Pad) -> None:
