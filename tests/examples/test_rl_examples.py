@@ -31,6 +31,7 @@ def test_gymnasiums_wrappers_go_around_an_id_and_vectors_reset_it_in_every_way()
     ]
 
 
+@pytest.mark.slow
 def test_sac_of_a_single_file_learns_from_episodes_that_ended(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="needs the extra `train`")
     weights = tmp_path / "actor.pt"
