@@ -89,7 +89,9 @@ def test_the_operators_word_ends_the_episode(event: Event, kind: str) -> None:
     env.reset(seed=0)
     env.step(STAY)
     device = env.get_wrapper_attr("device").devices[1]
-    device.inputs.tap(next(button for button, meant in gym_hil.teleop.input_state.EVENTS.items() if meant is event))
+    button = next(button for button, meant in gym_hil.teleop.input_state.EVENTS.items() if meant is event)
+    for _ in range(2 if button in gym_hil.teleop.input_state.CONFIRMED else 1):
+        device.inputs.tap(button)
     env.step(STAY)
     assert page.events[-1] == kind
     assert page.episodes[-1]["success"] == (event is Event.SUCCESS)
