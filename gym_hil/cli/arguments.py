@@ -110,6 +110,30 @@ def env_options(arguments: argparse.Namespace) -> EnvOptions:
     )
 
 
+def add_force_torque_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare the argument about the force/torque sensor, for `force_torque_kwargs`."""
+    parser.add_argument(
+        "--force-torque",
+        action="store_true",
+        help="observe force and torque at the wrist too, and show them on the page",
+    )
+
+
+def force_torque_kwargs(arguments: argparse.Namespace, options: EnvOptions) -> dict[str, Any]:
+    """The task's keyword arguments that `--force-torque` means.
+
+    Raises:
+        ConfigurationError: the environment is no task of this package.
+    """
+    if not arguments.force_torque:
+        return {}
+    if not options.is_task():
+        raise ConfigurationError(
+            f"--force-torque is for tasks of gym_hil; what {options.id} observes is said by --env-kwargs."
+        )
+    return {"force_torque_obs": True}
+
+
 def add_policy_arguments(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
     """Declare the arguments about the policy, for `read_policy`."""
     parser.add_argument(

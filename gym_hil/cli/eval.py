@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from gym_hil.cli.arguments import (
     add_env_arguments,
+    add_force_torque_argument,
     add_policy_arguments,
     add_state_key_argument,
     check_output,
     env_options,
+    force_torque_kwargs,
     path_argument,
     read_policy,
 )
@@ -54,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="whether a task's action has a rotation vector (default: where the task needs it)",
     )
+    add_force_torque_argument(parser)
     parser.add_argument("--video", type=path_argument, metavar="FILE", help=".mp4 or .gif file to film the episodes to")
 
 
@@ -84,10 +87,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _make(options: EnvOptions, arguments: argparse.Namespace) -> gym.Env[Any, Any]:
-    task_kwargs: dict[str, Any] = {}
+    task_kwargs: dict[str, Any] = force_torque_kwargs(arguments, options)
     if arguments.images:
         size = arguments.image_size
-        task_kwargs = {"image_obs": True, "render_spec": GymRenderingSpec(height=size, width=size)}
+        task_kwargs |= {"image_obs": True, "render_spec": GymRenderingSpec(height=size, width=size)}
     kwargs = {} if arguments.video is None or options.is_task() else {"render_mode": "rgb_array"}
     operator = OperatorOptions(device=None, orientation=arguments.orientation)
     return options.make(operator, task_kwargs=task_kwargs, **kwargs)

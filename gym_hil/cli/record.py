@@ -12,10 +12,12 @@ from typing import Any
 
 from gym_hil.cli.arguments import (
     add_env_arguments,
+    add_force_torque_argument,
     add_operator_arguments,
     add_policy_arguments,
     add_state_key_argument,
     env_options,
+    force_torque_kwargs,
     path_argument,
     read_policy,
 )
@@ -70,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--renderer", choices=["raster", "gl"], default="raster", help="renderer of the images (default: %(default)s)"
     )
+    add_force_torque_argument(parser)
     parser.add_argument("--resume", action="store_true", help="add to the dataset in the folder")
     parser.add_argument("--overwrite", action="store_true", help="delete the dataset in the folder first")
     parser.add_argument(
@@ -99,6 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     if options.fps is not None and options.fps != round(options.fps):
         raise ConfigurationError(f"--fps is {options.fps:g}; only whole numbers can be recorded.")
     task_kwargs = {"image_obs": not arguments.no_images, "renderer": arguments.renderer}
+    task_kwargs |= force_torque_kwargs(arguments, options)
     with operator_env(arguments, task_kwargs=task_kwargs) as env:
         task = _words(options.spec().name) if arguments.instruction is None else arguments.instruction
         device = env.get_wrapper_attr("device")

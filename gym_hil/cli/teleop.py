@@ -11,10 +11,12 @@ import numpy as np
 
 from gym_hil.cli.arguments import (
     add_env_arguments,
+    add_force_torque_argument,
     add_operator_arguments,
     add_policy_arguments,
     add_state_key_argument,
     env_options,
+    force_torque_kwargs,
     read_policy,
 )
 from gym_hil.cli.driving import (
@@ -45,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", action="store_true", help="draw the policy's images as well, and show them on the web console"
     )
+    add_force_torque_argument(parser)
     add_operator_arguments(parser)
     add_session_arguments(parser)
 
@@ -59,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     options = env_options(arguments)
     if arguments.images and not options.is_task():
         raise ConfigurationError(f"--images is for tasks of gym_hil; {options.id} shows the images that it observes.")
-    with operator_env(arguments, task_kwargs={"image_obs": arguments.images}) as env:
+    task_kwargs = {"image_obs": arguments.images, **force_torque_kwargs(arguments, options)}
+    with operator_env(arguments, task_kwargs=task_kwargs) as env:
         name = options.spec().id.removeprefix(f"{NAMESPACE}/")
         print(f"{name}, {1 / env.get_wrapper_attr('control_dt'):g} steps a second")
         policy = read_policy(arguments, env)

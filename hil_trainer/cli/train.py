@@ -29,6 +29,8 @@ _FLAGS = {
     if kind is bool
 }
 _LISTS = {"env_kwargs", "randomize"}  # settings with several values
+_IMPLIED = {"--ray": LOCAL, "--orientation": "True"}  # what settings are that are given without a value
+_NEGATED = {"--no-orientation": "--orientation=False"}
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def parse(words: Sequence[str]) -> TrainArguments:
         files = [path for path in [expand_path(given.out) / CONFIG_FILE] if path.is_file()]
     if given.config is not None:
         files.append(expand_path(given.config))
-    words = [*itertools.chain.from_iterable(as_arguments(read_config(path)) for path in files), *_with_address(words)]
+    words = [*itertools.chain.from_iterable(as_arguments(read_config(path)) for path in files), *_with_values(words)]
     given = _first_look(words)
     start = defaults(given.task, given.obs, given.algorithm)
     return tyro.cli(
@@ -121,11 +123,11 @@ def as_arguments(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
     return words
 
 
-def _with_address(words: Sequence[str]) -> list[str]:
-    """`--ray` without a value is a Ray on this machine."""
+def _with_values(words: Sequence[str]) -> list[str]:
+    """Give settings a value that may stand without one."""
     following = [*words, "--"][1:]
     return [
-        f"--ray={LOCAL}" if word == "--ray" and after.startswith("-") else word
+        f"{word}={_IMPLIED[word]}" if word in _IMPLIED and after.startswith("-") else _NEGATED.get(word, word)
         for word, after in zip(words, following, strict=True)
     ]
 

@@ -13,7 +13,10 @@ from hil_trainer.config.checks import require
 
 NO_OPERATOR, SCRIPTED = "none", "scripted"
 # Settings of the environment that a policy is evaluated with.
-ENV_OPTIONS = ("reward", "env_kwargs", "randomize", "action_map", "max_episode_steps", "success", "fps")
+ENV_OPTIONS = (
+    *("reward", "orientation", "force_torque", "env_kwargs", "randomize"),
+    *("action_map", "max_episode_steps", "success", "fps"),
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,9 @@ class EnvConfig:
         privileged: with pixels, let the critics see simulation state that the policy does not see.
         reward: "sparse": 1 on success, else 0. "dense": also for progress towards success; of an environment that is
             no task of gym_hil, its own reward.
+        orientation: whether the action of a task has a rotation, so that the policy turns the gripper; if not given,
+            where the task needs it.
+        force_torque: observe force and torque at the wrist too; of a task.
         reward_classifier: folder of a trained reward classifier that replaces the simulation's success.
         image_size: height and width of the images that the policy sees, in pixels.
         encoder: with pixels, a pretrained image encoder that stays frozen: imagenet, or package.module:function that
@@ -49,6 +55,8 @@ class EnvConfig:
     obs: Literal["state", "pixels"] = "state"
     privileged: bool = True
     reward: Literal["sparse", "dense"] = "sparse"
+    orientation: bool | None = None
+    force_torque: bool = False
     reward_classifier: Path | None = None
     image_size: int = 64
     encoder: str | None = None

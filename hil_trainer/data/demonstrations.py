@@ -11,7 +11,7 @@ import numpy as np
 from gym_hil.datasets import Episode, EpisodeDataset
 from gym_hil.datasets.features import IMAGES, VECTORS
 from hil_trainer.data.actions import ActionScale
-from hil_trainer.data.observations import ImageEncoder, Observation, ObservationLayout
+from hil_trainer.data.observations import JOINT_POSITIONS_PART, ImageEncoder, Observation, ObservationLayout, Part
 from hil_trainer.data.transitions import EpisodeSummary, NStepReturns, Rollout, RowFormat, Step
 from hil_trainer.errors import DemonstrationsError
 
@@ -97,6 +97,11 @@ def _features(layout: ObservationLayout) -> dict[str, str]:
     return {name: name for name, _ in layout.measured} if layout.is_foreign else VECTORS
 
 
+def _recorded(layout: ObservationLayout) -> list[Part]:
+    """The parts of the state that a dataset has to hold."""
+    return [part for part in layout.measured if part != JOINT_POSITIONS_PART]
+
+
 def _check(dataset: EpisodeDataset, layout: ObservationLayout, actions: int) -> None:
     if layout.privileged:
         names = " and ".join(name for name, _ in layout.privileged)
@@ -105,17 +110,23 @@ def _check(dataset: EpisodeDataset, layout: ObservationLayout, actions: int) -> 
             "operator demonstrate the task: --demos 20."
         )
     features = _features(layout)
-    unknown = [name for name, _ in layout.measured if name not in features]
+    recorded = _recorded(layout)
+    unknown = [name for name, _ in recorded if name not in features]
     if unknown:
         raise DemonstrationsError(
             f"Datasets do not hold {' and '.join(unknown)}, which the task's observations have. Let the operator "
             "demonstrate the task: --demos 20."
         )
-    expected: dict[str, list[int] | None] = {features[name]: [size] for name, size in layout.measured}
+    expected: dict[str, list[int] | None] = {features[name]: [size] for name, size in recorded}
     expected |= dict.fromkeys([IMAGES + camera for camera in layout.views])  # of any size
     expected["action"] = [actions]
     for key, shape in expected.items():
         feature = dataset.features.get(key)
+        if feature is None and key == VECTORS["force_torque"]:
+            raise DemonstrationsError(
+                f"{dataset.path} was recorded without force and torque. Record demonstrations with gym-hil record "
+                "--force-torque, let the operator demonstrate with --demos 20, or train without --force-torque."
+            )
         if feature is None:
             raise DemonstrationsError(
                 f"{dataset.path} has no {key}; it has {', '.join(dataset.features)}. Train with the other --obs, or "

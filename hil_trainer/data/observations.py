@@ -15,14 +15,19 @@ Part = tuple[str, int]  # name of an observation's part, and its size
 
 # `agent_pos` of gym_hil's environments: joint positions, joint velocities, gripper command 0 to 255, TCP position.
 AGENT_POS = "agent_pos"
-_JOINT_VELOCITIES, _GRIPPER, _TCP = slice(7, 14), 14, slice(15, 18)
+_JOINT_POSITIONS, _JOINT_VELOCITIES, _GRIPPER, _TCP = slice(0, 7), slice(7, 14), 14, slice(15, 18)
 _AGENT_POS_SIZE = 18
+# A part of the state vector that repeats the joint positions of `agent_pos` where the tool turns: they say how far.
+# Without it the features leave them out.
+JOINT_POSITIONS_PART: Part = ("joint_positions", 7)
 _ACHIEVED, _DESIRED = "observation.achieved_goal", "observation.desired_goal"  # of environments with goals
 # Features that `feature_map` makes of the robot, which come first, and of each object.
 ROBOT_FEATURES, OBJECT_FEATURES = 11, 6
 # Factors that bring all features to about [-1, 1]: the workspace is about half a metre wide, a grasp is decided within
 # about 0.1 m of an object, joints move at up to 3 rad/s.
-_PER_METRE, _NEAR_PER_METRE, _PER_RADIAN_A_SECOND, _PER_NEWTON = 3.0, 10.0, 0.3, 0.05
+_PER_METRE, _NEAR_PER_METRE, _PER_RADIAN_A_SECOND = 3.0, 10.0, 0.3
+_PER_NEWTON, _PER_NEWTON_METRE = 0.05, 0.5
+_POSE_SIZE = 7  # position and quaternion
 
 
 class Observation(NamedTuple):
@@ -155,6 +160,9 @@ class ObservationLayout:
             views = _images(observation, self.encoding.views, self.encoding.image_size)
             parts = zip(self.encoding.views, encoder.encode(views), strict=True)
             observation = {**observation, **{encoded(view): features for view, features in parts}}
+        if JOINT_POSITIONS_PART in self.state and AGENT_POS in observation:
+            joints = np.asarray(observation[AGENT_POS])[_JOINT_POSITIONS]
+            observation = {**observation, JOINT_POSITIONS_PART[0]: joints}
         return Observation(_join(self.state, observation), _join(self.privileged, privileged or {}), images)
 
     def differences(self, other: ObservationLayout) -> list[str]:
@@ -235,8 +243,9 @@ def feature_map(parts: Sequence[Part]) -> tuple[NDArray[np.float32], NDArray[np.
     Without `agent_pos`, the features are the state itself and, of an environment with goals, the differences between
     what is achieved and what is desired. Each is there twice, to be normalised in two ways; see `Features`.
 
-    With it, objects are given relative to the tool, where small differences matter, and in the workspace. Joint
-    positions are left out: the tool's position and a posture that is held determine them.
+    With it, objects are given relative to the tool, where small differences matter, and in the workspace; poses with
+    their quaternions. Joint positions are left out, unless they are a part of their own: the tool's position and a
+    posture that is held determine them.
 
     Args:
         parts: names and sizes.
@@ -270,11 +279,15 @@ def feature_map(parts: Sequence[Part]) -> tuple[NDArray[np.float32], NDArray[np.
             for position in own.reshape(-1, 3, width):
                 rows += [(position - tcp) * _NEAR_PER_METRE, position * _PER_METRE]
                 offsets += [np.zeros(6)]
+        elif name == "environment_state" and size % _POSE_SIZE == 0:
+            for pose in own.reshape(-1, _POSE_SIZE, width):
+                rows += [(pose[:3] - tcp) * _NEAR_PER_METRE, pose[:3] * _PER_METRE, pose[3:]]
+                offsets += [np.zeros(10)]
         elif name == "gripper_closed":
             rows.append(own * 2)
             offsets.append(-np.ones(size))
         elif name == "force_torque":
-            rows.append(own * _PER_NEWTON)
+            rows += [own[:3] * _PER_NEWTON, own[3:] * _PER_NEWTON_METRE]
             offsets.append(np.zeros(size))
         elif name != AGENT_POS:
             rows.append(own)

@@ -22,7 +22,15 @@ from gym_hil.teleop.registry import find_device_class
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 from hil_trainer.config import NO_OPERATOR, SCRIPTED, EnvConfig, TrainConfig
 from hil_trainer.data.actions import ActionScale
-from hil_trainer.data.observations import Encoding, Observation, ObservationLayout, Part, encoded, foreign_parts
+from hil_trainer.data.observations import (
+    JOINT_POSITIONS_PART,
+    Encoding,
+    Observation,
+    ObservationLayout,
+    Part,
+    encoded,
+    foreign_parts,
+)
 from hil_trainer.data.transitions import Step
 from hil_trainer.rollout.scheduled_operator import ScheduledOperator
 
@@ -88,6 +96,12 @@ class RolloutEnv:
         if config.env.obs == "pixels":
             size = config.image_size
             task_kwargs |= {"image_obs": True, "render_spec": gym_hil.GymRenderingSpec(height=size, width=size)}
+        if config.env.force_torque:
+            if not self._is_task:
+                raise ConfigurationError(
+                    f"force_torque is for tasks of gym_hil; what {config.env.task} observes is said by --env-kwargs."
+                )
+            task_kwargs["force_torque_obs"] = True
         self.scripted_operator: ScheduledOperator | None = None
         device: ScheduledOperator | str | None = None if operator == NO_OPERATOR else operator
         if _is_program(operator):
@@ -105,7 +119,11 @@ class RolloutEnv:
             kwargs["render_mode"] = "rgb_array"
         viewer = None if isinstance(device, str) else False
         self.env: gym.Env[Any, Any] = options.make(
-            OperatorOptions(device=device, intervention=intervention, viewer=viewer), task_kwargs=task_kwargs, **kwargs
+            OperatorOptions(
+                device=device, intervention=intervention, orientation=config.env.orientation, viewer=viewer
+            ),
+            task_kwargs=task_kwargs,
+            **kwargs,
         )
         if self.scripted_operator is not None:
             self.scripted_operator.attach(self.env)
@@ -300,6 +318,8 @@ def _layout(
     state: tuple[Part, ...] = tuple(
         (name, int(np.prod(space.shape or ()))) for name, space in spaces.items() if name != "pixels"
     )
+    if env.get_wrapper_attr("rotation_speed") is not None:
+        state += (JOINT_POSITIONS_PART,)
     if config.env.obs == "state":
         return ObservationLayout(state)
     pixels = spaces["pixels"]

@@ -24,6 +24,7 @@ from hil_trainer.config.defaults import defaults
 CONFIGS = [
     TrainConfig(wandb="-1", demos="0", env=EnvConfig(real_time=True), operator=OperatorConfig(device="none")),
     defaults("PandaArrangeBoxes-v1", "state"),
+    TrainConfig(env=EnvConfig(orientation=False, force_torque=True)),
     TrainConfig(
         algorithm="acfql",
         init=Path("runs/some one"),
@@ -125,3 +126,10 @@ def test_a_value_that_cannot_work_is_told_as_everywhere(tmp_path):
 )
 def test_ray_alone_is_one_on_this_machine(words, address):
     assert parse(["--out", "x", *words]).settings.ray.address == address
+
+
+@pytest.mark.parametrize(
+    ("words", "orientation"), [([], None), (["--orientation"], True), (["--no-orientation"], False)]
+)
+def test_rotation_of_the_action_is_asked_for_by_a_flag(words, orientation):
+    assert parse(["--out", "x", *words, "--seed", "1"]).settings.env.orientation is orientation

@@ -149,3 +149,22 @@ def test_actions_of_another_task_are_refused(state, env):
     one.action_scale = ActionScale(np.zeros(7), np.zeros(7))
     with pytest.raises(DemonstrationsError, match=r"action of .* has the shape \[4\]; expected \[7\]"):
         read(state, one)
+
+
+def test_demonstrations_that_turn_and_feel_are_read_as_they_were_recorded(tmp_path, env):
+    words = ["--episodes", "1", "--no-images", "--orientation", "--force-torque"]
+    folder = record(tmp_path / "data", *words)
+    one = env(orientation=True, force_torque=True)
+    (rollout,) = read(folder, one)
+    (episode,) = EpisodeDataset(folder)
+    found, columns = batch(rollout, one), episode.numbers()
+    assert found.action.shape[1] == 7
+    forces = columns["observation.force_torque"]
+    np.testing.assert_allclose(found.observation.state[:, -13:-7], forces, atol=1e-5)
+    np.testing.assert_allclose(found.observation.state[:, -7:], columns["observation.state"][:, :7], atol=1e-6)
+    assert np.ptp(forces[:, 2]) > 0.5  # the cube is heavier than nothing
+
+
+def test_demonstrations_without_force_and_torque_are_refused_by_name(state, env):
+    with pytest.raises(DemonstrationsError, match=r"recorded without force and torque.*--force-torque"):
+        read(state, env(force_torque=True))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from gym_hil.errors import ConfigurationError
-from hil_trainer.config import NO_OPERATOR
+from hil_trainer.config import NO_OPERATOR, EnvConfig
 from hil_trainer.config.defaults import defaults
 from hil_trainer.data.observations import ObservationLayout, feature_map, foreign_parts, object_features, resize
 from hil_trainer.rollout.env import RolloutEnv
@@ -53,8 +53,29 @@ def test_what_only_the_simulation_knows_comes_behind():
 def test_forces_and_what_is_not_known_are_features_too():
     matrix, offset = feature_map([("agent_pos", 18), ("force_torque", 6), ("colour", 2)])
     state = np.zeros(26, np.float32)
-    state[18:] = [20, 0, 0, 0, 0, 0, 0.25, 0.5]
-    np.testing.assert_allclose((matrix @ state + offset)[-8:], [1, 0, 0, 0, 0, 0, 0.25, 0.5])
+    state[18:] = [20, 0, 0, 2, 0, 0, 0.25, 0.5]
+    np.testing.assert_allclose((matrix @ state + offset)[-8:], [1, 0, 0, 1, 0, 0, 0.25, 0.5])
+
+
+def test_where_the_tool_turns_its_joints_and_the_poses_of_objects_are_features():
+    config = dataclasses.replace(
+        defaults("PandaInsertPeg-v0", "state"),
+        env=EnvConfig(task="PandaInsertPeg-v0", force_torque=True),
+        demos="0",
+    )
+    env = RolloutEnv(config, operator=NO_OPERATOR)
+    obs = env.reset(3)
+    state = dict(zip((name for name, _ in env.layout.state), _split(obs.state, env.layout.state), strict=True))
+    matrix, offset = feature_map(env.layout.measured)
+    features = matrix @ obs.state + offset
+    env.close()
+    tcp, (peg, socket) = state["agent_pos"][15:18], state["environment_state"].reshape(2, 7)
+    np.testing.assert_array_equal(state["joint_positions"], state["agent_pos"][:7])
+    expected = [10 * (peg[:3] - tcp), 3 * peg[:3], peg[3:], 10 * (socket[:3] - tcp), 3 * socket[:3], socket[3:]]
+    force, torque = state["force_torque"].reshape(2, 3)
+    expected = np.concatenate([*expected, 0.05 * force, 0.5 * torque, state["joint_positions"]])
+    np.testing.assert_allclose(features[-len(expected) :], expected, atol=1e-5)
+    assert env.actions == 7
 
 
 def test_objects_are_found_among_the_features():

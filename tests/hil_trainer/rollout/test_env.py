@@ -138,3 +138,8 @@ def test_a_mujoco_world_is_filmed_without_a_display_if_it_has_a_camera(env, monk
     pusher.reset(0)
     assert pusher.render() is None
     assert "MUJOCO_GL" in pusher.render_problem
+
+
+def test_force_and_torque_of_an_environment_of_others_are_refused(env):
+    with pytest.raises(ConfigurationError, match="force_torque is for tasks of gym_hil"):
+        env(task="Pendulum-v1", force_torque=True)
