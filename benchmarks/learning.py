@@ -15,9 +15,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks import reward_classifier
+from gym_hil.teleop.scripted.operator import ScriptedOperator
 from hil_trainer.logging.metrics import clock_time, final_evaluation, first_reaching, read_metrics
 from hil_trainer.logging.plots import draw_comparison, find_runs
 
@@ -39,6 +40,7 @@ class Condition(NamedTuple):
         rates: of success that are looked for in evaluations of 100 episodes.
         bar: what it should reach.
         classifier: whether a classifier rewards, which is made first from episodes that are recorded for it.
+        demos: task of which 60 demonstrations with force and torque are recorded first, the same for all runs.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Condition(NamedTuple):
     rates: tuple[float, ...]
     bar: str = "reported"
     classifier: bool = False
+    demos: str | None = None
 
 
 _LONG, _SHORT = ["--steps", "12000"], ["--steps", "8000"]
@@ -54,6 +57,7 @@ _PIXELS, _UNPRIVILEGED = ["--obs", "pixels"], ["--no-privileged", *_LONG]
 _IMAGENET = [*_PIXELS, "--encoder", "imagenet", "--target", "0.95"]
 _BC, _ACFQL = ["--algorithm", "bc"], ["--algorithm", "acfql"]
 _BOXES, _PEG = ["--task", "PandaArrangeBoxes-v1"], ["--task", "PandaInsertPeg-v1", "--target", "0.95"]
+_RECORDED = [*_BC, *_PEG, "--operator", "none", "--steps", "0"]
 
 CONDITIONS = (
     Condition("state", "state", [], (0.99,), "3,500 steps, 900 by the operator, 90 s"),
@@ -115,7 +119,29 @@ CONDITIONS = (
     Condition("peg", "InsertPeg from state", [*_PEG, *_LONG], (0.95,)),
     Condition("peg_bc", "InsertPeg from state, imitation by chunks", [*_BC, *_PEG, *_LONG], (0.95,)),
     Condition("peg_acfql", "InsertPeg from state, ACFQL", [*_ACFQL, *_PEG, *_LONG], (0.95,)),
+    Condition(
+        "peg_recorded",
+        "InsertPeg from state, imitation of 60 recorded demonstrations",
+        _RECORDED,
+        (0.95,),
+        demos="PandaInsertPeg-v1",
+    ),
+    Condition(
+        "peg_recorded_force",
+        "InsertPeg from state with force and torque, imitation of the same demonstrations",
+        [*_RECORDED, "--force-torque"],
+        (0.95,),
+        demos="PandaInsertPeg-v1",
+    ),
 )
+
+
+def imperfect_operator(env: Any) -> ScriptedOperator:
+    """The scripted operator as it is in training, for `gym-hil record --device benchmarks.learning:...`."""
+    return ScriptedOperator.for_env(env, reaction_delay=3, motion_noise=0.1)
+
+
+imperfect_operator.human = False  # type: ignore[attr-defined]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -240,6 +266,8 @@ def _run(condition: Condition, seed: int, out: Path) -> None:
     words = ["--out", str(out), "--seed", str(seed), *condition.arguments]
     words += ["--resume"] if (out / "config.json").exists() else []
     words += ["--reward-classifier", str(_classifier(out / "classifier", seed))] if condition.classifier else []
+    if condition.demos is not None:
+        words += ["--demos", str(_demonstrations(out.parents[1] / f"demos_{condition.demos}", condition.demos))]
     print(f"{condition.name}, seed {seed} ...", flush=True)
     out.mkdir(parents=True, exist_ok=True)
     with open(out / "output.txt", "a", encoding="utf-8") as output:
@@ -258,6 +286,17 @@ def _classifier(folder: Path, seed: int) -> Path:
         recorded = reward_classifier.record(folder, 10, seed=seed)
         reward_classifier.train(["classifier", "train", *map(str, recorded), "--out", str(model), "--seed", str(seed)])
     return model
+
+
+def _demonstrations(folder: Path, task: str) -> Path:
+    """Record 60 demonstrations of the imperfect operator, unless that was done."""
+    if not (folder / "meta" / "info.json").exists():
+        words = ["record", "--task", task, "--device", "benchmarks.learning:imperfect_operator"]
+        words += ["--episodes", "60", "--seed", "0", "--no-images", "--force-torque"]
+        subprocess.run(
+            [sys.executable, "-m", "gym_hil", *words, "--repo-id", "local/demos", "--root", str(folder)], check=True
+        )
+    return folder
 
 
 def output_tail(out: Path) -> str:

@@ -34,6 +34,20 @@ def test_every_control_of_every_task_is_registered(task: str, version: int) -> N
         assert spec.max_episode_steps == STEPS[task][version]
 
 
+@all_tasks
+def test_every_control_turns_where_it_is_asked_to(task: str, version: int) -> None:
+    pytest.importorskip("aiohttp", reason="needs the extra `web`")
+    for control, kwargs in controls().items():
+        if control == "Viewer":
+            continue  # its action is the task's own, with a rotation
+        for orientation in (True, False):
+            options = {"use_viewer": False} if kwargs.get("use_viewer") else {}
+            env = gym.make(env_id(task, control, version), orientation=orientation, **options)
+            assert env.action_space.shape == ((7,) if orientation else (4,))
+            assert (3 in env.get_wrapper_attr("operator_moves")[0]) is orientation
+            env.close()
+
+
 @free_ids
 @pytest.mark.filterwarnings("ignore:There is no display")
 @the_wrappers_are_checked

@@ -48,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="arguments of the environment in place of the recorded ones; a value is a Python literal, or else text",
     )
+    parser.add_argument(
+        "--force-torque",
+        action="store_true",
+        help="measure force and torque at the wrist of a task's robot, and print the largest of each episode",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing video")
 
 
@@ -61,7 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
         video=arguments.video,
         check=arguments.check,
         task=arguments.task or arguments.env,
-        env_kwargs=parse_kwargs(arguments.env_kwargs),
+        env_kwargs={
+            **parse_kwargs(arguments.env_kwargs),
+            **({"force_torque_obs": True} if arguments.force_torque else {}),
+        },
         overwrite=arguments.overwrite,
     )
     return 1 if arguments.check and not all(result.repeats for result in results) else 0
@@ -109,6 +117,8 @@ def replay(
         for one, env in zip(episodes, envs, strict=True):
             result = replay_episode(env, one) if film is None else film.replay(env, one)
             text = f"episode {result.episode}: {result.steps} steps, {'success' if result.success else 'no success'}"
+            if result.largest_force is not None:
+                text += f", at most {result.largest_force:.1f} N and {result.largest_torque:.2f} N m"
             print(f"{text}, {_compared(result)}" if check else text)
             results.append(result)
     if video is not None:

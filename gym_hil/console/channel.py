@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,7 +34,7 @@ EPISODES_KEPT = 500  # for the plot
 JPEG_QUALITY = 80
 LOCK_TIMEOUT = 10.0  # s without input, after which others can take the control lock
 PAUSE_POLL = 0.02  # s
-_TOOL = ("tcp_position", "tcp_target", "gripper_closed")  # of the environment, where it has them
+_TOOL = ("tcp_position", "tcp_target", "tcp_rotation_target", "gripper_closed")  # of the environment, where it has them
 
 
 class PageDevice(Protocol):
@@ -127,7 +128,7 @@ class Snapshot(NamedTuple):
     description: SceneDescription
     poses: NDArray[np.float32]
     images: Mapping[str, NDArray[np.uint8]]
-    tool: tuple[Any, Any, Any]  # where it is, where it is pulled to, how far the gripper is closed
+    tool: tuple[Any, Any, Any, Any]  # where it is, where it is pulled and turned to, how far the gripper is closed
     silent: bool
     status: Mapping[str, Any]
 
@@ -312,10 +313,11 @@ class Channel:
         if snapshot is None:
             return None
         if self._frame is None or self._frame[0] != snapshot.sequence:
-            tcp, target, closed = snapshot.tool
+            tcp, target, rotation, closed = snapshot.tool
             # The pause of this moment: the environment's thread may have published while the operator paused.
             status: dict[str, Any] = {"paused": self.paused, "silent": snapshot.silent}
             status |= {"tcp": _position(tcp), "target": _position(target), "gripper": _number(closed)}
+            status["target_rotation"] = _quaternion(rotation)
             given = snapshot.status.items()
             status |= {name: _number(value) if type(value) is float else value for name, value in given}
             device = self.device
@@ -391,6 +393,15 @@ def _position(value: Any) -> list[float] | None:
     if not isinstance(value, np.ndarray) or value.shape != (3,) or not np.isfinite(value).all():
         return None
     return [round(number, 5) for number in value.tolist()]
+
+
+def _quaternion(matrix: Any) -> list[float] | None:
+    """A rotation matrix (3, 3) as a quaternion, w first; None for anything else that an environment calls so."""
+    if not isinstance(matrix, np.ndarray) or matrix.shape != (3, 3) or not np.isfinite(matrix).all():
+        return None
+    quaternion = np.empty(4)
+    mujoco.mju_mat2Quat(quaternion, np.asarray(matrix, dtype=float).ravel())
+    return [round(number, 6) for number in quaternion.tolist()]
 
 
 def _number(value: Any) -> float | None:

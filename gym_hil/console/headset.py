@@ -127,7 +127,7 @@ class Headset(WebDevice):
     def read(self) -> None:
         super().read()
         moved = self.tracking.take()
-        if self._in_session and self._target is None:
+        if self._in_session and self._dragged is None:
             self.inputs.set_motion(self._sticks + self._follower.motion(moved), is_report=False)
 
     def poll(self) -> TeleopCommand:

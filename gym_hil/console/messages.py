@@ -38,6 +38,7 @@ PAGE_ID_LENGTH = (16, 64)
 NUMBER_LIMIT = 1e15  # absolute value of a number from the page
 
 Vec3: TypeAlias = tuple[float, float, float]
+Vec4: TypeAlias = tuple[float, float, float, float]
 Vec6: TypeAlias = tuple[float, float, float, float, float, float]
 ButtonChange: TypeAlias = tuple[Literal["press", "release"], Button]
 EventKind: TypeAlias = Literal[
@@ -85,6 +86,7 @@ class Input:
     held: list[Button]  # buttons that are down
     changes: list[ButtonChange]  # presses and releases since the last message, in order
     target: Vec3 | None = None  # m, where the tool should go; None if it is not being dragged
+    target_rotation: Vec4 | None = None  # how the tool should be turned, a quaternion, w first; None likewise
     hand: Hand | None = None  # of a headset or a phone; None without a WebXR session
 
 
@@ -276,6 +278,8 @@ class Status:
     gripper: float | None = None  # how far the fingers are closed, 0 to 1
     tcp: Vec3 | None = None  # m, the point between the finger tips
     target: Vec3 | None = None  # m, where the controller pulls it to
+    target_rotation: Vec4 | None = None  # how the controller turns the tool, a quaternion, w first
+    force_torque: Vec6 | None = None  # N and N m at the wrist, where they are observed
     paused: bool | None = None  # whether the environment waits for the operator
     stopped: bool = False  # whether an emergency stop holds the robot still
     pending: str | None = None  # what was pressed and has not taken effect yet

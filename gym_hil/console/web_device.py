@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -92,7 +93,7 @@ class WebDevice(InputDevice):
         self.applied = 0.0  # ms on the page's clock: the newest input that a poll has used
         self._mode = intervention
         self._env = env
-        self._target: NDArray[np.float64] | None = None
+        self._dragged: Input | None = None  # the newest input, while it says where the tool should go or turn
         self._sticks = np.zeros(6)
         self._time = 0.0
         self._clock = clock
@@ -117,8 +118,9 @@ class WebDevice(InputDevice):
             (self.inputs.press if change == "press" else self.inputs.release)(button)
         self.inputs.set_held(message.held)
         self._sticks = np.array(message.motion)
-        self._target = None if message.target is None else np.array(message.target)
-        if self._target is None:  # otherwise the next poll works it out, and must not find it undone
+        is_dragged = message.target is not None or message.target_rotation is not None
+        self._dragged = message if is_dragged else None
+        if not is_dragged:  # otherwise the next poll works it out, and must not find it undone
             self.inputs.set_motion(self._sticks)
         self._time = message.time
         self._received = self._clock()
@@ -128,23 +130,28 @@ class WebDevice(InputDevice):
 
     def disconnect(self) -> None:
         """The page has lost its connection; called from the server's thread."""
-        self._target = None
+        self._dragged = None
         self._received = -math.inf
         self.inputs.disconnect()
 
     def release(self) -> None:
         """The operator has given the control lock back; called from the server's thread."""
-        self._target = None
+        self._dragged = None
         self.inputs.disconnect(end_intervention=True)
 
     def read(self) -> None:
         self.applied = self._time
-        target, position = self._target, getattr(getattr(self._env, "unwrapped", None), "tcp_target", None)
-        if target is None or position is None:
+        dragged = self._dragged
+        base: Any = getattr(self._env, "unwrapped", None)
+        if dragged is None or not hasattr(base, "tcp_target"):
             return
         # Worked out at the moment of the step: a page that did it would not know how far the last one has come.
         motion = self._sticks.copy()
-        motion[:3] += (target - position) / self._env.get_wrapper_attr("full_speed")
+        if dragged.target is not None:
+            motion[:3] += (np.array(dragged.target) - base.tcp_target) / self._env.get_wrapper_attr("full_speed")
+        if dragged.target_rotation is not None and self.can_turn:
+            turn = _turn(dragged.target_rotation, base.tcp_rotation_target)
+            motion[3:] += turn / self._env.get_wrapper_attr("rotation_speed")
         self.inputs.set_motion(motion, is_report=False)
 
     def poll(self) -> TeleopCommand:
@@ -228,5 +235,29 @@ class WebDevice(InputDevice):
         ]
         if hasattr(getattr(self._env, "unwrapped", None), "tcp_target"):
             drag = [("drag the target", "move the tool there"), ("drag elsewhere", "look around")]
+            if self.can_turn:
+                drag[1:1] = [
+                    ("drag a ring of the target", "turn the tool about the ring's axis"),
+                    ("turn a second finger", "turn the tool left, right, with the first on the target"),
+                ]
             parts.append(LegendPart("Mouse or finger", drag))
         return parts
+
+
+def _turn(wanted: Sequence[float], actual: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The turn from one orientation to another.
+
+    Args:
+        wanted: (4,) quaternion, w first, of any length but 0.
+        actual: (3, 3) rotation matrix.
+
+    Returns:
+        (3,) rad, rotation vector in the base frame.
+    """
+    goal, start, turn = np.array(wanted), np.empty(4), np.empty(3)
+    mujoco.mju_normalize4(goal)
+    mujoco.mju_mat2Quat(start, actual.ravel())
+    mujoco.mju_negQuat(start, start.copy())
+    mujoco.mju_mulQuat(goal, goal.copy(), start)
+    mujoco.mju_quat2Vel(turn, goal, 1.0)
+    return turn

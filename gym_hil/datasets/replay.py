@@ -46,6 +46,8 @@ class Replayed:
         success: whether it does now: the task's own test, at any step.
         compared: the recorded vectors that the environment observes, too.
         first_difference: the first frame in which one of these differs in any bit; None if there is none.
+        largest_force: N, the largest at the wrist; None if force and torque are not observed.
+        largest_torque: N m, likewise.
         deviation: m, the largest distance between the recorded and the replayed TCP, over all steps; None if the
             recorded states are of another kind, or the robot is not the Panda.
     """
@@ -57,6 +59,8 @@ class Replayed:
     compared: tuple[str, ...]
     first_difference: int | None
     deviation: float | None
+    largest_force: float | None = None
+    largest_torque: float | None = None
 
     @property
     def repeats(self) -> bool:
@@ -143,6 +147,7 @@ def replay_episode(
     has_tcp = STATE in compared and isinstance(env.unwrapped, FrankaGymEnv)
     dtype = env.action_space.dtype
     deviation, first, success = 0.0, None, False
+    largest: NDArray[np.float64] | None = None
     for frame, action in enumerate(columns["action"]):
         values = observed(observation)
         states = {key: values[key].astype(columns[key].dtype).reshape(columns[key].shape[1:]) for key in compared}
@@ -154,6 +159,9 @@ def replay_episode(
         on_step(frame)
         observation, _, _, _, info = env.step(np.atleast_1d(action).astype(dtype))
         success = success or succeeded(info)
+        if isinstance(env.unwrapped, FrankaGymEnv) and env.unwrapped.force_torque_obs:
+            sizes = np.linalg.norm(np.reshape(observation["force_torque"], (2, 3)).astype(float), axis=1)
+            largest = sizes if largest is None else np.maximum(largest, sizes)
     on_step(len(episode))
     return Replayed(
         episode=record.index,
@@ -163,6 +171,8 @@ def replay_episode(
         compared=compared,
         first_difference=first,
         deviation=deviation if has_tcp else None,
+        largest_force=None if largest is None else float(largest[0]),
+        largest_torque=None if largest is None else float(largest[1]),
     )
 
 

@@ -301,8 +301,11 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         ctrl[6] = min(max(ctrl[6] + COMMAND_CLOSED * action[6], 0.0), COMMAND_CLOSED)
 
     def _force_torque(self) -> NDArray[np.float32]:
-        # Forces are known only after the constraint solver has run on the very state that is observed.
+        # Forces are known only after the constraint solver has run on the very state that is observed. The next step
+        # starts the solver from where it would without, so that to observe forces changes nothing.
+        start = self.data.qacc_warmstart.copy()
         mujoco.mj_forward(self.model, self.data)
+        self.data.qacc_warmstart[:] = start
         force, torque = self.data.sensor(FORCE_SENSOR).data, self.data.sensor(TORQUE_SENSOR).data
         return np.concatenate([force, torque]).astype(np.float32)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
+import numpy as np
 from numpy.typing import ArrayLike
 
 from gym_hil.pacing import find_control_dt
@@ -167,10 +168,19 @@ class ConsoleWrapper(OperatorWrapper):
                 "driver": "operator" if self._operator else "policy",
                 "success": _succeeded(info),
                 "stopped": self._stopped,
+                "force_torque": _force_torque(observation),
             },
             observed_images(observation),
             (self.env.render, self.env.render_mode),
         )
+
+
+def _force_torque(observation: Any) -> tuple[float, ...] | None:
+    """Force and torque of an observation that has them: 6 finite numbers under the name `force_torque`."""
+    values = observation.get("force_torque") if isinstance(observation, Mapping) else None
+    if values is None or np.shape(values) != (6,) or not np.isfinite(values).all():
+        return None
+    return tuple(round(float(value), 3) for value in values)
 
 
 def _succeeded(info: Mapping[str, Any]) -> bool:

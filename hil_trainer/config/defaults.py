@@ -67,6 +67,8 @@ def _bc_defaults(config: TrainConfig) -> TrainConfig:
         bc, demos, offline_steps = dataclasses.replace(bc, batch_size=512, attention_heads=4), "45", 8_000
         # An operator who takes over drives the rest of a long episode.
         config = dataclasses.replace(config, operator=dataclasses.replace(config.operator, patience=40))
+    if "insertpeg" in config.env.task.lower():
+        demos, offline_steps = "60", 6_000
     if config.env.obs == "pixels":
         bc = dataclasses.replace(bc, batch_size=64, noise_samples=4, weight_decay=1e-2, buffer_capacity=20_000)
         demos = "35"

@@ -69,4 +69,5 @@ def test_only_kinds_with_runs_have_images(tmp_path):
 
 @pytest.mark.parametrize("condition", learning.CONDITIONS, ids=lambda condition: condition.name)
 def test_the_trainer_takes_the_arguments_of_every_condition(condition, tmp_path):
-    assert train.parse(["--out", str(tmp_path / "run"), "--seed", "1", *condition.arguments]).settings
+    demos = [] if condition.demos is None else ["--demos", "a dataset"]
+    assert train.parse(["--out", str(tmp_path / "run"), "--seed", "1", *condition.arguments, *demos]).settings

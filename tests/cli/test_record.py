@@ -318,3 +318,18 @@ def test_an_episode_that_the_operator_did_not_drive_is_not_kept_unless_asked_for
     assert main([*words, "--root", str(tmp_path / "all"), "--keep-undriven"]) == 0
     (row,) = reading.rows(tmp_path / "all")
     assert (row["length"], row["gym_hil/success"]) == (3, False)
+
+
+def test_force_and_torque_are_recorded_under_the_name_that_lerobot_reads(record, tmp_path):
+    assert record("--episodes", "1", "--force-torque", "--orientation") == 0
+    (episode,) = EpisodeDataset(tmp_path / "data")
+    columns = episode.numbers()
+    assert columns["observation.force_torque"].shape[1:] == (6,)
+    assert columns["action"].shape[1:] == (7,)
+    assert episode.record.metadata["env_kwargs"]["force_torque_obs"] is True
+
+
+def test_force_and_torque_of_an_environment_of_others_are_refused(tmp_path, capsys):
+    words = ["--env", "Pendulum-v1", "--action-map", "x=0", "--device", "scripted", "--force-torque"]
+    assert main(["record", "--repo-id", "me/demo", "--root", str(tmp_path / "data"), *words]) == 1
+    assert "--force-torque is for tasks of gym_hil" in capsys.readouterr().err

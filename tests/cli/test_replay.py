@@ -44,6 +44,13 @@ def test_every_bit_is_repeated(recorded: Path, capsys: pytest.CaptureFixture) ->
     assert output[-1] == ("3 of 3 end as recorded, 2 in success; largest TCP deviation 0 m; states bit-equal in 3 of 3")
 
 
+def test_forces_are_measured_in_a_replay_that_stays_bit_equal(recorded: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["replay", str(recorded), "--check", "--force-torque"]) == 0
+    output = capsys.readouterr().out.splitlines()
+    assert " N and " in output[1]
+    assert output[-1].endswith("states bit-equal in 3 of 3")
+
+
 def test_one_episode_without_check(recorded: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["replay", str(recorded), "--episode", "1"]) == 0
     assert capsys.readouterr().out == "episode 1: 5 steps, no success\n"

@@ -122,3 +122,9 @@ def test_losing_the_focus_ends_the_drag(view, stand):
     view.wait(lambda: stand.received and stand.received[-1].target is not None)
     view.page.evaluate("dispatchEvent(new Event('blur'))")
     view.wait(lambda: stand.received[-1].target is None)
+
+
+def test_without_a_rotation_in_the_action_the_handle_has_no_rings(view):
+    assert view.js("page.drag.ringAt(0, 0) && page.parts === undefined")
+    assert not view.page.evaluate("import('/static/main.js').then(({page}) => page.bindings.buttons.TURN_Z_PLUS)")
+    assert view.page.locator("#forces").is_hidden()

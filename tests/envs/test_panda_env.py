@@ -132,3 +132,16 @@ def test_home_position_and_bounds_are_taken_and_unknown_reset_options_named():
         env.reset(options={"cube_yx": (0.4, 0)})
     # LeRobot takes an environment that has this attribute for a real robot.
     assert not hasattr(env, "get_raw_joint_positions")
+
+
+def test_observing_force_and_torque_does_not_change_the_episode():
+    moves = np.random.default_rng(0).uniform(-0.02, 0.02, (30, 7))
+    moves[:, 2] -= 0.015  # down, onto the cube and the table
+    ends = []
+    for force_torque_obs in (False, True):
+        env = PandaPickCubeGymEnv(force_torque_obs=force_torque_obs)
+        env.reset(seed=0)
+        for move in moves:
+            env.step(move)
+        ends.append(env.get_state().physics)
+    np.testing.assert_array_equal(*ends)

@@ -17,6 +17,8 @@ export class InputState {
   #changes = [];
   /** @type {[number, number, number] | null} */
   #target = null;
+  /** @type {[number, number, number, number] | null} */
+  #targetRotation = null;
   /** The hand of a WebXR session, as it was last measured. @type {import("./messages.js").Hand | null} */
   hand = null;
   /** Called when there is something to send. */
@@ -96,13 +98,18 @@ export class InputState {
     this.#target = this.#enabled ? target : null;
   }
 
+  /** @param {[number, number, number, number] | null} quaternion how the tool should be turned, w first */
+  set targetRotation(quaternion) {
+    this.#targetRotation = this.#enabled ? quaternion : null;
+  }
+
   /** Releases everything, on every source. */
   releaseAll() {
     for (const [source, buttons] of this.#down) {
       [...buttons].forEach((button) => this.release(source, button));
     }
     this.#motions.clear();
-    this.#target = null;
+    this.#target = this.#targetRotation = null;
     this.onReleaseAll.forEach((forget) => forget());
   }
 
@@ -127,7 +134,16 @@ export class InputState {
     const target = this.#target;
     const { hand } = this;
     const motion = /** @type {import("./messages.js").Input["motion"]} */ ([x, y, z, rx, ry, rz]);
-    return { type: "input", time: performance.now(), motion, held: [...held], changes, target, hand };
+    return {
+      type: "input",
+      time: performance.now(),
+      motion,
+      held: [...held],
+      changes,
+      target,
+      target_rotation: this.#targetRotation,
+      hand,
+    };
   }
 
   /**

@@ -3,6 +3,7 @@
 import { Connection, pageId, VERSION } from "./connection.js";
 import { addTheme, element, html, make, setText } from "./dom.js";
 import { Drag } from "./drag.js";
+import { ForcePlot } from "./force_plot.js";
 import * as hud from "./hud.js";
 import { Images } from "./images.js";
 import { InputState, sendInput } from "./input.js";
@@ -12,6 +13,8 @@ import { ChannelScene } from "./scene.js";
 import { Cameras, graphics, View } from "./view.js";
 import { Xr } from "./xr.js";
 
+/** Buttons without which the handle has no ring about x, y and z. */
+const RINGS = ["TURN_X_PLUS", "TURN_Y_PLUS", "TURN_Z_PLUS"];
 const CHANNEL_KEY = "gym-hil-channel";
 const LATENCY_SHARE = 0.1; // of the newest value in the running mean
 const NO_WEBGL = "This browser has no 3-D graphics (WebGL), so you see images that the program draws.";
@@ -61,6 +64,7 @@ class Page {
   keyboard = new Keyboard(this.input);
   gamepad = new GamepadSource(this.input);
   plot = new Plot();
+  forces = new ForcePlot();
   canvas = element("view", HTMLCanvasElement);
   view = graphics() ? new View(this.canvas) : null;
   cameras = this.view && new Cameras(this.view, () => this.#showPresets());
@@ -73,6 +77,7 @@ class Page {
       cameras: this.cameras,
       keyboard: this.keyboard,
       intervention: () => this.bindings.intervention,
+      turns: () => RINGS.map((button) => button in this.bindings.buttons),
       driving: () => this.frame?.status.driver === "operator",
       seenUntil: () => this.frame?.inputTime ?? 0,
     });
@@ -249,6 +254,7 @@ class Page {
       this.drag.toolTarget = null;
     }
     this.plot.add([], true);
+    this.forces.clear();
     html("part-events").replaceChildren();
     html("training").hidden = true;
     hud.showSession(null);
@@ -352,6 +358,7 @@ class Page {
       this.#load(this.channel);
     }
     hud.showStatus(status, this.session);
+    this.forces.add(status.force_torque);
     this.#showDriver();
     // Before that, the time is that of another page's clock.
     if (frame.inputTime > this.#lockedAt && frame.inputTime <= now) {
@@ -378,6 +385,7 @@ class Page {
     }
     if (this.drag) {
       this.drag.toolTarget = this.#drawn && !this.xr?.session ? frame.status.target : null;
+      this.drag.toolRotation = frame.status.target_rotation;
     }
   }
 

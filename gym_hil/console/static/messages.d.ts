@@ -61,6 +61,8 @@ export interface Status {
   gripper: number | null;
   tcp: [number, number, number] | null;
   target: [number, number, number] | null;
+  target_rotation: [number, number, number, number] | null;
+  force_torque: [number, number, number, number, number, number] | null;
   paused: boolean | null;
   stopped: boolean;
   pending: string | null;
@@ -151,6 +153,7 @@ export interface Input {
   held: Button[];
   changes: ["press" | "release", Button][];
   target: [number, number, number] | null;
+  target_rotation: [number, number, number, number] | null;
   hand: Hand | null;
 }
 

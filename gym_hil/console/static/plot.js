@@ -96,7 +96,7 @@ function summary(counted, all) {
  * @param {Record<string, string | number>} attributes
  * @param {string} [text]
  */
-function node(name, attributes, text = "") {
+export function node(name, attributes, text = "") {
   const made = document.createElementNS(SVG, name);
   Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, String(value)));
   made.textContent = text;

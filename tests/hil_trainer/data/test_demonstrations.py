@@ -134,9 +134,6 @@ def test_what_a_dataset_lacks_is_named(state, env):
     cameras = ObservationLayout(one.layout.state, cameras=("front",), image_size=16)
     with pytest.raises(DemonstrationsError, match=r"has no observation.images.front; it has .*observation.state"):
         read(state, one, cameras)
-    forces = ObservationLayout((*one.layout.state, ("force_torque", 6)))
-    with pytest.raises(DemonstrationsError, match=r"has no observation.force_torque"):
-        read(state, one, forces)
     with pytest.raises(DemonstrationsError, match="do not hold colour"):
         read(state, one, ObservationLayout((*one.layout.state, ("colour", 1))))
     more = ObservationLayout((("agent_pos", 18), ("environment_state", 12)))
