@@ -98,9 +98,9 @@ def text(rows: Sequence[Row], remark: str = "") -> str:
 `FetchPickAndPlace-v4` of gymnasium-robotics 1.4.2, in runs of several seeds. Written by `python -m benchmarks.fetch`.
 
 - Machine: {report.machine()}. {remark}
-- gym-hil {importlib.metadata.version("gym-hil")}, MuJoCo 3.3. An episode succeeds if the block is at the goal at any of
-  its 50 steps. Minutes of SAC with HER are those of learning alone, those of `hil-trainer train` include demonstrations
-  and evaluations.
+- gym-hil {importlib.metadata.version("gym-hil")}, MuJoCo 3.3
+- An episode succeeds if the block is at the goal at any of its 50 steps. Minutes of SAC with HER are those of learning
+  alone, in one thread; those of `hil-trainer train` include demonstrations and evaluations.
 
 | what | bar | measured | met |
 |---|---|---|---|
