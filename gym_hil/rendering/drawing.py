@@ -18,16 +18,19 @@ from numba import njit
 from numba.core import event
 from numpy.typing import NDArray
 
-from gym_hil.rendering.floor import find_plane, light_floor, mix_light, shade_floor
+from gym_hil.rendering.floor import colour_ground, find_plane, lay_floor, light_floor, measure_row
 from gym_hil.rendering.scene import (
     COMPILE_OPTIONS,
     ENDLESS_FLOOR,
     FLOOR,
     FULL,
     HALF,
+    KNOWN,
+    MOVES,
     NOTHING,
     ONE,
     QUARTER,
+    STAYS,
     TWO,
     ZERO,
     Camera,
@@ -50,8 +53,8 @@ _LOG = logging.getLogger(__name__)
 
 
 @helper
-def draw_camera(scene: Scene, camera: Camera, image: Image) -> None:
-    """Draw the image of one camera."""
+def draw_camera(scene: Scene, camera: Camera, ground: Floats, known: int, image: Image) -> None:
+    """Draw the image of one camera; `known` says what its ground (H, W, 9) holds: MOVES, STAYS or KNOWN."""
     shapes, buffers, distances = scene.shapes, scene.buffers, scene.buffers.distances
     plane = find_plane(scene.floor, camera)
     clear(scene, camera, plane)
@@ -68,10 +71,15 @@ def draw_camera(scene: Scene, camera: Camera, image: Image) -> None:
             translucent += 1
         else:
             fill_shape(shapes, s, s == scene.floor.shape, camera, buffers, buffers.depth, buffers.ids)
-    if plane[0] != ZERO or plane[1] != ZERO or plane[2] != ZERO:
-        light_floor(scene, camera, plane)
     rows, columns, _ = buffers.pixels.shape
-    resolve(scene, camera, plane, (np.int64(0), rows, np.int64(0), columns), buffers.ids, ONE, translucent > 0, image)
+    if known != KNOWN and (plane[0] != ZERO or plane[1] != ZERO or plane[2] != ZERO):
+        light_floor(scene, camera, plane)
+        if known == STAYS:
+            for i in range(rows):
+                measure_row(scene, camera, plane, i)
+                colour_ground(scene, camera, plane, i, np.int64(0), columns, ground[i])
+    window = (np.int64(0), rows, np.int64(0), columns)
+    resolve(scene, camera, plane, window, buffers.ids, ONE, translucent > 0, ground, known == MOVES, image)
     for _ in range(translucent):
         farthest: Any = np.int64(0)
         for s in range(1, distances.shape[0]):
@@ -82,7 +90,8 @@ def draw_camera(scene: Scene, camera: Camera, image: Image) -> None:
         fill_shape(
             shapes, farthest, farthest == scene.floor.shape, camera, buffers, buffers.layer_depth, buffers.layer_ids
         )
-        resolve(scene, camera, plane, window, buffers.layer_ids, shapes.colours[farthest, 3], translucent > 0, image)
+        alpha = shapes.colours[farthest, 3]
+        resolve(scene, camera, plane, window, buffers.layer_ids, alpha, translucent > 0, ground, False, image)
     if translucent > 0:
         for i in range(rows):
             finish_row(image, i, buffers.pixels[i])
@@ -133,8 +142,9 @@ def begin_layer(scene: Scene, s: int, camera: Camera) -> Window:
 
 @helper
 def resolve(
-    scene: Scene, camera: Camera, plane: Vector, window: Window, ids: Ints, alpha: Real, keep: bool, image: Image
-) -> None:
+    scene: Scene, camera: Camera, plane: Vector, window: Window, ids: Ints, alpha: Real, keep: bool,
+    ground: Floats, measure: bool, image: Image,
+) -> None:  # fmt: skip
     """Shade every pixel once for each surface among its four samples, average, and lay it over the image.
 
     The opaque image, with an alpha of 1, covers everything; a translucent shape has less.
@@ -145,7 +155,7 @@ def resolve(
     top, bottom, left, right = window
     for i in range(top, bottom):
         row = buffers.pixels[i if keep else 0]
-        mixed = False
+        measured = not measure
         j = left
         while j < right:
             t0, t1, t2, t3 = samples(ids, i, j)
@@ -157,12 +167,14 @@ def resolve(
                 if not done:
                     dim(row[j], alpha, QUARTER * np.float32(4 - count(NOTHING, t0, t1, t2, t3)))
             elif t0 == FLOOR or t1 == FLOOR or t2 == FLOOR or t3 == FLOOR:
-                if not mixed:
-                    mix_light(buffers.grid, buffers.band, i)
-                    mixed = True
+                if not measured:
+                    measure_row(scene, camera, plane, i)
+                    measured = True
                 if same:
                     end = end_of_floor(ids, i, j, right)
-                shade_floor(scene, camera, plane, i, j, end, row)
+                if measure:
+                    colour_ground(scene, camera, plane, i, j, end, ground[i])
+                lay_floor(ground[i], j, end, scene.shadow_map, row)
                 done = same
                 if not same:
                     scale(row[j], QUARTER * np.float32(count(FLOOR, t0, t1, t2, t3)))
@@ -280,7 +292,7 @@ def _can_cache() -> bool:
         return False
 
 
-def _compile(sources: int) -> tuple[Callable[[Scene], None], Callable[[Scene, Camera, Image], None]]:
+def _compile(sources: int) -> tuple[Callable[[Scene], None], Callable[[Scene, Camera, Floats, int, Image], None]]:
     """Make `begin` and `draw`; `sources` makes numba compile anew when any of the modules they use has changed.
 
     They are two because the compiler makes slower code of one that does both.
@@ -293,10 +305,10 @@ def _compile(sources: int) -> tuple[Callable[[Scene], None], Callable[[Scene, Ca
             if scene.lights.shadow >= 0:
                 draw_shadows(scene)
 
-    def draw(scene: Scene, camera: Camera, image: Image) -> None:
-        """Draw what one camera sees into its image (H, W, 3)."""
+    def draw(scene: Scene, camera: Camera, ground: Floats, known: int, image: Image) -> None:
+        """Draw what one camera sees into its image (H, W, 3); see `draw_camera`."""
         if sources >= 0:
-            draw_camera(scene, camera, image)
+            draw_camera(scene, camera, ground, known, image)
 
     return entry(begin), entry(draw)
 

@@ -24,16 +24,18 @@ from gym_hil.rendering.scene import (
     Floor,
     Real,
     Scene,
+    ShadowMap,
     Vector,
     helper,
     inlined,
 )
-from gym_hil.rendering.shading import add_haze, illuminate, shadow_share
+from gym_hil.rendering.shading import LIGHT_NEAR, PARALLEL, add_haze, illuminate, look_up
 from gym_hil.rendering.triangles import ray
 
 GRID_BITS = 3
 GRID = 1 << GRID_BITS  # pixels between the points where the light on the floor is computed
 FLOOR_BIAS: Real = np.float32(0.001)  # m
+LIT: Real = np.float32(1e9)  # 1/m: nearer to the light than all that casts shadows
 
 
 @helper
@@ -99,13 +101,37 @@ def along(axis: Floats, camera: Camera, y: Real) -> tuple[Real, Real]:
 
 
 @helper
-def shade_floor(scene: Scene, camera: Camera, plane: Vector, i: int, first: int, last: int, out: Floats) -> None:
-    """Colours of the floor at the middles of pixels first..last - 1 of row i, where the endless plane can be seen.
+def measure_row(scene: Scene, camera: Camera, plane: Vector, i: int) -> None:
+    """Everything about the floor along row i of pixels that needs no table, into `Buffers.run`.
 
-    As in OpenGL, the texture dims what shines too, and the light that casts shadows is clipped apart from the rest.
-    `out` (W, 6) is the row of pixels.
+    In rows: RGB without, and RGB from, the light that casts shadows; the level of the texture, and where in it, twice;
+    right, up and 1/distance as that light sees it, in the units of the shadow map's plane.
+
+    All columns are computed, in loops that the compiler makes vector instructions of.
     """
-    floor, lights, shadow_map, sky, band = scene.floor, scene.lights, scene.shadow_map, scene.sky, scene.buffers.band
+    floor, lights, shadow_map, run = scene.floor, scene.lights, scene.shadow_map, scene.buffers.run
+    mix_light(scene.buffers.grid, scene.buffers.band, i)
+    key = max(lights.shadow, 0)
+    key_red, key_green, key_blue = lights.diffuse[key, 0], lights.diffuse[key, 1], lights.diffuse[key, 2]
+    red, green, blue = floor.colour[0], floor.colour[1], floor.colour[2]
+    specular, emission = floor.material[0], floor.material[2]
+    for segment in range(scene.buffers.band.shape[0] - 1):
+        p, q = scene.buffers.band[segment], scene.buffers.band[segment + 1]
+        p0, p1, p2, p3, p4, p5, p6 = p[0], p[1], p[2], p[3], p[4], p[5], p[6]
+        q0, q1, q2, q3, q4, q5, q6 = q[0] - p0, q[1] - p1, q[2] - p2, q[3] - p3, q[4] - p4, q[5] - p5, q[6] - p6
+        for k in range(GRID):
+            j = segment * GRID + k
+            f = np.float32(k) * (ONE / np.float32(GRID))
+            shine = specular * (p3 + q3 * f)
+            run[0, j] = min(red * (p0 + q0 * f + emission) + shine, ONE) * FULL
+            run[1, j] = min(green * (p1 + q1 * f + emission) + shine, ONE) * FULL
+            run[2, j] = min(blue * (p2 + q2 * f + emission) + shine, ONE) * FULL
+            diffuse = p4 + q4 * f
+            shine = specular * (p5 + q5 * f)
+            run[3, j] = min(red * diffuse * key_red + shine, ONE) * FULL
+            run[4, j] = min(green * diffuse * key_green + shine, ONE) * FULL
+            run[5, j] = min(blue * diffuse * key_blue + shine, ONE) * FULL
+            run[6, j] = p6 + q6 * f + HALF
     y = np.float32(2 * i + 1)
     cx, cy, cz = camera.position
     w0 = plane[0] + plane[2] * y
@@ -116,7 +142,6 @@ def shade_floor(scene: Scene, camera: Camera, plane: Vector, i: int, first: int,
     v_base = v_axis[0] * ox + v_axis[1] * oy + v_axis[2] * oz + floor.uv_offset[1]
     u0, u1 = along(u_axis, camera, y)
     v0, v1 = along(v_axis, camera, y)
-    key = max(lights.shadow, 0)
     axes, position = shadow_map.axes, lights.position[key]
     lx, ly, lz = cx - position[0], cy - position[1], cz - position[2]
     a_base = axes[0, 0] * lx + axes[0, 1] * ly + axes[0, 2] * lz
@@ -125,64 +150,64 @@ def shade_floor(scene: Scene, camera: Camera, plane: Vector, i: int, first: int,
     a0, a1 = along(axes[0], camera, y)
     b0, b1 = along(axes[1], camera, y)
     d0, d1 = along(axes[2], camera, y)
-    left, top, scale = shadow_map.corner[0], shadow_map.corner[1], shadow_map.scale[0]
-    has_shadows, directional = lights.shadow >= 0, lights.kind[key] == DIRECTIONAL
-    key_red, key_green, key_blue = lights.diffuse[key, 0], lights.diffuse[key, 1], lights.diffuse[key, 2]
-    red, green, blue = floor.colour[0], floor.colour[1], floor.colour[2]
-    specular, emission = floor.material[0], floor.material[2]
-    textured = floor.mips.shape[0] > 0
+    directional = lights.kind[key] == DIRECTIONAL
+    for j in range(run.shape[1]):
+        x = np.float32(np.int32(2) * np.int32(j) + np.int32(1))
+        z = ONE / max(w0 + w1 * x, np.float32(1e-3))
+        run[7, j] = u_base + z * (u0 + u1 * x)
+        run[8, j] = v_base + z * (v0 + v1 * x)
+        d = d_base + z * (d0 + d1 * x)
+        near = not directional and d < LIGHT_NEAR
+        w = ONE if directional else ONE / max(d, LIGHT_NEAR)
+        run[9, j] = (a_base + z * (a0 + a1 * x)) * w
+        run[10, j] = (b_base + z * (b0 + b1 * x)) * w
+        far = PARALLEL - d + FLOOR_BIAS if directional else w + FLOOR_BIAS * w * w
+        run[11, j] = LIT if near else far
+
+
+@helper
+def colour_ground(scene: Scene, camera: Camera, plane: Vector, i: int, first: int, last: int, ground: Floats) -> None:
+    """Colours of the floor, and where it is for the shadow map, at pixels first..last - 1 of row i, into ground (W, 9).
+
+    They stay the same while camera, floor and lights do. As in OpenGL, the texture dims what shines too.
+    """
+    floor, sky, run = scene.floor, scene.sky, scene.buffers.run
+    textured, has_shadows = floor.mips.shape[0] > 0, scene.lights.shadow >= 0
     level = -1
     start, width, height = 0, 1, 1
-    segment = -1
-    p0 = p1 = p2 = p3 = p4 = p5 = p6 = q0 = q1 = q2 = q3 = q4 = q5 = q6 = ZERO
     for j in range(first, last):
-        x = np.float32(2 * j + 1)
-        z = ONE / max(w0 + w1 * x, np.float32(1e-3))
-        if j >> GRID_BITS != segment:
-            segment = j >> GRID_BITS
-            p, q = band[segment], band[segment + 1]
-            p0, p1, p2, p3, p4, p5, p6 = p[0], p[1], p[2], p[3], p[4], p[5], p[6] + HALF
-            q0, q1, q2, q3, q4, q5, q6 = q[0] - p0, q[1] - p1, q[2] - p2, q[3] - p3, q[4] - p4, q[5] - p5, q[6] - p[6]
-        f = np.float32(j & (GRID - 1)) * (ONE / np.float32(GRID))
-        shine = specular * (p3 + q3 * f)
-        base_red = min(red * (p0 + q0 * f + emission) + shine, ONE)
-        base_green = min(green * (p1 + q1 * f + emission) + shine, ONE)
-        base_blue = min(blue * (p2 + q2 * f + emission) + shine, ONE)
-        over_red = over_green = over_blue = ZERO
-        diffuse = p4 + q4 * f
-        if has_shadows and diffuse > ZERO:
-            share = shadow_share(
-                a_base + z * (a0 + a1 * x), b_base + z * (b0 + b1 * x), d_base + z * (d0 + d1 * x),
-                FLOOR_BIAS, directional, shadow_map, left, top, scale,
-            )  # fmt: skip
-            if share > ZERO:
-                shine = specular * (p5 + q5 * f)
-                over_red = share * min(red * diffuse * key_red + shine, ONE)
-                over_green = share * min(green * diffuse * key_green + shine, ONE)
-                over_blue = share * min(blue * diffuse * key_blue + shine, ONE)
         part_red = part_green = part_blue = ONE
         if textured:
-            wanted = int(p6 + q6 * f)
+            wanted = int(run[6, j])
             if wanted != level:
                 level = wanted
                 start, width, height = floor.mips[level, 0], floor.mips[level, 1], floor.mips[level, 2]
-            part_red, part_green, part_blue = sample_texture(
-                floor.texels, start, width, height, u_base + z * (u0 + u1 * x), v_base + z * (v0 + v1 * x)
-            )
-        base_red *= FULL * part_red
-        base_green *= FULL * part_green
-        base_blue *= FULL * part_blue
-        out[j, 0] = base_red
-        out[j, 1] = base_green
-        out[j, 2] = base_blue
-        out[j, 3] = min(FULL * part_red * over_red, FULL - base_red)
-        out[j, 4] = min(FULL * part_green * over_green, FULL - base_green)
-        out[j, 5] = min(FULL * part_blue * over_blue, FULL - base_blue)
+            part_red, part_green, part_blue = sample_texture(floor.texels, start, width, height, run[7, j], run[8, j])
+        here = ground[j]
+        here[0], here[1], here[2] = run[0, j] * part_red, run[1, j] * part_green, run[2, j] * part_blue
+        here[3], here[4], here[5] = run[3, j] * part_red, run[4, j] * part_green, run[5, j] * part_blue
+        if not has_shadows:
+            here[3] = here[4] = here[5] = ZERO
+        here[6], here[7], here[8] = run[9, j], run[10, j], run[11, j]
         if sky.haze_share > ZERO:
+            x, y = np.float32(2 * j + 1), np.float32(2 * i + 1)
+            z = ONE / max(plane[0] + plane[2] * y + plane[1] * x, np.float32(1e-3))
             dx, dy, _ = ray(x, y, camera)
             share = (z * math.sqrt(dx * dx + dy * dy) / floor.radius - ONE + sky.haze_share) / sky.haze_share
             if share > ZERO:
-                add_haze(min(share, ONE), sky.haze, out[j])
+                add_haze(min(share, ONE), sky.haze, here)
+
+
+@inlined
+def lay_floor(ground: Floats, first: int, last: int, shadow_map: ShadowMap, out: Floats) -> None:
+    """The ground (W, 9) of pixels first..last - 1 with the shadows that lie on it, into a row of pixels (W, 6)."""
+    left, top, scale = shadow_map.corner[0], shadow_map.corner[1], shadow_map.scale[0]
+    for j in range(first, last):
+        here, pixel = ground[j], out[j]
+        share = look_up(shadow_map.depth, (here[6] - left) * scale, (here[7] - top) * scale, here[8])
+        for k in range(3):
+            pixel[k] = here[k]
+            pixel[3 + k] = min(share * here[3 + k], FULL - here[k])
 
 
 @inlined

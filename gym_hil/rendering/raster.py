@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mujoco
 import numpy as np
 
@@ -10,7 +12,7 @@ from gym_hil.rendering.drawing import begin, draw
 from gym_hil.rendering.floor import GRID
 from gym_hil.rendering.geometry import extract, reshape
 from gym_hil.rendering.renderer import Image, Renderer
-from gym_hil.rendering.scene import NOTHING, Buffers, Camera, Scene, ShadowMap
+from gym_hil.rendering.scene import KNOWN, MOVES, NOTHING, STAYS, Buffers, Camera, Floats, Scene, ShadowMap
 
 SHADOW_TEXELS = 2  # per pixel, along the side of the shadow map, which is fitted to what casts shadows
 SHADOW_LIMITS = (64, 1024)  # texels
@@ -44,6 +46,9 @@ class RasterRenderer(Renderer):
             ),
             buffers=self._buffers(len(self._geometry.shapes.vertices), len(self._geometry.shapes.radii)),
         )
+        self._ground = np.zeros((self.height, self.width, 9), dtype=np.float32)
+        # Of each camera that stays where it is: where that is, and the ground that it sees there once that is known.
+        self._stays: dict[int, tuple[Any, Floats | None]] = {}
 
     def _buffers(self, vertices: int, shapes: int) -> Buffers:
         samples = (2 * self.height, 2 * self.width)
@@ -60,6 +65,7 @@ class RasterRenderer(Renderer):
             is_lit=np.zeros(vertices, dtype=np.bool_),
             grid=np.zeros((rows, columns, 7), dtype=np.float32),
             band=np.zeros((columns, 7), dtype=np.float32),
+            run=np.zeros((12, GRID * (columns - 1)), dtype=np.float32),
             distances=np.zeros(shapes, dtype=np.float32),
             corners=np.zeros((4, 3), dtype=np.float32),
             colour=np.zeros(6, dtype=np.float32),
@@ -68,6 +74,7 @@ class RasterRenderer(Renderer):
         )
 
     def _update(self) -> None:
+        self._stays = {}
         reshape(self._model, self._geometry)
         self._lights, lights = appearance.lights(self._model)
         self._repeats = appearance.texture_repeats(self._model, self._geometry.floor)
@@ -82,9 +89,28 @@ class RasterRenderer(Renderer):
             views = [self._camera(data, camera) for camera in cameras]
         images = np.empty((len(cameras), self.height, self.width, 3), dtype=np.uint8)
         begin(self._scene)
-        for view, image in zip(views, images, strict=True):
-            draw(self._scene, view, image)
+        for number, view, image in zip(cameras, views, images, strict=True):
+            ground, known = self._find_ground(number, view)
+            draw(self._scene, view, ground, known, image)
         return list(images)
+
+    def _find_ground(self, number: int, view: Camera) -> tuple[Floats, int]:
+        """The memory for the ground that a camera sees, and what of it is known: all, from its second image on.
+
+        Where camera, lights and floor stay, the ground looks the same but for the shadows on it.
+        """
+        floor, lights = self._scene.floor, self._scene.lights
+        moving = (floor.origin, floor.u_axis, floor.v_axis, floor.normal, lights.position, lights.direction)
+        place = (view, *(values.tobytes() for values in moving))
+        before, ground = self._stays.get(number, (None, None))
+        if before != place:
+            self._stays[number] = place, None
+            return self._ground, MOVES
+        if ground is not None:
+            return ground, KNOWN
+        ground = np.zeros_like(self._ground)
+        self._stays[number] = place, ground
+        return ground, STAYS
 
     def _pose(self, scene: Scene, data: mujoco.MjData) -> None:
         """Write where everything is into the scene."""

@@ -42,6 +42,9 @@ NOTHING, FLOOR = -1, -2
 # Columns of the light on a vertex or on a point of the floor; the first three are RGB irradiance.
 SPECULAR, SHADOW_DIFFUSE, SHADOW_SPECULAR = 3, 4, 5
 MIP_LEVEL = 6  # a further column on the floor
+# What is known of a camera's ground: nothing, so that what is seen is computed; that it stays as it is, so that all is
+# computed; or all.
+MOVES, STAYS, KNOWN = 0, 1, 2
 
 
 class Shapes(NamedTuple):
@@ -128,6 +131,7 @@ class Buffers(NamedTuple):
     is_lit: NDArray[np.bool_]  # (V,) whether `lit` holds for the camera that is drawn
     grid: Floats  # (rows, columns, 7) light on the floor at every few pixels, laid out like `lit`, then MIP_LEVEL
     band: Floats  # (columns, 7) one row of `grid`
+    run: Floats  # (12, 8 (columns - 1)) the floor along one row of pixels, see `floor.measure_row`
     distances: Floats  # (S,) of the translucent shapes that are still to be drawn
     corners: Floats  # (4, 3) of a triangle that is clipped
     colour: Floats  # (6,) of the surface that is shaded, 0..255, laid out like `pixels`

@@ -228,41 +228,36 @@ def to_light(x: Real, y: Real, z: Real, lights: Lights, shadow_map: ShadowMap) -
 
 
 @inlined
-def shadow_share(
-    u: Real, v: Real, d: Real, bias: Real, directional: bool, shadow_map: ShadowMap, left: Real, top: Real, scale: Real
-) -> Real:
-    """Share of the light, 0..1, that reaches a point right, up and forward of it, blended over four texels.
+def shadow_share(right: Real, up: Real, forward: Real, bias: Real, directional: bool, shadow_map: ShadowMap) -> Real:
+    """Share of the light, 0..1, that reaches a point right, up and forward of it."""
+    if not directional and forward < LIGHT_NEAR:
+        return ONE
+    w = ONE if directional else ONE / forward
+    depth = PARALLEL - forward + bias if directional else w + bias * w * w
+    corner, scale = shadow_map.corner, shadow_map.scale[0]
+    return look_up(shadow_map.depth, (right * w - corner[0]) * scale, (up * w - corner[1]) * scale, depth)
 
-    The map's corner and scale are arguments, so that a caller in a loop reads them once.
-    """
-    depth = shadow_map.depth
-    if directional:
-        w = PARALLEL - d + bias
-    else:
-        if d < LIGHT_NEAR:
-            return ONE
-        w = ONE / d
-        u *= w
-        v *= w
-        w += bias * w * w
-    u = (u - left) * scale - HALF
-    v = (v - top) * scale - HALF
+
+@inlined
+def look_up(depth: Floats, u: Real, v: Real, w: Real) -> Real:
+    """Share of the light, 0..1, at u and v in texels of the shadow map and 1/distance w, blended over four texels."""
+    u -= HALF
+    v -= HALF
     end = np.float32(depth.shape[0] - 1)
     if not (u >= ZERO and v >= ZERO and u < end and v < end):
         return ONE
     i = np.uint32(v)
     j = np.uint32(u)
-    fu = u - np.float32(j)
-    fv = v - np.float32(i)
     i1 = np.uint32(i + np.uint32(1))
     j1 = np.uint32(j + np.uint32(1))
     p = ONE if depth[i, j] <= w else ZERO
     q = ONE if depth[i, j1] <= w else ZERO
     r = ONE if depth[i1, j] <= w else ZERO
     s = ONE if depth[i1, j1] <= w else ZERO
+    fu = u - np.float32(j)
     p += (q - p) * fu
     r += (s - r) * fu
-    return p + (r - p) * fv
+    return p + (r - p) * (v - np.float32(i))
 
 
 @inlined
@@ -301,10 +296,8 @@ def shade_triangle(scene: Scene, camera: Camera, t: int, dx: Real, dy: Real, dz:
             y = ay + u * e1y + v * e2y + ny * scale
             z = az + u * e1z + v * e2z + nz * scale
             right, up, forward = to_light(x, y, z, lights, shadow_map)
-            share = shadow_share(
-                right, up, forward, SHADOW_BIAS, lights.kind[lights.shadow] == DIRECTIONAL, shadow_map,
-                shadow_map.corner[0], shadow_map.corner[1], shadow_map.scale[0],
-            )  # fmt: skip
+            directional = lights.kind[lights.shadow] == DIRECTIONAL
+            share = shadow_share(right, up, forward, SHADOW_BIAS, directional, shadow_map)
         shine = specular * (first * lit[a, SHADOW_SPECULAR] + u * lit[b, SHADOW_SPECULAR] + v * lit[c, SHADOW_SPECULAR])
         for k in range(3):
             bright = shapes.colours[s, k] * diffuse * lights.diffuse[lights.shadow, k] + shine

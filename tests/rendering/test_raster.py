@@ -1,4 +1,5 @@
 import hashlib
+import itertools
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 
 from gym_hil.envs import PandaArrangeBoxesGymEnv, PandaPickCubeGymEnv
 from gym_hil.rendering import make_renderer
-from tests.rendering.scenes import CHECKER, DOWN, FLOOR, HALF_LIGHT, LAMP, LEVEL, SKY, draw, load
+from tests.rendering.scenes import CHECKER, DOWN, FLOOR, HALF_LIGHT, LAMP, LEVEL, SKY, draw, load, place
 
 RED_BOX = '<geom type="box" pos="0 0 .5" size=".3 .2 .5" rgba="1 0 0 {alpha}"/>'
 
@@ -139,6 +140,7 @@ def test_any_size_is_drawn(size):
 
 HASH = """
 import hashlib
+import itertools
 from gym_hil.envs import PandaArrangeBoxesGymEnv
 from gym_hil.rendering import make_renderer
 env = PandaArrangeBoxesGymEnv(seed=3)
@@ -203,3 +205,23 @@ def test_a_world_without_rounded_functions_has_the_same_bytes_on_every_machine()
     image = draw(world, size=(48, 64), camera=camera, assets=CHECKER + SKY, visual=HALF_LIGHT)
     # The second is that of numba 0.60 with MuJoCo 3.3, the oldest that are supported.
     assert hashlib.sha256(image.tobytes()).hexdigest()[:16] in {"38b7f4c0db8f4956", "932b600218da2a36"}
+
+
+def test_a_camera_that_stays_sees_shadows_move_and_lights_change_as_a_new_renderer_does():
+    box = '<body pos="0 0 1"><freejoint/><geom type="box" size=".2 .2 .02" rgba="1 0 0 1"/></body>'
+    floor = '<geom type="plane" size="5 5 .1" material="checker"/>'
+    model, data = load(
+        LAMP + floor + box, visual=HALF_LIGHT, assets=CHECKER, camera='pos="3 0 .5" xyaxes="0 1 0 -.2 0 1" fovy="40"'
+    )
+    renderer = make_renderer("raster", model, 48, 64)
+    images = []
+    for number in range(8):
+        data.qpos[0] = 0.05 * number  # and with it the shadow
+        if number == 4:
+            model.light_pos[0, 0] = 0.4
+        if number == 6:
+            model.cam_pos[0, 2] += 0.2
+        place(model, data)
+        images.append(renderer.render(data, ["eye"])[0])
+        assert np.array_equal(images[-1], make_renderer("raster", model, 48, 64).render(data, ["eye"])[0])
+    assert all((one != other).any() for one, other in itertools.pairwise(images))
