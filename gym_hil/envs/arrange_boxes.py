@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import mujoco
@@ -53,12 +54,12 @@ class PandaArrangeBoxesGymEnv(FrankaGymEnv):
     @property
     def box_positions(self) -> NDArray[np.float64]:
         """(5, 3) m, centres of the boxes in the order of `COLOURS`."""
-        return self.data.xpos[self._bodies(BOXES)]
+        return self.data.xpos[self._boxes]
 
     @property
     def target_positions(self) -> NDArray[np.float64]:
         """(5, 3) m, centres of the pads in the order of `COLOURS`."""
-        return self.data.xpos[self._bodies(TARGETS)]
+        return self.data.xpos[self._targets]
 
     def environment_state(self) -> NDArray[np.float64]:
         return self.box_positions.ravel()
@@ -67,7 +68,7 @@ class PandaArrangeBoxesGymEnv(FrankaGymEnv):
         """What the scripted operator does: grip each box along its sides and put it down on its pad."""
         goals = self.target_positions.copy()
         goals[:, 2] += [self.model.geom(f"{box}_geom").size[2] for box in BOXES]
-        turns = self.data.xmat[self._bodies(BOXES)]
+        turns = self.data.xmat[self._boxes]
         return [
             {"object": box, "goal": goal, "put_down": True, "object_yaw": float(np.arctan2(turn[3], turn[0]))}
             for box, goal, turn in zip(self.box_positions, goals, turns, strict=True)
@@ -81,8 +82,13 @@ class PandaArrangeBoxesGymEnv(FrankaGymEnv):
         """(5, 2) m, how far each box is off its pad in x and y."""
         return np.abs(self.box_positions - self.target_positions)[:, :2]
 
-    def _bodies(self, names: tuple[str, ...]) -> list[int]:
-        return [self.model.body(name).id for name in names]
+    @functools.cached_property
+    def _boxes(self) -> list[int]:
+        return [self.model.body(name).id for name in BOXES]
+
+    @functools.cached_property
+    def _targets(self) -> list[int]:
+        return [self.model.body(name).id for name in TARGETS]
 
 
 def _checked_row(values: object) -> NDArray[np.float64]:

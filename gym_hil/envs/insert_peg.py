@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -99,18 +100,30 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
             mocap = self.model.body(name).mocapid[0]
             self.data.mocap_pos[mocap, :2], self.data.mocap_quat[mocap] = pose[:2], _turn(pose[2])
 
+    @functools.cached_property
+    def _peg(self) -> Any:
+        return self.data.body("peg")
+
+    @functools.cached_property
+    def _socket(self) -> Any:
+        return self.data.body("socket")
+
+    @functools.cached_property
+    def _estimate(self) -> Any:
+        return self.data.body("socket_estimate")
+
     def is_success(self) -> bool:
         """True when the peg stands in the socket, at least 20 mm deep."""
         return self._depth() >= INSERTED
 
     def is_failure(self) -> bool:
         """True when the peg has left the workspace."""
-        position, (low, high) = self.data.body("peg").xpos[:2], self.cartesian_bounds[:, :2]
+        position, (low, high) = self._peg.xpos[:2], self.cartesian_bounds[:, :2]
         return not bool(((low <= position) & (position <= high)).all())
 
     def environment_state(self) -> NDArray[np.float64]:
         """Position (m) and orientation of the peg, then of the socket as it is observed, (14,)."""
-        peg, socket = self.data.body("peg"), self.data.body("socket_estimate")
+        peg, socket = self._peg, self._estimate
         return np.concatenate([peg.xpos, _positive(peg.xquat), socket.xpos, _positive(socket.xquat)])
 
     def dense_reward(self) -> float:
@@ -118,7 +131,7 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
         depth = self._depth()
         if depth >= INSERTED:
             return 1.0
-        peg, socket = self.data.body("peg"), self.data.body("socket")
+        peg, socket = self._peg, self._socket
         reach = float(np.linalg.norm(self._tcp_pos - peg.xpos))
         beside = float(np.linalg.norm(peg.xpos[:2] - socket.xpos[:2]))
         turn = 4 * (_yaw(peg.xmat) - _yaw(socket.xmat))
@@ -127,7 +140,7 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
 
     def pick_place_goals(self) -> list[dict[str, Any]]:
         """What the scripted operator does: the peg goes into the socket, which it sees where it is."""
-        peg, socket = self.data.body("peg"), self.data.body("socket")
+        peg, socket = self._peg, self._socket
         return [
             {
                 "object": peg.xpos.copy(),
@@ -142,7 +155,7 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
 
     def _depth(self) -> float:
         """How deep the peg is in the socket, in m; 0 where it is beside it, leans too much, or stands on its walls."""
-        peg, socket = self.data.body("peg"), self.data.body("socket")
+        peg, socket = self._peg, self._socket
         axis = peg.xmat[[2, 5, 8]]
         if abs(axis[2]) < UPRIGHT:
             return 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import gymnasium as gym
@@ -54,19 +55,23 @@ class PandaPickCubeGymEnv(FrankaGymEnv):
             xy = np.array(FIXED_START)
         self.data.qpos[self._cube_address : self._cube_address + 2] = xy
 
+    @functools.cached_property
+    def _cube_pos(self) -> NDArray[np.float64]:
+        return self.data.body("cube").xpos
+
     def is_success(self) -> bool:
         return bool(self._height() >= LIFT and self._is_gripped())
 
     def is_failure(self) -> bool:
         """True when the cube has left the table."""
         (x_min, y_min), (x_max, y_max) = TABLE
-        x, y, _ = self._cube.xpos
+        x, y, _ = self._cube_pos.tolist()
         return not (x_min <= x <= x_max and y_min <= y <= y_max)
 
     @property
     def cube_position(self) -> NDArray[np.float64]:
         """(3,) m, the cube's centre."""
-        return self.data.body("cube").xpos.copy()
+        return self._cube_pos.copy()
 
     def environment_state(self) -> NDArray[np.float64]:
         return self.cube_position
@@ -86,7 +91,7 @@ class PandaPickCubeGymEnv(FrankaGymEnv):
         return 0.3 * float(np.exp(-20 * distance)) + 0.7 * min(max(self._height() / LIFT, 0.0), 1.0)
 
     def _height(self) -> float:
-        return float(self._cube.xpos[2]) - float(self._cube_size[2])
+        return self._cube_pos.item(2) - self._cube_size.item(2)
 
     def _is_gripped(self) -> bool:
         return self.fingers_touching("cube_geom") == {"left_finger", "right_finger"}

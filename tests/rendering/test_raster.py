@@ -216,7 +216,7 @@ def test_a_camera_that_stays_sees_shadows_move_and_lights_change_as_a_new_render
     renderer = make_renderer("raster", model, 48, 64)
     images = []
     for number in range(8):
-        data.qpos[0] = 0.05 * number  # and with it the shadow
+        data.qpos[1] = 0.1 * number - 0.4  # and with it the shadow
         if number == 4:
             model.light_pos[0, 0] = 0.4
         if number == 6:
