@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks import console, environment, inputs, ray_actors, recording, reward_classifier
+from benchmarks import console, environment, inputs, ray_actors, recording, reward_classifier, vector
 from benchmarks.report import RESULTS, Row, page
 from benchmarks.upstream import ONE_THREAD, Worker, WorkerError, ours, upstream
 
@@ -47,6 +47,16 @@ GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
     "trainer": (
         reward_classifier.reward_classifier,
         ray_actors.actors_speed,
+    ),
+    "vector": (
+        vector.vector_state,
+        vector.vector_views,
+        vector.vector_upstream_state,
+        vector.vector_upstream_views,
+        vector.vector_memory,
+        vector.vector_python_share,
+        vector.vector_equality,
+        vector.vector_threads,
     ),
 }
 BENCHMARKS = tuple(benchmark for group in GROUPS.values() for benchmark in group)

@@ -44,6 +44,26 @@ def time_steps(count, seed, image_obs):
     return durations
 
 
+def vector_speed(mode, num_envs, steps, seed, image_obs, context=None):
+    """Environment steps a second of a vector of Gymnasium's that makes `steps` steps with random actions in each.
+
+    Args:
+        mode: of `gym.make_vec`.
+        num_envs: number of environments.
+        steps: of each environment.
+        seed: of the actions.
+        image_obs: two 128 x 128 views instead of the state.
+        context: how an AsyncVectorEnv starts its processes.
+    """
+    envs = _vector(mode, num_envs, image_obs, context)
+    space = envs.action_space
+    actions = np.random.default_rng(seed).uniform(space.low, space.high, (steps, *space.shape)).astype(np.float32)
+    start = time.perf_counter()
+    for action in actions:
+        envs.step(action)
+    return num_envs * steps / (time.perf_counter() - start)
+
+
 def step_response(steps=10):
     """mm along each signed axis after each step, one 25 mm command in the first of them."""
     env = _env()
@@ -118,6 +138,15 @@ class FloorForce:
 def _env(image_obs=False):
     """The wrapped task without the pause that follows a reset and without an end by time."""
     return gym.make(STATE_ID, image_obs=image_obs, reset_delay_seconds=0.0, max_episode_steps=1_000_000)
+
+
+@functools.cache
+def _vector(mode, num_envs, image_obs, context):
+    own = {} if context is None else {"vector_kwargs": {"context": context}}
+    kwargs = {"image_obs": image_obs, "reset_delay_seconds": 0.0, "max_episode_steps": 1_000_000}
+    envs = gym.make_vec(STATE_ID, num_envs=num_envs, vectorization_mode=mode, **own, **kwargs)
+    envs.reset(seed=0)
+    return envs
 
 
 def _reset(env, away=False):

@@ -30,6 +30,7 @@ from hil_trainer.rollout.actor import Actor
 from hil_trainer.rollout.env import RolloutEnv
 from hil_trainer.rollout.evaluation import Evaluation
 from hil_trainer.rollout.run_evaluations import Candidate, RunEvaluations
+from hil_trainer.rollout.several import make_envs
 
 if TYPE_CHECKING:
     from hil_trainer.rollout.ray_actors import RayActors
@@ -344,8 +345,10 @@ class Training:
         """Start the environment, the log, the actor, the evaluations and the learner; `resources` closes them."""
         config = self.config
         resources.callback(self.progress.close)
-        self.env = RolloutEnv(config)
-        resources.callback(self.env.close)
+        # On Ray the actors have several, and here is a human's, or one to look at.
+        self._envs = make_envs(config, config.num_envs if config.ray.address is None else 1)
+        resources.callback(self._envs.close)
+        self.env = self._envs[0]
         self._metrics = MetricsLog(
             self.directory,
             tensorboard=config.tensorboard,
@@ -357,7 +360,12 @@ class Training:
         _check_chunk_size(config, self.env)
         discount, n_step = config.returns
         returns: dict[str, Any] = {"discount": discount, "n_step": n_step}
-        self.actor = Actor(self.env, **returns, seed=np.random.SeedSequence(config.seed))
+        self.actor = Actor(
+            self._envs,
+            **returns,
+            seed=np.random.SeedSequence(config.seed),
+            whole_episodes=config.chunk_size > 1,
+        )
         self._dataset: Iterator[Rollout] | None = None
         if config.demo_dataset is not None and not self._step:
             self._dataset = read_demonstrations(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import numbers
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import gymnasium as gym
@@ -17,10 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from gym_hil.envs.mujoco_env import check_action
 from gym_hil.errors import ConfigurationError, InvalidActionError, ResetNeededError
+from gym_hil.threads import WorkThreads
 
 RESET_MASK, ENV_OPTIONS = "reset_mask", "env_options"  # keys of reset options: Gymnasium's, and ours
-# Arguments about the operator and about what is shown to them.
-_OPERATOR_ARGUMENTS = ("device", "device_options", "intervention", "use_gamepad", "use_inputs_control", "use_viewer")
+# Arguments about the operator, and about what is shown to them.
+_OPERATOR_ARGUMENTS = ("device", "device_options", "intervention", "use_gamepad", "use_inputs_control")
+_SHOWN_ARGUMENTS = ("use_viewer", "console")
 _MAY_HAVE_STATE = ("success", "action_map")  # arguments that may be objects with a state of one episode
 
 
@@ -45,8 +45,6 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
         ConfigurationError: there is no environment, an argument has a value that cannot work, or an action is no `Box`.
     """
 
-    _pool: ThreadPoolExecutor | None = None  # of the threads besides the calling one
-
     def __init__(
         self,
         env_fns: Sequence[Callable[[], gym.Env[Any, Any]]],
@@ -58,7 +56,7 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
     ):
         if not env_fns:
             raise ConfigurationError("A vector of 0 environments cannot be made; give num_envs of 1 or more.")
-        threads = _cores() if threads is None else _whole_number("threads", threads, 1)
+        threads = None if threads is None else _whole_number("threads", threads, 1)
         try:
             mode = AutoresetMode(autoreset_mode)
         except ValueError:
@@ -67,10 +65,7 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
         super().__init__(env_fns, copy=copy, autoreset_mode=mode)
         if not isinstance(self.single_action_space, gym.spaces.Box):
             raise ConfigurationError(f"The action space is {self.single_action_space}; expected a Box.")
-        self._main = main
-        helpers = min(threads, self.num_envs) - 1
-        self._pool = ThreadPoolExecutor(helpers, "environments") if helpers else None
-        self._helpers = helpers
+        self._threads = WorkThreads(self.num_envs, threads=threads, main=main)
         self._batch: Any = gym.vector.utils.create_empty_array(self.single_observation_space, self.num_envs)
         self._ended = np.zeros(self.num_envs, dtype=np.bool_)
 
@@ -94,7 +89,7 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
             observation, infos[index] = self.envs[index].reset(seed=seeds[index], options=each[index])
             _write(self._batch, index, observation)
 
-        self._run(restart, np.flatnonzero(mask).tolist())
+        self._threads.run(restart, np.flatnonzero(mask).tolist())
         self._ended[mask] = False
         return self._observations_now(), self._batch_infos(infos)
 
@@ -134,7 +129,7 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
                     infos[index] = {**final, **info}
             _write(self._batch, index, observation)
 
-        self._run(advance, range(self.num_envs))
+        self._threads.run(advance, range(self.num_envs))
         if self.autoreset_mode is not AutoresetMode.SAME_STEP:
             self._ended = terminations | truncations
         return self._observations_now(), rewards, terminations, truncations, self._batch_infos(infos)
@@ -146,38 +141,14 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
         def draw(index: int) -> None:
             frames[index] = self.envs[index].render()
 
-        self._run(draw, range(self.num_envs))
+        self._threads.run(draw, range(self.num_envs))
         return tuple(frames)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the environments, and end the threads."""
         super().close_extras(**kwargs)
-        if self._pool is not None:
-            self._pool.shutdown()
-
-    def _run(self, work: Callable[[int], None], indices: Sequence[int]) -> None:
-        """Do some work for some environments, the next one in the next free thread.
-
-        Raises:
-            Exception: what the work has raised first; the rest is done by then.
-        """
-        mine = [index for index in indices if index == self._main]
-        queue = iter([index for index in indices if index != self._main])
-
-        def share() -> None:
-            for index in queue:  # threads may share the iterator of a list: taking from it is one instruction
-                work(index)
-
-        helpers = [] if self._pool is None else [self._pool.submit(share) for _ in range(self._helpers)]
-        try:
-            for index in mine:
-                work(index)
-            share()
-        finally:
-            failures = [helper.exception() for helper in helpers]
-        for failure in failures:
-            if failure is not None:
-                raise failure
+        if hasattr(self, "_threads"):  # not where the constructor has raised
+            self._threads.close()
 
     def _observations_now(self) -> Any:
         return copy.deepcopy(self._batch) if self.copy else self._batch
@@ -291,7 +262,7 @@ def make_vector(
                 f"{key} is {kwargs[key]!r}, which has a method reset() and thus a state of one episode; {count} "
                 "environments need one each: name its class, MODULE:CLASS."
             )
-    unseen = {key: value for key, value in kwargs.items() if key not in _OPERATOR_ARGUMENTS}
+    unseen = {key: value for key, value in kwargs.items() if key not in (*_OPERATOR_ARGUMENTS, *_SHOWN_ARGUMENTS)}
     if unseen.get("render_mode") == "human":
         del unseen["render_mode"]
 
@@ -335,8 +306,3 @@ def _whole_number(name: str, value: Any, minimum: int) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
         raise ConfigurationError(f"{name} is {value!r}; expected a whole number, {minimum} or more.")
     return int(value)
-
-
-def _cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -151,7 +151,6 @@ class BasePolicy(nn.Module):
         """
         raise NotImplementedError
 
-    @torch.no_grad()
     def act(self, obs: Observation, *, greedy: bool = False) -> NDArray[np.float32]:
         """Choose an action for one observation.
 
@@ -162,10 +161,28 @@ class BasePolicy(nn.Module):
         Returns:
             (actions,) float32 in [-1, 1].
         """
+        return self.plans([obs], greedy=greedy)[0][0]
+
+    @torch.no_grad()
+    def plans(self, observations: Sequence[Observation], *, greedy: bool = False) -> list[list[NDArray[np.float32]]]:
+        """Choose for several observations at once.
+
+        Args:
+            observations: from the layout's `read`.
+            greedy: see `choose`.
+
+        Returns:
+            For each observation the actions until the next choice, each (actions,) float32 in [-1, 1].
+        """
         device = self.features.matrix.device
-        state = torch.from_numpy(obs.state)[None].to(device)
-        images = None if obs.images is None else self.prepare(torch.from_numpy(obs.images)[None].to(device))
-        return self.choose(self.encode(state, images), greedy=greedy)[0].cpu().numpy()
+        state = torch.from_numpy(np.stack([obs.state for obs in observations])).to(device)
+        views = [obs.images for obs in observations if obs.images is not None]
+        images = self.prepare(torch.from_numpy(np.stack(views)).to(device)) if views else None
+        return self.executed(self.choose(self.encode(state, images), greedy=greedy).cpu().numpy())
+
+    def executed(self, chosen: NDArray[np.float32]) -> list[list[NDArray[np.float32]]]:
+        """What is executed of what `choose` returned, for each observation."""
+        return [[action] for action in chosen]
 
     def act_in(
         self, observation: Any, *, greedy: bool = True, encoder: ImageEncoder | None = None
@@ -264,8 +281,12 @@ class FlowPolicy(BasePolicy):
     def act(self, obs: Observation, *, greedy: bool = False) -> NDArray[np.float32]:
         """The next action of the plan; a new plan if all that is executed of the last one was."""
         if not self._plan:
-            self._plan = list(super().act(obs, greedy=greedy)[: self.shape.n_action_steps])
+            (self._plan,) = self.plans([obs], greedy=greedy)
         return self._plan.pop(0)
+
+    def executed(self, chosen: NDArray[np.float32]) -> list[list[NDArray[np.float32]]]:
+        """The first actions of each plan."""
+        return [list(plan[: self.shape.n_action_steps]) for plan in chosen]
 
     def choose(self, features: Tensor, *, greedy: bool = False) -> Tensor:
         """(batch, inputs) -> (batch, chunk_size, actions) in [-1, 1]."""

@@ -16,7 +16,7 @@ from hil_trainer.agents.policy_file import LoadedPolicy, load_policy
 from hil_trainer.config.defaults import defaults
 from hil_trainer.logging.videos import write_grid_video
 from hil_trainer.rollout.env import RolloutEnv
-from hil_trainer.rollout.evaluation import Greedy, evaluate, evaluation_env
+from hil_trainer.rollout.evaluation import Greedy, evaluate, evaluation_envs
 from hil_trainer.rollout.run_evaluations import FILMED
 
 
@@ -34,6 +34,7 @@ def evaluate_policy(
     task: Annotated[str | None, tyro.conf.arg(aliases=("--env",))] = None,
     randomize: tuple[str, ...] | None = None,
     video: Path | None = None,
+    num_envs: int = 1,
 ) -> None:
     """Run a trained policy.
 
@@ -45,10 +46,12 @@ def evaluate_policy(
         randomize: what varies between episodes, see docs/randomization.md; `none` for nothing; if not given, what
             varied in training.
         video: .mp4 file to film the first 9 episodes to.
+        num_envs: episodes that run at a time.
     """
-    if episodes < 1 or seed < 0:
+    if episodes < 1 or seed < 0 or num_envs < 1:
         raise ConfigurationError(
-            f"--episodes is {episodes} and --seed {seed}; expected 1 or more episodes, and a seed of 0 or more."
+            f"--episodes is {episodes}, --num-envs {num_envs} and --seed {seed}; expected 1 or more episodes and "
+            "environments, and a seed of 0 or more."
         )
     torch.set_num_threads(1)  # as in training; more threads do not speed up one observation at a time
     loaded = load_policy(policy)
@@ -62,14 +65,15 @@ def evaluate_policy(
     gripper: Any = "discrete" if loaded.policy.shape.discrete_gripper else "continuous"  # as in training
     agent = dataclasses.replace(config.agent, gripper=gripper)
     config = dataclasses.replace(config, env=env_config, agent=agent)
-    env = evaluation_env(config, encoder=loaded.encoder, filmed=video is not None)
+    envs = evaluation_envs(config, min(num_envs, episodes), encoder=loaded.encoder, filmed=video is not None)
+    env = envs[0]
     try:
         _check_fit(loaded, env, provenance["task"], config.env.task)
         filmed = FILMED if video is not None else 0
-        evaluation = evaluate(env, Greedy(loaded.policy), episodes=episodes, seed=seed, filmed=filmed)
+        evaluation = evaluate(envs, Greedy(loaded.policy), episodes=episodes, seed=seed, filmed=filmed)
         fps = round(1 / env.control_dt)
     finally:
-        env.close()
+        envs.close()
     if video is not None and not evaluation.frames:
         raise ConfigurationError(f"{env.render_problem}; leave --video out.")
     if video is not None:

@@ -51,6 +51,7 @@ class EvaluationConfig:
             how quick they are.
         target_length: mean steps of a full evaluation's episodes that have to be reached, too, before the training
             ends; if not given, success is enough.
+        num_envs: episodes that run at a time; if not given, the num_envs of the training.
     """
 
     every: int = 250
@@ -59,10 +60,13 @@ class EvaluationConfig:
     seed: int = 10_000
     target: Annotated[float, tyro.conf.arg(aliases=("--target",))] = 0.99
     target_length: float | None = None
+    num_envs: int | None = None
 
     def __post_init__(self) -> None:
         require(self, "more than 0", ("every", "quick_episodes", "episodes"), lambda value: value > 0)
         require(self, "0 or more", ("seed",), lambda value: value >= 0)
+        if self.num_envs is not None:
+            require(self, "more than 0", ("num_envs",), lambda value: value > 0)
         require(self, "a success rate in (0, 1]", ("target",), lambda value: 0 < value <= 1)
 
 
@@ -107,6 +111,8 @@ class TrainConfig:
         seed: seed of all random numbers.
         rollout_steps: environment steps between two messages to the learner. The policy's weights are at most two
             messages old.
+        num_envs: environments in which the policy acts at a time, in threads of one process; on Ray in each actor. A
+            human drives only one.
         device: device of the learner: auto, cpu, cuda, cuda:1, ...
         mixed_precision: compute hidden layers in bfloat16: on, off, or auto for where that is faster.
         compile: compile the update with torch.compile; takes about a minute at the start.
@@ -131,6 +137,7 @@ class TrainConfig:
     steps: int = 20_000
     seed: int = 0
     rollout_steps: int = 10
+    num_envs: int = 1
     device: str = "auto"
     mixed_precision: Literal["auto", "on", "off"] = "auto"
     compile: bool = False
@@ -147,9 +154,9 @@ class TrainConfig:
     ray: RayConfig = field(default_factory=RayConfig)
 
     def __post_init__(self) -> None:
-        require(self, "more than 0", ("rollout_steps", "checkpoint_seconds"), lambda value: value > 0)
         counts = ("seed", "offline_steps", "online_steps_before_learning")
         require(self, "0 or more", counts, lambda value: value >= 0)
+        require(self, "more than 0", ("rollout_steps", "num_envs", "checkpoint_seconds"), lambda value: value > 0)
         least = "0 or more with offline_steps, else more than 0"
         require(self, least, ("steps",), lambda value: value > 0 or (value == 0 and self.offline_steps > 0))
         if self.threads is not None:
@@ -220,6 +227,11 @@ class TrainConfig:
         if self.algorithm == "acfql":
             return self.acfql.discount, 1  # the rewards of a chunk are summed when it is drawn
         return self.agent.discount, self.agent.n_step
+
+    @property
+    def evaluation_envs(self) -> int:
+        """How many episodes of an evaluation run at a time."""
+        return min(self.evaluation.num_envs or self.num_envs, self.evaluation.episodes)
 
     @property
     def image_size(self) -> int:

@@ -174,6 +174,34 @@ class RowFormat:
         """The column of the reward."""
         return self._observation + self.actions
 
+    def transitions(self, rows: Sequence[NDArray[np.float32]], images: Sequence[tuple[Any, Any]]) -> Transitions:
+        """Rows, each (width,), and their images as arrays."""
+        shape = self.layout.image_shape
+        joined = np.stack(rows) if rows else np.zeros((0, self.width), np.float32)
+        return Transitions(
+            joined, None if shape is None else np.array(images, np.uint8).reshape(len(joined), 2, *shape)
+        )
+
+    def join(self, parts: Sequence[Transitions], number: int) -> tuple[Transitions, int]:
+        """Put transitions of several environments behind each other, numbered so that none follows one of another.
+
+        Args:
+            parts: each of one environment.
+            number: of the first step.
+
+        Returns:
+            The transitions, and the number for those that come next.
+        """
+        parts = [self.transitions([], []), *(part for part in parts if len(part))]
+        rows = np.concatenate([part.rows for part in parts])
+        start = 0
+        for part in parts[1:]:
+            own = (part.rows[:, NUMBER] - part.rows[0, NUMBER]) % _NUMBERS
+            rows[start : start + len(part), NUMBER] = (number + own) % _NUMBERS
+            start, number = start + len(part), number + int(own[-1]) + 2
+        images = None if parts[0].images is None else np.concatenate([part.images for part in parts])  # type: ignore[misc]
+        return Transitions(rows, images), number
+
     def batch(self, rows: Any, images: Any | None) -> Batch:
         """Rows (n, width) and their images (n, 2, ...) as the fields of a batch, without copying."""
         size, state = self._observation, self.layout.state_size
@@ -268,11 +296,9 @@ class NStepReturns:
 
     def take(self) -> Transitions:
         """The transitions that were completed since the previous call."""
-        shape = self.format.layout.image_shape
-        rows = np.stack(self._rows) if self._rows else np.zeros((0, self.format.width), np.float32)
-        images = None if shape is None else np.array(self._images, np.uint8).reshape(len(rows), 2, *shape)
+        taken = self.format.transitions(self._rows, self._images)
         self._rows, self._images, self._kept = [], [], 0
-        return Transitions(rows, images)
+        return taken
 
     def _complete_oldest(self, last: Step) -> None:
         reward = sum(self._discount**k * step.reward for k, (_, step, _) in enumerate(self._pending))

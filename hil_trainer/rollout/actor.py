@@ -1,15 +1,17 @@
-"""The actor: drives an environment with the policy and its operator, and collects transitions."""
+"""The actor: drives environments with the policy and their operator, and collects transitions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hil_trainer.data.observations import Observation
-from hil_trainer.data.transitions import EpisodeSummary, NStepReturns, Rollout, RowFormat, Step
+from hil_trainer.data.transitions import EpisodeSummary, NStepReturns, Rollout, RowFormat, Step, Transitions
 from hil_trainer.rollout.env import Agent, RolloutEnv
+from hil_trainer.rollout.several import Plans, RolloutEnvs, several
 
 
 class NeutralAgent:
@@ -26,54 +28,80 @@ class NeutralAgent:
         """(actions,) zeros."""
         return self._action
 
+    def plans(self, observations: Sequence[Observation]) -> list[list[NDArray[np.float32]]]:
+        """Zeros for each environment."""
+        return [[self._action] for _ in observations]
+
     def reset(self) -> None:
         """Nothing is planned."""
 
 
 class Actor:
-    """Makes steps in an environment, one episode after the other.
+    """Makes steps in one or several environments, in each one episode after the other.
 
     An episode that its operator wants to record again is discarded, as far as it has not been returned yet.
 
     Args:
-        env: to act in.
+        env: to act in; demonstrations are made in the first of several.
         discount: discount factor of one step.
         n_step: steps over which rewards are summed.
         seed: of all episodes together.
+        whole_episodes: return the transitions of several environments by whole episodes, so that the steps of each
+            stay together, for what learns from windows of steps.
 
     Attributes:
+        envs: to act in.
+        env: the first of them.
         episodes: that have ended so far, without demonstrations.
     """
 
-    def __init__(self, env: RolloutEnv, *, discount: float, n_step: int, seed: int | np.random.SeedSequence):
-        self.env = env
+    def __init__(
+        self,
+        env: RolloutEnv | RolloutEnvs,
+        *,
+        discount: float,
+        n_step: int,
+        seed: int | np.random.SeedSequence,
+        whole_episodes: bool = False,
+    ):
+        self.envs = several(env)
+        self.env = self.envs[0]
         self.episodes = 0
-        self._returns = NStepReturns(RowFormat(env.layout, env.actions), discount, n_step)
+        self._whole_episodes = whole_episodes and len(self.envs) > 1
+        self._format, self._number = RowFormat(self.env.layout, self.env.actions), 0
+        self._running = [_Episode(NStepReturns(self._format, discount, n_step)) for _ in range(len(self.envs))]
+        self._plans = Plans(len(self.envs))
         self._rng = np.random.default_rng(seed)
-        self._obs: Observation | None = None
-        self._length = self._operator_steps = self._misjudged = 0
-        self._total = 0.0
 
     def run(self, agent: Agent, steps: int) -> Rollout:
         """Make some steps, across the ends of episodes.
 
         Args:
             agent: acts while the operator does not.
-            steps: how many; fewer if the operator wants to stop.
+            steps: how many, rounded up to as many in each environment; fewer if the operator wants to stop.
         """
         episodes: list[EpisodeSummary] = []
+        parts: list[Transitions] = []
         made = operator_steps = 0
         quit = False
         while made < steps and not quit:
-            step, summary = self._step(agent)
-            made, operator_steps, quit = made + 1, operator_steps + step.is_intervention, step.quit
-            if summary is not None and not step.rerecord:
-                episodes.append(summary)
-                self.set_episodes(self.episodes + 1)
-        return Rollout(self._returns.take(), episodes, made, operator_steps, quit=quit)
+            for running, (step, summary) in zip(self._running, self._step(agent, len(self.envs)), strict=True):
+                made, operator_steps, quit = made + 1, operator_steps + step.is_intervention, quit or step.quit
+                if summary is not None and not step.rerecord:
+                    episodes.append(summary)
+                    self.set_episodes(self.episodes + 1)
+                    if self._whole_episodes:
+                        parts.append(running.returns.take())
+        if not self._whole_episodes:
+            parts = [running.returns.take() for running in self._running]
+        if len(self.envs) == 1:
+            (transitions,) = parts
+        else:
+            transitions, self._number = self._format.join(parts, self._number)
+        return Rollout(transitions, episodes, made, operator_steps, quit=quit)
 
     def demonstrate(self) -> Rollout:
-        """Have the operator demonstrate the task, for one whole episode."""
+        """Have the operator demonstrate the task, for one whole episode, in the first environment."""
         scripted_operator, agent = self.env.scripted_operator, NeutralAgent(self.env.actions)
         if scripted_operator is not None:
             scripted_operator.demonstrates = True
@@ -81,12 +109,12 @@ class Actor:
         summary = None
         try:
             while summary is None:
-                step, summary = self._step(agent)
+                ((step, summary),) = self._step(agent, 1)
         finally:
             if scripted_operator is not None:
                 scripted_operator.demonstrates = False
         episodes = [] if step.rerecord else [summary._replace(demonstration=True)]
-        transitions = self._returns.take()
+        transitions = self._running[0].returns.take()
         return Rollout(
             transitions, episodes, summary.length, summary.operator_steps, demonstration=True, quit=step.quit
         )
@@ -96,7 +124,7 @@ class Actor:
         return {"episodes": self.episodes, "generator": self._rng.bit_generator.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned. The episode that was running then is lost."""
+        """Restore what `state_dict` returned. The episodes that were running then are lost."""
         self._rng.bit_generator.state = state["generator"]
         self.set_episodes(state["episodes"])
         self.abandon_episode()
@@ -104,36 +132,81 @@ class Actor:
     def set_episodes(self, number: int) -> None:
         """Set the number of episodes so far, on which the scripted operator's help depends."""
         self.episodes = number
-        if self.env.scripted_operator is not None:
-            self.env.scripted_operator.episodes = number
+        for env in self.envs:
+            if env.scripted_operator is not None:
+                env.scripted_operator.episodes = number
 
     def abandon_episode(self) -> None:
-        """Discard the running episode; the next step begins another one."""
-        self._returns.discard_episode()
-        self._obs = None
+        """Discard the running episodes; the next steps begin others."""
+        for running in self._running:
+            running.abandon()
 
-    def _step(self, agent: Agent) -> tuple[Step, EpisodeSummary | None]:
+    def _step(self, agent: Agent, count: int) -> list[tuple[Step, EpisodeSummary | None]]:
+        """Make a step in the first environments. Returns each, and a summary if it ended its episode."""
+        indices = range(count)
+        begins = [index for index in indices if self._running[index].obs is None]
+        seeds = {index: int(self._rng.integers(2**31)) for index in begins}
+        made: list[Any] = [None] * count
+
+        def begin(index: int) -> None:
+            self._running[index].begin(self.envs[index], seeds[index])
+
+        def advance(index: int) -> None:
+            made[index] = self._running[index].advance(self.envs[index], actions[index])
+
+        self.envs.run(begin, begins)
+        for index in begins:
+            self._plans.drop(agent, index)
+        observations = {index: self._running[index].obs for index in indices}
+        actions = self._plans.act(agent, observations)  # type: ignore[arg-type]  # all have begun
+        self.envs.run(advance, indices)
+        for index, (step, _) in enumerate(made):
+            if step.is_intervention:
+                self._plans.drop(agent, index)  # a plan from before is of no use once the operator lets go
+        return made
+
+
+class _Episode:
+    """The running episode of one environment.
+
+    Args:
+        returns: of its steps.
+
+    Attributes:
+        obs: the newest observation; None before the first.
+    """
+
+    def __init__(self, returns: NStepReturns):
+        self.returns = returns
+        self.obs: Observation | None = None
+
+    def begin(self, env: RolloutEnv, seed: int) -> None:
+        """Reset the environment."""
+        self._length = self._operator_steps = self._misjudged = 0
+        self._total = 0.0
+        self.obs = env.reset(seed)
+
+    def advance(self, env: RolloutEnv, action: NDArray[np.float32]) -> tuple[Step, EpisodeSummary | None]:
         """Make a step. Returns it, and a summary if it ended the episode."""
-        if self._obs is None:
-            self._length = self._operator_steps = self._misjudged = 0
-            self._total = 0.0
-            self._obs = self.env.reset(int(self._rng.integers(2**31)))
-            agent.reset()
-        step = self.env.step(agent.act(self._obs))
-        if step.is_intervention:
-            agent.reset()  # a plan from before is of no use once the operator lets go
+        assert self.obs is not None
+        step = env.step(action)
         self._length += 1
         self._operator_steps += step.is_intervention
         self._total += step.reward
         self._misjudged += step.simulator_success not in (None, step.success)
         if step.rerecord:
-            self._returns.discard_episode()
+            self.returns.discard_episode()
         else:
-            self._returns.add(self._obs, step)
-        self._obs = step.obs
+            self.returns.add(self.obs, step)
+        self.obs = step.obs
         if not (step.terminated or step.truncated):
             return step, None
-        self._obs = None
+        self.obs = None
         misjudged = None if step.simulator_success is None else self._misjudged
         counts = self._length, self._operator_steps, self._total
         return step, EpisodeSummary(step.success, *counts, False, step.simulator_success, misjudged)
+
+    def abandon(self) -> None:
+        """Discard it."""
+        self.returns.discard_episode()
+        self.obs = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -46,6 +47,9 @@ class Agent(Protocol):
 
     def act(self, obs: Observation) -> NDArray[np.float32]:
         """(actions,) float32 in [-1, 1]."""
+
+    def plans(self, observations: Sequence[Observation]) -> list[list[NDArray[np.float32]]]:
+        """For each of several environments the actions until the next choice, at least one."""
 
     def reset(self) -> None:
         """Forget what was planned: an episode begins, or the operator has acted."""

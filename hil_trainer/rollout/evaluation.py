@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +20,7 @@ from hil_trainer.config import NO_OPERATOR, TrainConfig
 from hil_trainer.data.observations import Observation
 from hil_trainer.errors import LearnerError
 from hil_trainer.rollout.env import Agent, RolloutEnv
+from hil_trainer.rollout.several import Plans, RolloutEnvs, make_several, several
 
 if TYPE_CHECKING:
     from hil_trainer.agents.frozen_encoder import FrozenEncoder
@@ -73,6 +76,10 @@ class Greedy:
         """(actions,) float32 in [-1, 1]."""
         return self.policy.act(obs, greedy=True)
 
+    def plans(self, observations: Sequence[Observation]) -> list[list[NDArray[np.float32]]]:
+        """See `BasePolicy.plans`."""
+        return self.policy.plans(observations, greedy=True)
+
 
 def evaluation_env(config: TrainConfig, *, encoder: FrozenEncoder | None = None, filmed: bool = False) -> RolloutEnv:
     """The environment for evaluations: without an operator, with the simulation's success.
@@ -87,35 +94,75 @@ def evaluation_env(config: TrainConfig, *, encoder: FrozenEncoder | None = None,
     return RolloutEnv(config, operator=NO_OPERATOR, encoder=encoder, filmed=filmed)
 
 
-def evaluate(env: RolloutEnv, policy: Agent, *, episodes: int, seed: int, filmed: int = 0) -> Evaluation:
-    """Run episodes.
+def evaluation_envs(
+    config: TrainConfig, count: int, *, encoder: FrozenEncoder | None = None, filmed: bool = False
+) -> RolloutEnvs:
+    """Environments for so many episodes at a time; see `evaluation_env`."""
+    return make_several(
+        lambda first: evaluation_env(config, encoder=encoder if first is None else first.encoder, filmed=filmed), count
+    )
+
+
+def evaluate(env: RolloutEnv | RolloutEnvs, policy: Agent, *, episodes: int, seed: int, filmed: int = 0) -> Evaluation:
+    """Run episodes, as many at a time as there are environments.
 
     Args:
-        env: from `evaluation_env`.
+        env: from `evaluation_env` or `evaluation_envs`.
         policy: to evaluate.
         episodes: number of episodes.
         seed: of the first episode; the others count up from it.
         filmed: number of episodes, from the first one, whose images are kept, if the environment renders any.
     """
-    outcomes: list[bool] = []
-    lengths: list[int] = []
-    films: list[Frames] = []
-    for number in range(episodes):
-        film: Frames | None = [] if number < filmed else None
-        obs, length = env.reset(seed + number), 0
-        policy.reset()
-        while True:
-            film = _filmed(env, film)
-            step = env.step(policy.act(obs))
-            obs, length = step.obs, length + 1
-            if step.terminated or step.truncated:
-                break
-        film = _filmed(env, film)
-        if film is not None:
-            films.append(film)
-        outcomes.append(step.success)
-        lengths.append(length)
+    envs = several(env)
+    plans, waiting = Plans(len(envs)), deque(range(episodes))
+    running: dict[int, _Episode] = {}  # environment -> its episode
+    ended: list[_Episode] = []
+
+    def begin(index: int) -> None:
+        running[index].begin(envs[index])
+
+    def advance(index: int) -> None:
+        running[index].advance(envs[index], actions[index])
+
+    while running or waiting:
+        free = [index for index in range(len(envs)) if index not in running][: len(waiting)]
+        for index in free:
+            number = waiting.popleft()
+            running[index] = _Episode(number, seed + number, [] if number < filmed else None)
+        envs.run(begin, free)
+        for index in free:
+            plans.drop(policy, index)
+        actions = plans.act(policy, {index: episode.obs for index, episode in running.items()})
+        envs.run(advance, list(running))
+        for index in [index for index, episode in running.items() if episode.ended]:
+            ended.append(running.pop(index))
+    ended.sort(key=lambda episode: episode.number)
+    outcomes, lengths = [episode.success for episode in ended], [episode.length for episode in ended]
+    films = [episode.film for episode in ended if episode.film is not None]
     return Evaluation(episodes, sum(outcomes), lengths, seed, outcomes, films)
+
+
+class _Episode:
+    """One episode of an evaluation, in the environment that is free for it."""
+
+    obs: Observation
+
+    def __init__(self, number: int, seed: int, film: Frames | None):
+        self.number, self.film = number, film
+        self.length, self.ended, self.success = 0, False, False
+        self._seed = seed
+
+    def begin(self, env: RolloutEnv) -> None:
+        """Reset the environment."""
+        self.obs = env.reset(self._seed)
+        self.film = _filmed(env, self.film)
+
+    def advance(self, env: RolloutEnv, action: NDArray[np.float32]) -> None:
+        """Make a step."""
+        step = env.step(action)
+        self.obs, self.length = step.obs, self.length + 1
+        self.ended, self.success = step.terminated or step.truncated, step.success
+        self.film = _filmed(env, self.film)
 
 
 def _filmed(env: RolloutEnv, film: Frames | None) -> Frames | None:
@@ -181,22 +228,30 @@ class _StoppedError(Exception):
 
 class _Stoppable(Greedy):
     def act(self, obs: Observation) -> NDArray[np.float32]:
-        if _worker["stop"].is_set():
-            raise _StoppedError
+        _stop_if_asked()
         return super().act(obs)
+
+    def plans(self, observations: Sequence[Observation]) -> list[list[NDArray[np.float32]]]:
+        _stop_if_asked()
+        return super().plans(observations)
+
+
+def _stop_if_asked() -> None:
+    if _worker["stop"].is_set():
+        raise _StoppedError
 
 
 def _prepare(config: TrainConfig, shape: BaseShape, stop: Any) -> None:
     exit_with_parent()
     torch.set_num_threads(1)
-    _worker.update(env=evaluation_env(config), policy=shape.make_policy().eval(), stop=stop)
+    _worker.update(envs=evaluation_envs(config, config.evaluation_envs), policy=shape.make_policy().eval(), stop=stop)
 
 
 def _evaluate(weights: Weights, episodes: int, seed: int) -> Evaluation:
     # Checked here because an error while the process starts is reported only as its end.
-    _worker["env"].layout.require_encoding_of(_worker["policy"].shape.layout)
+    _worker["envs"][0].layout.require_encoding_of(_worker["policy"].shape.layout)
     load_weights(_worker["policy"], weights)
-    return evaluate(_worker["env"], _Stoppable(_worker["policy"]), episodes=episodes, seed=seed)
+    return evaluate(_worker["envs"], _Stoppable(_worker["policy"]), episodes=episodes, seed=seed)
 
 
 def _ended() -> LearnerError:

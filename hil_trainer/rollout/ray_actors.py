@@ -20,7 +20,7 @@ from hil_trainer.errors import ActorError, LearnerError
 from hil_trainer.learner.learner import LearnerSetup, Snapshot
 from hil_trainer.learner.ray import NO_VERSION, LearnerActor, Reply, Report, connected
 from hil_trainer.rollout.actor import Actor
-from hil_trainer.rollout.env import RolloutEnv
+from hil_trainer.rollout.several import make_envs
 
 MAX_PENDING = 600  # rollouts that an operator may be ahead of the learner; ten minutes at ten steps a second
 MAX_RESTARTS = 20  # of an actor, after which something is wrong with its machine
@@ -40,10 +40,10 @@ def make_actor(setup: LearnerSetup, *, operator: str, intervention: Any = None) 
         env=dataclasses.replace(setup.config.env, console=False),
         operator=dataclasses.replace(setup.config.operator, intervention=intervention),
     )
-    env = RolloutEnv(config, operator=operator)
-    env.layout.require_encoding_of(setup.layout)
+    envs = make_envs(config, config.num_envs if operator in (NO_OPERATOR, SCRIPTED) else 1, operator=operator)
+    envs[0].layout.require_encoding_of(setup.layout)
     agent = config.agent
-    return Actor(env, discount=agent.discount, n_step=agent.n_step, seed=np.random.SeedSequence())
+    return Actor(envs, discount=agent.discount, n_step=agent.n_step, seed=np.random.SeedSequence())
 
 
 def act(learner: Any, setup: LearnerSetup, actor: Actor) -> None:
@@ -100,7 +100,7 @@ class _ActorWorker:
         try:
             act(self._learner, self._setup, actor)
         finally:
-            actor.env.close()
+            actor.envs.close()
 
 
 class RayActors:

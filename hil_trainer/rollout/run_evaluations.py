@@ -18,7 +18,7 @@ from hil_trainer.logging.metrics import FINAL, Milestone
 from hil_trainer.logging.status import TrainingStatus
 from hil_trainer.logging.videos import write_grid_video
 from hil_trainer.rollout.env import RolloutEnv
-from hil_trainer.rollout.evaluation import Evaluation, Evaluator, Greedy, evaluate, evaluation_env
+from hil_trainer.rollout.evaluation import Evaluation, Evaluator, Greedy, evaluate, evaluation_envs
 
 QUICK_MARGIN = 0.05  # by which a quick evaluation may miss the target and still be followed by a full one
 FINAL_SEED_OFFSET = 1_000_000  # from the seeds of evaluations during training, which choose the exported policy
@@ -185,24 +185,24 @@ class RunEvaluations:
         if not self._file.is_file():
             return None
         loaded = load_policy(self._file)
-        env = evaluation_env(self._config, encoder=loaded.encoder, filmed=True)
+        envs = evaluation_envs(self._config, self._config.evaluation_envs, encoder=loaded.encoder, filmed=True)
         try:
             evaluation = evaluate(
-                env,
+                envs,
                 Greedy(loaded.policy),
                 episodes=self._config.evaluation.episodes,
                 seed=self._config.evaluation.seed + FINAL_SEED_OFFSET,
                 filmed=FILMED,
             )
-            fps = round(1 / env.control_dt)
+            fps = round(1 / envs[0].control_dt)
         finally:
-            env.close()
+            envs.close()
         provenance = loaded.description["provenance"]
         self._write(FINAL, provenance["step"], provenance["operator_steps"], evaluation)
         if evaluation.frames:
             write_grid_video(self._directory / VIDEO, evaluation.frames, fps, evaluation.outcomes[:FILMED])
         else:
-            self._log("event", provenance["step"], text=f"no video: {env.render_problem}")
+            self._log("event", provenance["step"], text=f"no video: {envs[0].render_problem}")
         return evaluation
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra `train`")
 
-from benchmarks import console, environment, inputs, recording, report, run
+from benchmarks import console, environment, inputs, recording, report, run, vector
 from benchmarks.report import Row
 from benchmarks.upstream import Worker, WorkerError
 
@@ -16,6 +16,7 @@ REPEATABLE = [
     environment.floor_push,
     recording.images_kept,
     recording.killed_recorders,
+    vector.vector_equality,
     pytest.param(inputs.input_presses, marks=needs_proc),
     pytest.param(inputs.input_replug, marks=needs_proc),
 ]
@@ -30,6 +31,9 @@ OF_THE_MACHINE = [
     console.console_input,
     console.console_lost,
     recording.overhead_in_real_time,
+    vector.vector_memory,
+    vector.vector_python_share,
+    vector.vector_threads,
     pytest.param(inputs.input_reaction, marks=needs_proc),
 ]
 
@@ -69,6 +73,13 @@ def test_random_steps_stay_finite_and_without_warnings():
 def test_speeds_are_taken_in_turns(worker):
     row = environment.state_step(upstream=worker, ours=worker, quick=True)
     assert "ms / " in row.measured
+
+
+@pytest.mark.slow
+def test_vectors_are_driven_in_turns(worker):
+    for benchmark in (vector.vector_state, vector.vector_upstream_state):
+        arguments = {"upstream": worker} if "upstream" in benchmark.__name__ else {}
+        assert "steps/s" in benchmark(ours=worker, quick=True, **arguments).measured
 
 
 def test_worker_answers_what_it_drives(worker):

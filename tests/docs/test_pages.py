@@ -28,6 +28,7 @@ PAGES = [
     pytest.param("docs/randomization.md", marks=pytest.mark.slow),
     "docs/rendering.md",
     "docs/reproducing.md",
+    "docs/scaling.md",
     "docs/your_environment.md",
 ]
 BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -20,11 +20,18 @@ def small():
         quick = {"threads": 1, "tensorboard": False, "demos": "2", "mixed_precision": "off", "batch_size": 16}
         few = {"utd_ratio": 1, "quick_episodes": 1, "episodes": 1, "every": 100_000, "buffer_capacity": 2000}
         settings = {**quick, **few, "width": 16, **settings}
-        renamed = {"operator": ("operator", "device"), "evaluation_seed": ("evaluation", "seed")}
-        outside = {group: {name: settings.pop(key)} for key, (group, name) in renamed.items() if key in settings}
+        renamed = {
+            "operator": ("operator", "device"),
+            **{f"evaluation_{name}": ("evaluation", name) for name in ("seed", "num_envs")},
+        }
+        outside = {group: {} for group in ("operator", "evaluation")}
+        for key, (group, name) in renamed.items():
+            if key in settings:
+                outside[group][name] = settings.pop(key)
         groups, used = {}, set()
+        shared = {"seed", "device", "num_envs"}  # names outside of groups, too
         for group in ("env", "operator", "agent", "bc", "acfql", "evaluation", "ray"):
-            names = {field.name for field in dataclasses.fields(getattr(config, group))} - {"seed", "device"}
+            names = {field.name for field in dataclasses.fields(getattr(config, group))} - shared
             own = {name: settings[name] for name in names & settings.keys()}
             used |= own.keys()
             groups[group] = dataclasses.replace(getattr(config, group), **own, **outside.get(group, {}))
