@@ -61,4 +61,4 @@ def join(
             learner.log.remote(f"{name} has left")
             print("the training goes on, or has ended, without this actor")
         finally:
-            actor.env.close()
+            actor.envs.close()

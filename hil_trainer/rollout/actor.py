@@ -94,11 +94,7 @@ class Actor:
                         parts.append(running.returns.take())
         if not self._whole_episodes:
             parts = [running.returns.take() for running in self._running]
-        if len(self.envs) == 1:
-            (transitions,) = parts
-        else:
-            transitions, self._number = self._format.join(parts, self._number)
-        return Rollout(transitions, episodes, made, operator_steps, quit=quit)
+        return Rollout(self._joined(parts), episodes, made, operator_steps, quit=quit)
 
     def demonstrate(self) -> Rollout:
         """Have the operator demonstrate the task, for one whole episode, in the first environment."""
@@ -114,7 +110,7 @@ class Actor:
             if scripted_operator is not None:
                 scripted_operator.demonstrates = False
         episodes = [] if step.rerecord else [summary._replace(demonstration=True)]
-        transitions = self._running[0].returns.take()
+        transitions = self._joined([self._running[0].returns.take()])
         return Rollout(
             transitions, episodes, summary.length, summary.operator_steps, demonstration=True, quit=step.quit
         )
@@ -140,6 +136,12 @@ class Actor:
         """Discard the running episodes; the next steps begin others."""
         for running in self._running:
             running.abandon()
+
+    def _joined(self, parts: Sequence[Transitions]) -> Transitions:
+        if len(self.envs) == 1:
+            return parts[0]
+        joined, self._number = self._format.join(parts, self._number)
+        return joined
 
     def _step(self, agent: Agent, count: int) -> list[tuple[Step, EpisodeSummary | None]]:
         """Make a step in the first environments. Returns each, and a summary if it ended its episode."""
