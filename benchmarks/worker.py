@@ -173,7 +173,7 @@ def serve():
     warnings.simplefilter("ignore")
     import gym_hil  # noqa: F401  # registers the ids
 
-    calls = {f.__name__: f for f in (versions, time_steps, step_response, push_floor)}
+    calls = {f.__name__: f for f in (versions, time_steps, vector_speed, step_response, push_floor)}
     for line in sys.stdin:
         request = json.loads(line)
         try:
