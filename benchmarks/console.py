@@ -139,7 +139,7 @@ def _watched(*, seconds: float, rate: float = FRAMES_PER_SECOND) -> dict[str, An
 @contextlib.contextmanager
 def _driven() -> Iterator[tuple[Console, gym.Env, "subprocess.Popen[bytes]"]]:
     """A console of its own, an environment with images on it, and a page that has taken over."""
-    with _console() as console:
+    with own_console() as console:
         spec = GymRenderingSpec(SIDE, SIDE)
         env = gym.make("gym_hil/PandaPickCubeWeb-v1", image_obs=True, render_spec=spec, reset_delay_seconds=0)
         env.reset(seed=0)
@@ -150,7 +150,8 @@ def _driven() -> Iterator[tuple[Console, gym.Env, "subprocess.Popen[bytes]"]]:
 
 
 @contextlib.contextmanager
-def _console() -> Iterator[Console]:
+def own_console() -> Iterator[Console]:
+    """The console that environments share, of this benchmark's own."""
     close_console()
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # the link is for the pages alone

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks import console, environment, inputs, ray_actors, recording, reward_classifier, vector
+from benchmarks import console, environment, headset, inputs, ray_actors, recording, reward_classifier, vector
 from benchmarks.report import RESULTS, Row, page
 from benchmarks.upstream import ONE_THREAD, Worker, WorkerError, ours, upstream
 
@@ -57,6 +57,12 @@ GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
         vector.vector_python_share,
         vector.vector_equality,
         vector.vector_threads,
+    ),
+    "headset": (
+        headset.headset_tasks,
+        headset.headset_accuracy,
+        headset.headset_radio,
+        headset.headset_view,
     ),
 }
 BENCHMARKS = tuple(benchmark for group in GROUPS.values() for benchmark in group)

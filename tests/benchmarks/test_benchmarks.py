@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra `train`")
 
-from benchmarks import console, environment, inputs, recording, report, run, vector
+from benchmarks import console, environment, headset, inputs, recording, report, run, vector
 from benchmarks.report import Row
 from benchmarks.upstream import Worker, WorkerError
 
@@ -14,6 +14,9 @@ needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="the virtual joy
 REPEATABLE = [
     environment.command_response,
     environment.floor_push,
+    headset.headset_tasks,
+    headset.headset_accuracy,
+    headset.headset_radio,
     recording.images_kept,
     recording.killed_recorders,
     vector.vector_equality,

@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -22,6 +23,7 @@ from gym_hil.teleop.hand_tracking import Hand
 from tests.teleop.clock import Clock
 from tests.teleop.test_hand_tracking import angle_between
 
+SESSION = Path(__file__).parents[1] / "data" / "headset_session.json"
 STAY = np.array([0, 0, 0, 0, 0, 0, 1], np.float32)
 RATE = 60  # messages a second
 STEP = 0.1  # s
@@ -127,6 +129,33 @@ def operator(make: Any) -> Operator:
 def test_cube_is_picked_and_lifted(operator: Operator) -> None:
     pick(operator)
     assert operator.info["succeed"]
+
+
+def test_recorded_session_picks_the_cube_again(make: Any, clock: Clock) -> None:
+    operator = make("gym_hil/PandaPickCubeMetaQuest-v0")
+    for entry in json.loads(SESSION.read_text(encoding="utf-8")):
+        if entry == "step":
+            operator.make_step()
+            continue
+        clock.now = entry["time"] / 1000
+        fields = {"type": "input", "time": entry["time"], "motion": [0] * 6, "held": [], "changes": []}
+        operator.device.receive(decode(json.dumps({**fields, "hand": entry})))
+    assert operator.info["succeed"]
+
+
+def test_second_headset_watches(console: Console, open_page: Any) -> None:
+    env = gym.make("gym_hil/PandaPickCubeMetaQuest-v1", reset_delay_seconds=0)
+    env.reset(seed=0)
+    env.step(STAY)
+    pages = [open_page().connect().watch(1).take(), open_page().connect().watch(1)]
+    hand = asdict(Hand(1.0, "right", (0.0, 1.2, -0.3), DOWN, 0.0, 1.0, 0.0, (0.0, 0.0)))
+    engaged = []
+    for page in reversed(pages):
+        page.send(type="input", time=1.0, motion=[0] * 6, held=[], changes=[], hand=hand)
+        page.sync()
+        engaged.append(env.step(STAY)[4]["is_intervention"])
+    assert engaged == [False, True]
+    env.close()
 
 
 def pick(operator: Operator) -> None:

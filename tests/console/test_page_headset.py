@@ -188,6 +188,42 @@ def test_edge_of_the_workspace_is_felt(headset: Visitor, stand: Stand) -> None:
     assert headset.page.evaluate("ticks") == [[0.3, 20]]
 
 
+def test_bare_hands_pinch_to_move_and_to_grip(headset: Visitor, stand: Stand) -> None:
+    headset.page.evaluate("device.primaryInputMode = 'hand'")
+    headset.page.evaluate("device.hands.right.updatePinchValue(1)")
+    headset.wait(lambda: stand.operator and stand.received[-1].hand.squeeze == 1)
+    assert stand.received[-1].hand.trigger < 0.5
+    headset.page.evaluate("device.hands.left.updatePinchValue(1)")
+    headset.wait(lambda: stand.device.tracking.gripper == 1)
+    assert stand.received[-1].hand.side == "right"
+    headset.page.evaluate("for (const side of ['left', 'right']) device.hands[side].updatePinchValue(0)")
+    headset.wait(lambda: stand.device.tracking.clutch == 0)
+    headset.page.evaluate("device.primaryInputMode = 'controller'")
+    headset.wait(lambda: stand.received[-1].hand.position is not None)
+
+
+def test_phone_is_the_hand_and_its_touch_areas_are_the_buttons(visitor: Visitor, stand: Stand) -> None:
+    overlay = "Object.defineProperty(XRSession.prototype, 'domOverlayState', { configurable: true, get: () => ({}) })"
+    visitor.page.evaluate(f"{overlay}; document.getElementById('phone').style.zIndex = 1000; 0")
+    visitor.js("page.view.renderer.render = () => {}")
+    visitor.js("page.xr.toggle('immersive-ar')")
+    visitor.page.locator("#phone .squeeze").hover()
+    visitor.page.mouse.down()
+    visitor.wait(lambda: stand.operator)
+    before = stand.env.unwrapped.tcp_target
+    for step in range(1, 9):
+        visitor.page.evaluate(f"device.position.set(0, {1.5 + 0.01 * step}, 0)")
+        visitor.page.wait_for_timeout(40)
+    visitor.wait(lambda: abs(stand.env.unwrapped.tcp_target[2] - before[2] - 0.08) < 0.001)
+    visitor.page.mouse.up()
+    visitor.wait(lambda: stand.device.tracking.clutch == 0)
+    visitor.page.locator("#phone [data-button=FAILURE]").click()
+    visitor.wait(lambda: ("press", "FAILURE") in stand.changes())
+    visitor.page.locator("#phone .leave").click()
+    visitor.until("page.xr.session === null")
+    visitor.page.evaluate("delete XRSession.prototype.domOverlayState; device.position.set(0, 1.5, 0)")
+
+
 def test_browser_without_webxr_says_what_to_do(visit: Any, stand: Stand) -> None:
     plain = visit()
     plain.page.evaluate("Object.defineProperty(navigator, 'xr', { value: undefined })")

@@ -21,6 +21,7 @@ PAGES = [
     pytest.param("docs/console.md", marks=pytest.mark.slow),
     pytest.param("docs/datasets.md", marks=pytest.mark.slow),
     "docs/devices.md",
+    pytest.param("docs/headset.md", marks=pytest.mark.slow),
     "docs/lerobot.md",
     pytest.param("docs/operating.md", marks=pytest.mark.slow),
     pytest.param("docs/policies.md", marks=pytest.mark.slow),
@@ -34,7 +35,7 @@ PAGES = [
 BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"\s+# .*$", re.MULTILINE)
 # What installs, belongs to other packages, or waits until regions are drawn.
-ELSEWHERE = re.compile(r"^(pip|make|sudo|python -m lerobot|gym-hil crop \S+ --out \S+$)")
+ELSEWHERE = re.compile(r"^(pip|make|sudo|adb|python -m lerobot|gym-hil crop \S+ --out \S+$)")
 SHORTER = [
     (re.compile(r"--seconds \d+"), "--seconds 1"),
     (re.compile(r"(?m)gym-hil teleop.*$"), r"\g<0> --episodes 1 --max-episode-steps 2 --port 0"),

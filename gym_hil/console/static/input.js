@@ -1,6 +1,7 @@
 // What the operator does, merged over every source, and sent to the server 60 times a second.
 
 const PERIOD = 1000 / 60; // ms between messages
+const FORGET = 1000; // ms after which a hand that is not measured is gone
 const RECENT = 0.6 * PERIOD; // ms, before which another message says little
 
 /** @typedef {import("./messages.js").Button} Button */
@@ -132,7 +133,8 @@ export class InputState {
     const changes = this.#changes;
     this.#changes = [];
     const target = this.#target;
-    const { hand } = this;
+    // A headset that was taken off draws no frames; what it measured last is no operator.
+    const hand = this.hand && performance.now() - this.hand.time < FORGET ? this.hand : null;
     const motion = /** @type {import("./messages.js").Input["motion"]} */ ([x, y, z, rx, ry, rz]);
     return {
       type: "input",

@@ -17,7 +17,7 @@ import {
 export const OVERLAY = 3; // 1 and 2 are those of the eyes in a headset
 const PIXEL_RATIO = 2; // at most
 const SOFTWARE = /swiftshader|llvmpipe|softpipe|basic render/i; // names of renderers that use no graphics card
-const SLOW = { pixelRatio: 0.6, interval: 80 }; // ms
+const SLOW = { pixelRatio: 0.6, interval: 80, shadows: 400 }; // ms
 
 export class View {
   camera = new PerspectiveCamera(40, 1, 0.02, 30);
@@ -35,6 +35,7 @@ export class View {
   #requested = 0;
   #timer = 0;
   #last = -Infinity; // ms
+  #shaded = -Infinity; // ms, when shadows were drawn
   /** Whether the processor has to draw, as in a virtual machine: then fewer pixels, less often. */
   slow = graphics() === "processor";
   /** Whether a WebXR session draws, in place of the page. */
@@ -144,8 +145,11 @@ export class View {
 
   /** @param {number} now ms */
   #advance(now) {
-    if (this.#channel?.advance(now)) {
+    const moved = this.#channel?.advance(now) ?? false;
+    // Where the processor draws for two eyes, shadows may come late.
+    if (moved && !(this.slow && this.#presented && now - this.#shaded < SLOW.shadows)) {
       this.#renderer.shadowMap.needsUpdate = true;
+      this.#shaded = now;
     }
   }
 

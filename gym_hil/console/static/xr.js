@@ -1,9 +1,20 @@
 // A WebXR session: the scene around the operator, and the hand that drives. Placing, drawing, ticks in the hand.
 
-import { html } from "./dom.js";
+import { element, html } from "./dom.js";
 import { Hands } from "./xr_hands.js";
 import { Panel } from "./xr_panel.js";
-import { Group, MathUtils, PerspectiveCamera, Quaternion, Vector3 } from "./vendor/three.js";
+import {
+  CanvasTexture,
+  Group,
+  MathUtils,
+  Mesh,
+  MeshBasicMaterial,
+  PerspectiveCamera,
+  PlaneGeometry,
+  Quaternion,
+  SRGBColorSpace,
+  Vector3,
+} from "./vendor/three.js";
 
 /** Takes WebXR's axes (x right, y up, z back) to those of the robot's base (x forward, y left, z up). */
 const TO_BASE = new Quaternion(0.5, -0.5, -0.5, 0.5);
@@ -18,6 +29,7 @@ const SLOW_SCALE = 0.5; // of the resolution, where the processor draws
 const EDGE = 1e-4; // m from the workspace's edge
 /** Strength and duration, ms. @type {Record<string, [number, number]>} */
 const TICKS = { touch: [0.6, 40], edge: [0.3, 20] };
+const SCREEN = 0.8; // m, height of the image of an environment that has no scene
 const FEATURES = ["hand-tracking"];
 
 /**
@@ -35,6 +47,8 @@ export class Xr {
   #parts;
   #hands;
   panel = new Panel();
+  /** The image of an environment that has no scene. @type {Mesh<PlaneGeometry, MeshBasicMaterial>} */
+  #screen = new Mesh(new PlaneGeometry(1, 1), new MeshBasicMaterial({ toneMapped: false }));
   /** Where WebXR's reference space is in the scene. */
   #rig = new Group();
   #camera = new PerspectiveCamera();
@@ -60,6 +74,7 @@ export class Xr {
     this.#parts = parts;
     this.#hands = new Hands(parts.input, this.#rig);
     this.#rig.add(this.#camera);
+    this.#screen.up.set(0, 0, 1);
     const { xr } = navigator;
     if (xr) {
       this.#look(xr);
@@ -126,6 +141,22 @@ export class Xr {
       this.#atEdge = atEdge;
     }
     this.#frame = frame;
+    if (this.#session && !this.#view.channel) {
+      this.#showImage();
+    }
+  }
+
+  #showImage() {
+    const image = element("image", HTMLCanvasElement);
+    const { material, scale } = this.#screen;
+    if (material.map?.image !== image || scale.x * image.height !== scale.y * image.width) {
+      material.map?.dispose();
+      material.map = new CanvasTexture(image);
+      material.map.colorSpace = SRGBColorSpace;
+      material.needsUpdate = true;
+      scale.set((SCREEN * image.width) / image.height, SCREEN, 1);
+    }
+    material.map.needsUpdate = true;
   }
 
   /** How long the scene may take to move to a new state, ms. @param {number} usual */
@@ -168,7 +199,7 @@ export class Xr {
     this.#view.present(true);
     // Through the headset's cameras one sees the room in place of floor and sky.
     this.#view.surroundings.floorless = session.environmentBlendMode !== undefined && session.environmentBlendMode !== "opaque";
-    this.#view.scene.add(this.#rig, this.panel.mesh);
+    this.#view.scene.add(this.#rig, this.panel.mesh, this.#screen);
     renderer.xr.getReferenceSpace()?.addEventListener("reset", () => (this.#placed = false));
     renderer.setAnimationLoop((now, frame) => frame && this.#step(now, frame));
     this.#parts.onChange();
@@ -181,6 +212,7 @@ export class Xr {
     this.#parts.input.report();
     this.#rig.removeFromParent();
     this.panel.mesh.removeFromParent();
+    this.#screen.removeFromParent();
     this.#view.surroundings.floorless = false;
     const { renderer } = this.#view;
     renderer.setAnimationLoop(null);
@@ -233,7 +265,10 @@ export class Xr {
     this.#rig.updateMatrixWorld();
     this.#yaw = -turn;
     this.#placed = true;
-    this.panel.place(centre, eyes);
+    this.panel.place(centre, eyes, this.#hands.byPhone);
+    this.#screen.visible = !this.#view.channel;
+    this.#screen.position.copy(centre).setZ(eyes.z - 0.1);
+    this.#screen.lookAt(eyes.x, eyes.y, eyes.z - 0.1);
   }
 
   /** Whether the operator does not see what they are about to drive. @param {XRViewerPose} head */

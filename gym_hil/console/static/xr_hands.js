@@ -53,8 +53,8 @@ export class Hands {
     const squeeze = within(phone, ".squeeze", HTMLButtonElement);
     const grip = within(phone, ".grip", HTMLButtonElement);
     squeeze.addEventListener("pointerdown", (event) => {
-      squeeze.setPointerCapture(event.pointerId);
       this.#touched.squeeze = true;
+      squeeze.setPointerCapture(event.pointerId);
     });
     for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
       squeeze.addEventListener(end, () => (this.#touched.squeeze = false));
@@ -77,6 +77,11 @@ export class Hands {
     if (phone) {
       phone.hidden = false;
     }
+  }
+
+  /** Whether a phone is the hand. */
+  get byPhone() {
+    return this.#phone !== null;
   }
 
   stop() {

@@ -5,8 +5,9 @@ import { CanvasTexture, Mesh, MeshBasicMaterial, PlaneGeometry, SRGBColorSpace, 
 const [WIDTH, HEIGHT] = [640, 320]; // px
 const SIZE = 0.5; // m
 const BEHIND = 0.35; // m behind the middle of the scene
-const BESIDE = 0.42; // m to its left
-const ABOVE = 0.35; // m above the table
+// In a headset, and on a phone, which is narrow:
+const BESIDE = [0.42, 0.08]; // m to its left
+const ABOVE = [0.35, 0.6]; // m above the table
 const FONT = "system-ui, sans-serif";
 const COLOURS = { ground: "#141a21", text: "#f2f5f8", quiet: "#a9b4c0", good: "#3fb868", bad: "#ff6b5e", none: "#5d6b7a" };
 /** @type {Record<string, string>} driver -> colour */
@@ -44,11 +45,13 @@ export class Panel {
    *
    * @param {Vector3} centre m, of the scene, on the table
    * @param {Vector3} eyes m
+   * @param {boolean} isNarrow whether there is no room beside the robot
    */
-  place(centre, eyes) {
+  place(centre, eyes, isNarrow) {
     const away = centre.clone().sub(eyes).setZ(0).normalize();
     const left = new Vector3(-away.y, away.x, 0);
-    this.mesh.position.copy(centre).addScaledVector(away, BEHIND).addScaledVector(left, BESIDE).setZ(centre.z + ABOVE);
+    this.mesh.position.copy(centre).addScaledVector(away, BEHIND).addScaledVector(left, BESIDE[Number(isNarrow)]);
+    this.mesh.position.z = centre.z + ABOVE[Number(isNarrow)];
     this.mesh.lookAt(eyes);
   }
 
