@@ -344,7 +344,7 @@ ACFQL = {"algorithm": "acfql", "chunk_size": 3, "n_action_steps": 2, "flow_steps
 
 
 def test_chunks_are_learned_from_offline_then_online_and_a_kill_changes_no_weight(small, start, tmp_path):
-    config = small(steps=130, offline_steps=100, online_steps_before_learning=115, **ACFQL)
+    config = small(steps=130, offline_steps=100, online_steps_before_learning=115, force_torque=True, **ACFQL)
     whole = start(config, tmp_path / "whole", rates=[0.5])
     whole.run()
     found = [(row["purpose"], row["step"]) for row in rows(tmp_path / "whole", "evaluation")]
@@ -352,7 +352,9 @@ def test_chunks_are_learned_from_offline_then_online_and_a_kill_changes_no_weigh
     assert len(whole.learner.online_buffer) == 130
     assert len(whole.learner.demo_buffer) == rows(tmp_path / "whole", "episode")[0]["length"] + whole._operator_steps
     assert whole.learner.loop.learner.updates == 115  # none in the first 115 online steps
-    assert type(load_policy(tmp_path / "whole").policy.shape) is OneStepPolicyShape
+    shape = load_policy(tmp_path / "whole").policy.shape
+    assert type(shape) is OneStepPolicyShape
+    assert dict(shape.layout.state)["force_torque"] == 6
 
     kill(start(config, tmp_path / "offline", rates=[0.5]), 50)
     start(config, tmp_path / "offline", resume=True, rates=[0.5]).run()
@@ -399,7 +401,7 @@ def test_a_run_starts_from_an_imitated_policy_of_the_same_chunks(small, start, t
     refused("chunk_size is 4 instead of 3", chunk_size=4)
     refused("environment_state has 15 numbers instead of 3 numbers", task="PandaArrangeBoxes-v1")
     refused("cameras are front, wrist instead of none", obs="pixels", image_size=16)
-    refused("force_torque has 6 numbers instead of 0 numbers", env_kwargs=("force_torque_obs=True",))
+    refused("force_torque has 6 numbers instead of 0 numbers", force_torque=True)
     if algorithm == "acfql":
         refused("was not imitated", init=tmp_path / "run")
 
