@@ -151,6 +151,8 @@ class Channel:
         requests: buttons that a training run offers.
         session: what a command does with the environment.
         farewell: what the pages show when the program ends.
+        lock: who holds the controls.
+        asker: the page that asks the holder for them; None for none.
         paused: whether the operator holds the environment before its next step.
     """
 
@@ -166,6 +168,7 @@ class Channel:
         self.number, self.title = number, title
         self.view = EnvView(env, title)
         self.lock = ControlLock()
+        self.asker: str | None = None
         self.requests: tuple[str, ...] = ()
         self.session = Session(number)
         self.farewell = "The program has ended."

@@ -69,12 +69,19 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Give this page the control lock of the channel it watches."""
+    """Give this page the control lock of the channel it watches; if another page holds it, ask that one for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give the control lock back."""
+    """Give the control lock back, or ask no more for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Hand the control lock over to the page that asks, or keep it; from the page that holds it."""
+
+    grant: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +221,7 @@ class Lock:
     holder: Literal["you", "other", "none"]  # this page, another one, or none
     free_in: float | None  # s until a holder that sends nothing loses the lock; None while it sends
     pages: int  # how many pages watch the channel
+    asked: Literal["you", "other", "none"]  # who asks the holder for the lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +366,7 @@ class SceneDescription:
     view: ViewPoint | None  # None without a model
 
 
-PageMessage: TypeAlias = Watch | Take | Release | Input | Pause | Request | Ack
+PageMessage: TypeAlias = Watch | Take | Release | Answer | Input | Pause | Request | Ack
 ServerMessage: TypeAlias = (
     Hello | Channels | Bindings | Session | Lock | Episodes | LogEvent | Metrics | Refused | Alive | Ended
 )

@@ -28,6 +28,7 @@ from gym_hil.console.messages import (
     MESSAGE_LIMIT,
     PAGE_ID_LENGTH,
     VERSION,
+    Answer,
     ChannelInfo,
     Channels,
     Hello,
@@ -227,6 +228,8 @@ class Console:
             self._send_lock(channel)
         elif not self._holds_lock(connection, channel):
             connection.send(Refused("Take the controls first."))
+        elif isinstance(message, Answer):
+            self._answer(connection, channel, grant=message.grant)
         elif isinstance(message, Pause):
             channel.pause(message.on)
         elif isinstance(message, Request) and not channel.request(message.name):
@@ -249,12 +252,27 @@ class Console:
             connection.send(Refused('This environment cannot be driven from the page: it has no device "web".'))
         elif channel.lock.take(connection.page, time.monotonic()):
             channel.log_event("control", "controls taken")
-        else:
+        elif channel.asker is None:
+            channel.asker = connection.page
+            channel.log_event("control", "another page asks for the controls")
+        elif channel.asker != connection.page:
             self._refusals += 1
-            connection.send(Refused("Another page has the controls."))
+            connection.send(Refused("A third page asks for the controls already."))
+        self._send_lock(channel)
+
+    def _answer(self, connection: PageConnection, channel: Channel, *, grant: bool) -> None:
+        """What the page that drives says to the one that asks for the controls."""
+        asker, channel.asker = channel.asker, None
+        if asker is not None and grant:
+            self._release(connection, channel)
+            channel.asker = asker
+        elif asker in self._connections:
+            self._connections[asker].send(Refused("The page that has the controls keeps them."))
         self._send_lock(channel)
 
     def _release(self, connection: PageConnection, channel: Channel) -> None:
+        if channel.asker == connection.page:
+            channel.asker = None
         if channel.lock.release(connection.page):
             channel.log_event("control", "controls released")
             channel.pause(False)
@@ -271,12 +289,18 @@ class Console:
 
     def _send_lock(self, channel: Channel) -> None:
         now = time.monotonic()
+        if channel.asker is not None and channel.lock.holder(now) in (None, channel.asker):
+            # The page that drove has handed over, or is gone.
+            channel.lock.take(channel.asker, now)
+            channel.asker = None
+            channel.log_event("control", "controls handed over")
         holder, free_in = channel.lock.holder(now), channel.lock.free_in(now)
         pages = self._pages_of(channel)
         for connection in pages:
             who = "none" if holder is None else "you" if holder == connection.page else "other"
             left = None if free_in is None else round(free_in, 1)
-            connection.send(Lock(channel.number, who, left, len(pages)))  # type: ignore[arg-type]
+            asked = "none" if channel.asker is None else "you" if channel.asker == connection.page else "other"
+            connection.send(Lock(channel.number, who, left, len(pages), asked))  # type: ignore[arg-type]
 
     async def _watch_locks(self) -> None:
         """Notify the pages when a holder goes silent, and when its lock is free again."""
@@ -332,6 +356,8 @@ class Console:
         lost = connection.page not in self._connections
         if lost and self._holds_lock(connection, channel) and channel.device is not None:
             channel.device.disconnect()
+        if lost and channel.asker == connection.page:
+            channel.asker = None
         self._update_needs(channel)
         self._send_lock(channel)
 

@@ -27,13 +27,41 @@ def test_second_page_watches_and_sends_no_input(visitor, visit, stand):
     assert not stand.operator
 
 
-def test_taken_controls_are_refused_and_released_ones_are_given(visitor, visit, stand):
+def test_page_that_drives_is_asked_for_the_controls_and_keeps_or_hands_them_over(visitor, visit, stand):
     other = visit()
     other.wait(lambda: other.lock() == "other")
-    other.page.click("#lock-button", force=True)  # it says that it cannot, but may be tried
-    other.wait(lambda: "Another page" in other.text("toast"))
-    assert other.lock() == "other"
+    assert not visitor.page.locator("#ask").is_visible()
+    for answer in ("#deny", "#grant"):
+        assert other.text("lock-button") == "Ask for the controls"
+        other.page.click("#lock-button")
+        other.wait(lambda: other.text("lock-text").startswith("Asked for the controls"))
+        visitor.wait(lambda: visitor.page.locator("#ask").is_visible())
+        assert (visitor.lock(), other.lock()) == ("you", "other")  # nothing is taken without the answer
+        visitor.page.click(answer)
+        if answer == "#deny":
+            other.wait(lambda: "keeps them" in other.text("toast") and other.text("lock-button").startswith("Ask for"))
+            assert visitor.lock() == "you"
+    other.wait(lambda: other.lock() == "you")
+    visitor.wait(lambda: visitor.lock() == "other" and not visitor.page.locator("#ask").is_visible())
 
+
+def test_question_is_withdrawn_and_ends_when_the_page_that_drives_releases(visitor, visit, stand):
+    other = visit()
+    other.wait(lambda: other.lock() == "other")
+    other.page.click("#lock-button")
+    visitor.wait(lambda: visitor.page.locator("#ask").is_visible())
+    other.page.click("#lock-button")
+    visitor.wait(lambda: not visitor.page.locator("#ask").is_visible())
+    assert visitor.lock() == "you"
+    other.page.click("#lock-button")
+    visitor.wait(lambda: visitor.page.locator("#ask").is_visible())
+    visitor.page.click("#lock-button")
+    other.wait(lambda: other.lock() == "you")
+
+
+def test_released_controls_are_given(visitor, visit, stand):
+    other = visit()
+    other.wait(lambda: other.lock() == "other")
     visitor.page.click("#lock-button")
     other.wait(lambda: other.lock() == "none")
     other.page.click("#lock-button")

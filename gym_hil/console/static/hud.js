@@ -11,12 +11,13 @@ const TOAST = 5000; // ms
  * @typedef {import("./messages.js").Bindings} Bindings
  * @typedef {import("./connection.js").ConnectionState} ConnectionState
  * @typedef {import("./messages.js").Session} Session
- * @typedef {"none" | "nobody" | "policy" | "you" | "other" | "operator"} Driver
+ * @typedef {"none" | "stopped" | "nobody" | "policy" | "you" | "other" | "operator"} Driver
  */
 
 /** Driver -> name in the banner, and what it says about them. */
 const DRIVERS = {
   none: ["", ""],
+  stopped: ["Stopped", "and holding still"],
   nobody: ["Nobody", "is driving"],
   policy: ["Policy", "is driving"],
   you: ["You", "are driving"],
@@ -44,6 +45,9 @@ const ACTIVITIES = { driving: "", recording: "REC", training: "Training", evalua
  * @returns {Driver}
  */
 export function whoDrives(status, lock, session) {
+  if (status?.stopped) {
+    return "stopped";
+  }
   if (status?.driver !== "operator") {
     return status?.driver === "policy" && session?.has_policy === false ? "nobody" : (status?.driver ?? "none");
   }
@@ -55,10 +59,11 @@ export function whoDrives(status, lock, session) {
  * @param {Driver} driver
  * @param {Bindings} bindings
  * @param {boolean} hasLock
- * @param {string} key what is pressed to take over, empty if there is no such key
+ * @param {(button: string) => string} keyOf what is pressed for a button, empty if there is no such key
  * @param {boolean} silent whether no input arrives from who drives
  */
-export function showDriver(driver, bindings, hasLock, key, silent) {
+export function showDriver(driver, bindings, hasLock, keyOf, silent) {
+  const key = keyOf("INTERVENE");
   const [name, does] = DRIVERS[driver];
   const by = key ? ` with ${key}` : "";
   const hints = {
@@ -71,6 +76,10 @@ export function showDriver(driver, bindings, hasLock, key, silent) {
   document.body.dataset.driver = driver;
   setText(html("driver-name"), name);
   setText(html("driver-does"), does);
+  if (driver === "stopped") {
+    setText(html("driver-hint"), hasLock ? `Release with ${keyOf("STOP") || "the button"}` : "");
+    return;
+  }
   setText(html("driver-hint"), silent ? "No input arrives: holding still" : mode ? hints[mode] : "");
   const handBack = mode === "hold" ? "Driving" : "Hand back";
   setText(html("intervene-label"), driver === "you" ? handBack : mode === "hold" ? "Hold to drive" : "Take over");
@@ -83,16 +92,19 @@ export function showDriver(driver, bindings, hasLock, key, silent) {
 export function showLock(lock, drivable) {
   const button = html("lock-button");
   const holder = lock?.holder ?? "none";
+  const asks = holder === "other" && lock?.asked === "you";
   const texts = { you: "You have the controls", none: "The controls are free", other: "Another page has the controls" };
   const wait = holder === "other" && lock && lock.free_in !== null ? `, free in ${Math.ceil(lock.free_in)} s` : "";
   const others = (lock?.pages ?? 1) - 1;
   document.body.dataset.lock = drivable ? holder : "none";
-  setText(html("lock-text"), !lock ? "" : drivable ? texts[holder] + wait : "View only");
+  const text = asks ? "Asked for the controls" : texts[holder];
+  setText(html("lock-text"), !lock ? "" : drivable ? text + wait : "View only");
   setText(html("pages"), others > 0 ? `${others} other page${others > 1 ? "s" : ""} open` : "");
-  setText(button, holder === "you" ? "Release" : "Take the controls");
+  const labels = { you: "Release", none: "Take the controls", other: asks ? "Ask no more" : "Ask for the controls" };
+  setText(button, labels[holder]);
   button.hidden = !lock || !drivable;
   button.classList.toggle("primary", holder === "none");
-  button.setAttribute("aria-disabled", String(holder === "other"));
+  html("ask").hidden = !(holder === "you" && lock?.asked === "other");
 }
 
 /**
@@ -116,6 +128,10 @@ export function showStatus(status, session) {
   html("outcome").hidden = !status.success;
   setText(html("pause-label"), status.paused ? "Resume" : "Pause");
   html("pause").setAttribute("aria-pressed", String(Boolean(status.paused)));
+  setText(html("stop-label"), status.stopped ? "Release stop" : "Stop");
+  html("stop-label").parentElement?.setAttribute("aria-pressed", String(status.stopped));
+  setText(html("pending"), status.pending ?? "");
+  html("pending").hidden = !status.pending;
 }
 
 /** @param {Session | null} session what the command does */
@@ -135,9 +151,13 @@ export function showSession(session) {
  * @param {number} silence ms since the last message; 0 while they come
  * @param {Status | null} status
  * @param {Session | null} session
+ * @param {number} left s until the phase of the session ends by itself; 0 if it does not
  */
-export function showBadge(silence, status, session) {
-  const waiting = session?.waiting ? `Waiting: ${session.waiting}` : "";
+export function showBadge(silence, status, session, left) {
+  const seconds = left > 0 ? `${Math.ceil(left)} s` : "";
+  const outcome = session?.outcome ? session.outcome + (seconds && `, kept in ${seconds}`) : "";
+  const ready = session?.phase === "ready" ? (seconds ? `Ready: starts in ${seconds}` : `Ready: ${session.waiting}`) : "";
+  const waiting = outcome || ready || (session?.waiting ? `Waiting: ${session.waiting}` : "");
   const text = silence ? `No image for ${(silence / 1000).toFixed(1)} s` : status?.paused ? "Paused" : waiting;
   setText(html("badge"), text);
   html("badge").hidden = !text;
@@ -145,15 +165,16 @@ export function showBadge(silence, status, session) {
 
 /**
  * @param {import("./messages.js").LegendPart[]} legend
+ * @param {[string, string][]} keys what is printed on the keys of this keyboard, and what they do
  * @param {[string, string][]} warnings
  * @param {string | null} pad the gamepad that is attached
  */
-export function showLegend(legend, warnings, pad) {
+export function showLegend(legend, keys, warnings, pad) {
   const parts = legend.map(({ title, rows }) => {
     const section = document.createElement("section");
     const list = make("dl", "", "legend");
     const name = title.toLowerCase();
-    for (const [control, action] of name.includes("keyboard") ? [...rows, ...warnings] : rows) {
+    for (const [control, action] of name.includes("keyboard") ? [...keys, ...warnings] : rows) {
       list.append(make("dt", control), make("dd", action));
     }
     section.append(make("h3", title));

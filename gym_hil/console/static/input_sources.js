@@ -16,6 +16,8 @@ const LABELS = {
   Enter: "↵",
   NumpadEnter: "↵",
 };
+/** Code -> what is printed on that key of this keyboard, as far as it is known. @type {Map<string, string>} */
+const layout = new Map();
 /** Keys that a focused button needs for itself. */
 const ACTIVATION = new Set(["Enter", "NumpadEnter", "Space"]);
 
@@ -34,9 +36,13 @@ export class Keyboard {
   #lent = new Set();
   #input;
 
+  /** Called when it has become known what is printed on a key. */
+  onLayout = () => {};
+
   /** @param {InputState} input */
   constructor(input) {
     this.#input = input;
+    this.#readLayout();
     input.onReleaseAll.add(() => this.#down.clear());
     addEventListener("keydown", (event) => this.#press(event));
     addEventListener("keyup", (event) => this.#release(event));
@@ -58,8 +64,35 @@ export class Keyboard {
     codes.forEach((code) => this.#up(code));
   }
 
+  /** Asks the browser what is printed on the keys; only Chromium knows. */
+  async #readLayout() {
+    try {
+      const keyboard = /** @type {{getLayoutMap?: () => Promise<Map<string, string>>} | undefined} */ (
+        /** @type {any} */ (navigator).keyboard
+      );
+      const known = await keyboard?.getLayoutMap?.();
+      known?.forEach((label, code) => layout.set(code, label.toUpperCase()));
+      this.onLayout();
+    } catch {
+      // Not allowed here: the labels are learned from what is pressed.
+    }
+  }
+
+  /** Learns what is printed on a key that is pressed. @param {KeyboardEvent} event */
+  #learn({ code, key, ctrlKey, altKey, metaKey, shiftKey }) {
+    const label = key.toUpperCase();
+    if (!code.startsWith("Key") || key.length !== 1 || ctrlKey || altKey || metaKey || shiftKey) {
+      return;
+    }
+    if ((layout.get(code) ?? code.slice(3)) !== label) {
+      layout.set(code, label);
+      this.onLayout();
+    }
+  }
+
   /** @param {KeyboardEvent} event */
   #press(event) {
+    this.#learn(event);
     this.#releaseModifiers(event);
     const button = /** @type {Button | undefined} */ (this.keys[event.code]);
     if (!button || !this.#input.enabled || event.altKey || event.metaKey || isForFocused(event)) {
@@ -198,6 +231,11 @@ function inputButtons() {
   return buttons.map((button) => [button, /** @type {Button} */ (button.dataset.button)]);
 }
 
+/** @type {Record<string, string>} */
+const DECISIONS = { SUCCESS: "Keep", RERECORD: "Again" };
+/** @type {Record<string, string>} */
+const NAMES = { SUCCESS: "Success", RERECORD: "Re-record" };
+
 /**
  * Lets the page's buttons be held as long as a finger or the mouse holds them.
  *
@@ -228,13 +266,20 @@ export function addButtons(input) {
  *
  * @param {import("./messages.js").Bindings} bindings
  * @param {boolean} enabled
+ * @param {import("./messages.js").Session | null} session by which buttons decide about the last episode
  */
-export function showButtons({ buttons, keys, intervention }, enabled) {
+export function showButtons({ buttons, keys, intervention }, enabled, session) {
+  const choices = session?.choices ?? [];
   element("joystick-plane", HTMLElement).hidden = !("FORWARD" in buttons || "LEFT" in buttons);
   element("joystick-height", HTMLElement).hidden = !("UP" in buttons);
   for (const [button, name] of inputButtons()) {
     const hint = button.querySelector("kbd");
-    button.hidden = !(name in buttons) || (name === "INTERVENE" && intervention === "auto");
+    const isIdle = name === "FAILURE" ? choices.includes("DELETE_LAST") : name === "DELETE_LAST" && !choices.includes(name);
+    button.hidden = !(name in buttons) || isIdle || (name === "INTERVENE" && intervention === "auto");
+    const label = button.querySelector("span");
+    if (label && name in NAMES) {
+      label.textContent = choices.includes(name) ? DECISIONS[name] : NAMES[name];
+    }
     button.disabled = !enabled;
     button.title = buttons[name] ?? "";
     if (hint) {
@@ -263,7 +308,22 @@ export function keyLabel(code) {
   if (side) {
     return `${side[2].toLowerCase()} ${side[1] === "Control" ? "Ctrl" : side[1]}`;
   }
-  return LABELS[code] ?? code.replace(/^(Key|Digit)/, "");
+  return LABELS[code] ?? layout.get(code) ?? code.replace(/^(Key|Digit)/, "");
+}
+
+/**
+ * The keys as rows of a legend, with what is printed on them.
+ *
+ * @param {import("./messages.js").Bindings} bindings
+ * @returns {[string, string][]}
+ */
+export function keyRows({ keys, buttons }) {
+  const codes = Object.keys(keys).filter((code) => code !== "NumpadEnter");
+  const names = [...new Set(codes.map((code) => keys[code]))];
+  return names.map((name) => [
+    codes.filter((code) => keys[code] === name).map(keyLabel).join(" or "),
+    buttons[name] ?? "",
+  ]);
 }
 
 /**

@@ -7,9 +7,19 @@ import { ForcePlot } from "./force_plot.js";
 import * as hud from "./hud.js";
 import { Images } from "./images.js";
 import { InputState, sendInput } from "./input.js";
-import { addButtons, addJoysticks, GamepadSource, Keyboard, keyFor, keyWarnings, showButtons } from "./input_sources.js";
+import {
+  addButtons,
+  addJoysticks,
+  GamepadSource,
+  Keyboard,
+  keyFor,
+  keyRows,
+  keyWarnings,
+  showButtons,
+} from "./input_sources.js";
 import { Plot } from "./plot.js";
 import { ChannelScene } from "./scene.js";
+import { Sounds } from "./sounds.js";
 import { Cameras, graphics, View } from "./view.js";
 import { Xr } from "./xr.js";
 
@@ -65,6 +75,7 @@ class Page {
   gamepad = new GamepadSource(this.input);
   plot = new Plot();
   forces = new ForcePlot();
+  sounds = new Sounds(html("sounds"));
   canvas = element("view", HTMLCanvasElement);
   view = graphics() ? new View(this.canvas) : null;
   cameras = this.view && new Cameras(this.view, () => this.#showPresets());
@@ -100,6 +111,9 @@ class Page {
   /** Meshes that were loaded, and for which descriptions. */
   #meshes = { key: "", data: new ArrayBuffer(0) };
   #wasDriving = false;
+  /** When the phase of the session ends by itself, ms; 0 if it does not. */
+  #phaseEnd = 0;
+  #lastTick = 0; // s left in it when it was last heard
   /** Since when this page has the control lock, ms. */
   #lockedAt = Infinity;
   #latency = 0; // ms
@@ -115,6 +129,10 @@ class Page {
     });
     sendInput(this.input, this.connection, () => this.gamepad.poll());
     this.gamepad.onName = () => this.#showBindings();
+    this.keyboard.onLayout = () => {
+      this.#showBindings();
+      this.#showLock();
+    };
     addButtons(this.input);
     addTheme(html("theme"), (theme) => {
       if (this.view) {
@@ -139,8 +157,11 @@ class Page {
       presets.blur();
     });
     html("lock-button").addEventListener("click", () => {
-      this.connection.send({ type: this.lock?.holder === "you" ? "release" : "take" });
+      const gives = this.lock?.holder === "you" || (this.lock?.holder === "other" && this.lock.asked === "you");
+      this.connection.send({ type: gives ? "release" : "take" });
     });
+    html("grant").addEventListener("click", () => this.connection.send({ type: "answer", grant: true }));
+    html("deny").addEventListener("click", () => this.connection.send({ type: "answer", grant: false }));
     html("pause").addEventListener("click", () => {
       this.connection.send({ type: "pause", on: !this.frame?.status.paused });
     });
@@ -193,9 +214,7 @@ class Page {
         this.#showLock();
         break;
       case "session":
-        this.session = message;
-        hud.showSession(message);
-        this.#showDriver();
+        this.#setSession(message);
         break;
       case "ended":
         this.#farewell = message.text;
@@ -221,6 +240,22 @@ class Page {
         hud.toast(message.text);
         break;
     }
+  }
+
+  /** @param {import("./messages.js").Session} session */
+  #setSession(session) {
+    const before = this.session?.phase ?? null;
+    this.session = session;
+    this.#phaseEnd = session.seconds === null ? 0 : performance.now() + 1000 * session.seconds;
+    this.#lastTick = 0;
+    if (session.phase === "running" && (before === "ready" || before === "waiting")) {
+      this.sounds.play("start");
+    } else if (session.phase === "outcome" && before !== "outcome") {
+      this.sounds.play(this.frame?.status.success ? "success" : "end");
+    }
+    hud.showSession(session);
+    this.#showLock();
+    this.#showConnection();
   }
 
   /** @param {ChannelInfo[]} channels */
@@ -257,6 +292,8 @@ class Page {
     this.forces.clear();
     html("part-events").replaceChildren();
     html("training").hidden = true;
+    this.session = null;
+    this.#phaseEnd = 0;
     hud.showSession(null);
     this.#showLock();
     this.#showConnection();
@@ -352,6 +389,9 @@ class Page {
     this.frame = frame;
     this.#lastFrame = now;
     this.xr?.show(frame);
+    if (status.stopped && before && !before.stopped) {
+      this.sounds.play("stop");
+    }
     if (frame.revision === this.description?.revision) {
       this.#draw(frame, this.xr?.smoothing(duration) ?? duration);
     } else if (!this.#loading && frame.revision > (this.description?.revision ?? 0)) {
@@ -392,8 +432,8 @@ class Page {
   #showDriver() {
     const status = this.state === "open" ? (this.frame?.status ?? null) : null;
     const driver = hud.whoDrives(status, this.lock, this.session);
-    const key = keyFor(this.bindings.keys, "INTERVENE");
-    hud.showDriver(driver, this.bindings, this.lock?.holder === "you", key, status?.silent ?? false);
+    const keyOf = (/** @type {string} */ button) => keyFor(this.bindings.keys, button);
+    hud.showDriver(driver, this.bindings, this.lock?.holder === "you", keyOf, status?.silent ?? false);
   }
 
   #showLock() {
@@ -406,7 +446,7 @@ class Page {
     hud.showLock(this.lock, this.#mayDrive);
     element("pause", HTMLButtonElement).disabled = !hasLock;
     html("pause").hidden = !this.#mayDrive;
-    showButtons(this.bindings, hasLock);
+    showButtons(this.bindings, hasLock, this.session);
     document.querySelectorAll("#requests button").forEach((button) => button.toggleAttribute("disabled", !hasLock));
     this.#showDriver();
     this.view?.request();
@@ -414,7 +454,7 @@ class Page {
 
   #showBindings() {
     const { legend, keys, requests } = this.bindings;
-    hud.showLegend(legend, keyWarnings(keys), this.gamepad.name);
+    hud.showLegend(legend, keyRows(this.bindings), keyWarnings(keys), this.gamepad.name);
     this.#showHeadset();
     html("requests").replaceChildren(
       ...requests.map((name) => {
@@ -509,7 +549,13 @@ class Page {
       silence: this.connection.silence,
       farewell: this.#farewell,
     });
-    hud.showBadge(this.state === "quiet" ? this.connection.silence : 0, this.frame?.status ?? null, this.session);
+    const left = this.#phaseEnd ? (this.#phaseEnd - performance.now()) / 1000 : 0;
+    const tick = Math.ceil(left);
+    if (this.session?.phase === "ready" && tick > 0 && tick !== this.#lastTick) {
+      this.sounds.play("tick");
+    }
+    this.#lastTick = tick;
+    hud.showBadge(this.state === "quiet" ? this.connection.silence : 0, this.frame?.status ?? null, this.session, left);
   }
 }
 

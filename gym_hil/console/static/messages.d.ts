@@ -135,14 +135,20 @@ export interface Watch {
   images: boolean;
 }
 
-/** Give this page the control lock of the channel it watches. */
+/** Give this page the control lock of the channel it watches; if another page holds it, ask that one for it. */
 export interface Take {
   type: "take";
 }
 
-/** Give the control lock back. */
+/** Give the control lock back, or ask no more for it. */
 export interface Release {
   type: "release";
+}
+
+/** Hand the control lock over to the page that asks, or keep it; from the page that holds it. */
+export interface Answer {
+  type: "answer";
+  grant: boolean;
 }
 
 /** What the operator does; 60 times a second and at each change, from the page that holds the control lock. */
@@ -227,6 +233,7 @@ export interface Lock {
   holder: "you" | "other" | "none";
   free_in: number | null;
   pages: number;
+  asked: "you" | "other" | "none";
 }
 
 /** Finished episodes: all that are kept if `first`, else the newest. */
@@ -270,6 +277,6 @@ export interface Ended {
   text: string;
 }
 
-export type PageMessage = Watch | Take | Release | Input | Pause | Request | Ack;
+export type PageMessage = Watch | Take | Release | Answer | Input | Pause | Request | Ack;
 
 export type ServerMessage = Hello | Channels | Bindings | Session | Lock | Episodes | LogEvent | Metrics | Refused | Alive | Ended;
