@@ -177,6 +177,9 @@ class OperatorSession:
         if command.stopped:
             waiting = "the emergency stop to be released"
         self._show(phase=phase, waiting=waiting, **fields)
+        channel = self._channel
+        if channel is not None:
+            channel.note_stop(command.stopped)
         parts = [f"episode {self._fields['episode']}"]
         if phase == "outcome":
             parts = [fields["outcome"], f"kept in {seconds:.0f} s", "success keeps it, re-record does it again"]

@@ -44,6 +44,9 @@ class Board:
     def set_session(self, **fields: Any) -> None:
         self.shown.append(fields)
 
+    def note_stop(self, on: bool) -> None:
+        self.stopped = on
+
     def discard_last_episode(self) -> None:
         self.shown.append({"phase": "discarded"})
 

@@ -172,7 +172,7 @@ class Channel:
         self.requests: tuple[str, ...] = ()
         self.session = Session(number)
         self.farewell = "The program has ended."
-        self.paused = self.closed = False
+        self.paused = self.closed = self._stopped = False
         self._env = weakref.ref(env)
         self._send, self._on_close = send, on_close
         self._device: weakref.ref[PageDevice] | None = None
@@ -218,6 +218,13 @@ class Channel:
                 status=status if device is None else {**device.page_status(), **status},
             )
         )
+
+    def note_stop(self, on: bool) -> None:
+        """Note whether an emergency stop holds the robot still; that of the page's own device is known without."""
+        device = self.device
+        before, self._stopped = self._stopped, on and not (device is not None and device.stopped)
+        if self._stopped != before:
+            self.refresh()
 
     def log_event(self, kind: EventKind, text: str) -> None:
         """Show something that happened in the page's list of events."""
@@ -324,9 +331,8 @@ class Channel:
             given = snapshot.status.items()
             status |= {name: _number(value) if type(value) is float else value for name, value in given}
             device = self.device
-            if device is not None:
-                # Of this moment, too: it counts also while no step is made.
-                status |= {"stopped": status.get("stopped", False) or device.stopped, "pending": device.pending}
+            status["stopped"] = self._stopped or (device is not None and device.stopped)
+            status["pending"] = None if device is None else device.pending
             packed = pack_frame(
                 channel=self.number,
                 sequence=snapshot.sequence,

@@ -126,6 +126,7 @@ class ConsoleWrapper(OperatorWrapper):
         self._interventions += operator
         self._return += float(reward)
         stopped = self.env.has_wrapper_attr("stopped") and bool(self.env.get_wrapper_attr("stopped"))
+        self.channel.note_stop(stopped)
         if stopped != self._stopped:
             self.channel.log_event("stop", "emergency stop" if stopped else "emergency stop released")
             self._stopped = stopped
@@ -135,12 +136,12 @@ class ConsoleWrapper(OperatorWrapper):
             )
             self._operator = operator
         if (terminated or truncated) and not self._over:
+            self._episode = self.channel.session.episode or self._episode  # one before it may have been deleted
             self._finish(_outcome(info, truncated), success=_succeeded(info))
         self._show(observation, float(reward), info)
 
     def _finish(self, outcome: EventKind, *, success: bool) -> None:
         self._over = True
-        self._episode = self.channel.session.episode or self._episode
         self.channel.log_event(outcome, f"episode {self._episode}: {OUTCOMES[outcome]} after {self._steps} steps")
         self.channel.add_episode(
             {
@@ -167,7 +168,6 @@ class ConsoleWrapper(OperatorWrapper):
                 "episode_return": round(self._return, 4),
                 "driver": "operator" if self._operator else "policy",
                 "success": _succeeded(info),
-                "stopped": self._stopped,
                 "force_torque": _force_torque(observation),
             },
             observed_images(observation),

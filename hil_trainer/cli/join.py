@@ -28,7 +28,7 @@ def join(
     *,
     run: str | None = None,
     operator: str = NO_OPERATOR,
-    intervention: Literal["toggle", "hold", "auto"] | None = None,
+    intervention: Literal["toggle", "stay", "hold", "auto"] | None = None,
 ) -> None:
     """Act in a training.
 

@@ -101,7 +101,7 @@ class OperatorConfig:
     """
 
     device: Annotated[str, tyro.conf.arg(aliases=("--operator",))] = SCRIPTED
-    intervention: Literal["toggle", "hold", "auto"] | None = None
+    intervention: Literal["toggle", "stay", "hold", "auto"] | None = None
     reaction_delay: int = 3
     motion_noise: float = 0.1
     patience: int = 10

@@ -15,6 +15,7 @@ import pytest
 from gym_hil.console import Console
 from gym_hil.console import server as console_module
 from gym_hil.console.messages import Input
+from gym_hil.teleop import Button
 
 SECONDS = 60.0  # until a test gives up waiting; drawing without a graphics card is slow
 STEP = 0.05  # s between steps
@@ -264,6 +265,8 @@ def stand(module_stand: Stand) -> Stand:
     module_stand.channel.pause(False)
     module_stand.restart()
     module_stand.device.set_intervention("toggle")
+    if module_stand.device.stopped:
+        module_stand.device.inputs.tap(Button.STOP)
     module_stand.received.clear()
     return module_stand
 

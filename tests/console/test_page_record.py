@@ -52,15 +52,15 @@ def test_operator_is_waited_for_records_again_deletes_and_quits(recording, brows
 
     record_one("episode 1 of 2")
     assert len(reading.rows(tmp_path)) == 1  # safe, whatever comes
-    visitor.page.click("[data-button=RERECORD]")  # again
+    visitor.page.click(".dock [data-button=RERECORD]")  # again
     record_one("episode 1 of 2")
     assert len(reading.rows(tmp_path)) == 1
     visitor.page.keyboard.press("Enter")  # keep
     visitor.wait(lambda: visitor.page.inner_text("#session") == "REC me/pick · episode 2 of 2")
-    visitor.page.click("[data-button=DELETE_LAST]")
-    visitor.wait(lambda: visitor.text("pending") == "press again to delete the last episode")
+    visitor.page.click(".dock [data-button=DELETE_LAST]")
+    visitor.wait(lambda: visitor.text("pending").lower() == "press again to delete the last episode")
     assert len(reading.rows(tmp_path)) == 1
-    visitor.page.click("[data-button=DELETE_LAST]")
+    visitor.page.click(".dock [data-button=DELETE_LAST]")
     visitor.wait(lambda: visitor.page.inner_text("#session") == "REC me/pick · episode 1 of 2")
     assert reading.rows(tmp_path) == []
     record_one("episode 1 of 2")

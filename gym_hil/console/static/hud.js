@@ -1,6 +1,6 @@
 // Text and numbers around the view: who drives, the episode, the connection, what happened.
 
-import { html, make, setText } from "./dom.js";
+import { html, make, setText, within } from "./dom.js";
 
 const EVENTS_KEPT = 50;
 const TOAST = 5000; // ms
@@ -128,8 +128,10 @@ export function showStatus(status, session) {
   html("outcome").hidden = !status.success;
   setText(html("pause-label"), status.paused ? "Resume" : "Pause");
   html("pause").setAttribute("aria-pressed", String(Boolean(status.paused)));
-  setText(html("stop-label"), status.stopped ? "Release stop" : "Stop");
-  html("stop-label").parentElement?.setAttribute("aria-pressed", String(status.stopped));
+  for (const button of document.querySelectorAll("[data-button=STOP]")) {
+    setText(within(button, "span", HTMLElement), status.stopped ? "Release stop" : "Stop");
+    button.setAttribute("aria-pressed", String(status.stopped));
+  }
   setText(html("pending"), status.pending ?? "");
   html("pending").hidden = !status.pending;
 }

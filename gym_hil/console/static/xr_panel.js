@@ -11,7 +11,7 @@ const ABOVE = [0.35, 0.6]; // m above the table
 const FONT = "system-ui, sans-serif";
 const COLOURS = { ground: "#141a21", text: "#f2f5f8", quiet: "#a9b4c0", good: "#3fb868", bad: "#ff6b5e", none: "#5d6b7a" };
 /** @type {Record<string, string>} driver -> colour */
-const DRIVERS = { you: "#f08c00", policy: "#2f7de1", other: "#a259d9", operator: "#a259d9" };
+const DRIVERS = { you: "#f08c00", policy: "#2f7de1", other: "#a259d9", operator: "#a259d9", stopped: "#d62839" };
 
 /**
  * @typedef {{driver: string, title: string, hint: string, episode: string, steps: string, time: string, session: string, success: boolean,
