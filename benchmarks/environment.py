@@ -16,6 +16,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 import gym_hil
 from benchmarks import worker
@@ -25,7 +26,9 @@ from benchmarks.worker import step_response
 from gym_hil.teleop.sequence import SequenceDevice
 
 WRAP_US = 40
-STATE_RATIO, PIXEL_RATIO, VIEWS_MS = 8, 140, 2.5
+STATE_RATIO, PIXEL_RATIO, VIEWS_MS = 18, 250, 1.2
+PYTHON_SHARE = 0.10
+FREE_MOTION_MM, SLIP_MM = 8.0, 1.0
 FIRST_SECONDS, RSS_RATIO = 0.3, 1.5
 COMMAND_MM, SETTLED_MM, OVERSHOOT_MM = 25.0, 0.5, 2.0
 STEADY_N = 120.0
@@ -201,6 +204,63 @@ def command_response(upstream: Worker | None = None, quick: bool = False) -> Row
     met = abs(worst_first - 1) <= 1 / 3 and unsettled <= SETTLED_MM and overshoot < OVERSHOOT_MM
     bar = "first step within a third of upstream's, settled within 0.5 mm after 10 steps, overshoot under 2 mm"
     return Row("25 mm command", bar, measured, met)
+
+
+def python_share(quick: bool = False) -> Row:
+    """How much of a step without images is Python, and not MuJoCo."""
+    env = gym.make("gym_hil/PandaPickCube-v0", max_episode_steps=10**6)
+    env.reset(seed=0)
+    base, inside = env.unwrapped, 0.0
+    advance = base._advance
+
+    def timed() -> None:
+        nonlocal inside
+        start = time.perf_counter()
+        advance()
+        inside += time.perf_counter() - start
+
+    base._advance = timed
+    shares = []
+    for _ in range(3 if quick else 40):
+        actions = [env.action_space.sample() for _ in range(50)]
+        inside, start = 0.0, time.perf_counter()
+        for action in actions:
+            env.step(action)
+        shares.append(1 - inside / (time.perf_counter() - start))
+        env.reset()
+    env.close()
+    share = float(np.median(shares))
+    bar = f"at most {100 * PYTHON_SHARE:.0f}%"
+    return Row("Python's share of a state-only step, wrapped", bar, f"{100 * share:.1f}%", share <= PYTHON_SHARE)
+
+
+def recorded_motion(quick: bool = False) -> Row:
+    """What was recorded on upstream: free motion, demonstrations, and the grip at their end."""
+    env = gym.make("gym_hil/PandaPickCubeBase-v0", max_episode_steps=10**6).unwrapped
+    free = reference("free_motion")["5"]
+    env.reset(options={"cube_xy": (0.3, 0.15)})
+    tcp = np.array([env.step(_base_action(action))[0]["agent_pos"][15:] for action in free["actions"]])
+    rms = 1e3 * float(np.sqrt((np.linalg.norm(tcp - free["tcp"], axis=1) ** 2).mean()))
+    lifted, slips = 0, []
+    demos = reference("demos")[: 1 if quick else None]
+    for demo in demos:
+        env.reset(options={"cube_xy": demo["cube"]})
+        lifted += any(env.step(_base_action(action))[4]["succeed"] for action in demo["actions"])
+        before = env.tcp_rotation.T @ (env.cube_position - env.tcp_position)
+        for _ in range(300):
+            env.step(np.zeros(7))
+        slips.append(np.linalg.norm(env.tcp_rotation.T @ (env.cube_position - env.tcp_position) - before))
+    slip = 1e3 * float(max(slips))
+    measured = f"{rms:.1f} mm; {lifted} of {len(demos)}; {slip:.2f} mm"
+    bar = f"rms off upstream's at most {FREE_MOTION_MM:g} mm; all lifted; at most {SLIP_MM:g} mm"
+    met = rms <= FREE_MOTION_MM and lifted == len(demos) and slip <= SLIP_MM
+    return Row("Free motion; demonstrations that lift the cube; its slip in 30 s in the hand", bar, measured, met)
+
+
+def _base_action(wrapped: list[float]) -> NDArray[np.float64]:
+    """The base action (7,) of a wrapped one (4,)."""
+    x, y, z, gripper = wrapped
+    return np.array([*(worker.FULL_STEP * np.array([x, y, z])), 0, 0, 0, gripper - 1])
 
 
 def warning_count(data: mujoco.MjData) -> int:

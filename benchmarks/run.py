@@ -24,6 +24,8 @@ GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
         environment.wrappers,
         environment.first_observation,
         environment.memory,
+        environment.python_share,
+        environment.recorded_motion,
         environment.command_response,
         environment.floor_push,
         environment.random_steps,

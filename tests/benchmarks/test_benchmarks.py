@@ -17,6 +17,7 @@ REPEATABLE = [
     headset.headset_tasks,
     headset.headset_accuracy,
     headset.headset_radio,
+    environment.recorded_motion,
     recording.images_kept,
     recording.killed_recorders,
     vector.vector_equality,
@@ -25,6 +26,7 @@ REPEATABLE = [
 ]
 OF_THE_MACHINE = [
     environment.views,
+    environment.python_share,
     environment.wrappers,
     environment.first_observation,
     environment.memory,
