@@ -224,6 +224,8 @@ def test_images_come_as_jpeg(console: Console, open_page: OpenPage) -> None:
 def test_controls_are_taken_refused_and_handed_over(driven: gym.Env, open_page: OpenPage) -> None:
     first, second = open_page().connect().watch(1).take(), open_page().connect().watch(1)
     second.send(type="take")
+    first.wait(lambda: first.latest("lock")["asked"] == "other")
+    first.send(type="answer", grant=False)
     second.wait_for("refused")
     assert second.latest("lock")["holder"] == "other"
     second.tap("INTERVENE")
@@ -247,9 +249,8 @@ def test_controls_of_a_silent_page_can_be_taken_after_a_while(
     gone, waiting = open_page().connect().watch(1).take(), open_page().connect().watch(1)
     gone.kill()
     waiting.send(type="take")
-    waiting.wait_for("refused")
-    waiting.wait(lambda: waiting.latest("lock")["holder"] == "none")
-    waiting.take()
+    waiting.wait(lambda: waiting.latest("lock")["asked"] == "you")
+    waiting.wait(lambda: waiting.latest("lock")["holder"] == "you")
 
 
 def test_page_that_comes_back_keeps_the_controls(driven: gym.Env, open_page: OpenPage) -> None:
