@@ -10,10 +10,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError, require
 from gym_hil.teleop.operator import OperatorOptions
 from hil_trainer.config.algorithms import ACFQLConfig, BCConfig, SACConfig
-from hil_trainer.config.checks import require
 from hil_trainer.config.env import ENV_OPTIONS, NO_OPERATOR, SCRIPTED, EnvConfig, OperatorConfig
 
 __all__ = [

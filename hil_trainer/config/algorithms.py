@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hil_trainer.config.checks import require
+from gym_hil.errors import require
 
 
 @dataclass(frozen=True)

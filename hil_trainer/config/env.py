@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from gym_hil.errors import ConfigurationError
-from hil_trainer.config.checks import require
+from gym_hil.errors import ConfigurationError, require
 
 NO_OPERATOR, SCRIPTED = "none", "scripted"
 # Settings of the environment that a policy is evaluated with.
