@@ -27,10 +27,9 @@ from hil_trainer.learner.process import LearnerClient, ProcessLearner
 from hil_trainer.logging.metrics import MetricsLog, Milestone, ResumePoint, read_metrics
 from hil_trainer.logging.status import TrainingStatus
 from hil_trainer.rollout.actor import Actor
-from hil_trainer.rollout.env import RolloutEnv
+from hil_trainer.rollout.env import RolloutEnv, make_envs
 from hil_trainer.rollout.evaluation import Evaluation
 from hil_trainer.rollout.run_evaluations import Candidate, RunEvaluations
-from hil_trainer.rollout.several import make_envs
 
 if TYPE_CHECKING:
     from hil_trainer.rollout.ray_actors import RayActors

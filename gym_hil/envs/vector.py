@@ -14,8 +14,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import ArrayLike, NDArray
 
 from gym_hil.envs.mujoco_env import check_action
+from gym_hil.envs.threads import WorkThreads
 from gym_hil.errors import ConfigurationError, InvalidActionError, ResetNeededError
-from gym_hil.threads import WorkThreads
 
 RESET_MASK, ENV_OPTIONS = "reset_mask", "env_options"  # keys of reset options: Gymnasium's, and ours
 # Arguments about the operator, and about what is shown to them.

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hil_trainer.agents.agent import Agent, Plans
 from hil_trainer.data.observations import Observation
 from hil_trainer.data.transitions import EpisodeSummary, NStepReturns, Rollout, RowFormat, Step, Transitions
-from hil_trainer.rollout.env import Agent, RolloutEnv
-from hil_trainer.rollout.several import Plans, RolloutEnvs, several
+from hil_trainer.rollout.env import RolloutEnv, RolloutEnvs, several
 
 
 class NeutralAgent:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import gym_hil
 from gym_hil import display
 from gym_hil.env_options import EnvOptions, parse_kwargs, with_randomize
+from gym_hil.envs.threads import WorkThreads
 from gym_hil.errors import ConfigurationError
 from gym_hil.imports import describe_error, is_function_name
 from gym_hil.pacing import Pacer
@@ -40,19 +41,6 @@ if TYPE_CHECKING:
 
 VIDEO_SIZE = 192  # height and width of video frames, pixels
 _PRIVILEGED = ("environment_state", "gripper_closed")  # simulation state for the critics
-
-
-class Agent(Protocol):
-    """Chooses actions: a policy."""
-
-    def act(self, obs: Observation) -> NDArray[np.float32]:
-        """(actions,) float32 in [-1, 1]."""
-
-    def plans(self, observations: Sequence[Observation]) -> list[list[NDArray[np.float32]]]:
-        """For each of several environments the actions until the next choice, at least one."""
-
-    def reset(self) -> None:
-        """Forget what was planned: an episode begins, or the operator has acted."""
 
 
 class RolloutEnv:
@@ -268,6 +256,87 @@ class RolloutEnv:
         base: Any = self.env.unwrapped
         privileged = {name: _simulation_state(base, name) for name, _ in self.layout.privileged}
         return self.layout.read(observation, privileged, self.encoder)
+
+
+class RolloutEnvs:
+    """Several environments, alike but for their operators.
+
+    Args:
+        envs: at least one. The first is the one of a human operator and of the console.
+    """
+
+    def __init__(self, envs: Sequence[RolloutEnv]):
+        self._envs = list(envs)
+        self._threads = WorkThreads(len(self._envs), main=0)
+
+    def __len__(self) -> int:
+        return len(self._envs)
+
+    def __getitem__(self, index: int) -> RolloutEnv:
+        return self._envs[index]
+
+    def __iter__(self) -> Iterator[RolloutEnv]:
+        return iter(self._envs)
+
+    def run(self, work: Callable[[int], None], indices: Sequence[int]) -> None:
+        """Do some work for some environments; see `WorkThreads.run`."""
+        self._threads.run(work, indices)
+
+    def close(self) -> None:
+        """End the threads, and close all environments."""
+        self._threads.close()
+        for env in self._envs:
+            env.close()
+
+
+def several(env: RolloutEnv | RolloutEnvs) -> RolloutEnvs:
+    """One environment as several."""
+    return env if isinstance(env, RolloutEnvs) else RolloutEnvs([env])
+
+
+def make_several(make: Callable[[RolloutEnv | None], RolloutEnv], count: int) -> RolloutEnvs:
+    """Make several environments, or none where one cannot be made.
+
+    Args:
+        make: makes one; called with the first one, None for that itself.
+        count: number of environments.
+    """
+    made: list[RolloutEnv] = []
+    try:
+        for _ in range(count):
+            made.append(make(made[0] if made else None))
+    except BaseException:
+        for env in made:
+            env.close()
+        raise
+    return RolloutEnvs(made)
+
+
+def make_envs(config: TrainConfig, count: int, *, operator: str | None = None) -> RolloutEnvs:
+    """Make the environments of a configuration.
+
+    Args:
+        config: of the run.
+        count: number of environments.
+        operator: who can take over in each; None for the one of the configuration.
+
+    Raises:
+        ConfigurationError: there is no such environment, a setting does not fit it, or several would have one human or
+            one real time.
+    """
+    unseen = replace(config, env=replace(config.env, console=False))
+
+    def make(first: RolloutEnv | None) -> RolloutEnv:
+        if first is not None and (first.is_human or first.in_real_time):
+            raise ConfigurationError(
+                f"num_envs is {count}, but {'a human drives' if first.is_human else 'real time is for'} one "
+                "environment; leave --num-envs out. Evaluations have --evaluation.num-envs."
+            )
+        if first is None:
+            return RolloutEnv(config, operator=operator)
+        return RolloutEnv(unseen, operator=operator, encoder=first.encoder)
+
+    return make_several(make, count)
 
 
 def env_options(config: EnvConfig) -> EnvOptions:

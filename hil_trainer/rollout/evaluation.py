@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hil_trainer.agents.agent import Agent, Plans
 from hil_trainer.agents.policy import BasePolicy, BaseShape, Weights, load_weights
 from hil_trainer.child_process import exit_with_parent, interrupts_blocked
 from hil_trainer.config import NO_OPERATOR, TrainConfig
 from hil_trainer.data.observations import Observation
 from hil_trainer.errors import LearnerError
-from hil_trainer.rollout.env import Agent, RolloutEnv
-from hil_trainer.rollout.several import Plans, RolloutEnvs, make_several, several
+from hil_trainer.rollout.env import RolloutEnv, RolloutEnvs, make_several, several
 
 if TYPE_CHECKING:
     from hil_trainer.agents.frozen_encoder import FrozenEncoder

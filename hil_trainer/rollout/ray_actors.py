@@ -20,7 +20,7 @@ from hil_trainer.errors import ActorError, LearnerError
 from hil_trainer.learner.learner import LearnerSetup, Snapshot
 from hil_trainer.learner.ray import NO_VERSION, LearnerActor, Reply, Report, connected
 from hil_trainer.rollout.actor import Actor
-from hil_trainer.rollout.several import make_envs
+from hil_trainer.rollout.env import make_envs
 
 MAX_PENDING = 600  # rollouts that an operator may be ahead of the learner; ten minutes at ten steps a second
 MAX_RESTARTS = 20  # of an actor, after which something is wrong with its machine

@@ -5,12 +5,13 @@ import pytest
 
 from gym_hil.errors import ConfigurationError
 from gym_hil.teleop import Device, Event, TeleopCommand
+from hil_trainer.agents.agent import Plans
 from hil_trainer.agents.policy import FlowPolicyShape, PolicyShape
 from hil_trainer.config import NO_OPERATOR
 from hil_trainer.data.transitions import NUMBER, RowFormat
 from hil_trainer.rollout.actor import Actor
+from hil_trainer.rollout.env import make_envs
 from hil_trainer.rollout.evaluation import Greedy, evaluate, evaluation_envs
-from hil_trainer.rollout.several import Plans, make_envs
 from tests.hil_trainer.rollout.test_actor import Presses, Still
 from tests.hil_trainer.rollout.test_evaluation import Reaching
 
