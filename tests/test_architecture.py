@@ -26,7 +26,7 @@ ARROWS: dict[str, set[str]] = {
     "robot": set(),
     "scene": {"robot"},
     "rendering": {"display"},
-    "teleop": {"display", "files", "imports"},
+    "teleop": {"display", "files", "imports", "status"},
     "console": {"teleop", "files", "display", "rendering", "pacing"},
     "envs": {"scene", "robot", "rendering", "console", "display"},
     "wrappers": {"envs", "teleop", "rendering", "console", "display", "imports", "pacing"},
@@ -34,11 +34,9 @@ ARROWS: dict[str, set[str]] = {
     "env_options": {"registration", "wrappers", "teleop", "display", "imports"},
     "datasets": {"registration", "envs", "files"},
     "policies": {"datasets", "files", "imports", "teleop"},
-    "operator_session": {"teleop", "status"},
     # What follows stands above the rest: the commands, and the package's own names.
     "cli": {
         "env_options",
-        "operator_session",
         "registration",
         "envs",
         "teleop",

@@ -28,10 +28,10 @@ from gym_hil.datasets.layout import SHEET, dataset_files
 from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.record import RecordEpisodes
 from gym_hil.errors import ConfigurationError, DatasetError
-from gym_hil.operator_session import Choice, OperatorSession
 from gym_hil.pacing import Pacer
 from gym_hil.policies import LoadedPolicy
 from gym_hil.status import StatusLine
+from gym_hil.teleop.session import Choice, OperatorSession
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -28,11 +28,11 @@ from gym_hil.cli.driving import (
     operator_env,
 )
 from gym_hil.errors import ConfigurationError
-from gym_hil.operator_session import Choice, OperatorSession
 from gym_hil.pacing import Pacer
 from gym_hil.policies import LoadedPolicy
 from gym_hil.registration import NAMESPACE
 from gym_hil.status import StatusLine
+from gym_hil.teleop.session import Choice, OperatorSession
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -300,8 +300,8 @@ class Passive(InputDevice):
 
 def test_an_episode_that_the_operator_did_not_drive_is_not_kept_unless_asked_for(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("gym_hil.wrappers.intervention.TIME_TO_GET_READY", 0.0)
-    monkeypatch.setattr("gym_hil.operator_session.DECISION_SECONDS", 0.0)
-    monkeypatch.setattr("gym_hil.operator_session.LAST_DECISION_SECONDS", 0.0)
+    monkeypatch.setattr("gym_hil.teleop.session.DECISION_SECONDS", 0.0)
+    monkeypatch.setattr("gym_hil.teleop.session.LAST_DECISION_SECONDS", 0.0)
     words = [
         "record",
         "--repo-id",

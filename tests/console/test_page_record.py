@@ -8,7 +8,7 @@ import pytest
 
 from gym_hil.cli import main
 from gym_hil.console import server
-from gym_hil.operator_session import PAGE_WAITS
+from gym_hil.teleop.session import PAGE_WAITS
 from tests.console.browser import DESK, Visitor
 from tests.console.page import wait_until
 from tests.datasets import reading
@@ -18,7 +18,7 @@ from tests.datasets import reading
 def recording(tmp_path, monkeypatch):
     """`gym-hil record --device web` in a thread; its exit codes."""
     monkeypatch.setattr("gym_hil.wrappers.intervention.TIME_TO_GET_READY", 0.0)
-    monkeypatch.setattr("gym_hil.operator_session.DECISION_SECONDS", 60.0)
+    monkeypatch.setattr("gym_hil.teleop.session.DECISION_SECONDS", 60.0)
     codes: list[int] = []
     words = ["record", "--repo-id", "me/pick", "--root", str(tmp_path), "--device", "web", "--port", "0"]
     words += ["--episodes", "2", "--no-images", "--max-episode-steps", "-1", "--overwrite"]

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import gym_hil  # noqa: F401
-from gym_hil import operator_session
-from gym_hil.operator_session import Choice, OperatorSession
 from gym_hil.status import StatusLine
 from gym_hil.teleop import Button, InputDevice
+from gym_hil.teleop import session as session_module
+from gym_hil.teleop.session import Choice, OperatorSession
 
 
 class Clock:
@@ -60,7 +60,7 @@ class Stage(gym.Wrapper[Any, Any, Any, Any]):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(operator_session, "time", clock)
+    monkeypatch.setattr(session_module, "time", clock)
     return clock
 
 
@@ -107,7 +107,7 @@ def test_the_first_motion_of_an_operator_who_has_taken_over_starts(make, device,
     assert clock.now == pytest.approx(9.0, abs=0.1)
     shown = [(fields["phase"], fields["waiting"]) for fields in session._channel.shown[1:]]
     assert shown == [
-        ("waiting", operator_session.DEVICE_WAITS),
+        ("waiting", session_module.DEVICE_WAITS),
         ("ready", "take over and move to start"),
         ("ready", "move to start"),
     ]
@@ -180,7 +180,7 @@ def test_an_episode_is_kept_recorded_again_or_deleted(make, device, clock, butto
 @pytest.mark.parametrize("is_last", [False, True])
 def test_an_episode_is_kept_after_a_while_but_not_between_two_presses(make, device, clock, is_last):
     session = make()
-    seconds = operator_session.LAST_DECISION_SECONDS if is_last else operator_session.DECISION_SECONDS
+    seconds = session_module.LAST_DECISION_SECONDS if is_last else session_module.DECISION_SECONDS
     clock.script = [(seconds - 0.5, lambda: device.inputs.tap(Button.DELETE_LAST))]
     assert session.decide("episode 1", is_last=is_last) is Choice.GO
     assert clock.now == pytest.approx(seconds - 0.5 + 3.0, abs=0.1)
@@ -204,4 +204,4 @@ def test_emergency_stop_and_what_is_pending_are_noted(make, device, clock):
     assert info["is_intervention"]
     device.inputs.tap(Button.RERECORD)
     device.inputs.tap(Button.SUCCESS)
-    assert session.notes() == ["ends as a success at the next step", operator_session.STOPPED]
+    assert session.notes() == ["ends as a success at the next step", session_module.STOPPED]
