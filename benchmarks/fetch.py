@@ -75,7 +75,7 @@ def imitation(done: Sequence[Path]) -> Row:
     return Row(
         f"`hil-trainer train --algorithm bc` to {100 * RATE:g} of 100 successes, 40 demonstrations counted",
         f"median at most {BAR.steps:,} steps, {BAR.operator_steps:,} driven, {clock_time(BAR.seconds)}",
-        f"{each}; on seeds that chose nothing {scores}",
+        f"{each}; on held-out seeds {scores}",
         all(value <= bar for value, bar in zip(middle, BAR, strict=True)),
     )
 

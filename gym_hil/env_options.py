@@ -166,7 +166,9 @@ def with_randomize(kwargs: dict[str, Any], words: Sequence[str] | None) -> dict[
     if words is None:
         return kwargs
     if "randomize" in kwargs:
-        raise ConfigurationError("randomize is among the arguments of the environment, and --randomize is given.")
+        raise ConfigurationError(
+            "randomize is given twice: by --randomize and among the arguments of the environment; leave one out."
+        )
     if len(words) == 1 and "=" not in words[0]:
         return {**kwargs, "randomize": words[0]}
     ranges = {}

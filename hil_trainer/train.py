@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
         reached: when the target was reached; None if it was not.
         steps: of training.
         stopped: whether the operator stopped it.
-        final: evaluation of the exported policy on seeds that chose nothing; None if the run was stopped.
+        final: evaluation of the exported policy on held-out seeds; None if the run was stopped.
     """
 
     reached: Milestone | None

@@ -84,8 +84,8 @@ def add_randomize_argument(parser: argparse._ActionsContainer) -> None:
         "--randomize",
         nargs="+",
         metavar="RANGES",
-        help="what of a task varies between episodes: light, full, or NAME=LOW,HIGH for names of docs/randomization.md "
-        "(default: nothing)",
+        help="what varies between the episodes of a task: light, full, or NAME=LOW,HIGH for names of "
+        "docs/randomization.md (default: nothing)",
     )
 
 
@@ -115,7 +115,7 @@ def add_force_torque_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force-torque",
         action="store_true",
-        help="observe force and torque at the wrist too, and show them on the page",
+        help="also observe force and torque at the wrist; where there is a page, it plots them",
     )
 
 
@@ -129,7 +129,7 @@ def force_torque_kwargs(arguments: argparse.Namespace, options: EnvOptions) -> d
         return {}
     if not options.is_task():
         raise ConfigurationError(
-            f"--force-torque is for tasks of gym_hil; what {options.id} observes is said by --env-kwargs."
+            f"--force-torque is for tasks of gym_hil; choose what {options.id} observes with --env-kwargs."
         )
     return {"force_torque_obs": True}
 

@@ -66,13 +66,18 @@ def add_session_arguments(parser: argparse.ArgumentParser) -> None:
         "--countdown",
         type=float,
         metavar="S",
-        help="seconds after which an episode starts (default: at the first motion of an operator who has taken over)",
+        help="start each episode S seconds after the operator is there (default: at the first motion of an operator "
+        "who has taken over, or at once with a policy)",
     )
-    parser.add_argument("--bell", action="store_true", help="ring the terminal's bell when an episode starts and ends")
+    parser.add_argument(
+        "--bell",
+        action="store_true",
+        help="ring the terminal's bell when an episode starts, and when one that is recorded ends",
+    )
 
 
 def check_countdown(arguments: argparse.Namespace) -> None:
-    """Refuse a countdown that cannot be.
+    """Check `--countdown` before anything is made.
 
     Raises:
         ConfigurationError: it is negative or not finite.

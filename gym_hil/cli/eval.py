@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = env_options(arguments)
     if (arguments.images or arguments.orientation) and not options.is_task():
         raise ConfigurationError(
-            f"--images and --orientation are for tasks of gym_hil; what {options.id} observes is said by --env-kwargs."
+            f"--images and --orientation are for tasks of gym_hil; choose what {options.id} observes with --env-kwargs."
         )
     if arguments.video is not None:
         if arguments.video.suffix not in (".mp4", ".gif"):

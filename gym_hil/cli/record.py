@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = env_options(arguments)
     if (arguments.no_images or arguments.renderer != "raster") and not options.is_task():
         raise ConfigurationError(
-            f"--no-images and --renderer are for tasks of gym_hil; what {options.id} observes is said by --env-kwargs."
+            f"--no-images and --renderer are for tasks of gym_hil; choose what {options.id} observes with --env-kwargs."
         )
     if options.fps is not None and options.fps != round(options.fps):
         raise ConfigurationError(f"--fps is {options.fps:g}; only whole numbers can be recorded.")
@@ -224,7 +224,7 @@ class _Progress:
         self._episode_steps = 0
 
     def step(self, notes: Sequence[str]) -> None:
-        """Show a step; the notes are what is more important than the totals."""
+        """Show a step, and the notes before the totals."""
         self._steps += 1
         self._episode_steps += 1
         title = f"episode {self.recorded + 1} of {self.wanted}: step {self._episode_steps}"

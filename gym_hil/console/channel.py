@@ -220,7 +220,7 @@ class Channel:
         )
 
     def note_stop(self, on: bool) -> None:
-        """Note whether an emergency stop holds the robot still; that of the page's own device is known without."""
+        """Note whether an emergency stop of another device holds the robot still."""
         device = self.device
         before, self._stopped = self._stopped, on and not (device is not None and device.stopped)
         if self._stopped != before:
@@ -241,7 +241,7 @@ class Channel:
         self._send(self, Episodes(self.number, False, [episode]))
 
     def discard_last_episode(self) -> None:
-        """The newest episode of the history that counts was deleted afterwards."""
+        """Mark the newest episode of the history that was not discarded as discarded: it was deleted."""
         kept = list(self._episodes)
         for index, episode in reversed(list(enumerate(kept))):
             if not episode.discarded:
@@ -375,7 +375,7 @@ class Channel:
         self.refresh()
 
     def refresh(self) -> None:
-        """Show again what is of this moment, such as the pause, though no step was made."""
+        """Send the present status, such as a pause, although no step was made."""
         shown = self._snapshot
         if shown is not None:
             self._show(shown._replace(sequence=shown.sequence + 2, published=time.time()))

@@ -20,7 +20,7 @@ from gym_hil.teleop.hand_tracking import Displacement, HandTracking
 if TYPE_CHECKING:
     from gym_hil.console.server import Console
 
-# Name of a controller's button -> what it is; either hand's count.
+# Name of a controller's button -> its meaning; both controllers count.
 BINDINGS: dict[str, Button] = {
     "b": Button.SUCCESS,
     "a": Button.FAILURE,
@@ -28,7 +28,7 @@ BINDINGS: dict[str, Button] = {
     "side": Button.INTERVENE,
     "both": Button.STOP,
 }
-# As it is called in the legend -> the button it is, or what it does.
+# Name of a control in the legend -> its button, or what it does.
 CONTROLS: dict[str, Button | str] = {
     "squeeze (grip)": "move and turn with the hand; the first squeeze takes over",
     "trigger": "pull to close the gripper, let go to open it",
@@ -39,9 +39,9 @@ CONTROLS: dict[str, Button | str] = {
     "stick forward or back": "move as far as the hand, or down to a fifth",
     "squeeze the other hand too": Button.STOP,
 }
-# A step at full speed, in m and rad of the hand, where the environment does not say where its tool is.
+# A step at full speed, in m and rad of the hand, in an environment that has no `tcp_target`.
 FULL_STEP = 0.025, 0.1
-CONTACT_MEMORY = 3  # steps after which a contact that is back counts as a new one
+CONTACT_MEMORY = 3  # steps without a contact, after which it counts as a new one
 
 
 class Headset(WebDevice):
@@ -100,7 +100,7 @@ class Headset(WebDevice):
             self.inputs.set_gripped(False)
             uses_page = bool(message.held or message.changes or any(message.motion) or message.target)
             if self._in_session and not uses_page:
-                return  # the operator has taken the headset off: a page that lies about is not an operator who is there
+                return  # the operator has taken the headset off: the open page alone does not count as input
             self._in_session = False
             super().receive(message)
             return
@@ -175,14 +175,14 @@ class Follower:
     as it is commanded, `FULL_STEP` at full speed.
 
     Args:
-        env: the environment that is driven; None for one of which nothing is known.
+        env: the environment that is driven; None if it is unknown.
     """
 
     def __init__(self, env: Any):
         self._env = env
         self._clutch = 0
         self._position, self._rotation = np.zeros(3), np.eye(3)  # the goal
-        self._assumed = np.zeros(3), np.eye(3)  # where the tool of an environment is that does not say it
+        self._assumed = np.zeros(3), np.eye(3)  # the tool's pose, in an environment that has no `tcp_target`
 
     def motion(self, moved: Displacement) -> NDArray[np.float64]:
         """The motion of the coming step, (6,) fractions of full speed.
@@ -208,7 +208,7 @@ class Follower:
         return np.concatenate([part / max(1.0, float(np.abs(part).max())) for part in (steps, turns)])
 
     def note(self, command: TeleopCommand) -> None:
-        """What came of the motion."""
+        """Take in the command of a step, which may differ from the motion."""
         if not command.engaged:
             self.let_go()
         elif self._clutch:
@@ -221,7 +221,7 @@ class Follower:
         self._clutch = 0
 
     def _tool(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]:
-        """Where the tool is told to be, and how far a step at full speed moves (m) and turns (rad) it."""
+        """The tool's target pose, and how far a step at full speed moves (m) and turns (rad) it."""
         base = getattr(self._env, "unwrapped", None)
         position, rotation = getattr(base, "tcp_target", None), getattr(base, "tcp_rotation_target", None)
         if position is None or rotation is None:

@@ -74,7 +74,7 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give the control lock back, or ask no more for it."""
+    """Give the control lock back, or withdraw the request for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class Bindings:
     # Index of a button in the standard layout of the Gamepad API -> button.
     pad: dict[str, str] = field(default_factory=dict)
     sticks: list[StickAxis] = field(default_factory=list)
-    # Name of a controller's button in a headset -> button; empty where the device takes no hand.
+    # Name of a controller's button in a headset -> button; empty where the device reads no hand.
     headset: dict[str, str] = field(default_factory=dict)
     buttons: dict[str, str] = field(default_factory=dict)  # button -> what it does
     legend: list[LegendPart] = field(default_factory=list)  # the same for humans
@@ -192,7 +192,7 @@ class Session:
     episode: int | None = None  # number of the episode as the command counts, from 1
     episodes: int | None = None  # how many are wanted
     has_policy: bool = True  # whether a policy acts while no operator drives
-    # Whether the operator is waited for, is ready to start, whether the episode runs, or is decided about.
+    # The state of the command, see `gym_hil.teleop.session`.
     phase: Literal["waiting", "ready", "running", "outcome"] | None = None
     waiting: str | None = None  # what the command waits for
     seconds: float | None = None  # until the phase ends by itself

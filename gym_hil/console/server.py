@@ -257,11 +257,11 @@ class Console:
             channel.log_event("control", "another page asks for the controls")
         elif channel.asker != connection.page:
             self._refusals += 1
-            connection.send(Refused("A third page asks for the controls already."))
+            connection.send(Refused("Another page has asked for the controls already."))
         self._send_lock(channel)
 
     def _answer(self, connection: PageConnection, channel: Channel, *, grant: bool) -> None:
-        """What the page that drives says to the one that asks for the controls."""
+        """The answer of the page that drives to the one that asks for the controls."""
         asker, channel.asker = channel.asker, None
         if asker is not None and grant:
             self._release(connection, channel)

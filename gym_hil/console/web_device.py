@@ -60,7 +60,7 @@ class WebDevice(InputDevice):
         tls: see `ConsoleOptions`.
         public_url: see `ConsoleOptions`.
         console: the console to appear on, or options of the one that all share, instead of the five before.
-        intervention: `toggle`, `hold` or `auto`.
+        intervention: `toggle`, `stay`, `hold` or `auto`.
         clock: s, never goes back.
 
     Raises:
@@ -120,7 +120,7 @@ class WebDevice(InputDevice):
         self._sticks = np.array(message.motion)
         is_dragged = message.target is not None or message.target_rotation is not None
         self._dragged = message if is_dragged else None
-        if not is_dragged:  # otherwise the next poll works it out, and must not find it undone
+        if not is_dragged:  # otherwise the next poll computes the motion from the target
             self.inputs.set_motion(self._sticks)
         self._time = message.time
         self._received = self._clock()
@@ -145,7 +145,7 @@ class WebDevice(InputDevice):
         base: Any = getattr(self._env, "unwrapped", None)
         if dragged is None or not hasattr(base, "tcp_target"):
             return
-        # Worked out at the moment of the step: a page that did it would not know how far the last one has come.
+        # Computed at the step: the page does not know how far the previous step has moved the tool.
         motion = self._sticks.copy()
         if dragged.target is not None:
             motion[:3] += (np.array(dragged.target) - base.tcp_target) / self._env.get_wrapper_attr("full_speed")

@@ -37,7 +37,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
     - success, failure, and the time limit: it is saved, with the rewards as they were.
     - `rerecord_episode` in info: it is discarded, and a `reset` without a seed starts the same one again.
     - `quit` in info, another `reset`, `close`, or a number that is not finite, before the end: it is discarded.
-    - no step by an operator, with `keep_undriven=False`: as after a re-record.
+    - no step by an operator, with `keep_undriven=False`: it is discarded as after a re-record.
 
     With `steps_after_success` the episode goes on for that number of steps after a success, with reward 1.0 and success
     in what `step` returns and in what is recorded; the last of them ends it. Reward classifiers need such frames. Of

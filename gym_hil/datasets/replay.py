@@ -27,7 +27,7 @@ from gym_hil.registration import NAMESPACE, find_env, is_task
 _ACTIONS = {3: (False, False), 4: (True, False), 6: (False, True), 7: (True, True)}
 _TCP = slice(15, 18)  # of agent_pos
 _NAME_IT = "Name the task with task=...."
-# Datasets of LeRobot, and those of this package up to 0.1.23, do not say it.
+# Physics step of datasets that do not record it: LeRobot's, and those of this package up to 0.1.23.
 UNRECORDED_PHYSICS_DT = 0.002  # s
 
 VIDEO_SIZE = 256  # pixels, of a camera's image in the video

@@ -39,7 +39,7 @@ _REACH = 2.0  # m, likewise
 _FAR = 10.0  # m, likewise for things that were pushed away
 _FORCE, _TORQUE = 1e4, 1e3  # N and N m, likewise
 _RANDOMIZATION = "randomization"  # key of info and of the reset options
-_TOUCH = 0.5  # N, above which bodies that meet press on each other
+_TOUCH = 0.5  # N, contact force above which two bodies count as touching
 
 
 class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
@@ -78,7 +78,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         force_torque_obs: add `force_torque` to the observation.
         randomize: False, "light", "full", or (low, high) for names of `gym_hil.envs.randomization.RANGES`: what is
             drawn anew at each reset. `reset` returns it as `info["randomization"]`, and takes it as the option
-            `randomization`, which replaces what is drawn. See docs/randomization.md.
+            `randomization`, which replaces values that are drawn. See docs/randomization.md.
 
     Raises:
         ConfigurationError: an argument has a value that cannot work.
@@ -187,7 +187,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
 
     @property
     def gripper_contacts(self) -> set[tuple[int, int]]:
-        """Pairs of bodies that press on each other: the gripper and something else, or what it holds and a third."""
+        """Pairs of bodies that touch: the gripper and something else, or what the gripper holds and something else."""
         pairs: set[tuple[int, int]] = set()
         force = np.empty(6)
         for number, contact in enumerate(self.data.contact):
@@ -319,7 +319,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         return self._randomization
 
     def _randomize(self, draw: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Start an episode with what was drawn: apply it, and let objects rest where they rested. Returns it."""
+        """Apply a draw at the start of an episode, and lift objects to rest on the floor. Returns the draw."""
         self._apply(draw)
         for body, rise in self._get_randomization().rise(draw).items():
             if rise:
@@ -336,7 +336,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         self._pending.clear()
 
     def _delayed(self, action: NDArray[Any]) -> NDArray[Any]:
-        """The action of some steps ago, in the first steps none; this one comes later."""
+        """Queue an action. Returns the one that is due: that of `_delay` steps ago, or zeros in the first steps."""
         self._pending.append(action.copy())
         return self._pending.popleft() if len(self._pending) > self._delay else np.zeros_like(action)
 

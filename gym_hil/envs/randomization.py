@@ -27,10 +27,10 @@ class Range(NamedTuple):
     """What one name of `randomize=` varies.
 
     Attributes:
-        about: for humans, with the unit.
-        limits: the lowest and the highest value that can be asked for.
+        about: what the values are, with their unit, for messages and docs/randomization.md.
+        limits: minimum and maximum that a range may have.
         light: range in the preset "light", likewise `full`.
-        whole: only whole numbers are drawn.
+        whole: whether only whole numbers are drawn.
     """
 
     about: str
@@ -72,7 +72,7 @@ def parse_ranges(randomize: bool | str | Mapping[str, ArrayLike] | None) -> dict
         randomize: False, a preset, or (low, high) of names in `RANGES`.
 
     Raises:
-        ConfigurationError: there is no such preset or name, or a range cannot be.
+        ConfigurationError: there is no such preset or name, or a range is outside of its limits.
     """
     if randomize is None or randomize is False:
         return {}
@@ -109,7 +109,7 @@ class Randomization:
     Objects are the bodies with a free joint. Geoms and markers that have an object's colour keep the same colour as it.
 
     Args:
-        model: as compiled; this is what a draw without values leads back to.
+        model: as compiled; a draw without values restores it.
         ranges: from `parse_ranges`.
         scaled_together: bodies that are widened together, in x and y alone; every other object is scaled by itself.
     """
@@ -150,7 +150,7 @@ class Randomization:
         }
 
     def draw(self, rng: np.random.Generator) -> Draw:
-        """Draw values for an episode, in the order of `RANGES`: plain numbers, and lists of them, as JSON has them."""
+        """Draw values for an episode, in the order of `RANGES`: numbers and lists of numbers, which JSON can hold."""
         drawn: Draw = {}
         for name, entry in RANGES.items():
             if name in self._ranges:
@@ -163,7 +163,7 @@ class Randomization:
         return drawn
 
     def check(self, draw: Any) -> None:
-        """Make sure that a draw is one of such a model.
+        """Check that a draw fits the model.
 
         Raises:
             ConfigurationError: a name is unknown, a value has another shape, or is out of its limits.
@@ -183,7 +183,7 @@ class Randomization:
                 )
 
     def apply(self, draw: Mapping[str, Any]) -> None:
-        """Make the model what a draw says; what it does not say is as it was compiled."""
+        """Apply a draw to the model; whatever it leaves out is as compiled."""
         model, scratch = self._model, self._scratch
         for name, values in self._nominal.items():
             getattr(model, name)[...] = values
@@ -204,7 +204,7 @@ class Randomization:
         model.stat.extent, model.stat.center = self._extent, self._center
 
     def rise(self, draw: Mapping[str, Any]) -> dict[int, float]:
-        """Body -> m that it has to be lifted, so that it rests on what it rests on with its size as compiled."""
+        """Id of a body -> m that it has to be lifted, so that it rests where it rests with its size as compiled."""
         lifts = {}
         aabb = self._nominal["geom_aabb"]
         for factor, (bodies, axes) in zip(draw.get("object_size", ()), self._scaled, strict=False):

@@ -13,7 +13,7 @@ class WorkThreads:
     It pays for work that releases Python's lock, such as `mj_step` and the rasteriser.
 
     Args:
-        threads: how many work at a time, the calling one included; None for one on each core.
+        threads: number of threads, including the calling one; None for one per core.
         count: number of environments; more threads are not started.
         main: number of an environment that only the calling thread works on: one with a device or a window.
     """
@@ -27,7 +27,7 @@ class WorkThreads:
         """Call `work` with each index, and wait until all is done.
 
         Raises:
-            Exception: what the work has raised first; the rest is done by then.
+            Exception: the first one that the work has raised; the other calls have returned by then.
         """
         mine = [index for index in indices if index == self._main]
         queue = iter([index for index in indices if index != self._main])

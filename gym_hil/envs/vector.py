@@ -38,7 +38,7 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
         env_fns: make the environments, which have the same spaces.
         copy: whether observations are new arrays at each step; False for the same ones, filled anew.
         autoreset_mode: "NextStep", "SameStep" or "Disabled".
-        threads: how many work at a time, the calling one included; None for one on each core.
+        threads: number of threads, including the calling one; None for one per core.
         main: number of an environment that only the calling thread steps: one with a device or a window.
 
     Raises:
@@ -76,7 +76,7 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
 
         Args:
             seed: of the first environment, the others count up; or one for each.
-            options: for all environments; `reset_mask` and `env_options` see the class.
+            options: for all environments; for `reset_mask` and `env_options` see the class.
 
         Raises:
             ConfigurationError: a seed, the mask or the options do not fit the number of environments.
@@ -103,8 +103,8 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
             Observations, rewards (n,) float64, terminations and truncations (n,) bool, and info.
 
         Raises:
-            InvalidActionError: an action has the wrong shape or is not finite; nothing has moved then.
-            ResetNeededError: an episode is over and has to be reset, with `autoreset_mode="Disabled"`; likewise.
+            InvalidActionError: an action has the wrong shape or is not finite; no environment has moved.
+            ResetNeededError: with `autoreset_mode="Disabled"`, an episode is over; no environment has moved.
         """
         rows = self._checked(actions)
         if self.autoreset_mode is AutoresetMode.DISABLED and self._ended.any():
@@ -243,7 +243,7 @@ def make_vector(
         autoreset_mode: see above.
         threads: see above.
         operator_env: number of the environment that the operator drives and that is shown, where there is a device, a
-            viewer or `render_mode="human"`; in the others the policy acts alone, unseen.
+            viewer or `render_mode="human"`; in the others the policy acts alone, and they are not shown.
         **kwargs: those of the id. A `seed` counts up from the first environment.
 
     Raises:
@@ -284,7 +284,7 @@ def make_vector(
 
 
 def __getattr__(name: str) -> Callable[..., ThreadVectorEnv]:
-    """The maker of an id's vector, which `vector_entry_point` names so: Gymnasium does not say which id is made."""
+    """`make_vector` for the id that is the attribute's name: Gymnasium does not pass the id to a vector entry point."""
     if "/" not in name:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return functools.partial(make_vector, name)

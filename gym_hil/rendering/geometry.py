@@ -69,7 +69,7 @@ def reshape(model: mujoco.MjModel, geometry: Geometry) -> None:
         if kind != mujoco.mjtGeom.mjGEOM_MESH:
             points, normals, _ = _primitive(kind, size)
             first, last = shapes.vertex_spans[number]
-            if len(points) == last - first:  # a size of nothing has fewer, and stays as it was
+            if len(points) == last - first:  # a size of 0 has fewer, and the shape stays as it was
                 shapes.vertices[first:last], shapes.normals[first:last] = points, normals
                 *shapes.centres[number], shapes.radii[number] = _bounding_sphere(points)
 

@@ -42,8 +42,8 @@ NOTHING, FLOOR = -1, -2
 # Columns of the light on a vertex or on a point of the floor; the first three are RGB irradiance.
 SPECULAR, SHADOW_DIFFUSE, SHADOW_SPECULAR = 3, 4, 5
 MIP_LEVEL = 6  # a further column on the floor
-# What is known of a camera's ground: nothing, so that what is seen is computed; that it stays as it is, so that all is
-# computed; or all.
+# What is known of the floor that a camera sees. MOVES: nothing, and only visible pixels are computed. STAYS: the camera
+# does not move, and all pixels are computed, to be kept. KNOWN: all pixels were computed and are used again.
 MOVES, STAYS, KNOWN = 0, 1, 2
 
 

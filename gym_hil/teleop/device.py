@@ -87,7 +87,7 @@ class Device(ABC):
     def poll(self) -> TeleopCommand:
         """The operator's command now, with the events since the last poll. Called once a control step."""
 
-    # What follows is optional.
+    # The rest is optional.
 
     def reset(self) -> None:  # noqa: B027
         """Forget pending presses and end the intervention; a button that is held stays held. Called at each reset."""
@@ -105,10 +105,10 @@ class Device(ABC):
         """Restart the random generator, as `env.reset(seed=...)` does."""
 
     def set_intervention(self, mode: str) -> None:  # noqa: B027
-        """Choose the intervention mode: `toggle`, `hold` or `auto`."""
+        """Choose the intervention mode: `toggle`, `stay`, `hold` or `auto`."""
 
     def set_controls(self, axes: Collection[int], *, has_gripper: bool) -> None:  # noqa: B027
-        """Learn what the environment can do; other controls then count for nothing, and the legend leaves them out.
+        """Set what the environment can do; other controls are then ignored, and the legend leaves them out.
 
         Args:
             axes: components of `TeleopCommand.motion` that change anything.

@@ -208,7 +208,7 @@ class Gamepad(InputDevice):
     Args:
         controller_config_path: a mapping file of your own instead of the bundled `controller_config.json`.
         deadzone: the part of a stick's range that counts as 0; the rest is stretched to the full range.
-        intervention: `toggle`, `hold` or `auto`.
+        intervention: `toggle`, `stay`, `hold` or `auto`.
         clock: s, monotonic.
 
     Attributes:

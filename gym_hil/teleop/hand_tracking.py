@@ -18,10 +18,10 @@ SCALE = (0.2, 1.0)  # m that the tool moves for each m of the hand, minimum and 
 SCALE_SECONDS = 1.5  # of a stick held to its end, from one end of the scale to the other
 STICK_DEADZONE = 0.2
 FRAME = 1 / 60  # s, the longest time between two frames of a headset
-JUMP = 0.05, math.radians(35)  # m and rad between two frames; what is more is an error of the tracking
+JUMP = 0.05, math.radians(35)  # m and rad between two frames; more than that is an error of the tracking
 GAP = 0.5  # s without a measurement, after which the hand starts anew from where it is
-FAR = 1000.0  # m from the origin, where no hand is
-TIME_TOLERANCE = 0.1  # s, by which a message that was not held up may seem late
+FAR = 1000.0  # m from the origin; a hand that is measured farther away is an error
+TIME_TOLERANCE = 0.1  # s, by which a message may be late without counting as delayed
 OPENING = 0.5  # s for which letting the trigger go opens the gripper
 WEBXR_TO_BASE = np.array([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # x right, y up, z back -> x, y, z
 
@@ -44,7 +44,7 @@ class Hand:
 
 
 class Displacement(NamedTuple):
-    """What the hand has asked for since it was last taken.
+    """How far the hand has moved and turned since the previous call of `HandTracking.take`.
 
     Attributes:
         clutch: number of the squeeze that it belongs to, from 1; 0 while the clutch is open.
@@ -65,12 +65,12 @@ class HandTracking:
 
     - between two frames that are further apart than a hand moves, `JUMP`;
     - while the hand is not tracked, or its pose is not finite;
-    - over more than `GAP` between two measurements, or while messages arrive that such a gap of the connection has held
-      up;
+    - over more than `GAP` between two measurements, or while messages arrive that such a gap of the connection has
+      delayed;
     - when the other hand takes over.
 
-    Then the next frame is where it goes on. Frames that are older than the newest are ignored; a clock that goes back
-    by more than `GAP` is that of a page that was loaded again.
+    The displacement then starts anew from the next frame. Frames that are older than the newest are ignored; a clock
+    that goes back by more than `GAP` is that of a page that was loaded again.
 
     Args:
         clock: s, never goes back; by which messages arrive.
@@ -78,8 +78,8 @@ class HandTracking:
     Attributes:
         scale: m that the tool moves for each m of the hand.
         clutch: number of the present squeeze, from 1; 0 while the clutch is open.
-        gripper: -1 opens, 0 leaves, +1 closes.
-        dropped: how many frames were too far from the one before.
+        gripper: -1 opens, 0 holds, +1 closes.
+        dropped: number of frames that were too far from the previous one.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):

@@ -54,7 +54,7 @@ class HidDevice(InputDevice):
     while a step takes long; the device is searched for in the constructor and in `poll` only.
 
     Args:
-        intervention: `toggle`, `hold` or `auto`.
+        intervention: `toggle`, `stay`, `hold` or `auto`.
         deadzone: the part of an axis' range that counts as 0; the rest is stretched to the full range.
         clock: s, monotonic.
 

@@ -45,7 +45,7 @@ class Button(enum.Enum):
     FAILURE = "end the episode as a failure"
     RERECORD = "discard the episode and record it again"
     STOP = "emergency stop: hold still until pressed again"
-    DELETE_LAST = "delete the last episode, between two of them; press twice"
+    DELETE_LAST = "delete the last episode, between episodes; press twice"
     QUIT = "quit; press twice"
 
 
@@ -97,7 +97,7 @@ class InputState:
     back by then the intervention goes on, otherwise it ends. Events that were pressed before are delivered either way.
 
     Args:
-        intervention: `toggle`, `hold` or `auto`.
+        intervention: `toggle`, `stay`, `hold` or `auto`.
         silence_timeout: s.
         clock: s, monotonic.
 
@@ -365,7 +365,7 @@ class InputDevice(Device):
     its own.
 
     Args:
-        intervention: `toggle`, `hold` or `auto`.
+        intervention: `toggle`, `stay`, `hold` or `auto`.
         silence_timeout: s without a report or heartbeat, after which the device counts as disconnected.
         clock: s, monotonic.
 

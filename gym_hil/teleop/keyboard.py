@@ -102,7 +102,7 @@ class Keyboard(InputDevice):
             program was started from. `auto` takes the first that works: `pynput` where there is a display, then
             `terminal`; in a Wayland session, where pynput sees the keys of some windows only, the other way round.
             Where neither works, `auto` warns once and there is no intervention.
-        intervention: `toggle`, `hold` or `auto`.
+        intervention: `toggle`, `stay`, `hold` or `auto`.
         clock: s, monotonic.
 
     Raises:

@@ -30,7 +30,7 @@ class OperatorOptions:
     Attributes:
         device: `auto`, a name in `DEVICES`, `module:function` for one of your own, names with commas between, a
             `Device`, or a sequence of these to be used together; None for no operator.
-        intervention: `toggle`, `hold` or `auto`; None leaves the device's own.
+        intervention: `toggle`, `stay`, `hold` or `auto`; None leaves the device's own.
         orientation: whether the action has a rotation vector; None for what the task needs, or the device is made for.
         controller_config: mapping file for gamepads; None for the bundled one.
         viewer: whether to open MuJoCo's viewer; None opens it where there is a display.

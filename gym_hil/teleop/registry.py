@@ -118,7 +118,7 @@ def device_name(device: Device) -> str:
 
 
 def turns_by_default(device: str | Device) -> bool:
-    """Whether the action has a rotation vector where nothing else is said, because the device is made for it."""
+    """Whether the action has a rotation vector by default, because the device is made for it."""
     entry = DEVICES.get(device if isinstance(device, str) else device_name(device))
     return entry is not None and entry.orientation
 
@@ -135,8 +135,8 @@ def make_device(
     Args:
         device: a name in `DEVICES`, `module:function`, or a device, or several of these to be used together.
         env: the environment that it will drive; some devices look at it.
-        intervention: `toggle`, `hold` or `auto`; None leaves the device's own, which is `toggle` unless it was made
-            with another.
+        intervention: `toggle`, `stay`, `hold` or `auto`; None leaves the device's own, which is `toggle` unless it was
+            made with another.
         **options: for the constructors of devices given by name; of several, each gets those that it has.
 
     Returns:

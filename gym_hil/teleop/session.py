@@ -1,4 +1,4 @@
-"""What an operator goes through between episodes: waited for, ready, and the decision about what was recorded."""
+"""The states of a command around an episode: waiting for the operator, ready, running, decision about the episode."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import gymnasium as gym
 from gym_hil.status import StatusLine
 from gym_hil.teleop import Device, Event, TeleopCommand
 
-POLL_PERIOD = 0.02  # s between two looks at the device while no step is made
+POLL_PERIOD = 0.02  # s between two polls of the device while no step is made
 DECISION_SECONDS = 3.0  # for the decision about an episode, after which it is kept
 LAST_DECISION_SECONDS = 10.0  # the same for the last one, after which the recording ends
 PAGE_WAITS = "the operator to open the page and take the controls"
@@ -20,7 +20,7 @@ STOPPED = "EMERGENCY STOP"
 
 
 class Choice(enum.Enum):
-    """What is to be done now."""
+    """What the operator has chosen."""
 
     GO = "go on"
     AGAIN = "record the last episode again"
@@ -32,11 +32,11 @@ class OperatorSession:
     """The state machine of a command that an operator takes part in; the status line and the page show its state.
 
     `prepare`, a reset of the environment, `wait_until_ready`, `run`, steps until the episode ends, `decide`, and so on.
-    Where no human operates nothing is waited for.
+    Without a human operator, nothing is waited for.
 
-    - waiting: until the operator is there: a page holds the controls, or a device was touched.
-    - ready: until the first motion of an operator who has taken over; with a countdown until it is over; where a policy
-      acts, not at all.
+    - waiting: until a page holds the controls, or something was pressed or moved on a device.
+    - ready: until the first motion of an operator who has taken over; with a countdown until it is over; skipped where
+      a policy acts.
     - running: the episode.
     - outcome: the last episode is shown and kept, recorded again or deleted; after some seconds it is kept.
 
@@ -82,12 +82,12 @@ class OperatorSession:
         return self._device is not None and self._device.human
 
     def prepare(self, episode: int) -> None:
-        """Show which episode comes next; before the reset."""
+        """Show which episode comes next; call it before the reset."""
         self._fields["episode"] = episode
         self._show(phase=None if self._human else "running")
 
     def wait_until_ready(self) -> Choice:
-        """Return when the episode shall start, or what the operator has chosen instead; after the reset."""
+        """Return when the episode should start, or what the operator has chosen instead; call it after the reset."""
         if self._device is None or not self._human:
             return Choice.GO
         starts_at: float | None = None
@@ -123,7 +123,7 @@ class OperatorSession:
 
         Args:
             outcome: how it ended, in words.
-            is_last: whether no other one is wanted.
+            is_last: whether no further episode is to be recorded.
         """
         self._status.bell()
         if self._device is None or not self._human:
@@ -165,7 +165,7 @@ class OperatorSession:
             channel.farewell = farewell
 
     def notes(self) -> list[str]:
-        """What has to be known besides who drives: an emergency stop, and what was pressed and is pending."""
+        """What a status line shows besides who drives: what was pressed and is pending, and an emergency stop."""
         stopped = [STOPPED] if self._env.get_wrapper_attr("stopped") else []
         pending = None if self._device is None else self._device.pending
         return ([] if pending is None else [pending]) + stopped

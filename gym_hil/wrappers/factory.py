@@ -72,7 +72,7 @@ def wrap(
         gripper_penalty: `discrete_penalty` in info of a step that reverses the gripper; None for none.
         reset_delay_seconds: s from a reset to the first step, at least; if None, 1 s where a human drives, else 0 s.
         controller_config_path: mapping file for gamepads; None for the bundled one.
-        intervention: `toggle`, `hold` or `auto`; None leaves the device's own, which is `toggle`.
+        intervention: `toggle`, `stay`, `hold` or `auto`; None leaves the device's own, which is `toggle`.
         device_options: constructor arguments for devices given by name.
         console: how the web console is reached, where it is used; None for its defaults.
 
@@ -153,7 +153,7 @@ def wrap_env(
         reset_delay_seconds: s from a reset to the first step, at least; if None, 1 s where a human drives, else 0 s.
         controller_config_path: mapping file for gamepads; None for the bundled one.
         device: who drives: a device or its name, or several of these to be used together.
-        intervention: `toggle`, `hold` or `auto`; None leaves the device's own, which is `toggle`.
+        intervention: `toggle`, `stay`, `hold` or `auto`; None leaves the device's own, which is `toggle`.
         device_options: constructor arguments for devices given by name.
         orientation: the action has a rotation vector; None if a device is made for that, as a headset is.
         success: takes the place of the task's own success; see `InputsControlWrapper`.

@@ -82,7 +82,7 @@ class InputsControlWrapper(OperatorWrapper):
         use_gamepad: True for the device "gamepad", False for "keyboard"; ignored where there is a `device`.
         controller_config_path: mapping file for gamepads; None for the bundled one.
         device: a device or its name, or several of these to be used together; None for no operator.
-        intervention: `toggle`, `hold` or `auto`; None leaves the device's own.
+        intervention: `toggle`, `stay`, `hold` or `auto`; None leaves the device's own.
         device_options: constructor arguments for devices given by name.
         success: called with the observation and info of each step; returns whether the task is done, and may add to
             info. It is called at reset too, so that info has the same keys then; that answer is not used, and its

@@ -36,7 +36,7 @@ def join(
         address: address of the Ray that it runs on: host:port, or auto for one on this machine.
         run: name of the training, the last part of its --out; needed if there are several.
         operator: who can take over at this machine: a device as for train, or none.
-        intervention: when a human operator drives: toggle, hold or auto; if not given, the device's own mode.
+        intervention: when a human operator drives: toggle, stay, hold or auto; if not given, the device's own mode.
     """
     with connected(address) as ray:
         actors = ray.util.list_named_actors(all_namespaces=True)

@@ -71,7 +71,7 @@ def _median(rate: float, runs: Sequence[Run]) -> str:
 
 
 def _final(runs: Sequence[Sequence[Row]]) -> str:
-    """The success rate on seeds that chose nothing."""
+    """The success rate on held-out seeds."""
     found = [row for row in map(final_evaluation, runs) if row is not None]
     if not found:
         return "no final evaluation yet"

@@ -73,7 +73,7 @@ def run_words(words: Sequence[str]) -> int:
     if outcome.reached is None:
         print(f"the target of {config.evaluation.target:.0%} was not reached in {outcome.steps:,} steps")
     if outcome.final is not None:
-        print(f"final evaluation, on seeds that chose nothing: {outcome.final.successes} of {outcome.final.episodes}")
+        print(f"final evaluation, on held-out seeds: {outcome.final.successes} of {outcome.final.episodes}")
     print(f"policy, curves and video in {arguments.out}")
     return 0
 

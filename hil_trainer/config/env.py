@@ -90,7 +90,7 @@ class OperatorConfig:
         device: who can take over: a device, several with commas, auto, scripted or none; docs/devices.md lists the
             devices. Or module:function, which is called with the environment and makes a device; one with the
             attribute human = False helps as the scripted operator does.
-        intervention: when a human operator drives: toggle, hold or auto; if not given, the device's own mode.
+        intervention: when a human operator drives: toggle, stay, hold or auto; if not given, the device's own mode.
         reaction_delay: steps between what the scripted operator sees and its action.
         motion_noise: tremor of the scripted operator's hand, as a fraction of full speed.
         patience: steps without progress after which the scripted operator takes over, until the task is done.

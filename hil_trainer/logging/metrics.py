@@ -21,7 +21,7 @@ DISCARDED = "metrics.discarded.jsonl"
 KINDS = ("episode", "learning", "evaluation", "event")
 FULL = 100  # episodes of an evaluation that counts for a milestone
 RATES = (0.95, 0.99)  # success rates of milestones
-FINAL = "final"  # purpose of the evaluation on seeds that chose nothing
+FINAL = "final"  # purpose of the evaluation on held-out seeds
 
 Row = Mapping[str, Any]
 
@@ -155,7 +155,7 @@ def first_reaching(rows: Iterable[Row], rate: float, episodes: int = FULL) -> Mi
 
 
 def final_evaluation(rows: Iterable[Row]) -> Row | None:
-    """The last evaluation of the exported policy on seeds that chose nothing; None if there is none."""
+    """The last evaluation of the exported policy on held-out seeds; None if there is none."""
     found = [row for row in rows if row["kind"] == "evaluation" and row["purpose"] == FINAL and row["episodes"]]
     return found[-1] if found else None
 

@@ -135,7 +135,7 @@ def draw_comparison(runs: Sequence[Run], out: str | Path) -> Path:
     """Draw the success rates of runs in evaluations, against steps and against minutes.
 
     Runs of one label form one line, their median, in a band from the worst to the best. A run that has ended stays at
-    its last evaluation. A star is the final evaluation of a run, on seeds that chose nothing.
+    its last evaluation. A star is the final evaluation of a run, on held-out seeds.
 
     Raises:
         ConfigurationError: no run has an evaluation, or the file cannot be written.
@@ -164,9 +164,7 @@ def draw_comparison(runs: Sequence[Run], out: str | Path) -> Path:
         _show_percent(one)
         one.set_xlim(left=0)
     axes[0, 0].set_title("success rate in evaluations", **_HEADING)
-    note = (
-        "Line: median of the runs. Band: worst to best. Star: final evaluation of a run, on seeds that chose nothing."
-    )
+    note = "Line: median of the runs. Band: worst to best. Star: final evaluation of a run, on held-out seeds."
     _draw_legend(figure, axes[0, :1], note, ncols=2, handlelength=3.2)
     return save_figure(figure, out)
 

@@ -91,7 +91,7 @@ class RolloutEnv:
         if config.env.force_torque:
             if not self._is_task:
                 raise ConfigurationError(
-                    f"force_torque is for tasks of gym_hil; what {config.env.task} observes is said by --env-kwargs."
+                    f"force_torque is for tasks of gym_hil; choose what {config.env.task} observes with --env-kwargs."
                 )
             task_kwargs["force_torque_obs"] = True
         self.scripted_operator: ScheduledOperator | None = None

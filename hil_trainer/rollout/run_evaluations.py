@@ -174,7 +174,7 @@ class RunEvaluations:
             self._export(candidate, None)
 
     def final(self) -> Evaluation | None:
-        """Evaluate the exported policy on seeds that chose nothing, write a row of it, and make a video.
+        """Evaluate the exported policy on held-out seeds, write a row of it, and make a video.
 
         Returns:
             The evaluation; None if no policy was exported.

@@ -1,4 +1,4 @@
-"""Waiting, ready, running and outcome: what starts an episode, and what the operator decides between two of them."""
+"""Waiting, ready, running and outcome: what starts an episode, and what the operator decides between episodes."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ export function showLock(lock, drivable) {
   const text = asks ? "Asked for the controls" : texts[holder];
   setText(html("lock-text"), !lock ? "" : drivable ? text + wait : "View only");
   setText(html("pages"), others > 0 ? `${others} other page${others > 1 ? "s" : ""} open` : "");
-  const labels = { you: "Release", none: "Take the controls", other: asks ? "Ask no more" : "Ask for the controls" };
+  const labels = { you: "Release", none: "Take the controls", other: asks ? "Withdraw request" : "Ask for the controls" };
   setText(button, labels[holder]);
   button.hidden = !lock || !drivable;
   button.classList.toggle("primary", holder === "none");

@@ -113,7 +113,7 @@ class Page {
   #wasDriving = false;
   /** When the phase of the session ends by itself, ms; 0 if it does not. */
   #phaseEnd = 0;
-  #lastTick = 0; // s left in it when it was last heard
+  #lastTick = 0; // s that were left in it at the last tick
   /** Since when this page has the control lock, ms. */
   #lockedAt = Infinity;
   #latency = 0; // ms

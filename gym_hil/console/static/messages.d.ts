@@ -140,7 +140,7 @@ export interface Take {
   type: "take";
 }
 
-/** Give the control lock back, or ask no more for it. */
+/** Give the control lock back, or withdraw the request for it. */
 export interface Release {
   type: "release";
 }

@@ -1,8 +1,8 @@
-// Sounds for who does not look at the page: an episode starts or ends, a countdown, the emergency stop.
+// Sounds for an operator who does not look at the page: an episode starts or ends, a countdown, the emergency stop.
 
 const SOUNDS_KEY = "gym-hil-sounds";
 const LENGTH = 0.12; // s, of one tone
-/** What is heard -> its tones, Hz. */
+/** Sound -> its tones, Hz. */
 const TONES = {
   tick: [660],
   start: [880, 1320],
