@@ -28,7 +28,7 @@ NO_LIGHT_AMBIENT = 0.3  # measured: what MuJoCo's renderer shows of a model in w
 
 
 def floor(model: mujoco.MjModel, geometry: Geometry, known: Floor | None = None) -> Floor:
-    """The floor of a model, still without a pose; with the texture of a known one, where it is the same."""
+    """The floor of a model, without a pose yet; the texture of `known` is reused if it has not changed."""
     geom, endless = geometry.floor, geometry.is_endless
     material = int(model.geom_matid[geom]) if geom >= 0 else -1
     rgba, gloss = look(model, model.geom_rgba[geom], material) if geom >= 0 else (np.zeros(4), (0.0, 0.0, 0.0))

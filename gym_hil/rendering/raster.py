@@ -47,7 +47,7 @@ class RasterRenderer(Renderer):
             buffers=self._buffers(len(self._geometry.shapes.vertices), len(self._geometry.shapes.radii)),
         )
         self._ground = np.zeros((self.height, self.width, 9), dtype=np.float32)
-        # Of each camera that stays where it is: where that is, and the ground that it sees there once that is known.
+        # Number of a camera -> poses of it, lights and floor; and the floor that it sees, from its second image on.
         self._stays: dict[int, tuple[Any, Floats | None]] = {}
 
     def _buffers(self, vertices: int, shapes: int) -> Buffers:
@@ -95,9 +95,9 @@ class RasterRenderer(Renderer):
         return list(images)
 
     def _find_ground(self, number: int, view: Camera) -> tuple[Floats, int]:
-        """The memory for the ground that a camera sees, and what of it is known: all, from its second image on.
+        """The array for the floor that a camera sees, and what is known of it: MOVES, STAYS or KNOWN.
 
-        Where camera, lights and floor stay, the ground looks the same but for the shadows on it.
+        While camera, lights and floor stay where they are, the floor looks the same except for the shadows on it.
         """
         floor, lights = self._scene.floor, self._scene.lights
         moving = (floor.origin, floor.u_axis, floor.v_axis, floor.normal, lights.position, lights.direction)

@@ -70,7 +70,7 @@ class Renderer(ABC):
 
 
 def _look(model: mujoco.MjModel) -> bytes:
-    """What is seen of a model and may change, for comparison: of textures a sample, and no meshes, poses or cameras."""
+    """Values that change the look of a model, to compare: a sample of textures; no meshes, poses and cameras."""
     head = model.vis.headlight
     values = (
         *(model.geom_rgba, model.geom_size, model.site_rgba, model.site_size, model.mat_rgba),

@@ -164,7 +164,7 @@ class Pad:
         self._doubted = differing - self._doubted
 
     def motion(self, deadzone: float, *, can_turn: bool) -> NDArray[np.float64]:
-        """The sticks as a motion (6,), see `stick_motion`; while the turn button is held a rotation, if that can be."""
+        """The sticks as a motion (6,), see `stick_motion`; a rotation while the turn button is held, if `can_turn`."""
 
         def level(stick: str) -> float:
             source = self.sources.get(stick)

@@ -1,8 +1,8 @@
 // What the operator does, merged over every source, and sent to the server 60 times a second.
 
 const PERIOD = 1000 / 60; // ms between messages
-const FORGET = 1000; // ms after which a hand that is not measured is gone
-const RECENT = 0.6 * PERIOD; // ms, before which another message says little
+const FORGET = 1000; // ms without a measurement, after which the hand counts as gone
+const RECENT = 0.6 * PERIOD; // ms since the previous message; a further one is sent only after that
 
 /** @typedef {import("./messages.js").Button} Button */
 
@@ -133,7 +133,7 @@ export class InputState {
     const changes = this.#changes;
     this.#changes = [];
     const target = this.#target;
-    // A headset that was taken off draws no frames; what it measured last is no operator.
+    // A headset that was taken off draws no frames, and its last measurement must not go on driving.
     const hand = this.hand && performance.now() - this.hand.time < FORGET ? this.hand : null;
     const motion = /** @type {import("./messages.js").Input["motion"]} */ ([x, y, z, rx, ry, rz]);
     return {

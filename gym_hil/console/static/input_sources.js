@@ -36,7 +36,7 @@ export class Keyboard {
   #lent = new Set();
   #input;
 
-  /** Called when it has become known what is printed on a key. */
+  /** Called when the label of a key has become known. */
   onLayout = () => {};
 
   /** @param {InputState} input */
@@ -266,7 +266,7 @@ export function addButtons(input) {
  *
  * @param {import("./messages.js").Bindings} bindings
  * @param {boolean} enabled
- * @param {import("./messages.js").Session | null} session by which buttons decide about the last episode
+ * @param {import("./messages.js").Session | null} session whose `choices` are the buttons that decide something now
  */
 export function showButtons({ buttons, keys, intervention }, enabled, session) {
   const choices = session?.choices ?? [];
