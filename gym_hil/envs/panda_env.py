@@ -226,12 +226,15 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
             one_of("a key of reset(options=...)", key, [*self.RESET_OPTIONS, _RANDOMIZATION])
         given = options.pop(_RANDOMIZATION, None)
         if given is not None:
-            self._get_randomization().check(given)
+            given = self._get_randomization().checked(given)
         self._go_home()
         self.reset_objects(options)
         info: dict[str, Any] = {"succeed": False}
         if self._randomization is not None:
-            info[_RANDOMIZATION] = self._randomize({**self._randomization.draw(self.np_random), **(given or {})})
+            draw = {**self._randomization.draw(self.np_random), **(given or {})}
+            self._randomize(draw)
+            # The caller may change what it gets: the model must not count as having it then.
+            info[_RANDOMIZATION] = copy.deepcopy(draw)
         mujoco.mj_forward(self.model, self.data)
         self._started = True
         if self.render_mode == "human":
@@ -318,15 +321,14 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
             self._randomization = Randomization(self.model, {}, self.SCALED_TOGETHER)
         return self._randomization
 
-    def _randomize(self, draw: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Apply a draw at the start of an episode, and lift objects to rest on the floor. Returns the draw."""
+    def _randomize(self, draw: Mapping[str, Any]) -> None:
+        """Apply a draw at the start of an episode, and lift objects to rest on the floor."""
         self._apply(draw)
         for body, rise in self._get_randomization().rise(draw).items():
             if rise:
                 self.data.qpos[self.model.jnt_qposadr[self.model.body_jntadr[body]] + 2] += rise
         # The solver would start from the accelerations of the model before.
         self.data.qacc_warmstart[:] = 0
-        return draw
 
     def _apply(self, draw: Mapping[str, Any]) -> None:
         if draw != self._drawn:
@@ -355,7 +357,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         draw = state.randomization or {}
         if draw != self._drawn:
             try:
-                self._get_randomization().check(draw)
+                draw = self._get_randomization().checked(draw)
             except ConfigurationError as error:
                 raise InvalidStateError(f"The state is of another kind of environment: {error}") from error
         self._apply(draw)

@@ -162,8 +162,8 @@ class Randomization:
             drawn[NOISE_SEED] = int(rng.integers(2**31))
         return drawn
 
-    def check(self, draw: Any) -> None:
-        """Check that a draw fits the model.
+    def checked(self, draw: Any) -> Draw:
+        """Check that a draw fits the model, and copy it as plain numbers and lists.
 
         Raises:
             ConfigurationError: a name is unknown, a value has another shape, or is out of its limits.
@@ -171,16 +171,25 @@ class Randomization:
         if not isinstance(draw, Mapping):
             raise ConfigurationError(f"randomization is {draw!r}; expected values by name, as info['randomization'].")
         limits = {**{name: entry.limits for name, entry in RANGES.items()}, NOISE_SEED: (0, 2**31)}
+        plain: Draw = {}
         for name, value in draw.items():
             if name not in limits:
                 raise ConfigurationError(f"randomization has {name!r}; expected any of {', '.join(limits)}.")
             (low, high), shape = limits[name], self._shapes.get(name, ())
-            numbers = np.asarray(value, dtype=float)
-            if numbers.shape != shape or not ((low <= numbers) & (numbers <= high)).all():
+            whole = name == NOISE_SEED or RANGES[name].whole
+            try:
+                numbers = np.asarray(value, dtype=float)
+            except (TypeError, ValueError):
+                numbers = np.array(np.nan)
+            fits = numbers.shape == shape and bool(((low <= numbers) & (numbers <= high)).all())
+            if not fits or (whole and (numbers % 1).any()):
+                kind = "whole numbers" if whole else "numbers"
                 raise ConfigurationError(
-                    f"randomization[{name!r}] is {value!r}; expected numbers of shape {shape} within {low:g} and "
+                    f"randomization[{name!r}] is {value!r}; expected {kind} of shape {shape} within {low:g} and "
                     f"{high:g}."
                 )
+            plain[name] = int(numbers) if whole else numbers.tolist()
+        return plain
 
     def apply(self, draw: Mapping[str, Any]) -> None:
         """Apply a draw to the model; whatever it leaves out is as compiled."""

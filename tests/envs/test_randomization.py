@@ -89,6 +89,20 @@ def test_peg_and_socket_are_widened_by_one_factor() -> None:
     assert env.is_success()
 
 
+@pytest.mark.parametrize("kind", [list, np.array])
+def test_what_reset_told_may_be_changed_and_given_back(kind: Any) -> None:
+    env = PandaPickCubeGymEnv(randomize={"object_mass": (1, 1)})
+    drawn = env.reset(seed=0)[1]["randomization"]
+    nominal = env.model.body("cube").mass.item()
+    for factor in (2.0, 3.0):
+        drawn["object_mass"] = kind(drawn["object_mass"])
+        drawn["object_mass"][0] = factor
+        told = env.reset(seed=0, options={"randomization": drawn})[1]["randomization"]
+        assert told == {"object_mass": [factor]}
+        assert env.model.body("cube").mass.item() == pytest.approx(factor * nominal)
+        drawn = told
+
+
 def test_action_is_executed_after_the_delay() -> None:
     env = PandaPickCubeGymEnv(randomize={"action_delay": (2, 2)})
     env.reset(seed=0)
@@ -160,8 +174,10 @@ def test_ranges_that_cannot_be_are_refused_when_it_is_made(randomize: Any, named
 
 
 @pytest.mark.parametrize(
-    "given", [{"gravity": 1}, {"object_mass": 1.0}, {"object_mass": [20.0]}, {"friction": float("nan")}, "light"]
-)
+    "given",
+    [{"gravity": 1}, {"object_mass": 1.0}, {"object_mass": [20.0]}, {"friction": float("nan")}, "light",
+     {"friction": "much"}, {"action_delay": 1.5}],
+)  # fmt: skip
 def test_values_that_cannot_be_are_refused_and_nothing_moves(given: Any) -> None:
     env = PandaPickCubeGymEnv()
     env.reset(seed=0)
