@@ -27,7 +27,7 @@ class WorkThreads:
         """Call `work` with each index, and wait until all is done.
 
         Raises:
-            Exception: the first one that the work has raised; the other calls have returned by then.
+            Exception: one that the work has raised; calls that had begun have returned by then, others are left out.
         """
         mine = [index for index in indices if index == self._main]
         queue = iter([index for index in indices if index != self._main])

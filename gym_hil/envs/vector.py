@@ -6,6 +6,7 @@ import copy
 import functools
 import numbers
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import gymnasium as gym
@@ -62,9 +63,17 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
         except ValueError:
             choices = ", ".join(repr(mode.value) for mode in AutoresetMode)
             raise ConfigurationError(f"autoreset_mode is {autoreset_mode!r}; expected one of {choices}.") from None
-        super().__init__(env_fns, copy=copy, autoreset_mode=mode)
-        if not isinstance(self.single_action_space, gym.spaces.Box):
-            raise ConfigurationError(f"The action space is {self.single_action_space}; expected a Box.")
+        with ExitStack() as opened:  # closes those that were made where one cannot be made, or does not fit the others
+            envs: list[gym.Env[Any, Any]] = []
+            for make_env in env_fns:
+                envs.append(make_env())
+                opened.callback(envs[-1].close)
+            made = [functools.partial(next, iter(envs))] * len(envs)  # each call returns another one
+            super().__init__(made, copy=copy, autoreset_mode=mode)
+            if not isinstance(self.single_action_space, gym.spaces.Box):
+                raise ConfigurationError(f"The action space is {self.single_action_space}; expected a Box.")
+            opened.pop_all()
+        self.env_fns = env_fns
         self._threads = WorkThreads(self.num_envs, threads=threads, main=main)
         self._batch: Any = gym.vector.utils.create_empty_array(self.single_observation_space, self.num_envs)
         self._ended = np.zeros(self.num_envs, dtype=np.bool_)

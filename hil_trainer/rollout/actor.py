@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hil_trainer.agents.agent import Agent, Plans
 from hil_trainer.data.observations import Observation
 from hil_trainer.data.transitions import EpisodeSummary, NStepReturns, Rollout, RowFormat, Step, Transitions
-from hil_trainer.rollout.env import RolloutEnv, RolloutEnvs, several
+from hil_trainer.rollout.env import RolloutEnv, RolloutEnvs
 
 
 class NeutralAgent:
@@ -64,7 +64,7 @@ class Actor:
         seed: int | np.random.SeedSequence,
         whole_episodes: bool = False,
     ):
-        self.envs = several(env)
+        self.envs = RolloutEnvs.of(env)
         self.env = self.envs[0]
         self.episodes = 0
         self._whole_episodes = whole_episodes and len(self.envs) > 1

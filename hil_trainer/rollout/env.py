@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +118,14 @@ class RolloutEnv:
             task_kwargs=task_kwargs,
             **kwargs,
         )
+        try:
+            self._adopt_env(config, operator)
+        except BaseException:
+            self.env.close()
+            raise
+
+    def _adopt_env(self, config: TrainConfig, operator: str) -> None:
+        """Bring the environment to the console, and check and note what a policy needs to know of it."""
         if self.scripted_operator is not None:
             self.scripted_operator.attach(self.env)
         if config.env.console and not self.env.has_wrapper_attr("channel"):
@@ -269,6 +278,27 @@ class RolloutEnvs:
         self._envs = list(envs)
         self._threads = WorkThreads(len(self._envs), main=0)
 
+    @classmethod
+    def of(cls, env: RolloutEnv | RolloutEnvs) -> RolloutEnvs:
+        """One environment or several, as several."""
+        return env if isinstance(env, RolloutEnvs) else cls([env])
+
+    @classmethod
+    def make(cls, make_env: Callable[[RolloutEnv | None], RolloutEnv], count: int) -> RolloutEnvs:
+        """Make environments; where one cannot be made, those before it are closed.
+
+        Args:
+            make_env: makes one; called with the first one, None for that itself.
+            count: number of environments.
+        """
+        made: list[RolloutEnv] = []
+        with ExitStack() as opened:
+            for _ in range(count):
+                made.append(make_env(made[0] if made else None))
+                opened.callback(made[-1].close)
+            opened.pop_all()
+        return cls(made)
+
     def __len__(self) -> int:
         return len(self._envs)
 
@@ -289,29 +319,6 @@ class RolloutEnvs:
             env.close()
 
 
-def several(env: RolloutEnv | RolloutEnvs) -> RolloutEnvs:
-    """One environment as several."""
-    return env if isinstance(env, RolloutEnvs) else RolloutEnvs([env])
-
-
-def make_several(make: Callable[[RolloutEnv | None], RolloutEnv], count: int) -> RolloutEnvs:
-    """Make several environments, or none where one cannot be made.
-
-    Args:
-        make: makes one; called with the first one, None for that itself.
-        count: number of environments.
-    """
-    made: list[RolloutEnv] = []
-    try:
-        for _ in range(count):
-            made.append(make(made[0] if made else None))
-    except BaseException:
-        for env in made:
-            env.close()
-        raise
-    return RolloutEnvs(made)
-
-
 def make_envs(config: TrainConfig, count: int, *, operator: str | None = None) -> RolloutEnvs:
     """Make the environments of a configuration.
 
@@ -326,7 +333,7 @@ def make_envs(config: TrainConfig, count: int, *, operator: str | None = None) -
     """
     unseen = replace(config, env=replace(config.env, console=False))
 
-    def make(first: RolloutEnv | None) -> RolloutEnv:
+    def make_env(first: RolloutEnv | None) -> RolloutEnv:
         if first is not None and (first.is_human or first.in_real_time):
             raise ConfigurationError(
                 f"num_envs is {count}, but {'a human drives' if first.is_human else 'real time is for'} one "
@@ -336,7 +343,7 @@ def make_envs(config: TrainConfig, count: int, *, operator: str | None = None) -
             return RolloutEnv(config, operator=operator)
         return RolloutEnv(unseen, operator=operator, encoder=first.encoder)
 
-    return make_several(make, count)
+    return RolloutEnvs.make(make_env, count)
 
 
 def env_options(config: EnvConfig) -> EnvOptions:

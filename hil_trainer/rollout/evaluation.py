@@ -20,7 +20,7 @@ from hil_trainer.child_process import exit_with_parent, interrupts_blocked
 from hil_trainer.config import NO_OPERATOR, TrainConfig
 from hil_trainer.data.observations import Observation
 from hil_trainer.errors import LearnerError
-from hil_trainer.rollout.env import RolloutEnv, RolloutEnvs, make_several, several
+from hil_trainer.rollout.env import RolloutEnv, RolloutEnvs
 
 if TYPE_CHECKING:
     from hil_trainer.agents.frozen_encoder import FrozenEncoder
@@ -97,8 +97,8 @@ def evaluation_env(config: TrainConfig, *, encoder: FrozenEncoder | None = None,
 def evaluation_envs(
     config: TrainConfig, count: int, *, encoder: FrozenEncoder | None = None, filmed: bool = False
 ) -> RolloutEnvs:
-    """Environments for so many episodes at a time; see `evaluation_env`."""
-    return make_several(
+    """Environments for `count` episodes at a time; see `evaluation_env`."""
+    return RolloutEnvs.make(
         lambda first: evaluation_env(config, encoder=encoder if first is None else first.encoder, filmed=filmed), count
     )
 
@@ -113,7 +113,7 @@ def evaluate(env: RolloutEnv | RolloutEnvs, policy: Agent, *, episodes: int, see
         seed: of the first episode; the others count up from it.
         filmed: number of episodes, from the first one, whose images are kept, if the environment renders any.
     """
-    envs = several(env)
+    envs = RolloutEnvs.of(env)
     plans, waiting = Plans(len(envs)), deque(range(episodes))
     running: dict[int, _Episode] = {}  # environment -> its episode
     ended: list[_Episode] = []

@@ -232,6 +232,24 @@ def test_any_environment_with_a_box_action_can_be_in_it() -> None:
             ThreadVectorEnv([make_env] if make_env else [])
 
 
+def test_environments_are_closed_where_one_of_them_cannot_be_made() -> None:
+    closed: list[int] = []
+
+    class Closes(gym.Wrapper[Any, Any, Any, Any]):
+        def close(self) -> None:
+            closed.append(1)
+            super().close()
+
+    def broken() -> gym.Env[Any, Any]:
+        raise ArithmeticError("no device is left")
+
+    for last in (broken, lambda: gym.make("MountainCarContinuous-v0")):
+        closed.clear()
+        with pytest.raises((ArithmeticError, RuntimeError)):
+            ThreadVectorEnv([lambda: Closes(gym.make("Pendulum-v1")), last])
+        assert closed == [1]
+
+
 def test_specification_is_made_anew_from_its_json() -> None:
     spec = gym.spec(PICK)
     again = EnvSpec.from_json(spec.to_json())

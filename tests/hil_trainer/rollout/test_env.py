@@ -81,6 +81,14 @@ def test_an_environment_that_does_not_fit_is_refused(env, settings, message):
         env(**settings)
 
 
+def test_an_environment_that_does_not_fit_is_closed(env, monkeypatch):
+    closed = []
+    monkeypatch.setattr("gymnasium.envs.mujoco.pusher_v5.PusherEnv.close", lambda self: closed.append(self))
+    with pytest.raises(ConfigurationError, match="observes no images"):
+        env(task="Pusher-v5", obs="pixels")
+    assert len(closed) == 1
+
+
 def test_an_environment_that_never_says_success_is_refused_after_an_episode_unless_its_own_reward_is_learned(env):
     pendulum = {"task": "Pendulum-v1", "action_map": "x=0", "max_episode_steps": 2}
     dense, sparse = env(reward="dense", **pendulum), env(**pendulum)
