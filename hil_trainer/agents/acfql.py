@@ -168,13 +168,17 @@ class ACFQL(bc.BC):
         if config.normalize_q_loss:
             q_loss = q_loss / q.detach().abs().mean().clamp(min=1e-6)
         report |= {"distillation_loss": distillation.detach(), "actor_loss": q_loss.detach()}
-        alpha = config.alpha if self._updates < self._offline_steps else config.online_alpha
+        alpha = config.alpha if self._updates < self._offline_updates else config.online_alpha
         return loss + alpha * distillation + q_loss, report  # FQL, eq. 8
 
     def _critic_obs(self, obs: Observation, features: Tensor) -> Tensor:
         if self._privileged is None:
             return features
         return self._privileged(torch.cat([obs.state, obs.privileged], -1))
+
+    @property
+    def _updates_per_step(self) -> int:
+        return 1  # `utd_ratio` is the critics'
 
     def _make_flow(self) -> VelocityField:
         network = self.network

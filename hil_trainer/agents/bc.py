@@ -79,7 +79,7 @@ class BC:
         mixed_precision: bool = False,
     ):
         self.config, self.device, self.mixed_precision = config, torch.device(device), mixed_precision
-        self.chunk_size, self._offline_steps = config.chunk_size, offline_steps
+        self.chunk_size, self._offline_updates = config.chunk_size, offline_steps * self._updates_per_step
         self._updates, self._started = 0, False
         layout = shape.layout
         self.network = shape.make_policy().to(self.device)
@@ -174,6 +174,11 @@ class BC:
             report["auxiliary_loss"] = auxiliary.detach()
         return loss, report
 
+    @property
+    def _updates_per_step(self) -> int:
+        """Updates of the network for each step."""
+        return self.config.utd_ratio
+
     def _make_flow(self) -> VelocityField:
         """What imitates the operator."""
         return self.network.velocity
@@ -194,9 +199,9 @@ class BC:
 
     def _learning_rate(self) -> float:
         config = self.config
-        if not self._offline_steps:
+        if not self._offline_updates:
             return config.learning_rate
-        done = min(1.0, self._updates / (self._offline_steps * config.utd_ratio))
+        done = min(1.0, self._updates / self._offline_updates)
         share = (1 + math.cos(math.pi * done)) / 2
         return config.learning_rate * (config.final_learning_rate + (1 - config.final_learning_rate) * share)
 

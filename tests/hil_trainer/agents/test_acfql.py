@@ -72,6 +72,14 @@ def test_the_policy_leaves_what_the_operator_does_for_what_is_better_once_it_has
     assert abs(imitated.mean() - 0.2) < 0.1
 
 
+def test_the_learning_rate_has_fallen_when_the_offline_steps_are_over():
+    config = dataclasses.replace(SMALL, utd_ratio=2, final_learning_rate=0.1)
+    algorithm = ACFQL(policy_shape(STATE, ACTIONS, config), config, offline_steps=4)
+    for _ in range(5):
+        algorithm.update(BETTER, updates=config.utd_ratio)
+    assert algorithm.optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * config.learning_rate)
+
+
 def test_the_best_of_several_samples_is_what_the_critics_value_most():
     torch.manual_seed(0)
     demonstrated = windows([0.5, -0.5], [0.0, 1.0])
