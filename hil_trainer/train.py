@@ -186,7 +186,7 @@ class Training:
             steps = min(_OFFLINE_STEPS, end - self._offline_steps)
             self._step += steps
             self._offline_steps += steps
-            self._send(nothing._replace(steps=steps))
+            self._send(nothing._replace(steps=steps, offline=True))
             self._snapshot = self.learner.snapshot(rollouts=max(self._sent - self._max_lag, 0))
             self._report(step_before)
             self._save_if_due()

@@ -196,7 +196,7 @@ class RowFormat:
         rows = np.concatenate([part.rows for part in parts])
         start = 0
         for part in parts[1:]:
-            own = (part.rows[:, NUMBER] - part.rows[0, NUMBER]) % _NUMBERS
+            own = (part.rows[:, NUMBER] - part.rows[0, NUMBER]).astype(np.int64) % _NUMBERS
             rows[start : start + len(part), NUMBER] = (number + own) % _NUMBERS
             start, number = start + len(part), number + int(own[-1]) + 2
         images = None if parts[0].images is None else np.concatenate([part.images for part in parts])  # type: ignore[misc]
@@ -243,6 +243,7 @@ class Rollout(NamedTuple):
         steps: number of steps.
         operator_steps: steps in which the operator acted.
         demonstration: whether it is a demonstration.
+        offline: no steps were made: those counted are of learning from the demonstrations alone.
         quit: whether the operator wants to stop.
     """
 
@@ -251,6 +252,7 @@ class Rollout(NamedTuple):
     steps: int
     operator_steps: int
     demonstration: bool = False
+    offline: bool = False
     quit: bool = False
 
 

@@ -382,11 +382,11 @@ class LearnerLoop:
         self._rollouts += 1
         if not rollout.demonstration:
             self.env_steps += rollout.steps
-            is_online, owed = len(rollout.transitions) > 0, rollout.steps
-            if is_online and (waits := self.learner.config.online_steps_before_learning):
+            owed = rollout.steps
+            if not rollout.offline and (waits := self.learner.config.online_steps_before_learning):
                 owed = min(owed, max(self.learner.online_buffer.added - waits, 0))
             self.debt += owed
-            if not self._lockstep and is_online:  # no offline step is skipped
+            if not self._lockstep and not rollout.offline:  # no offline step is skipped
                 self.debt = min(self.debt, self._max_debt)
 
     def _learn(self, steps: int) -> None:

@@ -258,8 +258,11 @@ def test_features_of_other_environments_are_normalised_by_the_demonstrations_and
 def test_learning_waits_for_as_many_online_steps_as_are_asked_for(small, tmp_path):
     config = small(algorithm="acfql", online_steps_before_learning=25, chunk_size=2, n_action_steps=1)
     loop = LearnerLoop(LearnerSetup(config, STATE, ACTIONS), tmp_path, lockstep=True)
-    offline = rollout(1)._replace(transitions=Transitions(pack(transitions(1)).rows[:0]), steps=5)
+    none = Transitions(pack(transitions(1)).rows[:0])
+    offline = rollout(1)._replace(transitions=none, steps=5, offline=True)
+    within_an_episode = rollout(1)._replace(transitions=none, steps=5)
     demonstrated = rollout(20, demonstration=True, is_intervention=True)
-    shots = run(loop, demonstrated, offline, rollout(20), rollout(10), rollout(10), rollout(5))
-    assert [shot.updates for shot in shots] == [0, 0, 5, 5, 10, 20, 25]
-    assert shots[-1].env_steps == 50
+    steps = [within_an_episode, rollout(20), rollout(10), rollout(10), rollout(5)]
+    shots = run(loop, demonstrated, offline, *steps)
+    assert [shot.updates for shot in shots] == [0, 0, 5, 5, 5, 10, 20, 25]
+    assert shots[-1].env_steps == 55
