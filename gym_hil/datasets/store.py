@@ -185,11 +185,12 @@ class DatasetStore:
             )
         before, files = self._added[-1]
         write_journal(self._root, files)
-        self._write_summary(before)
-        rows = _path(self._root, EPISODES, before.files[EPISODES])
+        rows, staged = _path(self._root, EPISODES, before.files[EPISODES]), self._staging / "episodes.parquet"
         if before.rows:
-            staged = self._staging / "episodes.parquet"
             tables.write(staged, tables.episodes_table(before.rows, self._features))
+        # First, because readers refuse a count above that of the rows.
+        self._write_summary(before)
+        if before.rows:
             move([(staged, rows)])
         else:
             remove(self._root, [rows])
