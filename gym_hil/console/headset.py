@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from gym_hil.console.web_device import WebDevice
 from gym_hil.display import ConsoleOptions, TlsOption
 from gym_hil.teleop import Button, TeleopCommand
 from gym_hil.teleop.hand_tracking import Displacement, HandTracking
+from gym_hil.teleop.rotations import rotation_matrix, rotation_vector
 
 if TYPE_CHECKING:
     from gym_hil.console.server import Console
@@ -203,7 +203,7 @@ class Follower:
             self._position = np.clip(self._position, *np.asarray(low_high))
         self._rotation = moved.rotation @ self._rotation
         steps = (self._position - position) / speed
-        turns = _rotation_vector(self._rotation @ rotation.T) / turn_speed
+        turns = rotation_vector(self._rotation @ rotation.T) / turn_speed
         # Slowed down as a whole, so that the tool goes straight.
         return np.concatenate([part / max(1.0, float(np.abs(part).max())) for part in (steps, turns)])
 
@@ -214,7 +214,7 @@ class Follower:
         elif self._clutch:
             position, rotation = self._assumed
             step, turn = command.motion[:3] * FULL_STEP[0], command.motion[3:] * FULL_STEP[1]
-            self._assumed = position + step, _rotation_matrix(turn) @ rotation
+            self._assumed = position + step, rotation_matrix(turn) @ rotation
 
     def let_go(self) -> None:
         """Start anew from where the tool is then, as after a reset."""
@@ -255,18 +255,3 @@ class TouchCounter:
 
 def _gripper_button(gripper: int) -> list[Button]:
     return [Button.CLOSE] if gripper > 0 else [Button.OPEN] if gripper < 0 else []
-
-
-def _rotation_vector(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    quaternion, vector = np.empty(4), np.empty(3)
-    mujoco.mju_mat2Quat(quaternion, matrix.flatten())
-    mujoco.mju_quat2Vel(vector, quaternion, 1.0)
-    return vector
-
-
-def _rotation_matrix(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-    quaternion, matrix = np.empty(4), np.empty(9)
-    angle = float(np.linalg.norm(vector))
-    mujoco.mju_axisAngle2Quat(quaternion, vector / max(angle, 1e-12), angle)
-    mujoco.mju_quat2Mat(matrix, quaternion)
-    return matrix.reshape(3, 3)

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gym_hil.console.messages import Geom, MeshInfo, SceneCamera, ViewPoint
+from gym_hil.rendering.renderer import TEXELS
 
 VISIBLE_GROUPS = (0, 1, 2)  # of geoms and sites, as MuJoCo's viewer shows at its start
 DEFAULT_GREY = (0.5, 0.5, 0.5, 1.0)  # a geom's or site's own colour counts, unless it is this one
-TEXELS = 997  # bytes of textures between those that are compared, to notice that a texture has changed
 WORKSPACE_VIEW = {"distance": 1.84, "azimuth": 50.0, "elevation": -27.5}  # m and degrees
 KINDS = {
     getattr(mujoco.mjtGeom, f"mjGEOM_{kind.upper()}"): kind

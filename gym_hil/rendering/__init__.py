@@ -15,8 +15,8 @@ RENDERERS = ("raster", "gl")
 def make_renderer(name: str, model: mujoco.MjModel, height: int, width: int) -> Renderer:
     """Make a renderer, "raster" or "gl", for one model and one image size in pixels.
 
-    Shapes, colours and textures are read now, poses at every drawing. Numba is imported only when a raster renderer is
-    made, OpenGL only when a gl renderer first draws.
+    Meshes are read now; poses, colours, sizes and textures at every drawing. Numba is imported only when a raster
+    renderer is made, OpenGL only when a gl renderer first draws.
     """
     if name == "raster":
         from gym_hil.rendering.raster import RasterRenderer

@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike
 
 from gym_hil.errors import ConfigurationError
 from gym_hil.teleop.device import TeleopCommand
+from gym_hil.teleop.rotations import rotation_matrix
 from gym_hil.teleop.scripted.pick_place import (
     PickPlaceGoal,
     PickPlacePlanner,
     SceneSnapshot,
     remaining_distance,
-    rotation_matrix,
 )
 from gym_hil.teleop.simulated_operator import SimulatedOperator
 

@@ -10,9 +10,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
+
+from gym_hil.teleop.rotations import rotation_vector
 
 Point = NDArray[np.float64]  # (3,) m
 Rotation = NDArray[np.float64]  # (3, 3), of the tool in the base frame
@@ -150,7 +151,7 @@ class PickPlacePlanner:
         return np.array([[cos, sin, 0.0], [sin, -cos, 0.0], [0.0, 0.0, -1.0]])
 
     def _move(self, scene: SceneSnapshot, tool: Rotation, target: Point, gripper: int) -> PlannedMove:
-        turn = _rotation_vector(tool @ scene.tool_target.T) if self._turns else np.zeros(3)
+        turn = rotation_vector(tool @ scene.tool_target.T) if self._turns else np.zeros(3)
         return PlannedMove(target, gripper, turn)
 
     def _choose(self, scene: SceneSnapshot) -> PickPlaceGoal | None:
@@ -229,19 +230,4 @@ def _yaw(tool: Rotation) -> float:
 
 def _angle(one: Rotation, other: Rotation) -> float:
     """Rad between two orientations."""
-    return float(np.linalg.norm(_rotation_vector(one @ other.T)))
-
-
-def rotation_matrix(vector: Point) -> Rotation:
-    """The rotation by a rotation vector in rad."""
-    quaternion, matrix, angle = np.empty(4), np.empty(9), float(np.linalg.norm(vector))
-    mujoco.mju_axisAngle2Quat(quaternion, vector / max(angle, 1e-12), angle)
-    mujoco.mju_quat2Mat(matrix, quaternion)
-    return matrix.reshape(3, 3)
-
-
-def _rotation_vector(rotation: Rotation) -> Point:
-    quaternion, vector = np.empty(4), np.empty(3)
-    mujoco.mju_mat2Quat(quaternion, rotation.ravel())
-    mujoco.mju_quat2Vel(vector, quaternion, 1.0)
-    return vector
+    return float(np.linalg.norm(rotation_vector(one @ other.T)))
