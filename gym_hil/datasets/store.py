@@ -20,6 +20,7 @@ opened to be added to; `compact` joins them afterwards.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -196,11 +197,12 @@ class DatasetStore:
             remove(self._root, [rows])
         tasks, self.state = self.state.tasks, before
         self._added.pop()
-        if before.tasks not in ((), tasks):
-            staged = self._staging / "tasks.parquet"
-            tables.write(staged, tables.tasks_table(before.tasks))
-            move([(staged, self._root / TASKS)])
-        remove(self._root, [*files, *([] if before.episodes else [self._root / TASKS, self._root / STATS])])
+        with contextlib.suppress(OSError):  # the row is gone: nothing refers to what stays, such as an open file
+            if before.tasks not in ((), tasks):
+                staged = self._staging / "tasks.parquet"
+                tables.write(staged, tables.tasks_table(before.tasks))
+                move([(staged, self._root / TASKS)])
+            remove(self._root, [*files, *([] if before.episodes else [self._root / TASKS, self._root / STATS])])
 
     def _complete(self, episode: EpisodeData, tasks: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         """The columns with all indices, in the order in which the features are listed."""

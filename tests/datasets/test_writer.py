@@ -356,6 +356,23 @@ def test_deleted_episodes_leave_the_dataset_as_it_was_before_them(open_writer, t
     assert len(EpisodeDataset(writer.root)[1]["action"]) == 2
 
 
+def test_an_episode_whose_files_cannot_be_removed_is_deleted_all_the_same(open_writer, monkeypatch):
+    def held_open(root, paths):
+        raise PermissionError("another program has it open")
+
+    writer = open_writer()
+    record(writer, 2)
+    record(writer, 3)
+    with monkeypatch.context() as patches:
+        patches.setattr("gym_hil.datasets.store.remove", held_open)
+        writer.delete_last_episode()
+    assert writer.num_episodes == 1
+    record(writer, 4)
+    writer.close()
+    assert [row["length"] for row in reading.rows(writer.root)] == [2, 4]
+    assert [len(episode) for episode in EpisodeDataset(writer.root)] == [2, 4]
+
+
 def test_all_episodes_can_be_deleted_but_none_that_was_there_before(open_writer):
     writer = open_writer()
     record(writer, 2)
