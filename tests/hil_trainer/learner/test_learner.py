@@ -111,7 +111,7 @@ def test_each_step_is_worth_some_updates_of_the_critics_and_one_of_the_policy(le
     assert done == [(32, 4)] * 3
 
 
-@pytest.mark.parametrize("algorithm", ["sac", "bc"])
+@pytest.mark.parametrize("algorithm", ["sac", "bc", "acfql"])
 @pytest.mark.parametrize("layout", [STATE, PIXELS, ASYMMETRIC], ids=["state", "pixels", "both"])
 def test_a_learner_that_is_restored_learns_the_same_bit_for_bit(learner, tmp_path, layout, algorithm):
     settings = {"algorithm": algorithm, "offline_steps": 3}
