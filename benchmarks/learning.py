@@ -290,9 +290,10 @@ def _classifier(folder: Path, seed: int) -> Path:
 
 def _demonstrations(folder: Path, task: str) -> Path:
     """Record 60 demonstrations of the imperfect operator, unless that was done."""
-    if not (folder / "meta" / "info.json").exists():
+    info = folder / "meta" / "info.json"
+    if not info.exists() or json.loads(info.read_text(encoding="utf-8"))["total_episodes"] < 60:
         words = ["record", "--task", task, "--device", "benchmarks.learning:imperfect_operator"]
-        words += ["--episodes", "60", "--seed", "0", "--no-images", "--force-torque"]
+        words += ["--episodes", "60", "--seed", "0", "--no-images", "--force-torque", "--overwrite"]
         subprocess.run(
             [sys.executable, "-m", "gym_hil", *words, "--repo-id", "local/demos", "--root", str(folder)], check=True
         )

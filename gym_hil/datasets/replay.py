@@ -114,6 +114,7 @@ def make_recorded_env(
             f"{dataset.path} was recorded in {name} with {kwargs}, which cannot be made: {error}. {_NAME_IT}"
         ) from error
     if env.action_space.shape != shape:
+        env.close()
         raise DatasetError(
             f"{dataset.path} has actions of {shape[0]} numbers, {name} has {env.action_space.shape}; it was recorded "
             f"in another environment. {_NAME_IT}"

@@ -155,9 +155,9 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the environments, and end the threads."""
-        super().close_extras(**kwargs)
         if hasattr(self, "_threads"):  # not where the constructor has raised
             self._threads.close()
+        super().close_extras(**kwargs)
 
     def _observations_now(self) -> Any:
         return copy.deepcopy(self._batch) if self.copy else self._batch
