@@ -59,7 +59,7 @@ class ProcessLearner:
     ):
         # A forked child would share the locks of the parent's threads, and cannot use CUDA.
         context = multiprocessing.get_context("spawn")
-        self._lockstep = lockstep
+        self._lockstep, self._group = lockstep, setup.config.group
         self._messages: Any = context.Queue()
         # Not a queue: this process would hold both of its ends, and wait for the rest of a snapshot that a killed child
         # began to write.
@@ -159,7 +159,7 @@ class ProcessLearner:
     def _gone(self) -> LearnerError:
         return LearnerError(
             f"The learner's process ended with exit code {self._process.exitcode}. If the machine ran out of memory, "
-            "lower --agent.buffer-capacity; then go on with --resume."
+            f"lower --{self._group}.buffer-capacity; then go on with --resume."
         )
 
 

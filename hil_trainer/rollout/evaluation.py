@@ -184,7 +184,7 @@ class Evaluator:
 
     def __init__(self, config: TrainConfig, shape: BaseShape):
         context = multiprocessing.get_context("spawn")
-        self._stop = context.Event()
+        self._stop, self._group = context.Event(), config.group
         self._pool = ProcessPoolExecutor(1, context, initializer=_prepare, initargs=(config, shape, self._stop))
 
     def start(self, weights: Weights, *, episodes: int, seed: int) -> Future[Evaluation]:
@@ -197,7 +197,7 @@ class Evaluator:
             with interrupts_blocked():
                 return self._pool.submit(_evaluate, weights, episodes, seed)
         except BrokenProcessPool as error:
-            raise _ended() from error
+            raise self._ended() from error
 
     def result(self, evaluation: Future[Evaluation]) -> Evaluation:
         """Wait for an evaluation.
@@ -211,12 +211,18 @@ class Evaluator:
         try:
             return evaluation.result()
         except BrokenProcessPool as error:
-            raise _ended() from error
+            raise self._ended() from error
 
     def close(self) -> None:
         """Drop unfinished evaluations, and end the process."""
         self._stop.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _ended(self) -> LearnerError:
+        return LearnerError(
+            "The process that evaluates has ended. If the machine ran out of memory, lower "
+            f"--{self._group}.buffer-capacity; then go on with --resume."
+        )
 
 
 _worker: dict[str, Any] = {}
@@ -252,10 +258,3 @@ def _evaluate(weights: Weights, episodes: int, seed: int) -> Evaluation:
     _worker["envs"][0].layout.require_encoding_of(_worker["policy"].shape.layout)
     load_weights(_worker["policy"], weights)
     return evaluate(_worker["envs"], _Stoppable(_worker["policy"]), episodes=episodes, seed=seed)
-
-
-def _ended() -> LearnerError:
-    return LearnerError(
-        "The process that evaluates has ended. If the machine ran out of memory, lower --agent.buffer-capacity; then "
-        "go on with --resume."
-    )
