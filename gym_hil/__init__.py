@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gym_hil.wrappers.safety import SafetyWrapper
     from gym_hil.wrappers.viewer_wrapper import PassiveViewerWrapper
 
-__version__ = "0.1.23"
+__version__ = "0.1.24"
 
 __all__ = [
     "ActionMap",
