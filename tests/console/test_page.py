@@ -170,7 +170,7 @@ def test_another_environment_can_be_chosen_and_is_for_looking_only(visitor, stan
     visitor.wait(lambda: visitor.text("lock-text") == "View only")
     assert visitor.driver() == "none"
     assert not visitor.page.locator("#lock-button").is_visible()
-    assert not visitor.page.locator("[data-button=INTERVENE]").is_visible()
+    assert not visitor.page.locator(".intervene").is_visible()
     channel.close()
     env.close()
     visitor.wait(lambda: visitor.page.locator("#channels option").count() == 1)

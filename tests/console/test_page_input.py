@@ -217,7 +217,7 @@ def test_joysticks_on_a_phone(visitor, visit, stand):
     phone = visit(**PHONE)
     phone.wait(lambda: phone.lock() == "you")
     touch = phone.context.new_cdp_session(phone.page)
-    phone.page.tap("[data-button=INTERVENE]")
+    phone.page.tap(".intervene")
     phone.wait(lambda: stand.operator)
 
     def send(kind: str, *at: tuple[float, float, int]) -> None:
