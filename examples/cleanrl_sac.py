@@ -32,6 +32,8 @@ parser.add_argument("--tau", type=float, default=0.005)
 parser.add_argument("--learning-rate", type=float, default=3e-4)
 parser.add_argument("--out", help="file for the actor's weights")
 args = parser.parse_args()
+if args.steps <= args.learning_starts:
+    parser.error(f"--steps {args.steps} end before learning starts; give more than {args.learning_starts}")
 
 
 def make_env() -> gym.Env:

@@ -105,8 +105,10 @@ def make_recorded_env(
         if size is not None:
             kwargs["render_spec"] = GymRenderingSpec(size, size)
         kwargs["image_obs"] = False
-        if kwargs.get("physics_dt") is None:
-            kwargs["physics_dt"] = metadata.get("physics_dt") or UNRECORDED_PHYSICS_DT
+    found = gym.registry.get(name.rpartition(":")[2])
+    is_ours = name.startswith(f"{NAMESPACE}/") or (found is not None and is_task(found))
+    if is_ours and kwargs.get("physics_dt") is None:
+        kwargs["physics_dt"] = metadata.get("physics_dt") or UNRECORDED_PHYSICS_DT
     try:
         env = gym.make(name, max_episode_steps=-1, disable_env_checker=True, **kwargs)
     except (ConfigurationError, gym.error.Error, TypeError) as error:

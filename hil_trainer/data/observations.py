@@ -173,6 +173,8 @@ class ObservationLayout:
             for name in sorted(own.keys() | its.keys())
             if own.get(name) != its.get(name)
         ]
+        if not found and [*own] != [*its]:
+            found.append(f"the order of what is observed is {', '.join(own)} instead of {', '.join(its)}")
         if self.views != other.views:
             cameras = [", ".join(views) or "none" for views in (self.views, other.views)]
             found.append(f"the cameras are {cameras[0]} instead of {cameras[1]}")

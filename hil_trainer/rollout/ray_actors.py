@@ -41,7 +41,11 @@ def make_actor(setup: LearnerSetup, *, operator: str, intervention: Any = None) 
         operator=dataclasses.replace(setup.config.operator, intervention=intervention),
     )
     envs = make_envs(config, config.num_envs if operator in (NO_OPERATOR, SCRIPTED) else 1, operator=operator)
-    envs[0].layout.require_encoding_of(setup.layout)
+    try:
+        envs[0].layout.require_encoding_of(setup.layout)
+    except BaseException:
+        envs.close()
+        raise
     agent = config.agent
     return Actor(envs, discount=agent.discount, n_step=agent.n_step, seed=np.random.SeedSequence())
 

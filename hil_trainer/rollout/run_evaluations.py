@@ -226,15 +226,18 @@ class RunEvaluations:
         target, best = self._config.evaluation.target, self._best
         seconds = self._write(running.purpose, candidate.step, candidate.operator_steps, evaluation)
         result = _Result(evaluation.outcomes, evaluation.lengths, candidate.step)
+        in_full = running.purpose == "full"
         is_better = best is None or result.is_better(best, target)
-        if running.purpose == "quick":
+        if not in_full:
             exported_in_full = best is not None and len(best.outcomes) > evaluation.episodes
             if evaluation.rate >= target - QUICK_MARGIN or (is_better and exported_in_full):
                 return True
-        if is_better:
+        # The few episodes of a quick evaluation say less than a target that was reached in full.
+        reaches = in_full and evaluation.rate >= target - 1e-9
+        if is_better or (reaches and best is not None and len(best.outcomes) < evaluation.episodes):
             self._best = result
             self._export(candidate, evaluation)
-        if running.purpose == "full" and self._is_enough(evaluation):
+        if in_full and self._is_enough(evaluation):
             self.reached = Milestone(candidate.step, candidate.operator_steps, seconds)
             self._progress.target_reached(target, self.reached)
         return False

@@ -1,5 +1,6 @@
 """Evaluations choose the exported policy, also after a kill; the final one has seeds of its own."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -125,6 +126,21 @@ def test_a_resumed_run_replaces_what_was_exported_by_something_better_only(run):
     assert run.exported() == 500
     resumed.decide(run.candidate(460))
     assert run.exported() == 460
+
+
+def test_a_target_that_was_reached_in_full_is_exported_whatever_the_first_few_episodes_were(run, monkeypatch):
+    run.config = dataclasses.replace(run.config, evaluation=dataclasses.replace(run.config.evaluation, target=0.5))
+    evaluations, result = run.evaluations([0.4, 0.5]), run.evaluator.result
+    evaluations.advance(run.candidate(20))
+    evaluations.advance(run.candidate(30))
+    assert run.exported() == 20
+    # The first half fails.
+    monkeypatch.setattr(
+        run.evaluator, "result", lambda found: (done := result(found))._replace(outcomes=done.outcomes[::-1])
+    )
+    evaluations.decide(run.candidate(40))
+    assert evaluations.reached.step == 40
+    assert run.exported() == 40
 
 
 def test_few_episodes_do_not_replace_many_that_went_as_well(run):
