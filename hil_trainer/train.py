@@ -15,6 +15,7 @@ import torch
 
 from gym_hil.errors import ConfigurationError
 from gym_hil.files import atomic_write
+from gym_hil.teleop.session import Choice, OperatorSession
 from hil_trainer.agents.policy import load_weights
 from hil_trainer.checkpoints import checkpoints, read_run_state
 from hil_trainer.config import CONFIG_FILE, TrainConfig, to_dict
@@ -168,6 +169,8 @@ class Training:
             if self._stopped:
                 return
             self._save_if_due()
+        if self.env.channel is not None:
+            self.env.channel.set_session(activity="training")
         if number:
             self._log(
                 "event",
@@ -206,11 +209,24 @@ class Training:
             self._log_learning()
 
     def _operator_demonstrations(self) -> Iterator[Rollout]:
-        """Demonstrations without those that the operator discards."""
+        """Demonstrations without those that the operator discards, or does not drive; a human is waited for."""
+        session = OperatorSession(
+            self.env.env, self.progress.line, activity="training", has_policy=False, episodes=self.config.demo_episodes
+        )
+
+        def wait() -> bool:
+            chosen = session.wait_until_ready()
+            session.run()
+            return chosen is not Choice.QUIT
+
         while True:
-            rollout = self.actor.demonstrate()
-            if rollout.episodes or rollout.quit:
+            session.prepare(self._demonstrations + 1)
+            rollout = self.actor.demonstrate(wait if self.env.is_human else None)
+            if rollout.quit or (rollout.episodes and (rollout.operator_steps or not self.env.is_human)):
                 yield rollout
+            elif rollout.episodes:
+                session.note_undriven()
+                self.progress.print("a demonstration is not kept, as the operator did not drive")
 
     def _act(self) -> None:
         """Make some steps with the learner's newest policy, and send them; unless only actors on Ray act."""

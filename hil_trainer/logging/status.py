@@ -24,10 +24,13 @@ class TrainingStatus:
     Args:
         file: where to write; standard output if None.
         verbose: also report checkpoints.
+
+    Attributes:
+        line: where it is shown.
     """
 
     def __init__(self, file: TextIO | None = None, *, verbose: bool = False):
-        self._line, self._verbose = StatusLine(file, interval=10.0), verbose
+        self.line, self._verbose = StatusLine(file, interval=10.0), verbose
         self._step, self._seconds = 0, 0.0
         self._episodes: deque[Row] = deque(maxlen=WINDOW)
         self._evaluation: Row | None = None
@@ -47,12 +50,12 @@ class TrainingStatus:
         elif kind == "event":
             self.print(str(row["text"]))
         else:
-            self._line.update(self._parts)
+            self.line.update(self._parts)
 
     def update(self, step: int, seconds: float) -> None:
         """Note a step; cheap enough to be called for each one."""
         self._step, self._seconds = max(step, self._step), seconds
-        self._line.update(self._parts)
+        self.line.update(self._parts)
 
     def target_reached(self, rate: float, milestone: Milestone) -> None:
         """Report that the target success rate, in [0, 1], was reached."""
@@ -65,11 +68,11 @@ class TrainingStatus:
 
     def print(self, text: str) -> None:
         """Print a sentence above the line."""
-        self._line.print(f"step {self._step:,}  {clock_time(self._seconds)}  {text}")
+        self.line.print(f"step {self._step:,}  {clock_time(self._seconds)}  {text}")
 
     def close(self) -> None:
         """Leave the last line on the screen."""
-        self._line.close(keep=True)
+        self.line.close(keep=True)
 
     def _parts(self) -> list[str]:
         parts = [f"step {self._step:,}", clock_time(self._seconds)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,14 +96,26 @@ class Actor:
             parts = [running.returns.take() for running in self._running]
         return Rollout(self._joined(parts), episodes, made, operator_steps, quit=quit)
 
-    def demonstrate(self) -> Rollout:
-        """Have the operator demonstrate the task, for one whole episode, in the first environment."""
+    def demonstrate(self, wait: Callable[[], bool] | None = None) -> Rollout:
+        """Have the operator demonstrate the task, for one whole episode, in the first environment.
+
+        Args:
+            wait: called after the reset, returns when the operator is ready, or False if the operator wants to stop.
+        """
         scripted_operator, agent = self.env.scripted_operator, NeutralAgent(self.env.actions)
         if scripted_operator is not None:
             scripted_operator.demonstrates = True
         self.abandon_episode()
         summary = None
         try:
+            if wait is not None:
+                self._begin(agent, 1)
+                if not wait():
+                    self.abandon_episode()
+                    return Rollout(
+                        self._joined([self._running[0].returns.take()]), [], 0, 0, demonstration=True, quit=True
+                    )
+                self.env.restart_pace()
             while summary is None:
                 ((step, summary),) = self._step(agent, 1)
         finally:
@@ -143,22 +155,27 @@ class Actor:
         joined, self._number = self._format.join(parts, self._number)
         return joined
 
-    def _step(self, agent: Agent, count: int) -> list[tuple[Step, EpisodeSummary | None]]:
-        """Make a step in the first environments. Returns each, and a summary if it ended its episode."""
-        indices = range(count)
-        begins = [index for index in indices if self._running[index].obs is None]
+    def _begin(self, agent: Agent, count: int) -> None:
+        """Reset those of the first environments in which no episode runs."""
+        begins = [index for index in range(count) if self._running[index].obs is None]
         seeds = {index: int(self._rng.integers(2**31)) for index in begins}
-        made: list[Any] = [None] * count
 
         def begin(index: int) -> None:
             self._running[index].begin(self.envs[index], seeds[index])
 
-        def advance(index: int) -> None:
-            made[index] = self._running[index].advance(self.envs[index], actions[index])
-
         self.envs.run(begin, begins)
         for index in begins:
             self._plans.drop(agent, index)
+
+    def _step(self, agent: Agent, count: int) -> list[tuple[Step, EpisodeSummary | None]]:
+        """Make a step in the first environments. Returns each, and a summary if it ended its episode."""
+        indices = range(count)
+        made: list[Any] = [None] * count
+
+        def advance(index: int) -> None:
+            made[index] = self._running[index].advance(self.envs[index], actions[index])
+
+        self._begin(agent, count)
         observations = {index: self._running[index].obs for index in indices}
         actions = self._plans.act(agent, observations)  # type: ignore[arg-type]  # all have begun
         self.envs.run(advance, indices)

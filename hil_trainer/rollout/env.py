@@ -186,10 +186,14 @@ class RolloutEnv:
             seed: of all random numbers in it.
         """
         observation, _ = self.env.reset(seed=seed)
+        self.restart_pace()
+        return self._read(observation)
+
+    def restart_pace(self) -> None:
+        """Keep real time from now on: an episode begins."""
         if self._pacer is not None:
             self._pacer.restart()
         self._paused = seconds_paused(self.env)
-        return self._read(observation)
 
     def step(self, action: NDArray[np.float32]) -> Step:
         """Make a step with the policy's action, or with the operator's.

@@ -6,6 +6,7 @@ import shutil
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -63,6 +64,32 @@ class Stops(Device):
     def poll(self):
         self.left -= 1
         return TeleopCommand(events=[Event.QUIT] if self.left == 0 else [])
+
+
+class Late(Device):
+    """A human who comes late, watches one demonstration, and drives in the others."""
+
+    human = True
+    demonstrates, episodes = False, 0
+
+    def __init__(self):
+        self.polls, self.resets = 0, 0
+
+    def attach(self, env):
+        pass
+
+    def reset(self):
+        self.resets += 1
+
+    @property
+    def present(self):
+        return self.polls > 3
+
+    def poll(self):
+        self.polls += 1
+        drives = self.resets != 1 or self.polls == 5  # the motion that starts the first one
+        events = [Event.SUCCESS] if self.polls % 7 == 0 and self.present else []
+        return TeleopCommand(motion=np.array([0, 0, 0.1 * drives, 0, 0, 0]), engaged=drives, events=events)
 
 
 @pytest.fixture
@@ -186,8 +213,8 @@ def test_demonstrations_go_on_where_the_operator_stopped(small, start, tmp_path)
     # As if the third had been the last straw.
     demonstrate, shown = run.actor.demonstrate, []
 
-    def tired():
-        shown.append(demonstrate())
+    def tired(wait):
+        shown.append(demonstrate(wait))
         return shown[-1]._replace(quit=len(shown) == 2)
 
     run.actor.demonstrate = tired
@@ -198,6 +225,24 @@ def test_demonstrations_go_on_where_the_operator_stopped(small, start, tmp_path)
     start(config, tmp_path, resume=True).run()
     assert [row["episode"] for row in rows(tmp_path, "episode") if row["demonstration"]] == [1, 2, 3]
     assert len({row["length"] for row in rows(tmp_path, "episode")} | {0}) > 1
+
+
+def test_a_human_is_waited_for_and_what_was_not_driven_is_no_demonstration(small, start, tmp_path, monkeypatch):
+    human = Late()
+    monkeypatch.setattr("hil_trainer.rollout.env.ScheduledOperator", lambda config: human)
+    run = start(small(steps=1, demos="2", real_time=False), tmp_path)
+    demonstrate, shown = run.actor.demonstrate, []
+
+    def watched(wait):
+        shown.append(demonstrate(wait))
+        return shown[-1]
+
+    run.actor.demonstrate = watched
+    run.run()
+    assert [rollout.operator_steps > 0 for rollout in shown] == [False, True, True]
+    found = [row for row in rows(tmp_path, "episode") if row["demonstration"]]
+    assert [row["episode"] for row in found] == [1, 2]
+    assert all(row["operator_steps"] for row in found)
 
 
 def test_recorded_demonstrations_are_each_taken_once(small, start, tmp_path, monkeypatch):

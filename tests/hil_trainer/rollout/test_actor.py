@@ -156,6 +156,16 @@ def test_a_demonstration_is_a_whole_episode_of_the_operator(actor):
     assert not one.run(Still(), 30).operator_steps
 
 
+def test_a_demonstration_begins_when_the_operator_is_ready(actor):
+    one = actor(help_probability=0.0)
+    steps, step = [], one.env.step
+    one.env.step = lambda action: steps.append(action) or step(action)
+    assert one.demonstrate(lambda: not steps).episodes
+    assert steps
+    nothing = one.demonstrate(lambda: False)
+    assert (len(nothing.transitions), nothing.episodes, nothing.steps, nothing.quit) == (0, [], 0, True)
+
+
 def test_a_demonstration_that_is_to_be_recorded_again_is_empty(actor):
     rollout = actor(Presses({4: Event.RERECORD})).demonstrate()
     assert (len(rollout.transitions), rollout.episodes, rollout.steps) == (0, [], 4)
