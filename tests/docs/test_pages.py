@@ -45,6 +45,15 @@ SHORTER = [
         r"\g<0> --demos 1 --steps 50 --evaluation.episodes 2 --evaluation.quick-episodes 1",
     ),
 ]
+# A command, in which no human is waited for.
+RUN = """
+import sys
+from gym_hil.teleop.session import Choice, OperatorSession
+from {module}.cli import main
+OperatorSession.wait_until_ready = lambda self: Choice.GO
+if __name__ == '__main__':
+    sys.exit(main())
+"""
 HIDDEN = ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL")
 
 
@@ -68,7 +77,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     commands = tmp_path_factory.mktemp("bin")
     for name, module in (("gym-hil", "gym_hil"), ("hil-trainer", "hil_trainer")):
         command = commands / name
-        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{RUN.format(module=module)}" "$@"\n')
         command.chmod(0o755)
     variables = {key: value for key, value in os.environ.items() if key not in HIDDEN}
     variables["HOME"] = str(tmp_path_factory.mktemp("home"))  # for the console's certificate
