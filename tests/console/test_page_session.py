@@ -45,8 +45,7 @@ def test_emergency_stop_holds_still_and_is_shown_until_it_is_released(visitor, s
     np.testing.assert_array_equal(stand.env.unwrapped.tcp_target, target)
     assert stand.operator
     stand.restart()  # it outlasts the episode
-    visitor.page.wait_for_timeout(200)
-    assert stand.operator
+    visitor.wait(lambda: stand.operator)
     assert visitor.page.inner_text(".dock [data-button=STOP] span") == "Release stop"
     visitor.page.keyboard.up("w")
     visitor.page.click(".dock [data-button=STOP]")
@@ -82,7 +81,7 @@ def test_quit_is_asked_about_and_counts_when_pressed_twice(visitor, stand):
 
 
 def test_input_that_stalls_holds_still_says_so_and_hands_back_in_the_end(visitor, stand, monkeypatch):
-    monkeypatch.setattr("gym_hil.teleop.input_state.RESUME_WITHIN", 0.6)  # s of the device's slower clock
+    monkeypatch.setattr("gym_hil.teleop.input_state.RESUME_WITHIN", 1.0)  # s of the device's slower clock
     visitor.page.keyboard.press("Space")
     visitor.page.keyboard.down("w")
     visitor.wait(lambda: visitor.driver() == "you" and stand.held() == {"FORWARD"})
@@ -90,8 +89,7 @@ def test_input_that_stalls_holds_still_says_so_and_hands_back_in_the_end(visitor
     visitor.wait(lambda: visitor.text("driver-hint") == "No input arrives: holding still")
     target = stand.env.unwrapped.tcp_target.copy()
     assert (stand.operator, visitor.driver()) == (True, "you")
-    visitor.wait(lambda: "handed back" in visitor.text("toast"))
-    assert not stand.operator
+    visitor.wait(lambda: "handed back" in visitor.text("toast") and not stand.operator)
     np.testing.assert_array_equal(stand.env.unwrapped.tcp_target, target)
     visitor.js("delete page.connection.congested")
     visitor.page.keyboard.up("w")
@@ -134,7 +132,7 @@ def test_sounds_are_off_until_they_are_wanted_and_that_is_remembered(visitor, st
     def phases() -> None:
         for phase in ("ready", "running", "outcome"):
             stand.channel.set_session(activity="recording", phase=phase, episode=1)
-        visitor.wait(lambda: visitor.js("page.session.phase") == "outcome")
+            visitor.wait(lambda: visitor.js("page.session.phase") == phase)  # noqa: B023
 
     phases()
     assert visitor.page.evaluate("tones") == 0

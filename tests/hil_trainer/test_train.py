@@ -254,7 +254,7 @@ def test_a_run_that_is_killed_goes_on_and_ctrl_c_saves_it(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise on Windows")
 @pytest.mark.parametrize(("algorithm", "phase"), [("bc", "offline"), ("acfql", "offline"), ("acfql", "online")])
 def test_learning_from_chunks_goes_on_after_a_kill_with_the_same_weights(tmp_path, algorithm, phase):
-    offline, steps = (1_000, 0) if phase == "offline" else (50, 200)
+    offline, steps = (400, 0) if phase == "offline" else (50, 200)
     small = {f"{algorithm}.{name}": value for name, value in {"width": 16, "batch_size": 8, "utd_ratio": 1}.items()}
     settings = {"algorithm": algorithm, "offline_steps": offline, "steps": steps, "demos": 1, **small}
     killed = Run(words(tmp_path / "killed", checkpoint_seconds=0.1, **settings), tmp_path / "killed.log")
