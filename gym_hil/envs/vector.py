@@ -43,7 +43,8 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
         main: number of an environment that only the calling thread steps: one with a device or a window.
 
     Raises:
-        ConfigurationError: there is no environment, an argument has a value that cannot work, or an action is no `Box`.
+        ConfigurationError: there is no environment, an argument has a value that cannot work, an action is no `Box`, or
+            the environments have different spaces.
     """
 
     def __init__(
@@ -68,6 +69,12 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
             for make_env in env_fns:
                 envs.append(make_env())
                 opened.callback(envs[-1].close)
+                own, first = ((env.observation_space, env.action_space) for env in (envs[-1], envs[0]))
+                if own != first:
+                    raise ConfigurationError(
+                        f"Environment {len(envs) - 1} has the spaces {own}, the first one {first}; those of a vector "
+                        "are alike."
+                    )
             made = [functools.partial(next, iter(envs))] * len(envs)  # each call returns another one
             super().__init__(made, copy=copy, autoreset_mode=mode)
             if not isinstance(self.single_action_space, gym.spaces.Box):

@@ -245,7 +245,7 @@ def test_environments_are_closed_where_one_of_them_cannot_be_made() -> None:
 
     for last in (broken, lambda: gym.make("MountainCarContinuous-v0")):
         closed.clear()
-        with pytest.raises((ArithmeticError, RuntimeError)):
+        with pytest.raises((ArithmeticError, ConfigurationError)):
             ThreadVectorEnv([lambda: Closes(gym.make("Pendulum-v1")), last])
         assert closed == [1]
 
