@@ -5,20 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gym_hil.console.messages import Bindings, Input, LegendPart
 from gym_hil.console.web_device import WebDevice
-from gym_hil.display import ConsoleOptions, TlsOption
 from gym_hil.teleop import Button, TeleopCommand
 from gym_hil.teleop.hand_tracking import Displacement, HandTracking
 from gym_hil.teleop.rotations import rotation_matrix, rotation_vector
-
-if TYPE_CHECKING:
-    from gym_hil.console.server import Console
 
 # Name of a controller's button -> its meaning; both controllers count.
 BINDINGS: dict[str, Button] = {
@@ -54,45 +50,17 @@ class Headset(WebDevice):
     2 s to be back; then the intervention ends.
 
     Args:
-        env: see `WebDevice`, and so with the rest.
-        host: see `ConsoleOptions`, and so with the next four.
-        port: see `ConsoleOptions`.
-        allow_remote: see `ConsoleOptions`.
-        tls: see `ConsoleOptions`.
-        public_url: see `ConsoleOptions`.
-        console: the console to appear on.
-        intervention: a mode of `gym_hil.teleop.MODES`.
+        env: the environment that is driven.
         clock: s, never goes back.
+        **options: see `WebDevice`.
     """
 
-    def __init__(
-        self,
-        *,
-        env: Any = None,
-        host: str | None = None,
-        port: int | None = None,
-        allow_remote: bool | None = None,
-        tls: TlsOption | None = None,
-        public_url: str | None = None,
-        console: Console | ConsoleOptions | None = None,
-        intervention: str = "toggle",
-        clock: Callable[[], float] = time.monotonic,
-    ):
+    def __init__(self, *, env: Any = None, clock: Callable[[], float] = time.monotonic, **options: Any):
         self.tracking = HandTracking(clock)
         self._in_session = False
         self._follower = Follower(env)
         self._touches = TouchCounter()
-        super().__init__(
-            env=env,
-            host=host,
-            port=port,
-            allow_remote=allow_remote,
-            tls=tls,
-            public_url=public_url,
-            console=console,
-            intervention=intervention,
-            clock=clock,
-        )
+        super().__init__(env=env, clock=clock, **options)
 
     def receive(self, message: Input) -> None:
         if message.hand is None:

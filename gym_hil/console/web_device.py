@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from gym_hil.console.messages import Bindings, Input, LegendPart, StickAxis
 from gym_hil.display import ConsoleOptions, TlsOption
@@ -18,6 +16,7 @@ from gym_hil.teleop.gamepad import BINDINGS as PAD_BINDINGS
 from gym_hil.teleop.gamepad import STICKS, pad_legend
 from gym_hil.teleop.input_state import RESUME_WITHIN, SILENCE_TIMEOUT
 from gym_hil.teleop.keyboard import KEYS, key_legend
+from gym_hil.teleop.rotations import quaternion_matrix, rotation_vector
 
 if TYPE_CHECKING:
     from gym_hil.console.channel import Channel
@@ -150,7 +149,7 @@ class WebDevice(InputDevice):
         if dragged.target is not None:
             motion[:3] += (np.array(dragged.target) - base.tcp_target) / self._env.get_wrapper_attr("full_speed")
         if dragged.target_rotation is not None and self.can_turn:
-            turn = _turn(dragged.target_rotation, base.tcp_rotation_target)
+            turn = rotation_vector(quaternion_matrix(dragged.target_rotation) @ base.tcp_rotation_target.T)
             motion[3:] += turn / self._env.get_wrapper_attr("rotation_speed")
         self.inputs.set_motion(motion, is_report=False)
 
@@ -242,22 +241,3 @@ class WebDevice(InputDevice):
                 ]
             parts.append(LegendPart("Mouse or finger", drag))
         return parts
-
-
-def _turn(wanted: Sequence[float], actual: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The turn from one orientation to another.
-
-    Args:
-        wanted: (4,) quaternion, w first, of any length but 0.
-        actual: (3, 3) rotation matrix.
-
-    Returns:
-        (3,) rad, rotation vector in the base frame.
-    """
-    goal, start, turn = np.array(wanted), np.empty(4), np.empty(3)
-    mujoco.mju_normalize4(goal)
-    mujoco.mju_mat2Quat(start, actual.ravel())
-    mujoco.mju_negQuat(start, start.copy())
-    mujoco.mju_mulQuat(goal, goal.copy(), start)
-    mujoco.mju_quat2Vel(turn, goal, 1.0)
-    return turn

@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from gym_hil.teleop.rotations import quaternion_matrix, rotation_vector
+
 CLUTCH_ON, CLUTCH_OFF = 0.5, 0.4  # of the squeeze; two values, so that a trembling finger does not let go
 GRIPPER_CLOSE, GRIPPER_OPEN = 0.6, 0.3  # of the trigger
 SCALE = (0.2, 1.0)  # m that the tool moves for each m of the hand, minimum and maximum
@@ -168,7 +170,7 @@ class HandTracking:
         if before is None or not goes_on or not self.clutch:
             return
         moved, turned = self._position - before, self._rotation @ rotation_before.T
-        angle = math.acos(min(max((np.trace(turned) - 1.0) / 2.0, -1.0), 1.0))
+        angle = float(np.linalg.norm(rotation_vector(turned)))
         if float(np.linalg.norm(moved)) > JUMP[0] * frames or angle > JUMP[1] * frames:
             self.dropped += 1
             return
@@ -183,15 +185,6 @@ def _usable_pose(hand: Hand) -> tuple[NDArray[np.float64], NDArray[np.float64]] 
     position, quaternion = np.array(hand.position, float), np.array(hand.orientation, float)
     if not (np.abs(position).max() < FAR and np.abs(quaternion).max() < 2.0):  # False for what is no number
         return None
-    norm = float(np.linalg.norm(quaternion))
-    if norm < 0.5:
+    if float(np.linalg.norm(quaternion)) < 0.5:
         return None
-    x, y, z, w = (quaternion / norm).tolist()
-    rotation = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-    return position, rotation
+    return position, quaternion_matrix(np.roll(quaternion, 1))
