@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from hil_trainer.config import ACFQLConfig, BCConfig, EnvConfig, EvaluationConfig, OperatorConfig, TrainConfig
+
+# Of a flow that imitates, where images make a window expensive.
+_FLOW_OF_PIXELS: dict[str, Any] = {
+    "batch_size": 64,
+    "noise_samples": 4,
+    "weight_decay": 1e-2,
+    "buffer_capacity": 20_000,
+}
 
 
 def defaults(task: str, obs: str, algorithm: str = "sac") -> TrainConfig:
@@ -65,12 +74,11 @@ def _bc_defaults(config: TrainConfig) -> TrainConfig:
     bc, demos, offline_steps = BCConfig(), "5", 3_000
     if "arrangeboxes" in config.env.task.lower():
         bc, demos, offline_steps = dataclasses.replace(bc, batch_size=512, attention_heads=4), "45", 8_000
-        # An operator who takes over drives the rest of a long episode.
-        config = dataclasses.replace(config, operator=dataclasses.replace(config.operator, patience=40))
+        config = _patient(config)
     if "insertpeg" in config.env.task.lower():
         demos, offline_steps = "60", 6_000
     if config.env.obs == "pixels":
-        bc = dataclasses.replace(bc, batch_size=64, noise_samples=4, weight_decay=1e-2, buffer_capacity=20_000)
+        bc = dataclasses.replace(bc, **_FLOW_OF_PIXELS)
         demos = "35"
     return dataclasses.replace(config, algorithm="bc", demos=demos, offline_steps=offline_steps, bc=bc)
 
@@ -80,8 +88,13 @@ def _acfql_defaults(config: TrainConfig) -> TrainConfig:
     if "arrangeboxes" in config.env.task.lower():
         acfql = dataclasses.replace(acfql, batch_size=256, attention_heads=4, discount=0.99)
         demos, offline_steps = "45", 8_000
-        config = dataclasses.replace(config, operator=dataclasses.replace(config.operator, patience=40))
+        config = _patient(config)
     if config.env.obs == "pixels":
-        acfql = dataclasses.replace(acfql, batch_size=64, noise_samples=4, weight_decay=1e-2, buffer_capacity=20_000)
+        acfql = dataclasses.replace(acfql, **_FLOW_OF_PIXELS)
         demos, offline_steps = "35", 3_000
     return dataclasses.replace(config, algorithm="acfql", demos=demos, offline_steps=offline_steps, acfql=acfql)
+
+
+def _patient(config: TrainConfig) -> TrainConfig:
+    """With a scripted operator who waits longer: one who takes over drives the rest of a long episode."""
+    return dataclasses.replace(config, operator=dataclasses.replace(config.operator, patience=40))

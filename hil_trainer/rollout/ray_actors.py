@@ -46,8 +46,8 @@ def make_actor(setup: LearnerSetup, *, operator: str, intervention: Any = None) 
     except BaseException:
         envs.close()
         raise
-    agent = config.agent
-    return Actor(envs, discount=agent.discount, n_step=agent.n_step, seed=np.random.SeedSequence())
+    discount, n_step = config.returns
+    return Actor(envs, discount=discount, n_step=n_step, seed=np.random.SeedSequence())
 
 
 def act(learner: Any, setup: LearnerSetup, actor: Actor) -> None:

@@ -237,15 +237,11 @@ class RunEvaluations:
         if is_better or (reaches and best is not None and len(best.outcomes) < evaluation.episodes):
             self._best = result
             self._export(candidate, evaluation)
-        if in_full and self._is_enough(evaluation):
+        longest = self._config.evaluation.target_length
+        if reaches and (longest is None or evaluation.mean_length <= longest):
             self.reached = Milestone(candidate.step, candidate.operator_steps, seconds)
             self._progress.target_reached(target, self.reached)
         return False
-
-    def _is_enough(self, evaluation: Evaluation) -> bool:
-        config = self._config.evaluation
-        is_quick = config.target_length is None or evaluation.mean_length <= config.target_length
-        return evaluation.rate >= config.target - 1e-9 and is_quick
 
     def _write(self, purpose: str, step: int, operator_steps: int, evaluation: Evaluation) -> float:
         """Write a row of metrics. Returns its seconds."""
