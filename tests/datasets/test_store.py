@@ -13,26 +13,36 @@ class Killed(BaseException):
     """Stands for the end of the process: nothing in the package catches it."""
 
 
+@pytest.fixture
+def dies_in(monkeypatch):
+    """Calls something in which the process dies at a change of the disk; returns whether it came to that change."""
+
+    def call(change, work):
+        changes, replace = itertools.count(), os.replace
+
+        def replace_or_die(source, destination):
+            if next(changes) == change:
+                raise Killed
+            replace(source, destination)
+
+        with monkeypatch.context() as patches:
+            patches.setattr(os, "replace", replace_or_die)
+            try:
+                work()
+            except Killed:
+                return True
+        return False
+
+    return call
+
+
 @pytest.mark.parametrize("change", range(8))
-def test_a_recorder_that_dies_between_two_changes_leaves_whole_episodes(tmp_path, monkeypatch, change):
+def test_a_recorder_that_dies_between_two_changes_leaves_whole_episodes(tmp_path, dies_in, change):
     record(str(tmp_path), episodes=3)
     writer = DatasetWriter(tmp_path, repo_id="me/killed", features=FEATURES, fps=FPS, resume=True)
     for number in range(length(3)):
         writer.add_frame(frame(3, number), task="task 1")
-    changes, replace = itertools.count(), os.replace
-
-    def replace_or_die(source, destination):
-        if next(changes) == change:
-            raise Killed
-        replace(source, destination)
-
-    with monkeypatch.context() as patches:
-        patches.setattr(os, "replace", replace_or_die)
-        died = False
-        try:
-            writer.save_episode({"seed": 3})
-        except Killed:
-            died = True
+    died = dies_in(change, lambda: writer.save_episode({"seed": 3}))
     writer._lock.release()  # as the end of a process does
     assert died == (change < 7)  # journal, video, frames, tasks, rows, statistics, info
     assert problems(tmp_path, finished=3 if died else 4) == []
@@ -84,7 +94,7 @@ def test_rows_that_another_program_wrote_are_kept(tmp_path):
 @pytest.mark.parametrize("change", range(5))
 @pytest.mark.parametrize("before", [0, 2])
 def test_a_recorder_that_dies_while_it_deletes_leaves_the_episode_whole_or_nothing_of_it(
-    tmp_path, monkeypatch, before, change
+    tmp_path, dies_in, before, change
 ):
     if before:
         record(str(tmp_path), episodes=before)
@@ -92,20 +102,7 @@ def test_a_recorder_that_dies_while_it_deletes_leaves_the_episode_whole_or_nothi
     for number in range(length(before)):
         writer.add_frame(frame(before, number), task="task 1")
     writer.save_episode({"seed": before})
-    changes, replace = itertools.count(), os.replace
-
-    def replace_or_die(source, destination):
-        if next(changes) == change:
-            raise Killed
-        replace(source, destination)
-
-    with monkeypatch.context() as patches:
-        patches.setattr(os, "replace", replace_or_die)
-        died = False
-        try:
-            writer.delete_last_episode()
-        except Killed:
-            died = True
+    died = dies_in(change, writer.delete_last_episode)
     writer._lock.release()  # as the end of a process does
     rows = len(reading.rows(tmp_path)) if (tmp_path / "meta/episodes").exists() else 0
     assert rows in (before, before + 1)
