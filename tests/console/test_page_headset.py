@@ -184,7 +184,7 @@ def test_edge_of_the_workspace_is_felt(headset: Visitor, stand: Stand) -> None:
         headset.page.evaluate(f"move(0.1, {1.3 + 0.01 * step}, -0.4)")
         headset.page.wait_for_timeout(20)
     headset.wait(lambda: headset.page.evaluate("ticks.length"))
-    assert stand.env.unwrapped.tcp_target[2] == stand.env.unwrapped.cartesian_bounds[1][2]
+    assert stand.env.unwrapped.tcp_target[2] == pytest.approx(stand.env.unwrapped.cartesian_bounds[1][2], abs=1e-6)
     assert headset.page.evaluate("ticks") == [[0.3, 20]]
 
 
