@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,12 @@ from gym_hil.cli.arguments import (
     read_policy,
 )
 from gym_hil.cli.demo import open_video
-from gym_hil.cli.driving import control_steps
+from gym_hil.cli.driving import Step, control_steps
 from gym_hil.env_options import EnvOptions
 from gym_hil.envs import GymRenderingSpec
+from gym_hil.envs.threads import WorkThreads
 from gym_hil.errors import ConfigurationError
+from gym_hil.policies import LoadedPolicy
 from gym_hil.rendering import make_renderer
 from gym_hil.status import StatusLine
 from gym_hil.teleop.operator import OperatorOptions
@@ -46,6 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the first episode; the others count up from it (default: 0)"
     )
+    parser.add_argument(
+        "--num-envs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of episodes that run at a time, each with a policy of its own (default: %(default)s)",
+    )
     parser.add_argument("--images", action="store_true", help="let the policy see the images of a task's cameras")
     parser.add_argument(
         "--image-size", type=int, default=128, metavar="N", help="height and width of --images (default: %(default)s)"
@@ -62,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil eval`."""
-    for name, least in (("episodes", 1), ("seed", 0), ("image_size", 1)):
+    for name, least in (("episodes", 1), ("seed", 0), ("image_size", 1), ("num_envs", 1)):
         value = getattr(arguments, name)
         if value < least:
             raise ConfigurationError(f"--{name.replace('_', '-')} is {value}; expected {least} or more.")
@@ -72,14 +82,21 @@ def run(arguments: argparse.Namespace) -> int:
             f"--images and --orientation are for tasks of gym_hil; choose what {options.id} observes with --env-kwargs."
         )
     if arguments.video is not None:
+        if arguments.num_envs > 1:
+            raise ConfigurationError(
+                f"--num-envs is {arguments.num_envs}, but --video films one episode after the other; leave one out."
+            )
         if arguments.video.suffix not in (".mp4", ".gif"):
             raise ConfigurationError(f"--video is {arguments.video}; expected a file that ends in .mp4 or .gif.")
         check_output(arguments.video, overwrite=True)
-    env = _make(options, arguments)
-    try:
-        successes = evaluate(env, arguments, film=options.is_task())
-    finally:
-        env.close()
+    with contextlib.ExitStack() as stack:
+        envs = []
+        for _ in range(min(arguments.num_envs, arguments.episodes)):
+            envs.append(_make(options, arguments))
+            stack.callback(envs[-1].close)
+        # What OpenGL draws with belongs to one thread.
+        threads = 1 if options.kwargs.get("renderer") == "gl" else None
+        successes = evaluate(envs, arguments, threads=threads, film=options.is_task())
     if arguments.video is not None:
         print(f"video in {arguments.video}")
     print(f"successes: {successes}/{arguments.episodes}")
@@ -96,36 +113,83 @@ def _make(options: EnvOptions, arguments: argparse.Namespace) -> gym.Env[Any, An
     return options.make(operator, task_kwargs=task_kwargs, **kwargs)
 
 
-def evaluate(env: gym.Env[Any, Any], arguments: argparse.Namespace, *, film: bool) -> int:
-    """Run the episodes, and print how each ends; returns the number of successes.
+def evaluate(
+    envs: Sequence[gym.Env[Any, Any]], arguments: argparse.Namespace, *, threads: int | None, film: bool
+) -> int:
+    """Run the episodes, as many at a time as there are environments, and print how each ends.
 
     Args:
-        env: wrapped for an operator, without one.
+        envs: wrapped for an operator, without one. Each has a policy of its own, which may keep a plan.
         arguments: of the command.
+        threads: that share the environments; None for one per core.
         film: the video shows a camera of ours, instead of the environment's `render()`.
+
+    Returns:
+        The number of successes.
     """
-    policy = read_policy(arguments, env)
-    successes = 0
-    lengths = []
+    policies = [read_policy(arguments, env) for env in envs]
+    numbers = iter(range(1, arguments.episodes + 1))
+    running: dict[int, _Episode] = {}  # environment -> its episode
+    successes, total = 0, 0
     with contextlib.ExitStack() as stack:
-        camera = None if arguments.video is None else _Camera(env, arguments.video, stack, film)
+        workers = WorkThreads(len(envs), threads=threads, main=0)
+        stack.callback(workers.close)
+        camera = None if arguments.video is None else _Camera(envs[0], arguments.video, stack, film)
         line = stack.enter_context(StatusLine())
-        for number in range(1, arguments.episodes + 1):
-            observation, _ = env.reset(seed=arguments.seed + number - 1)
-            if camera is not None:
-                camera.shoot()
-            for count, step in enumerate(control_steps(env, observation, None, policy), start=1):
-                if camera is not None:
-                    camera.shoot(last=step.ends_episode)
-                line.update((f"episode {number} of {arguments.episodes}", f"step {count}", f"successes: {successes}"))
-                if step.ends_episode:
-                    break
-            lengths.append(count)
-            success = bool(step.info["next.success"])
-            successes += success
-            line.print(f"episode {number}: {'success' if success else 'no success'} after {count} steps")
-    print(f"{np.mean(lengths):.1f} steps an episode")
+
+        def advance(index: int) -> None:
+            running[index].advance()
+
+        while True:
+            for index, (env, policy) in enumerate(zip(envs, policies, strict=True)):
+                number = None if index in running else next(numbers, None)
+                if number is not None:
+                    running[index] = _Episode(number, _steps(env, policy, arguments.seed + number - 1, camera))
+            if not running:
+                break
+            workers.run(advance, list(running))
+            first = min(running.values(), key=lambda episode: episode.number)
+            line.update(
+                (
+                    f"episode {first.number} of {arguments.episodes}",
+                    f"step {first.length}",
+                    f"successes: {successes}",
+                )
+            )
+            for index in [index for index, episode in running.items() if episode.last.ends_episode]:
+                episode = running.pop(index)
+                success = bool(episode.last.info["next.success"])
+                successes, total = successes + success, total + episode.length
+                outcome = "success" if success else "no success"
+                line.print(f"episode {episode.number}: {outcome} after {episode.length} steps")
+    print(f"{total / arguments.episodes:.1f} steps an episode")
     return successes
+
+
+class _Episode:
+    """An episode that runs."""
+
+    last: Step
+
+    def __init__(self, number: int, steps: Iterator[Step]):
+        self.number, self.length = number, 0
+        self._steps = steps
+
+    def advance(self) -> None:
+        """Make the next step."""
+        self.last = next(self._steps)
+        self.length += 1
+
+
+def _steps(env: gym.Env[Any, Any], policy: LoadedPolicy | None, seed: int, camera: _Camera | None) -> Iterator[Step]:
+    """Reset the environment at the first step, then step and film it."""
+    observation, _ = env.reset(seed=seed)
+    if camera is not None:
+        camera.shoot()
+    for step in control_steps(env, observation, None, policy):
+        if camera is not None:
+            camera.shoot(last=step.ends_episode)
+        yield step
 
 
 class _Camera:

@@ -90,6 +90,16 @@ def test_an_episode_without_success_is_counted_as_that(capsys: pytest.CaptureFix
     assert capsys.readouterr().out.splitlines()[-2:] == ["3.0 steps an episode", "successes: 0/2"]
 
 
+def test_episodes_that_run_at_a_time_end_as_one_after_the_other(capsys: pytest.CaptureFixture) -> None:
+    words = ["eval", "--policy", "users:Picks", "--task", "PandaPickCube-v1", "--episodes", "5"]
+    ends = []
+    for more in ([], ["--num-envs", "3"]):
+        assert main([*words, "--max-episode-steps", "17", *more]) == 0
+        ends.append(sorted(capsys.readouterr().out.splitlines()))
+    assert ends[0] == ends[1]
+    assert 0 < sum("no success" in line for line in ends[0]) < 5
+
+
 def test_any_environment_is_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     words = ["--policy", "users:goes_home", "--env", f"tests.datasets.foreign:{ID}", "--action-map", "x=0,y=1"]
     assert main(["eval", *words, "--episodes", "3", "--video", str(tmp_path / "reach.gif")]) == 0
@@ -105,6 +115,8 @@ def test_any_environment_is_evaluated(tmp_path: Path, capsys: pytest.CaptureFixt
         (["--policy", "users:Picks", "--episodes", "0"], "--episodes is 0"),
         (["--policy", "users:Picks", "--env", f"tests.datasets.foreign:{ID}", "--images"], "--images"),
         (["--policy", "users:Picks", "--video", "film.avi"], "ends in .mp4 or .gif"),
+        (["--policy", "users:Picks", "--num-envs", "0"], "--num-envs is 0"),
+        (["--policy", "users:Picks", "--num-envs", "2", "--video", "film.mp4"], "films one episode after the other"),
     ],
 )
 def test_what_cannot_be_evaluated_is_an_error(words: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
