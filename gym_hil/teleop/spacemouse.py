@@ -46,19 +46,40 @@ _MOTION = (
 )
 _KEYS = {"left": Bit(1, 0x01), "right": Bit(1, 0x02)}
 FEW_KEYS_LAYOUTS = (*_MOTION, Layout(3, (2, ANY_LENGTH), buttons=_KEYS))
-MANY_KEYS_LAYOUTS = (
-    *_MOTION,
-    Layout(3, (2, ANY_LENGTH), buttons={**_KEYS, "key 1": Bit(2, 0x10), "key 2": Bit(2, 0x20)}),
-)
+_MORE_KEYS = {
+    "key R": Bit(1, 0x10),
+    "key 1": Bit(2, 0x10),
+    "key 2": Bit(2, 0x20),
+    "key 3": Bit(2, 0x40),
+    "key 4": Bit(2, 0x80),
+    "key Esc": Bit(3, 0x40),
+    "key Alt": Bit(3, 0x80),
+    "key Ctrl": Bit(4, 0x02),
+}
+MANY_KEYS_LAYOUTS = (*_MOTION, Layout(3, (2, ANY_LENGTH), buttons={**_KEYS, **_MORE_KEYS}))
+
+# The keys that count as the left and the right button.
+_SIDES = {"left": {"left", "key 1"}, "right": {"right", "key 2"}}
+# What the other keys of big models do.
+_MORE_BINDINGS = {
+    "key 3": Button.SUCCESS,
+    "key 4": Button.FAILURE,
+    "key R": Button.RERECORD,
+    "key Esc": Button.STOP,
+    "key Alt": Button.DELETE_LAST,
+    "key Ctrl": Button.QUIT,
+}
+# The side buttons while the emergency stop is on.
+_STOPPED_BINDINGS = {"left": Button.DELETE_LAST, "right": Button.QUIT}
 
 
 class SpaceMouse(HidDevice):
     """A SpaceMouse by 3Dconnexion; see `HidDevice`.
 
     The operator sits behind the robot: pushing the cap away moves forward. Touching the cap takes over, because the
-    mode is `auto` by default, in which both buttons together are the emergency stop; in the other modes they are the
-    intervention button. Success, failure and the rest come from a second device, as in
-    `device=["spacemouse", "keyboard"]`.
+    mode is `auto` by default; in the other modes the left button does, and the right one closes and opens the gripper
+    in turn. Both together are the emergency stop. While it is on, the left one deletes and the right one quits. Success,
+    failure and re-record are keys of big models, else of a second device, as in `device=["spacemouse", "keyboard"]`.
     """
 
     noun = "SpaceMouse"
@@ -68,9 +89,12 @@ class SpaceMouse(HidDevice):
         "tilt or twist the cap": Button.TURN,
         "left button": Button.CLOSE,
         "right button": Button.OPEN,
-        "both buttons": Button.INTERVENE,
+        "both buttons": Button.STOP,
+        **{f"{side} button, while stopped": button for side, button in _STOPPED_BINDINGS.items()},
     }
-    _both = False
+    _down: frozenset[str] = frozenset()  # side buttons
+    _both = False  # whether both were down since one of them went down
+    _next_grip = Button.CLOSE
 
     def __init__(
         self, *, intervention: str = "auto", deadzone: float = DEADZONE, clock: Callable[[], float] = time.monotonic
@@ -78,6 +102,8 @@ class SpaceMouse(HidDevice):
         super().__init__(intervention=intervention, deadzone=deadzone, clock=clock)
 
     def label(self, meaning: Button | str) -> str:
+        if meaning is Button.CLOSE and not self._touch_takes_over:
+            return f"{meaning.value}, and open it with the next press"
         return "turn that way" if meaning is Button.TURN else super().label(meaning)
 
     def layouts_of(self, entry: Mapping[str, Any]) -> Sequence[Layout] | None:
@@ -88,13 +114,13 @@ class SpaceMouse(HidDevice):
         return MANY_KEYS_LAYOUTS if entry["product_id"] in MANY_KEYS else FEW_KEYS_LAYOUTS
 
     def on_connect(self, vendor: int) -> None:
-        self._both = False
+        self._down, self._both = frozenset(), False
 
     def on_controls(self, controls: Controls, axes: Mapping[str, float]) -> None:
         if controls.down is None:
             self.inputs.set_motion([axes.get(name, 0.0) for name in AXES])
         else:
-            self.inputs.set_held(self._held(controls.down))
+            self._take_keys(controls.down)
 
     def on_idle(self, seconds: float, axes: dict[str, float]) -> None:
         # A deflected cap reports every 8 to 16 ms. If it stops, the last report was lost or the radio is out of reach.
@@ -102,19 +128,49 @@ class SpaceMouse(HidDevice):
             axes.clear()
             self.inputs.set_motion([0.0] * 6)
 
+    def reset(self) -> None:
+        super().reset()
+        self._next_grip = Button.CLOSE  # a new episode starts with an open gripper
+
     @property
     def legend(self) -> Sequence[tuple[str, str]]:
-        meanings, idle = {**self.bindings, "both buttons": self._both_are}, self.inputs.idle_buttons
+        meanings, idle = dict(self.bindings), self.inputs.idle_buttons
+        if not self._touch_takes_over:
+            meanings |= {"left button": Button.INTERVENE, "right button": Button.CLOSE}
+        if self._layouts is MANY_KEYS_LAYOUTS:
+            meanings |= _MORE_BINDINGS
         return [(control, self.label(meaning)) for control, meaning in meanings.items() if meaning not in idle]
 
     @property
-    def _both_are(self) -> Button:
-        return Button.STOP if self.inputs.intervention == "auto" else Button.INTERVENE
+    def _touch_takes_over(self) -> bool:
+        return self.inputs.intervention == "auto"
 
-    def _held(self, keys: frozenset[str]) -> set[Button]:
-        close, open_ = bool(keys & {"left", "key 1"}), bool(keys & {"right", "key 2"})
-        # Two keys never come up at once: after both were down, the second one to come up means nothing.
-        self._both = (close and open_) or (self._both and (close or open_))
-        if self._both:
-            return {self._both_are} if close and open_ else set()
-        return ({Button.CLOSE} if close else set()) | ({Button.OPEN} if open_ else set())
+    def _take_keys(self, keys: frozenset[str]) -> None:
+        down = frozenset(side for side, names in _SIDES.items() if keys & names)
+        came_up, self._down = self._down - down, down
+        alone = came_up if not self._both and not down else frozenset()
+        # Two buttons never come up at once: after both were down, the second one to come up means nothing.
+        self._both = len(down) == 2 or (self._both and bool(down))
+        held = {button for key, button in _MORE_BINDINGS.items() if key in keys}
+        if len(down) == 2:
+            held.add(Button.STOP)
+        elif not self._both and not self.inputs.stopped:
+            if self._touch_takes_over:
+                held.update(Button.CLOSE if side == "left" else Button.OPEN for side in down)
+            elif self.inputs.intervention == "hold" and "left" in down:
+                held.add(Button.INTERVENE)
+        self.inputs.set_held(held)
+        for side in alone:
+            self._release_alone(side)
+
+    def _release_alone(self, side: str) -> None:
+        """Do what a side button does when it comes up: where it must not count as the first one of an emergency stop."""
+        if self.inputs.stopped:
+            self.inputs.tap(_STOPPED_BINDINGS[side])
+        elif self._touch_takes_over:
+            return
+        elif side == "right":
+            self.inputs.tap(self._next_grip)
+            self._next_grip = Button.OPEN if self._next_grip is Button.CLOSE else Button.CLOSE
+        elif self.inputs.intervention != "hold":
+            self.inputs.tap(Button.INTERVENE)

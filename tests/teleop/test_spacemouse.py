@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import gym_hil  # noqa: F401
 from gym_hil.errors import ConfigurationError
-from gym_hil.teleop import Button
+from gym_hil.teleop import Button, Event
 from gym_hil.teleop.hid_reports import read_controls
 from gym_hil.teleop.spacemouse import AXES, CONNEXION, FEW_KEYS_LAYOUTS, LOGITECH, MULTI_AXIS_CONTROLLER, SpaceMouse
 from tests.teleop.clock import Clock
@@ -119,25 +119,63 @@ def test_buttons_close_and_open_the_gripper(bus, clock, model, close, open_, non
     mouse.close()
 
 
+@pytest.mark.parametrize("mode", ["auto", "toggle", "stay", "hold"])
 @pytest.mark.parametrize("last", [LEFT_KEY, RIGHT_KEY])
-def test_both_buttons_take_over_where_touching_does_not(mouse, unit, last):
-    mouse.set_intervention("toggle")
-    unit.send(push(BACK, -350))
-    assert not mouse.poll().engaged
-    unit.send(BOTH_KEYS)
-    command = mouse.poll()
-    assert (command.engaged, command.gripper) == (True, 0)
-    unit.send(last)  # they never come up at once
-    assert mouse.poll().gripper == 0
-    unit.send(NO_KEY)
-    assert mouse.poll().engaged
-
-
-def test_both_buttons_are_the_emergency_stop_where_touching_takes_over(mouse, unit):
+def test_both_buttons_are_the_emergency_stop_in_every_mode(mouse, unit, mode, last):
+    mouse.set_intervention(mode)
     assert ("both buttons", Button.STOP.value) in mouse.legend
     for stopped in (True, False):
-        unit.send(BOTH_KEYS, NO_KEY)
-        assert mouse.poll().stopped == stopped
+        unit.send(BOTH_KEYS, last, NO_KEY)  # they never come up at once
+        command = mouse.poll()
+        assert (command.stopped, command.gripper, command.events) == (stopped, 0, ())
+        assert not mouse.poll().motion.any()
+
+
+def test_side_buttons_delete_and_quit_while_stopped(mouse, unit, clock):
+    unit.send(BOTH_KEYS, NO_KEY)
+    for key, event in ((LEFT_KEY, Event.DELETE_LAST), (RIGHT_KEY, Event.QUIT)):
+        unit.send(key, NO_KEY)
+        assert mouse.poll().events == ()
+        assert "press again" in mouse.pending
+        unit.send(key, NO_KEY)
+        assert mouse.poll().events == (event,)
+    for _ in range(2):  # stopped and released in a hurry: the first of two buttons does not count alone
+        unit.send(LEFT_KEY, BOTH_KEYS, NO_KEY)
+        assert mouse.poll().events == ()
+    assert mouse.poll().stopped
+    assert mouse.pending is None
+
+
+def test_left_button_takes_over_where_touching_does_not_and_the_right_one_grips(mouse, unit):
+    mouse.set_intervention("toggle")
+    assert ("left button", "take over / hand back") in mouse.legend
+    unit.send(push(BACK, -350))
+    assert not mouse.poll().engaged
+    unit.send(LEFT_KEY, NO_KEY, RIGHT_KEY, NO_KEY)
+    command = mouse.poll()
+    assert (command.engaged, command.gripper, command.motion[0]) == (True, 1, 1)
+    unit.send(RIGHT_KEY, NO_KEY)
+    assert mouse.poll().gripper == -1
+    mouse.set_intervention("hold")
+    for key, engaged in ((LEFT_KEY, True), (NO_KEY, False)):
+        unit.send(key)
+        assert mouse.poll().engaged == engaged
+
+
+def test_keys_of_a_big_model_decide_about_episodes(bus, clock):
+    unit = bus.plug(*PRO)
+    mouse = SpaceMouse(clock=clock)
+    assert ("key 3", Button.SUCCESS.value) in mouse.legend
+    ends = {"03 00 40": Event.SUCCESS, "03 00 80": Event.FAILURE, "03 10 00": Event.RERECORD}
+    for key, event in ends.items():
+        unit.send(f"{key} 00 00", "03 00 00 00 00")
+        assert mouse.poll().events == (event,)
+    for key, event in {"03 00 00 80 00": Event.DELETE_LAST, "03 00 00 00 02": Event.QUIT}.items():
+        unit.send(key, "03 00 00 00 00", key)
+        assert mouse.poll().events == (event,)
+    unit.send("03 00 00 40 00")
+    assert mouse.poll().stopped
+    mouse.close()
 
 
 def test_reports_are_read_between_polls(mouse, unit):
@@ -232,12 +270,12 @@ def test_impossible_dead_zone_is_refused(bus, deadzone):
 def test_every_press_of_both_buttons_switches_exactly_once_whatever_else_comes(reports):
     with pytest.MonkeyPatch.context() as patch:
         unit = FakeHid().install(patch).plug(*COMPACT)
-        mouse = SpaceMouse(intervention="toggle", clock=Clock())
+        mouse = SpaceMouse(clock=Clock())
     presses, before = 0, 0
     for report in [*reports, None]:
         if report is None:
             command = mouse.poll()
-            assert command.engaged == (presses % 2 == 1)
+            assert command.stopped == (presses % 2 == 1)
             assert np.abs(command.motion).max() <= 1
         elif isinstance(report, int):
             unit.send([3, report, 0])
