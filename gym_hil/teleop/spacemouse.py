@@ -78,8 +78,9 @@ class SpaceMouse(HidDevice):
 
     The operator sits behind the robot: pushing the cap away moves forward. Touching the cap takes over, because the
     mode is `auto` by default; in the other modes the left button does, and the right one closes and opens the gripper
-    in turn. Both together are the emergency stop. While it is on, the left one deletes and the right one quits. Success,
-    failure and re-record are keys of big models, else of a second device, as in `device=["spacemouse", "keyboard"]`.
+    in turn. Both together are the emergency stop. While it is on, the left one deletes and the right one quits.
+    Success, failure and re-record are keys of big models, else of a second device, as in
+    `device=["spacemouse", "keyboard"]`.
     """
 
     noun = "SpaceMouse"
@@ -164,7 +165,7 @@ class SpaceMouse(HidDevice):
             self._release_alone(side)
 
     def _release_alone(self, side: str) -> None:
-        """Do what a side button does when it comes up: where it must not count as the first one of an emergency stop."""
+        """Do what a side button does as it comes up, where it must not count as the first of an emergency stop."""
         if self.inputs.stopped:
             self.inputs.tap(_STOPPED_BINDINGS[side])
         elif self._touch_takes_over:
