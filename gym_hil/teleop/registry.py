@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +133,8 @@ def make_device(
     """Make an input device.
 
     Args:
-        device: a name in `DEVICES`, `module:function`, or a device, or several of these to be used together.
+        device: a name in `DEVICES`, `module:function`, or a device, or several of these to be used together. A name of
+            the page is left out where another entry takes the same page's input: `meta_quest` takes that of `web`, too.
         env: the environment that it will drive; some devices look at it.
         intervention: `toggle`, `stay`, `hold` or `auto`; None leaves the device's own, which is `toggle` unless it was
             made with another.
@@ -155,6 +156,7 @@ def make_device(
     if intervention is not None:
         InterventionMode(intervention)  # an unknown mode is an error for devices without one too
     classes = {entry: find_device_class(entry) for entry in entries if isinstance(entry, str)}
+    entries = _each_page_once(entries, classes)
     known = {name: _option_names(cls) for name, cls in classes.items()}
     for option in options:
         if not any(option in keys for keys in known.values()):
@@ -176,6 +178,22 @@ def make_device(
     if intervention is not None:
         together.set_intervention(intervention)
     return together
+
+
+def _each_page_once(entries: Sequence[str | Device], classes: Mapping[str, Any]) -> list[str | Device]:
+    """The entries without names of the console's page whose input another entry takes, too."""
+    kinds = [classes[entry] if isinstance(entry, str) else type(entry) for entry in entries]
+    kept = []
+    for number, (entry, kind) in enumerate(zip(entries, kinds, strict=True)):
+        others = kinds[:number] + [
+            other
+            for other, later in zip(kinds[number + 1 :], entries[number + 1 :], strict=True)
+            if other is not kind or isinstance(later, Device)
+        ]
+        is_page = isinstance(entry, str) and getattr(kind, "on_page", False) and isinstance(kind, type)
+        if not (is_page and any(isinstance(other, type) and issubclass(other, kind) for other in others)):
+            kept.append(entry)
+    return kept
 
 
 def _make(name: str, maker: Any, env: Any, options: dict[str, Any]) -> Device:

@@ -18,7 +18,7 @@ import gym_hil
 from gym_hil.console import Console
 from gym_hil.console.headset import FULL_STEP
 from gym_hil.console.messages import Input, decode
-from gym_hil.teleop import Button, Event
+from gym_hil.teleop import Button, Event, InputDevice
 from gym_hil.teleop.hand_tracking import Hand
 from tests.teleop.clock import Clock
 from tests.teleop.test_hand_tracking import angle_between
@@ -370,6 +370,21 @@ def test_device_turns_by_default_and_says_how_to_get_there(console: Console, ali
     env.close()
     env = gym.make("gym_hil/PandaPickCube-v1", device=alias, orientation=False)
     assert env.action_space.shape == (4,)
+    env.close()
+
+
+@pytest.mark.parametrize("together", [["meta_quest", "web"], ["web", "xr"], ["xr", "meta_quest"]])
+def test_headset_beside_the_page_is_the_one_device_of_the_page(console: Console, together: list[str]) -> None:
+    pad = InputDevice()
+    devices = [pad, *together]
+    env = gym.make("gym_hil/PandaPickCube-v1", device=devices, intervention="hold", reset_delay_seconds=0)
+    assert env.action_space.shape == (7,)
+    first, headset = env.get_wrapper_attr("device").devices
+    assert first is pad
+    assert env.get_wrapper_attr("channel").device is headset
+    env.reset(seed=0)
+    headset.receive(Input(time=1.0, motion=(0.0,) * 6, held=[Button.INTERVENE], changes=[]))  # a key of the page
+    assert env.step(STAY)[4]["is_intervention"]
     env.close()
 
 
