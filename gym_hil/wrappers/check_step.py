@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
 import gymnasium as gym
 import numpy as np
 
 from gym_hil.errors import GymHilError, InvalidStepError
 from gym_hil.imports import describe_error
+
+_STEP = ("observation", "reward", "terminated", "truncated", "info")
 
 
 class CheckStepWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -30,7 +33,7 @@ class CheckStepWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
         Raises:
             InvalidStepError: the observation is not finite, or the environment raised.
         """
-        observation, info = self._call("reset", self.env.reset, **kwargs)
+        observation, info = self._call("reset", ("observation", "info"), self.env.reset, **kwargs)
         self._check(observation, "reset")
         return observation, info
 
@@ -40,7 +43,7 @@ class CheckStepWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
         Raises:
             InvalidStepError: the observation or the reward is not finite, or the environment raised.
         """
-        observation, reward, terminated, truncated, info = self._call("step", self.env.step, action)
+        observation, reward, terminated, truncated, info = self._call("step", _STEP, self.env.step, action)
         self._check(observation, "step")
         try:
             number = float(reward)
@@ -53,23 +56,46 @@ class CheckStepWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
             )
         return observation, number, bool(terminated), bool(truncated), info
 
-    def _call(self, name: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    def _call(
+        self, name: str, expected: tuple[str, ...], function: Callable[..., Any], *arguments: Any, **options: Any
+    ) -> Any:
         try:
-            return function(*arguments, **options)
+            returned = function(*arguments, **options)
         except GymHilError:
             raise
         except Exception as error:  # any, from a user's environment
             raise InvalidStepError(f"{self.unwrapped} has failed in {name}: {describe_error(error)}.") from error
+        values = returned if isinstance(returned, tuple) else (returned,)
+        if len(values) != len(expected) or not isinstance(values[-1], dict):
+            types = ", ".join(type(value).__name__ for value in values)
+            raise InvalidStepError(
+                f"{self.unwrapped} returned ({types}) from {name}; expected ({', '.join(expected)}) with a dict as "
+                "info, as in Gymnasium. Correct it in the environment, or put a gymnasium.Wrapper around it."
+            )
+        return returned
 
     def _check(self, value: Any, call: str, name: str = "") -> None:
         if isinstance(value, Mapping):
             for key, part in value.items():
                 self._check(part, call, f"{name}.{key}" if name else str(key))
             return
-        array = np.asarray(value)
+        if isinstance(value, tuple):
+            for index, part in enumerate(value):
+                self._check(part, call, f"{name}[{index}]")
+            return
+        try:
+            array = np.asarray(value)
+        except ValueError:  # rows of different lengths
+            self._refuse("no array", value, call, name)
+        if array.dtype == object:
+            with suppress(TypeError, ValueError):  # what is no number has a space of its own
+                array = array.astype(np.float64)  # None becomes nan
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            what = f"the observation {name!r}" if name else "an observation"
-            raise InvalidStepError(
-                f"{self.unwrapped} returned {what} that is not finite from {call}: {array}. Correct it in the "
-                "environment, or put a gymnasium.ObservationWrapper around it."
-            )
+            self._refuse("not finite", value, call, name)
+
+    def _refuse(self, problem: str, value: Any, call: str, name: str) -> NoReturn:
+        what = f"the observation {name!r}" if name else "an observation"
+        raise InvalidStepError(
+            f"{self.unwrapped} returned {what} that is {problem} from {call}: {value}. Correct it in the environment, "
+            "or put a gymnasium.ObservationWrapper around it."
+        )

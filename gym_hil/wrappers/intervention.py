@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gym_hil.envs.mujoco_env import check_action
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError, InvalidStepError
 from gym_hil.imports import import_function
 from gym_hil.pacing import find_control_dt
 from gym_hil.teleop import Device, DeviceGroup, Event, TeleopCommand
@@ -417,4 +417,12 @@ def _success_hook(success: Any, env: gym.Env[Any, Any]) -> SuccessHook | None:
 
 
 def _own_success(info: dict[str, Any]) -> bool:
-    return next((bool(info[key]) for key in SUCCESS_KEYS if key in info), False)
+    for key in SUCCESS_KEYS:
+        if key in info:
+            try:
+                return bool(info[key])
+            except (RuntimeError, TypeError, ValueError) as error:  # an array or a tensor of several
+                raise InvalidStepError(
+                    f"info[{key!r}] of the environment is {info[key]!r}; expected whether the task is done, one bool."
+                ) from error
+    return False

@@ -24,6 +24,7 @@ class Arm(gym.Env[Any, Any]):
     action_space = gym.spaces.Box(-0.1, 0.1, (4,), np.float64)
     returned: Any = 0.5
     seen: Any = None
+    info: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
@@ -36,7 +37,8 @@ class Arm(gym.Env[Any, Any]):
         if isinstance(self.returned, Exception):
             raise self.returned
         seen = self.position.copy() if self.seen is None else self.seen
-        return seen, self.returned, False, False, {"is_success": self.position[0] > 0.15}
+        info = {"is_success": self.position[0] > 0.15} if self.info is None else self.info
+        return seen, self.returned, False, False, info
 
 
 ROW = [1, 0.5, 0, 1]
@@ -119,6 +121,10 @@ def test_copies_pickles_and_specs_make_the_same_environment() -> None:
         ),
         ({"seen": np.array([0, np.inf, 0])}, "an observation that is not finite from step"),
         ({"seen": {"arm": {"q": np.array([np.nan])}}}, "the observation 'arm.q'"),
+        ({"seen": (1, [None])}, r"the observation '\[1\]' that is not finite"),
+        ({"seen": [[1, 2], 3]}, "an observation that is no array"),
+        ({"info": []}, r"\(ndarray, float, bool, bool, list\) from step; expected .* info"),
+        ({"info": {"success": np.zeros(2)}}, "'success'.* expected whether"),
     ],
 )
 def test_step_that_cannot_be_used_is_one_clear_error(attributes: dict[str, Any], message: str) -> None:
@@ -128,6 +134,21 @@ def test_step_that_cannot_be_used_is_one_clear_error(attributes: dict[str, Any],
     env.reset()
     with pytest.raises(InvalidStepError, match=message):
         env.step(np.zeros(4))
+
+
+def test_observations_of_any_kind_may_be_driven_by() -> None:
+    arm = Arm()
+    arm.seen = (np.zeros(3), 1, "go", [object()])
+    env = gym_hil.wrap(arm, SequenceDevice([ROW]))
+    env.reset()
+    assert env.step(np.zeros(4))[0] is arm.seen
+
+
+def test_reset_of_another_interface_is_one_clear_error() -> None:
+    arm = Arm()
+    arm.reset = lambda **_: np.zeros(3)  # type: ignore[method-assign,assignment]
+    with pytest.raises(InvalidStepError, match=r"\(ndarray\) from reset; expected \(observation, info\)"):
+        gym_hil.wrap(arm).reset()
 
 
 @pytest.mark.parametrize(
