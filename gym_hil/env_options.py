@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from gym_hil.teleop.operator import OperatorOptions
 from gym_hil.wrappers.action_map import ActionMapLike
 from gym_hil.wrappers.factory import wrap
 from gym_hil.wrappers.intervention import SuccessHook
+
+_FRAMES = "rgb_array"  # the render mode of what returns frames
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,19 @@ class EnvOptions:
         return is_task(self.spec())
 
     def render_modes(self) -> list[str]:
-        """The ways in which the environment says that it renders.
+        """The ways in which the environment can be asked to render.
 
         Raises:
             ConfigurationError: there is no such environment.
         """
         entry_point = self.spec().entry_point
         creator = entry_point if callable(entry_point) else load_env_creator(str(entry_point))
+        parameters = inspect.signature(creator).parameters
         metadata = getattr(creator, "metadata", None)
-        return list(metadata.get("render_modes", [])) if isinstance(metadata, dict) else []
+        if not isinstance(metadata, dict):  # a function says nothing but by what it takes
+            return [_FRAMES] if "render_mode" in parameters else []
+        takes_mode = "render_mode" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        return list(metadata.get("render_modes", [])) if takes_mode else []
 
     def make(
         self,
@@ -131,7 +138,7 @@ class EnvOptions:
         """How an environment is to render if it is shown: into a window, or into frames for the web console."""
         if not options.get("use_viewer") and options.get("device") is None:
             return {}
-        wanted = "human" if options.get("use_viewer") and display.missing_display() is None else "rgb_array"
+        wanted = "human" if options.get("use_viewer") and display.missing_display() is None else _FRAMES
         return {"render_mode": wanted} if wanted in self.render_modes() else {}
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.envs.classic_control import PendulumEnv
 
 from gym_hil.env_options import EnvOptions, with_randomize
 from gym_hil.errors import ConfigurationError
@@ -47,6 +49,24 @@ def test_it_renders_frames_where_it_is_shown_without_a_window(monkeypatch: pytes
     monkeypatch.setattr("gym_hil.env_options.wrap", lambda env, **_: env)
     assert EnvOptions("Pendulum-v1", action_map="x=0").make(OPERATOR).render_mode == "rgb_array"
     assert EnvOptions("Pendulum-v1", action_map="x=0").make().render_mode is None
+
+
+def test_only_what_takes_a_render_mode_is_given_one() -> None:
+    class Old(PendulumEnv):
+        def __init__(self) -> None:
+            super().__init__()
+
+    def make(render_mode: str | None = None) -> PendulumEnv:
+        return PendulumEnv(render_mode)
+
+    for entry_point, modes in ((Old, []), (make, ["rgb_array"]), (lambda: PendulumEnv(), [])):
+        gym.register("Swing-v0", entry_point)
+        try:
+            options = EnvOptions("Swing-v0", action_map="x=0")
+            assert options.render_modes() == modes
+            options.make(OPERATOR).close()
+        finally:
+            del gym.registry["Swing-v0"]
 
 
 @pytest.mark.parametrize(

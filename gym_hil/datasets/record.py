@@ -242,11 +242,11 @@ def _fps(env: gym.Env[Any, Any]) -> int:
     if rate is None:
         raise ConfigurationError(
             "The environment does not say how many steps make a second (no render_fps in its metadata, no control_dt). "
-            "Give fps=."
+            "Give fps= (--fps)."
         )
     if abs(rate - round(rate)) > 1e-6 * rate:
         raise ConfigurationError(
-            f"The environment makes {rate} steps a second; only whole numbers can be recorded. Give fps=."
+            f"The environment makes {rate} steps a second; only whole numbers can be recorded. Give fps= (--fps)."
         )
     return round(rate)
 
