@@ -20,8 +20,10 @@ PLACES = {
     "stick forward or back": ((478, 168), "left", 98),
     "press the stick": ((494, 180), "right", 98),
     "stick left or right": ((514, 182), "right", 172),
-    "B or Y": ((558, 198), "right", 236),
-    "A or X": ((542, 234), "right", 298),
+    "B or Y": ((558, 198), "right", 230),
+    "B or Y, while stopped": ((558, 198), "right", 288),
+    "A or X": ((542, 234), "right", 346),
+    "A or X, while stopped": ((542, 234), "right", 404),
     "squeeze the other hand too": ((432, 332), "left", 378),
 }
 COLOURS = {

@@ -16,13 +16,19 @@ from gym_hil.teleop import Button, TeleopCommand
 from gym_hil.teleop.hand_tracking import Displacement, HandTracking
 from gym_hil.teleop.rotations import rotation_matrix, rotation_vector
 
-# Name of a controller's button -> its meaning; both controllers count.
+# Name of a controller's button, or of two fingers of a bare hand that touch -> its meaning; either hand counts. Those
+# that start with "stopped" count while the emergency stop is on, in place of others.
 BINDINGS: dict[str, Button] = {
     "b": Button.SUCCESS,
     "a": Button.FAILURE,
     "stick": Button.RERECORD,
     "side": Button.INTERVENE,
     "both": Button.STOP,
+    "stopped a": Button.DELETE_LAST,
+    "stopped b": Button.QUIT,
+    "little": Button.STOP,
+    "stopped left-ring": Button.DELETE_LAST,
+    "stopped right-ring": Button.QUIT,
 }
 # Name of a control in the legend -> its button, or what it does.
 CONTROLS: dict[str, Button | str] = {
@@ -33,7 +39,17 @@ CONTROLS: dict[str, Button | str] = {
     "press the stick": BINDINGS["stick"],
     "stick left or right": BINDINGS["side"],
     "stick forward or back": "move as far as the hand, or down to a fifth",
-    "squeeze the other hand too": Button.STOP,
+    "squeeze the other hand too": BINDINGS["both"],
+    "A or X, while stopped": BINDINGS["stopped a"],
+    "B or Y, while stopped": BINDINGS["stopped b"],
+}
+# The same of hands without controllers.
+BARE_CONTROLS: dict[str, Button | str] = {
+    "pinch": "move and turn with the hand; the first pinch takes over",
+    "pinch with the other hand too": "close the gripper, let go to open it",
+    "thumb to little finger": BINDINGS["little"],
+    "left thumb to ring finger, while stopped": BINDINGS["stopped left-ring"],
+    "right thumb to ring finger, while stopped": BINDINGS["stopped right-ring"],
 }
 # A step at full speed, in m and rad of the hand, in an environment that has no `tcp_target`.
 FULL_STEP = 0.025, 0.1
@@ -131,8 +147,12 @@ class Headset(WebDevice):
         )
 
     def _legends(self) -> list[LegendPart]:
-        rows = [(control, self.label(meaning)) for control, meaning in CONTROLS.items()]
-        return [LegendPart("Headset, either hand", rows), *super()._legends()]
+        parts = {"Headset, either hand": CONTROLS, "Hands without controllers": BARE_CONTROLS}
+        own = [
+            LegendPart(title, [(control, self.label(meaning)) for control, meaning in controls.items()])
+            for title, controls in parts.items()
+        ]
+        return [*own, *super()._legends()]
 
 
 class Follower:
@@ -177,7 +197,7 @@ class Follower:
 
     def note(self, command: TeleopCommand) -> None:
         """Take in the command of a step, which may differ from the motion."""
-        if not command.engaged:
+        if not command.engaged or command.stopped:
             self.let_go()
         elif self._clutch:
             position, rotation = self._assumed

@@ -224,13 +224,9 @@ def test_modes_decide_what_letting_go_means(make: Any, mode: str, after: bool) -
 
 def test_buttons_of_the_controller_are_those_of_the_page(operator: Operator) -> None:
     bindings = operator.device.page_bindings(1, ())
-    assert bindings.headset == {
-        "b": "SUCCESS",
-        "a": "FAILURE",
-        "stick": "RERECORD",
-        "side": "INTERVENE",
-        "both": "STOP",
-    }
+    used = {"SUCCESS", "FAILURE", "RERECORD", "INTERVENE", "STOP", "DELETE_LAST", "QUIT"}
+    assert set(bindings.headset.values()) == used
+    assert {bindings.headset["stopped a"], bindings.headset["stopped b"]} == {"DELETE_LAST", "QUIT"}
     assert {row[0] for row in bindings.legend[0].rows} > {"squeeze (grip)", "trigger", "B or Y"}
 
 
@@ -250,6 +246,20 @@ def test_policys_cube_is_not_dropped_by_taking_over(operator: Operator) -> None:
     assert operator.info["action_intervention"][6] == 0.0
     operator.step(8)
     assert operator.info["action_intervention"][6] == 1.0
+
+
+def test_hand_that_moves_during_an_emergency_stop_moves_nothing_afterwards(operator: Operator) -> None:
+    stop = [("press", Button.STOP), ("release", Button.STOP)]
+    operator.step(squeeze=1.0)
+    operator.send(operator.hand, changes=stop)
+    before = operator.base.tcp_target
+    operator.step(4, position=(0.1, 1.2, -0.4))
+    operator.send(operator.hand, changes=stop)
+    operator.step(3)
+    assert operator.info["is_intervention"]
+    np.testing.assert_array_equal(operator.base.tcp_target, before)
+    operator.step(3, position=(0.1, 1.2, -0.43))
+    assert np.linalg.norm(operator.base.tcp_target - before) == pytest.approx(0.03, abs=0.002)
 
 
 def test_hand_out_of_sight_stops_the_tool_and_nothing_else(operator: Operator) -> None:

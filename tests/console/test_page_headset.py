@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gym_hil.teleop import Button
 from tests.console.browser import Stand, Visitor
 
 EMULATOR = Path(__file__).parents[2] / "web" / "node_modules" / "iwer" / "build" / "iwer.min.js"
@@ -23,6 +24,13 @@ device.installRuntime({ forceInstall: true });
 device.position.set(0, 1.5, 0);
 window.guessed = false;
 Object.defineProperty(XRPose.prototype, "emulatedPosition", { get: () => window.guessed });
+// The finger of the left hand that touches the thumb.
+window.meets = "";
+const measure = XRFrame.prototype.getJointPose;
+XRFrame.prototype.getJointPose = function (joint, space) {
+  const hand = device.hands.left.inputSource.hand;
+  return measure.call(this, hand.get(meets) === joint ? hand.get("thumb-tip") : joint, space);
+};
 window.ticks = [];
 const motor = device.controllers.right.inputSource.gamepad.hapticActuators[0];
 Object.getPrototypeOf(motor).pulse = async (...tick) => ticks.push(tick);
@@ -122,6 +130,32 @@ def test_buttons_of_either_hand_are_pressed_once(headset: Visitor, stand: Stand)
     headset.page.evaluate("device.controllers.right.updateAxes('thumbstick', 0, 0)")
 
 
+def press(headset: Visitor, name: str, side: str) -> None:
+    for value in (1, 0):
+        headset.page.evaluate(f"push('{name}', {value}, '{side}')")
+        headset.page.wait_for_timeout(100)
+
+
+def test_buttons_delete_and_quit_while_stopped_and_the_panel_says_how(headset: Visitor, stand: Stand) -> None:
+    outcome = {"phase": "outcome", "outcome": "episode 1 of 2: success after 9 steps", "seconds": 3.0}
+    choices = ["SUCCESS", "RERECORD", "DELETE_LAST", "QUIT"]
+    stand.channel.set_session(**outcome, choices=choices, activity="recording", episode=1, episodes=2)
+    says = ["9 steps, kept in", "Keep: B or Y", "Again: press the stick", "Delete last: stop, then A or X, twice"]
+    headset.until(" && ".join(f"page.xr.panel.text.includes('{text}')" for text in says))
+    headset.page.evaluate("for (const side of ['left', 'right']) push('squeeze', 1, side)")
+    headset.until("page.frame.status.stopped")
+    headset.until("page.xr.panel.text.includes('Emergency stop: squeeze both hands to go on')")
+    headset.page.evaluate("for (const side of ['left', 'right']) push('squeeze', 0, side)")
+    press(headset, "x-button", "left")
+    headset.until("page.xr.panel.text.includes('press again to delete')")
+    press(headset, "b-button", "right")
+    headset.wait(lambda: ("release", "QUIT") in stand.changes())
+    assert [button for change, button in stand.changes() if change == "press"] == ["STOP", "DELETE_LAST", "QUIT"]
+    stand.channel.set_session()
+    stand.device.inputs.tap(Button.STOP)
+    stand.restart()
+
+
 def test_hand_out_of_sight_holds_still_and_the_panel_says_so(headset: Visitor, stand: Stand) -> None:
     squeeze(headset, stand)
     headset.page.evaluate("guessed = true; move(0.3, 1.3, -0.4)")
@@ -196,8 +230,15 @@ def test_bare_hands_pinch_to_move_and_to_grip(headset: Visitor, stand: Stand) ->
     headset.page.evaluate("device.hands.left.updatePinchValue(1)")
     headset.wait(lambda: stand.device.tracking.gripper == 1)
     assert stand.received[-1].hand.side == "right"
+    assert not stand.changes()
     headset.page.evaluate("for (const side of ['left', 'right']) device.hands[side].updatePinchValue(0)")
     headset.wait(lambda: stand.device.tracking.clutch == 0)
+    for finger, button in (("pinky", "STOP"), ("ring", "DELETE_LAST"), ("pinky", "STOP")):
+        headset.page.evaluate(f"meets = '{finger}-finger-tip'")
+        headset.wait(lambda button=button: stand.held() == {button})
+        headset.page.evaluate("meets = ''")
+        headset.wait(lambda: stand.held() == set())
+        headset.until(f"page.frame.status.stopped === {str(stand.device.stopped).lower()}")
     headset.page.evaluate("device.primaryInputMode = 'controller'")
     headset.wait(lambda: stand.received[-1].hand.position is not None)
 

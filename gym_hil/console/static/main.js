@@ -25,6 +25,9 @@ import { Xr } from "./xr.js";
 
 /** Buttons without which the handle has no ring about x, y and z. */
 const RINGS = ["TURN_X_PLUS", "TURN_Y_PLUS", "TURN_Z_PLUS"];
+/** What the operator can choose between episodes, for the panel in the headset. @type {Record<string, string>} */
+const CHOICES = { SUCCESS: "Keep", RERECORD: "Again", DELETE_LAST: "Delete last", QUIT: "Quit" };
+const TWICE = new Set(["DELETE_LAST", "QUIT"]); // of these, those that are pressed twice
 const CHANNEL_KEY = "gym-hil-channel";
 const LATENCY_SHARE = 0.1; // of the newest value in the running mean
 const NO_WEBGL = "This browser has no 3-D graphics (WebGL), so you see images that the program draws.";
@@ -99,7 +102,7 @@ class Page {
       toast: hud.toast,
       onChange: () => this.#showHeadset(),
       bindings: () => this.bindings,
-      facts: () => this.#facts(),
+      facts: (controlFor) => this.#facts(controlFor),
     });
   connection;
   /** The control lock is taken without being asked for at most once, when the page was opened to be looked at. */
@@ -483,13 +486,24 @@ class Page {
     }
   }
 
-  /** @returns {import("./xr_panel.js").Facts} what the panel in the headset shows */
-  #facts() {
+  /**
+   * What the panel in the headset shows.
+   *
+   * @param {(button: import("./messages.js").Button) => string} controlFor how the hands press a button, empty if not
+   * @returns {import("./xr_panel.js").Facts}
+   */
+  #facts(controlFor) {
     const { frame, session, lock } = this;
     const status = frame?.status;
-    const stopped = status?.stopped ? "Emergency stop: squeeze both hands to go on" : "";
+    const stop = controlFor("STOP");
+    const stopped = status?.stopped ? `Emergency stop${stop && `: ${stop} to go on`}` : "";
     const other = lock && lock.holder !== "you" ? "Another page has the controls: this one only watches" : "";
     const text = (/** @type {string} */ id) => html(id).textContent ?? "";
+    const choices = (session?.choices ?? []).map((name) => {
+      const button = /** @type {import("./messages.js").Button} */ (name);
+      const control = controlFor(button);
+      return control && `${CHOICES[name]}: ${control}${TWICE.has(name) ? ", twice" : ""}`;
+    });
     return {
       driver: document.body.dataset.driver ?? "none",
       title: this.state === "open" ? `${text("driver-name")} ${text("driver-does")}` : text("connection-text"),
@@ -500,6 +514,8 @@ class Page {
       session: session?.activity === "recording" ? "● REC" : "",
       success: status?.success === true,
       scale: status?.hand_scale ?? null,
+      notice: text("pending") || text("badge"),
+      choices: choices.filter(Boolean),
       problem: this.state === "open" ? stopped || other : "No signal: the robot holds still",
     };
   }

@@ -35,7 +35,8 @@ const FEATURES = ["hand-tracking"];
 /**
  * @typedef {"immersive-vr" | "immersive-ar"} Mode
  * @typedef {{input: import("./input.js").InputState, toast: (text: string) => void, onChange: () => void,
- *   bindings: () => import("./messages.js").Bindings, facts: () => import("./xr_panel.js").Facts}} XrParts
+ *   bindings: () => import("./messages.js").Bindings,
+ *   facts: (controlFor: (button: import("./messages.js").Button) => string) => import("./xr_panel.js").Facts}} XrParts
  */
 
 export class Xr {
@@ -233,7 +234,8 @@ export class Xr {
     if (!space || !head) {
       return; // the headset has lost where it is; without messages the robot holds still
     }
-    const hand = this.#hands.read(frame, space, head, this.#parts.bindings().headset);
+    const { headset } = this.#parts.bindings();
+    const hand = this.#hands.read(frame, space, head, headset, this.#frame?.status.stopped ?? false);
     const engages = hand.squeeze > 0.5 && !this.#squeezing;
     this.#squeezing = hand.squeeze > 0.5;
     if (!this.#placed || (engages && this.#isOutOfView(head))) {
@@ -241,7 +243,7 @@ export class Xr {
     }
     this.#parts.input.hand = { ...hand, time: performance.now(), yaw: this.#view.channel ? this.#yaw : yawOf(head) };
     this.#parts.input.report();
-    this.panel.update(this.#parts.facts(), this.#hands.problem);
+    this.panel.update(this.#parts.facts((button) => this.#hands.controlFor(button)), this.#hands.problem);
     this.#view.drawFor(this.#camera, now);
     if (this.#frame) {
       this.drawn += 1;

@@ -8,6 +8,17 @@ const BUTTONS = { stick: 3, a: 4, b: 5 };
 const [TRIGGER, SQUEEZE, STICK_X, STICK_Y] = [0, 1, 2, 3];
 const SIDE = [0.8, 0.5]; // of the stick's way to the side: where it counts as pressed, and as released
 const PINCH = [0.015, 0.045]; // m between thumb and finger: closed, open
+const TOUCH = [0.015, 0.03]; // m between the thumb and another finger: where they count as touching, and as apart
+/** Names in `Bindings.headset` -> how to press it, with controllers and with bare hands. @type {Record<string, string>[]} */
+const CONTROLS = [
+  { a: "A or X", b: "B or Y", stick: "press the stick", both: "squeeze both hands" },
+  {
+    little: "thumb to little finger",
+    "left-ring": "left thumb to ring finger",
+    "right-ring": "right thumb to ring finger",
+  },
+];
+const STOPPED = "stopped "; // starts the names that count while the emergency stop is on
 const SQUEEZED = 0.5;
 const COLOURS = { idle: "#6b7785", active: "#f08c00" };
 
@@ -15,7 +26,8 @@ const COLOURS = { idle: "#6b7785", active: "#f08c00" };
  * @typedef {"left" | "right"} Side
  * @typedef {Omit<import("./messages.js").Hand, "time" | "yaw">} Measured
  * @typedef {{side: Side, pose: XRRigidTransform | null, squeeze: number, trigger: number | null,
- *   stick: [number, number], gamepad: Gamepad | null}} Found
+ *   stick: [number, number], gamepad: Gamepad | null, gaps: Record<string, number>}} Found with `gaps`, m between the
+ *   thumb and other fingers of a bare hand
  */
 
 export class Hands {
@@ -24,9 +36,9 @@ export class Hands {
   #input;
   /** Which hand drives: the last one that squeezed. @type {Side} */
   #side = "right";
-  /** Names of buttons that are down. @type {Set<string>} */
-  #down = new Set();
-  /** Those that were down when everything was released; they count again once they came up. @type {Set<string>} */
+  /** Names of buttons that are down, and what they are. @type {Map<string, import("./messages.js").Button>} */
+  #down = new Map();
+  /** Those that were down before they counted; they count again once they came up. @type {Set<string>} */
   #muted = new Set();
   /** @type {XRSession | null} */
   #session = null;
@@ -43,7 +55,7 @@ export class Hands {
   constructor(input, rig) {
     this.#input = input;
     input.onReleaseAll.add(() => {
-      this.#down.forEach((name) => this.#muted.add(name));
+      [...this.#down.keys()].forEach((name) => this.#muted.add(name));
       this.#down.clear();
     });
     const shape = () => new Mesh(new CapsuleGeometry(0.018, 0.07, 4, 12).rotateX(Math.PI / 3), new MeshStandardMaterial());
@@ -87,8 +99,8 @@ export class Hands {
   stop() {
     this.#session = null;
     html("phone").hidden = true;
-    for (const name of this.#down) {
-      this.#input.release(`headset ${name}`, this.#buttonOf(name));
+    for (const [name, button] of this.#down) {
+      this.#input.release(`headset ${name}`, button);
     }
     this.#down.clear();
     this.#muted.clear();
@@ -96,6 +108,22 @@ export class Hands {
 
   /** @type {Record<string, string>} */
   #bindings = {};
+  /** Whether the emergency stop is on. */
+  #isStopped = false;
+  #isBare = false;
+
+  /**
+   * How the operator presses a button with these hands; empty if they cannot, or a touch area says it.
+   *
+   * @param {import("./messages.js").Button} button
+   */
+  controlFor(button) {
+    const names = this.#phone ? [] : Object.keys(this.#bindings).filter((name) => this.#bindings[name] === button);
+    const controls = CONTROLS[Number(this.#isBare)];
+    const name = names.find((one) => one.replace(STOPPED, "") in controls) ?? "";
+    const control = controls[name.replace(STOPPED, "")] ?? "";
+    return name.startsWith(STOPPED) && !this.#isStopped ? `stop, then ${control}` : control;
+  }
 
   /**
    * The hand that drives; presses the buttons of both.
@@ -104,11 +132,14 @@ export class Hands {
    * @param {XRReferenceSpace} space
    * @param {XRViewerPose} head
    * @param {Record<string, string>} bindings name -> button
+   * @param {boolean} isStopped whether the emergency stop is on
    * @returns {Measured}
    */
-  read(frame, space, head, bindings) {
+  read(frame, space, head, bindings, isStopped) {
     this.#bindings = bindings;
+    this.#isStopped = isStopped;
     const found = this.#phone ? [this.#readPhone(head)] : this.#find(frame, space);
+    this.#isBare = !this.#phone && found.length > 0 && found.every(({ trigger }) => trigger === null);
     const driving = found.find(({ side }) => side === this.#side);
     const squeezing = found.find(({ squeeze }) => squeeze > SQUEEZED);
     if (squeezing && !(driving && driving.squeeze > SQUEEZED)) {
@@ -176,10 +207,13 @@ export class Hands {
           const joint = hand.get(name);
           return (joint && frame.getJointPose?.(joint, space)?.transform) ?? null;
         };
-        const [thumb, finger] = [place("thumb-tip")?.position, place("index-finger-tip")?.position];
-        const gap = thumb && finger ? Math.hypot(thumb.x - finger.x, thumb.y - finger.y, thumb.z - finger.z) : PINCH[1];
-        const squeeze = Math.min(Math.max((PINCH[1] - gap) / (PINCH[1] - PINCH[0]), 0), 1);
-        found.push({ side, pose: place("wrist"), squeeze, trigger: null, stick: [0, 0], gamepad: null });
+        const gapTo = (/** @type {XRHandJoint} */ name) => {
+          const [thumb, finger] = [place("thumb-tip")?.position, place(name)?.position];
+          return thumb && finger ? Math.hypot(thumb.x - finger.x, thumb.y - finger.y, thumb.z - finger.z) : Infinity;
+        };
+        const gaps = { little: gapTo("pinky-finger-tip"), [`${side}-ring`]: gapTo("ring-finger-tip") };
+        const squeeze = Math.min(Math.max((PINCH[1] - gapTo("index-finger-tip")) / (PINCH[1] - PINCH[0]), 0), 1);
+        found.push({ side, pose: place("wrist"), squeeze, trigger: null, stick: [0, 0], gamepad: null, gaps });
       } else if (gripSpace && gamepad) {
         const pose = frame.getPose(gripSpace, space);
         found.push({
@@ -190,6 +224,7 @@ export class Hands {
           trigger: gamepad.buttons[TRIGGER]?.value ?? 0,
           stick: [gamepad.axes[STICK_X] ?? 0, gamepad.axes[STICK_Y] ?? 0],
           gamepad,
+          gaps: {},
         });
       }
     }
@@ -203,16 +238,21 @@ export class Hands {
   #readPhone(head) {
     const { squeeze, trigger } = this.#touched;
     const pose = head.emulatedPosition ? null : head.transform;
-    return { side: "right", pose, squeeze: Number(squeeze), trigger: Number(trigger), stick: [0, 0], gamepad: null };
+    const stick = /** @type {[number, number]} */ ([0, 0]);
+    return { side: "right", pose, squeeze: Number(squeeze), trigger: Number(trigger), stick, gamepad: null, gaps: {} };
   }
 
   /** @param {Found} hand */
-  #press({ side, gamepad, stick }) {
+  #press({ side, gamepad, stick, gaps }) {
+    const limit = (/** @type {string} */ name, /** @type {number[]} */ [pressed, released]) =>
+      this.#down.has(`${side} ${name}`) || this.#muted.has(`${side} ${name}`) ? released : pressed;
+    for (const [name, gap] of Object.entries(gaps)) {
+      this.#set(`${side} ${name}`, gap < limit(name, TOUCH));
+    }
     if (!gamepad) {
       return;
     }
-    const isHeld = this.#down.has(`${side} side`) || this.#muted.has(`${side} side`);
-    const isAside = Math.abs(stick[0]) > SIDE[isHeld ? 1 : 0] && Math.abs(stick[0]) > Math.abs(stick[1]);
+    const isAside = Math.abs(stick[0]) > limit("side", SIDE) && Math.abs(stick[0]) > Math.abs(stick[1]);
     this.#set(`${side} side`, isAside);
     for (const [name, index] of Object.entries(BUTTONS)) {
       this.#set(`${side} ${name}`, gamepad.buttons[index]?.pressed ?? false);
@@ -224,20 +264,21 @@ export class Hands {
    * @param {boolean} isDown
    */
   #set(name, isDown) {
-    const button = this.#buttonOf(name);
+    const held = this.#down.get(name);
+    const own = name.split(" ")[1];
+    const button = (this.#isStopped && this.#bindings[STOPPED + own]) || this.#bindings[own];
     if (!isDown) {
       this.#muted.delete(name);
       this.#down.delete(name);
-      this.#input.release(`headset ${name}`, button);
-    } else if (button && !this.#muted.has(name) && !this.#down.has(name)) {
-      this.#down.add(name);
-      this.#input.press(`headset ${name}`, button);
+      if (held) {
+        this.#input.release(`headset ${name}`, held);
+      }
+    } else if (!button) {
+      this.#muted.add(name);
+    } else if (!held && !this.#muted.has(name)) {
+      this.#down.set(name, /** @type {import("./messages.js").Button} */ (button));
+      this.#input.press(`headset ${name}`, /** @type {import("./messages.js").Button} */ (button));
     }
-  }
-
-  /** @param {string} name of a hand's button */
-  #buttonOf(name) {
-    return /** @type {import("./messages.js").Button} */ (this.#bindings[name.split(" ")[1]]);
   }
 
   /** @param {Found[]} found */

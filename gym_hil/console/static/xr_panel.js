@@ -1,21 +1,22 @@
-// The panel in the scene of a WebXR session: who drives, step, time, success, and what is wrong.
+// The panel in the scene of a WebXR session: who drives, step, time, what is waited for or can be chosen, what is wrong.
 
 import { CanvasTexture, Mesh, MeshBasicMaterial, PlaneGeometry, SRGBColorSpace, Vector3 } from "./vendor/three.js";
 
-const [WIDTH, HEIGHT] = [640, 320]; // px
+const [WIDTH, HEIGHT] = [640, 540]; // px
+const MARGIN = 32; // px
 const SIZE = 0.5; // m
 const BEHIND = 0.35; // m behind the middle of the scene
 // In a headset, and on a phone, which is narrow:
 const BESIDE = [0.42, 0.08]; // m to its left
 const ABOVE = [0.35, 0.6]; // m above the table
 const FONT = "system-ui, sans-serif";
-const COLOURS = { ground: "#141a21", text: "#f2f5f8", quiet: "#a9b4c0", good: "#3fb868", bad: "#ff6b5e", none: "#5d6b7a" };
+const COLOURS = { ground: "#141a21", text: "#f2f5f8", quiet: "#a9b4c0", notice: "#ffd166", good: "#3fb868", bad: "#ff6b5e", none: "#5d6b7a" };
 /** @type {Record<string, string>} driver -> colour */
 const DRIVERS = { you: "#f08c00", policy: "#2f7de1", other: "#a259d9", operator: "#a259d9", stopped: "#d62839" };
 
 /**
  * @typedef {{driver: string, title: string, hint: string, episode: string, steps: string, time: string, session: string, success: boolean,
- *   scale: number | null, problem: string}} Facts what the panel shows
+ *   scale: number | null, notice: string, choices: string[], problem: string}} Facts what the panel shows
  */
 
 export class Panel {
@@ -73,31 +74,51 @@ export class Panel {
    * @param {Facts} facts
    * @param {string} problem
    */
-  #draw({ driver, title, hint, episode, steps, time, session, success, scale }, problem) {
+  #draw({ driver, title, hint, episode, steps, time, session, success, scale, notice, choices }, problem) {
     const context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
     const write = (/** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ size,
       /** @type {string} */ colour, /** @type {CanvasTextAlign} */ align = "left", weight = 400) => {
       context.font = `${weight} ${size}px ${FONT}`;
       context.fillStyle = colour;
       context.textAlign = align;
-      context.fillText(text, x, y, WIDTH - 64);
+      context.fillText(text, x, y, WIDTH - 2 * MARGIN);
     };
+    const right = WIDTH - MARGIN;
+    context.font = `600 32px ${FONT}`;
+    const lines = notice ? wrap(notice, (text) => context.measureText(text).width) : [];
+    const bottom = 256 + 40 * lines.length + 34 * choices.length;
     context.clearRect(0, 0, WIDTH, HEIGHT);
     context.fillStyle = COLOURS.ground;
     context.beginPath();
-    context.roundRect(0, 0, WIDTH, HEIGHT, 28);
+    context.roundRect(0, 0, WIDTH, bottom + 30, 28);
     context.fill();
     context.fillStyle = problem ? COLOURS.bad : (DRIVERS[driver] ?? COLOURS.none);
     context.beginPath();
     context.roundRect(0, 0, WIDTH, 96, [28, 28, 0, 0]);
     context.fill();
-    write(title, 32, 64, 46, "#ffffff", "left", 700);
-    write(session, WIDTH - 32, 62, 30, "#ffffff", "right", 600);
-    write(episode, 32, 152, 38, COLOURS.text, "left", 600);
-    write(success ? "✓ Task done" : "", WIDTH - 32, 152, 36, COLOURS.good, "right", 700);
-    write(steps, 32, 206, 36, COLOURS.text);
-    write(time, WIDTH - 32, 206, 36, COLOURS.text, "right");
-    write(scale === null ? "" : `Scale ${scale.toFixed(2)}`, WIDTH - 32, 284, 30, COLOURS.quiet, "right");
-    write(problem || hint, 32, 284, 30, problem ? COLOURS.bad : COLOURS.quiet, "left", problem ? 600 : 400);
+    write(title, MARGIN, 64, 46, "#ffffff", "left", 700);
+    write(session, right, 62, 30, "#ffffff", "right", 600);
+    write(episode, MARGIN, 150, 38, COLOURS.text, "left", 600);
+    write(success ? "✓ Task done" : "", right, 150, 36, COLOURS.good, "right", 700);
+    write(steps, MARGIN, 200, 36, COLOURS.text);
+    write(time, right, 200, 36, COLOURS.text, "right");
+    lines.forEach((line, number) => write(line, MARGIN, 252 + 40 * number, 32, COLOURS.notice, "left", 600));
+    choices.forEach((choice, number) => {
+      write(choice, MARGIN, 250 + 40 * lines.length + 34 * number, 27, COLOURS.text);
+    });
+    write(scale === null ? "" : `Scale ${scale.toFixed(2)}`, right, bottom, 30, COLOURS.quiet, "right");
+    write(problem || hint, MARGIN, bottom, 30, problem ? COLOURS.bad : COLOURS.quiet, "left", problem ? 600 : 400);
   }
+}
+
+/**
+ * A text in lines, at most two.
+ *
+ * @param {string} text
+ * @param {(text: string) => number} widthOf px
+ */
+function wrap(text, widthOf) {
+  const words = text.split(" ");
+  const fits = words.findLastIndex((_, index) => widthOf(words.slice(0, index + 1).join(" ")) <= WIDTH - 2 * MARGIN);
+  return [words.slice(0, fits + 1).join(" "), words.slice(fits + 1).join(" ")].filter(Boolean);
 }
