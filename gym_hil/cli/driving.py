@@ -72,7 +72,7 @@ def add_session_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bell",
         action="store_true",
-        help="ring the terminal's bell when an episode starts, and when one that is recorded ends",
+        help="ring the terminal's bell when an episode starts and when it ends",
     )
 
 

@@ -190,6 +190,7 @@ def _record_episode(
         progress.step([*session.notes(), driver])
         if step.ends_episode:
             break
+    session.end()
     is_saved = progress.recorded > before
     outcome = progress.end_episode(step.info, is_saved=is_saved)
     quits = Choice.QUIT if step.info.get("quit") else Choice.GO

@@ -90,7 +90,7 @@ def drive(
         seed: from which the seeds of all episodes are drawn; None for different ones each time.
         policy: that acts while the operator does not; None to hold still.
         countdown: see `OperatorSession`.
-        bell: whether the terminal's bell rings when an episode starts.
+        bell: whether the terminal's bell rings when an episode starts and ends.
 
     Returns:
         How the pace was kept.
@@ -144,6 +144,7 @@ def _drive_episode(
         line.update((f"episode {number}", f"step {steps}", *session.notes(), who))
         if step.ends_episode:
             break
+    session.end()
     return f"{_outcome(step)} after {steps} steps, {driven} of them yours", step.info
 
 

@@ -31,8 +31,8 @@ class Choice(enum.Enum):
 class OperatorSession:
     """The state machine of a command that an operator takes part in; the status line and the page show its state.
 
-    `prepare`, a reset of the environment, `wait_until_ready`, `run`, steps until the episode ends, `decide`, and so on.
-    Without a human operator, nothing is waited for.
+    `prepare`, a reset of the environment, `wait_until_ready`, `run`, steps until the episode ends, `end`, `decide`, and
+    so on. Without a human operator, nothing is waited for.
 
     - waiting: until a page holds the controls, or something was pressed or moved on a device.
     - ready: until the first motion of an operator who has taken over; with a countdown until it is over; skipped where
@@ -118,6 +118,10 @@ class OperatorSession:
         self._status.bell()
         self._show(phase="running")
 
+    def end(self) -> None:
+        """Let it be heard that the episode is over."""
+        self._status.bell()
+
     def decide(self, outcome: str, *, is_last: bool) -> Choice:
         """What the operator decides about the episode that was recorded last; GO to keep it.
 
@@ -125,7 +129,6 @@ class OperatorSession:
             outcome: how it ended, in words.
             is_last: whether no further episode is to be recorded.
         """
-        self._status.bell()
         if self._device is None or not self._human:
             return Choice.GO
         choices = {

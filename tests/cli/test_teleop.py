@@ -169,6 +169,16 @@ def test_a_pause_that_the_operator_asked_for_is_not_late(clock: Clock) -> None:
     assert pacer.rate == pytest.approx(10)
 
 
+def test_the_bell_rings_when_each_episode_starts_and_ends(
+    clock: Clock, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for bell, rings in ((True, 4), (False, 0)):
+        drive([None], steps=1, episodes=2, bell=bell)
+        assert capsys.readouterr().out.count("\a") == rings
+
+
 def test_a_terminal_shows_who_drives(
     clock: Clock, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
