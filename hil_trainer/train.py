@@ -16,6 +16,7 @@ import torch
 from gym_hil.errors import ConfigurationError
 from gym_hil.files import atomic_write
 from gym_hil.teleop.session import Choice, OperatorSession
+from hil_trainer.agents.agent import help_after
 from hil_trainer.agents.policy import load_weights
 from hil_trainer.checkpoints import checkpoints, read_run_state
 from hil_trainer.config import CONFIG_FILE, TrainConfig, to_dict
@@ -87,6 +88,7 @@ class Training:
         self._step, self._operator_steps = state["step"], state.get("operator_steps", 0)
         self._offline_steps = state.get("offline_steps", min(self._step, config.offline_steps))
         self._demonstrations = state.get("demonstrations", 0)
+        self._demonstrated: list[int] = state.get("demonstrated", [])  # steps of successful demonstrations
         self._seconds_before = state.get("seconds", 0.0)
         self._stopped = False
         self.progress = TrainingStatus() if progress is None else progress
@@ -164,6 +166,7 @@ class Training:
         for rollout in rollouts:
             self._send(rollout)
             self._demonstrations += len(rollout.episodes)
+            self._demonstrated += [episode.length for episode in rollout.episodes if episode.success]
             number, steps, operator_steps = number + 1, steps + rollout.steps, operator_steps + rollout.operator_steps
             successes += sum(episode.success for episode in rollout.episodes)
             if self._stopped:
@@ -236,6 +239,8 @@ class Training:
         if self._snapshot.rollouts > self._policy_rollouts:
             load_weights(self.policy, self._snapshot.weights)
             self._policy_rollouts = self._snapshot.rollouts
+        if self.config.operator.ask:
+            self.actor.help_after = help_after([*self._demonstrated, *self._evaluations.successful_lengths])
         rollout = self.actor.run(self.policy, min(self.config.rollout_steps, self._last_step - self._step))
         self._step += rollout.steps
         self._operator_steps += rollout.operator_steps
@@ -259,7 +264,7 @@ class Training:
             self._log_episodes(reports.episodes)
             self._staleness = max(self._staleness, reports.staleness)
             self._snapshot = self.learner.snapshot()
-        self.progress.update(self._step, self.seconds)
+        self.progress.update(self._step, self.seconds, asks_for_help=self.env.asks_for_help)
 
     def _evaluate_last(self) -> None:
         """Evaluate what was learned in full, when the training ends without having reached its target."""
@@ -284,6 +289,7 @@ class Training:
             "operator_steps": self._operator_steps,
             "offline_steps": self._offline_steps,
             "demonstrations": self._demonstrations,
+            "demonstrated": self._demonstrated,
             "seconds": self.seconds,
             "actor": self.actor.state_dict(),
             "torch": torch.get_rng_state().tolist(),

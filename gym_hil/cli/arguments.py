@@ -154,7 +154,10 @@ def read_policy(arguments: argparse.Namespace, env: gym.Env[Any, Any]) -> Loaded
     """
     if arguments.policy is None:
         return None
-    return load_policy(arguments.policy, env, state_key=getattr(arguments, "state_key", None))
+    policy = load_policy(arguments.policy, env, state_key=getattr(arguments, "state_key", None))
+    if getattr(arguments, "ask", False):
+        policy.let_ask()
+    return policy
 
 
 def add_state_key_argument(parser: argparse.ArgumentParser) -> None:

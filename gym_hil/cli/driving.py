@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -74,14 +75,21 @@ def add_session_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="ring the terminal's bell when an episode starts and when it ends",
     )
+    parser.add_argument(
+        "--ask",
+        action="store_true",
+        help="let the policy ask for help when an episode lasts longer than most of those did in which it succeeded",
+    )
 
 
-def check_countdown(arguments: argparse.Namespace) -> None:
-    """Check `--countdown` before anything is made.
+def check_session(arguments: argparse.Namespace) -> None:
+    """Check `--countdown` and `--ask` before anything is made.
 
     Raises:
-        ConfigurationError: it is negative or not finite.
+        ConfigurationError: the countdown is negative or not finite, or no policy could ask.
     """
+    if arguments.ask and arguments.policy is None:
+        raise ConfigurationError("--ask is for a policy that acts, which needs --policy.")
     seconds = arguments.countdown
     if seconds is not None and not 0 <= seconds < float("inf"):
         raise ConfigurationError(f"--countdown is {seconds}; expected seconds, 0 or more.")
@@ -103,7 +111,9 @@ def control_steps(
     if policy is not None:
         policy.reset()
     drove = False
-    while True:
+    for number in itertools.count():
+        if policy is not None and number >= policy.help_after:
+            env.get_wrapper_attr("ask_for_help")(True)
         paused = seconds_paused(env)
         drives = policy is not None and env.get_wrapper_attr("operator_drives")()
         if policy is None or drives:

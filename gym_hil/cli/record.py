@@ -21,7 +21,7 @@ from gym_hil.cli.arguments import (
     path_argument,
     read_policy,
 )
-from gym_hil.cli.driving import add_session_arguments, check_countdown, control_steps, introduction, operator_env
+from gym_hil.cli.driving import add_session_arguments, check_session, control_steps, introduction, operator_env
 from gym_hil.datasets.hub import check_login, check_repo_id, check_upload, push_to_hub
 from gym_hil.datasets.images import write_contact_sheet
 from gym_hil.datasets.layout import SHEET, dataset_files
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil record`."""
     if arguments.episodes < 1:
         raise ConfigurationError(f"--episodes is {arguments.episodes}; expected 1 or more.")
-    check_countdown(arguments)
+    check_session(arguments)
     check_repo_id(arguments.repo_id)
     root: Path = arguments.root
     if arguments.push_to_hub:

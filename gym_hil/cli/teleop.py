@@ -22,7 +22,7 @@ from gym_hil.cli.arguments import (
 from gym_hil.cli.driving import (
     Step,
     add_session_arguments,
-    check_countdown,
+    check_session,
     control_steps,
     introduction,
     operator_env,
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"--episodes is {arguments.episodes}; expected 1 or more.")
     if arguments.seed is not None and arguments.seed < 0:
         raise ConfigurationError(f"--seed is {arguments.seed}; expected 0 or more.")
-    check_countdown(arguments)
+    check_session(arguments)
     options = env_options(arguments)
     if arguments.images and not options.is_task():
         raise ConfigurationError(f"--images is for tasks of gym_hil; {options.id} shows the images that it observes.")

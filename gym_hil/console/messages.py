@@ -49,6 +49,7 @@ EventKind: TypeAlias = Literal[
     "quit",
     "takeover",
     "handback",
+    "help",
     "control",
     "connection",
     "pause",
@@ -283,6 +284,7 @@ class Status:
     driver: Literal["policy", "operator"] | None = None  # who made the last step
     silent: bool = False  # whether the operator drives and no input arrives: the action is neutral
     success: bool | None = None  # whether the task is done
+    asks_for_help: bool = False  # whether the policy asks the operator to take over
     gripper: float | None = None  # how far the fingers are closed, 0 to 1
     tcp: Vec3 | None = None  # m, the point between the finger tips
     target: Vec3 | None = None  # m, where the controller pulls it to

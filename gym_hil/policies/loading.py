@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,9 @@ class LoadedPolicy:
         policy: called with the observation.
         source: where it comes from, for messages.
         env: that it acts in; None to check only that actions are vectors of finite numbers.
+
+    Attributes:
+        help_after: steps of an episode after which it asks for help.
     """
 
     def __init__(self, policy: Policy, source: str, env: gym.Env[Any, Any] | None = None):
@@ -39,7 +43,7 @@ class LoadedPolicy:
             raise PolicyError(
                 f"The policy {source} is a {type(policy).__name__}; expected a function of the observation."
             )
-        self._policy, self.source = policy, source
+        self._policy, self.source, self.help_after = policy, source, math.inf
         self._shape = None if env is None else env.action_space.shape
 
     def __call__(self, observation: Any) -> NDArray[np.float32]:
@@ -80,6 +84,20 @@ class LoadedPolicy:
         if not np.isfinite(action).all():
             raise PolicyError(f"The policy {self.source} returns {action}, which is not finite. Nothing has moved.")
         return action
+
+    def let_ask(self) -> None:
+        """Let it ask for help once an episode lasts long.
+
+        Raises:
+            PolicyError: the policy has no attribute `help_after`, so it is not known when.
+        """
+        after = getattr(self._policy, "help_after", None)
+        if after is None:
+            raise PolicyError(
+                f"The policy {self.source} does not know when to ask for help: hil-trainer has not evaluated it, and "
+                "it has no attribute help_after. Leave out --ask."
+            )
+        self.help_after = float(after)
 
     def reset(self) -> None:
         """Forget the episode, and what is left of a plan."""

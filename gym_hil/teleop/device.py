@@ -115,6 +115,9 @@ class Device(ABC):
             has_gripper: whether the gripper's command does.
         """
 
+    def ask_for_help(self, on: bool) -> None:  # noqa: B027
+        """The policy that acts asks for help from now on, or no longer: draw the operator's attention."""
+
     def close(self) -> None:  # noqa: B027
         """Release the hardware. Closing twice does no harm."""
 

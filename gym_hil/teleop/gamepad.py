@@ -77,6 +77,7 @@ SDL_NAMES = {
 }
 # SDL reports triggers at -1, or at 0 until they are first touched; both count as released.
 TRIGGER_PRESSED, TRIGGER_RELEASED = 0.1, -0.1
+RUMBLE = 0.7, 1.0, 400  # strong and weak motor, as shares of full strength, and ms
 _SDL_SOURCE = re.compile(r"(?P<half>[+-]?)a(?P<axis>\d+)(?P<flip>~?)|b(?P<button>\d+)")
 
 
@@ -175,6 +176,10 @@ class Pad:
 
         return stick_motion(level, turning=can_turn and self._down.get(Button.TURN, False))
 
+    def rumble(self) -> None:
+        """Rumble, if there is a motor."""
+        self._joystick.rumble(*RUMBLE)
+
     def raw(self) -> tuple[list[float], list[int]]:
         """What SDL reports now: all axes, and the numbers of the buttons that are down."""
         joystick = self._joystick
@@ -255,6 +260,13 @@ class Gamepad(InputDevice):
         elif not self._warned:
             self._warned = True
             logger.warning("No gamepad is connected; until one is plugged in there is no intervention. %s", HELP)
+
+    def ask_for_help(self, on: bool) -> None:
+        """Rumble when the policy asks for help."""
+        pad = self.pad
+        if on and pad is not None:
+            with contextlib.suppress(RuntimeError):  # pygame's, of a joystick that is gone
+                pad.rumble()
 
     def close(self) -> None:
         if not self._closed:

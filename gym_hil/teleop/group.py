@@ -60,6 +60,10 @@ class DeviceGroup(Device):
         for device in self.devices:
             device.set_controls(axes, has_gripper=has_gripper)
 
+    def ask_for_help(self, on: bool) -> None:
+        for device in self.devices:
+            device.ask_for_help(on)
+
     def close(self) -> None:
         for device in self.devices:
             device.close()

@@ -17,6 +17,7 @@ LAST_DECISION_SECONDS = 10.0  # the same for the last one, after which the recor
 PAGE_WAITS = "the operator to open the page and take the controls"
 DEVICE_WAITS = "the operator to press any key or button of the device"
 STOPPED = "EMERGENCY STOP"
+ASKS_FOR_HELP = "THE POLICY ASKS FOR HELP"
 
 
 class Choice(enum.Enum):
@@ -168,10 +169,11 @@ class OperatorSession:
             channel.farewell = farewell
 
     def notes(self) -> list[str]:
-        """What a status line shows besides who drives: what was pressed and is pending, and an emergency stop."""
-        stopped = [STOPPED] if self._env.get_wrapper_attr("stopped") else []
+        """What a status line shows besides who drives: what is pending, an emergency stop, a request for help."""
+        shown = {STOPPED: "stopped", ASKS_FOR_HELP: "asks_for_help"}
         pending = None if self._device is None else self._device.pending
-        return ([] if pending is None else [pending]) + stopped
+        notes = [text for text, name in shown.items() if self._env.get_wrapper_attr(name)]
+        return ([] if pending is None else [pending]) + notes
 
     def _wait(self, phase: str, waiting: str | None, command: TeleopCommand, **fields: Any) -> None:
         """Show what is waited for, on the page when it changes, and wait a little."""

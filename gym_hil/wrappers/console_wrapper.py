@@ -55,7 +55,7 @@ class ConsoleWrapper(OperatorWrapper):
         self._seconds_paused = 0.0
         self._episode = self._steps = self._interventions = 0
         self._return = 0.0
-        self._operator = self._stopped = False
+        self._operator = self._stopped = self._asks = False
         self._over = True
         self.channel: Any = None
         self._open()
@@ -130,6 +130,10 @@ class ConsoleWrapper(OperatorWrapper):
         if stopped != self._stopped:
             self.channel.log_event("stop", "emergency stop" if stopped else "emergency stop released")
             self._stopped = stopped
+        asks = self._asks_for_help()
+        if asks and not self._asks:
+            self.channel.log_event("help", "the policy asks for help")
+        self._asks = asks
         if operator != self._operator:
             self.channel.log_event(
                 *(("takeover", "the operator drives") if operator else ("handback", "the policy drives"))
@@ -168,11 +172,15 @@ class ConsoleWrapper(OperatorWrapper):
                 "episode_return": round(self._return, 4),
                 "driver": "operator" if self._operator else "policy",
                 "success": _succeeded(info),
+                "asks_for_help": self._asks_for_help(),
                 "force_torque": _force_torque(observation),
             },
             observed_images(observation),
             (self.env.render, self.env.render_mode),
         )
+
+    def _asks_for_help(self) -> bool:
+        return self.env.has_wrapper_attr("asks_for_help") and bool(self.env.get_wrapper_attr("asks_for_help"))
 
 
 def _force_torque(observation: Any) -> tuple[float, ...] | None:

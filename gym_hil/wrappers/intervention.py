@@ -183,6 +183,7 @@ class InputsControlWrapper(OperatorWrapper):
         self.seconds_paused = 0.0  # s that steps have waited for the operator
         self._command: TeleopCommand | None = None  # polled for the coming step
         self.stopped = False  # whether an emergency stop held the robot still at the last poll
+        self.asks_for_help = False  # whether the policy asks the operator to take over
         self._first_step = False  # whether the next step is the first of its episode
         self._ready_at = 0.0  # s, time.monotonic() before which it must not begin
         self._ended = False
@@ -231,6 +232,7 @@ class InputsControlWrapper(OperatorWrapper):
         if self._device is None:
             self._device = self._make_device()
         observation, info = self.env.reset(seed=seed, options=options)
+        self.ask_for_help(False)
         if self._device is not None:
             if seed is not None:
                 self._device.seed(seed)
@@ -297,6 +299,16 @@ class InputsControlWrapper(OperatorWrapper):
         The device is polled now in place of in `step`. The first call after a reset waits for the rest of the delay.
         """
         return bool(self._poll().engaged)
+
+    def ask_for_help(self, on: bool) -> None:
+        """Ask the operator to take over, or no longer: the policy is stuck, or is not.
+
+        The device draws their attention. A reset ends the request.
+        """
+        if on != self.asks_for_help:
+            self.asks_for_help = on
+            if self._device is not None:
+                self._device.ask_for_help(on)
 
     def close(self) -> None:
         """Close the devices that were made here, and the environment. A later `reset` makes them anew."""

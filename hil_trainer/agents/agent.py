@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -9,6 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil_trainer.data.observations import Observation
+
+HELP_QUANTILE = 0.95  # of the lengths of successful episodes
+
+
+def help_after(lengths: Sequence[int]) -> float:
+    """Steps of an episode after which a policy asks for help: longer than most successful episodes last.
+
+    Args:
+        lengths: steps of episodes that succeeded; without any it never asks.
+    """
+    return float(np.quantile(lengths, HELP_QUANTILE, method="higher")) if len(lengths) else math.inf
 
 
 class Agent(Protocol):

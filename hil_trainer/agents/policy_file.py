@@ -19,6 +19,7 @@ from torch import Tensor
 
 from gym_hil.errors import ConfigurationError
 from gym_hil.files import expand_path
+from hil_trainer.agents.agent import help_after
 from hil_trainer.agents.frozen_encoder import FrozenEncoder, load_encoder
 from hil_trainer.agents.policy import (
     ENCODER_SHA256,
@@ -76,6 +77,14 @@ class LoadedPolicy:
         return self._action_scale.to_env(self.policy.act_in(observation, greedy=greedy, encoder=self.encoder))
 
     __call__ = act
+
+    @property
+    def help_after(self) -> float | None:
+        """Steps of an episode after which it asks for help, by its evaluation; None if none of it succeeded."""
+        evaluation = self.description["provenance"].get("evaluation") or {}
+        outcomes, lengths = evaluation.get("outcomes", []), evaluation.get("lengths", [])
+        succeeded = [length for success, length in zip(outcomes, lengths, strict=False) if success]
+        return help_after(succeeded) if succeeded else None
 
     def reset(self) -> None:
         """Drop what is left of a plan: call it when an episode begins, and when the operator has acted."""

@@ -183,6 +183,8 @@ class TrainConfig:
                 f"algorithm is {self.algorithm} and offline_steps is {self.offline_steps}; with --ray they have to be "
                 "sac and 0."
             )
+        if self.operator.ask:
+            self._check_ask()
         if self.init is not None and self.algorithm == "sac":
             raise ConfigurationError(
                 f"init is {self.init}, but the algorithm is sac, which cannot start from a policy; give --algorithm "
@@ -192,6 +194,17 @@ class TrainConfig:
             raise ConfigurationError(f"compile is not there for the algorithm {self.algorithm}; leave out --compile.")
         if self.algorithm == "bc":
             self._check_bc()
+
+    def _check_ask(self) -> None:
+        if self.operator.device == NO_OPERATOR:
+            raise ConfigurationError("ask is on, but there is no operator to ask; give an --operator, or leave it out.")
+        if self.demos == "0":
+            raise ConfigurationError(
+                "ask is on, but demos is 0, and how long a successful episode lasts is known from demonstrations; give "
+                "--demos a number of episodes or a dataset."
+            )
+        if self.ray.address is not None:
+            raise ConfigurationError("ask is on, which actors on Ray cannot do; leave out --ray or --ask.")
 
     def _check_bc(self) -> None:
         if self.online_steps_before_learning:

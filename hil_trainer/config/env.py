@@ -97,6 +97,8 @@ class OperatorConfig:
         help_probability: probability that the scripted operator helps in the first episode.
         min_help_fraction: fraction of help_probability that remains in late episodes.
         help_decay_episodes: number of episodes over which the probability would fall to zero.
+        ask: the policy asks for help when an episode lasts longer than those that succeed. The scripted operator then
+            helps when it is asked, and only then, until the task is done.
     """
 
     device: Annotated[str, tyro.conf.arg(aliases=("--operator",))] = SCRIPTED
@@ -107,6 +109,7 @@ class OperatorConfig:
     help_probability: float = 1.0
     min_help_fraction: float = 0.05
     help_decay_episodes: int = 60
+    ask: Annotated[bool, tyro.conf.arg(aliases=("--ask",))] = False
 
     def __post_init__(self) -> None:
         require(self, "more than 0", ("help_decay_episodes", "patience"), lambda value: value > 0)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from gym_hil.status import StatusLine
+from gym_hil.teleop.session import ASKS_FOR_HELP
 from hil_trainer.logging.metrics import FINAL, Milestone, Row, clock_time
 
 WINDOW = 20  # episodes
@@ -31,7 +32,7 @@ class TrainingStatus:
 
     def __init__(self, file: TextIO | None = None, *, verbose: bool = False):
         self.line, self._verbose = StatusLine(file, interval=10.0), verbose
-        self._step, self._seconds = 0, 0.0
+        self._step, self._seconds, self._asks_for_help = 0, 0.0, False
         self._episodes: deque[Row] = deque(maxlen=WINDOW)
         self._evaluation: Row | None = None
         self._learning: Row = {}
@@ -52,9 +53,10 @@ class TrainingStatus:
         else:
             self.line.update(self._parts)
 
-    def update(self, step: int, seconds: float) -> None:
-        """Note a step; cheap enough to be called for each one."""
+    def update(self, step: int, seconds: float, *, asks_for_help: bool = False) -> None:
+        """Note a step, and whether the policy asks for help; cheap enough to be called for each one."""
         self._step, self._seconds = max(step, self._step), seconds
+        self._asks_for_help = asks_for_help
         self.line.update(self._parts)
 
     def target_reached(self, rate: float, milestone: Milestone) -> None:
@@ -75,7 +77,8 @@ class TrainingStatus:
         self.line.close(keep=True)
 
     def _parts(self) -> list[str]:
-        parts = [f"step {self._step:,}", clock_time(self._seconds)]
+        parts = [ASKS_FOR_HELP] if self._asks_for_help else []
+        parts += [f"step {self._step:,}", clock_time(self._seconds)]
         if self._episodes:
             alone = sum(bool(row["success"]) and not row["operator_steps"] for row in self._episodes)
             steps = sum(row["length"] for row in self._episodes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,6 +54,7 @@ class Actor:
         envs: to act in.
         env: the first of them.
         episodes: that have ended so far, without demonstrations.
+        help_after: steps of an episode after which the policy asks for help.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Actor:
         self.envs = RolloutEnvs.of(env)
         self.env = self.envs[0]
         self.episodes = 0
+        self.help_after = math.inf
         self._whole_episodes = whole_episodes and len(self.envs) > 1
         self._format, self._number = RowFormat(self.env.layout, self.env.actions), 0
         self._running = [_Episode(NStepReturns(self._format, discount, n_step)) for _ in range(len(self.envs))]
@@ -173,7 +176,7 @@ class Actor:
         made: list[Any] = [None] * count
 
         def advance(index: int) -> None:
-            made[index] = self._running[index].advance(self.envs[index], actions[index])
+            made[index] = self._running[index].advance(self.envs[index], actions[index], self.help_after)
 
         self._begin(agent, count)
         observations = {index: self._running[index].obs for index in indices}
@@ -205,9 +208,13 @@ class _Episode:
         self._total = 0.0
         self.obs = env.reset(seed)
 
-    def advance(self, env: RolloutEnv, action: NDArray[np.float32]) -> tuple[Step, EpisodeSummary | None]:
+    def advance(
+        self, env: RolloutEnv, action: NDArray[np.float32], help_after: float
+    ) -> tuple[Step, EpisodeSummary | None]:
         """Make a step. Returns it, and a summary if it ended the episode."""
         assert self.obs is not None
+        if self._length >= help_after:
+            env.ask_for_help()
         step = env.step(action)
         self._length += 1
         self._operator_steps += step.is_intervention

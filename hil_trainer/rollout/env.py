@@ -189,6 +189,15 @@ class RolloutEnv:
         self.restart_pace()
         return self._read(observation)
 
+    def ask_for_help(self) -> None:
+        """Have the policy ask the operator for help, until the episode ends."""
+        self.env.get_wrapper_attr("ask_for_help")(True)
+
+    @property
+    def asks_for_help(self) -> bool:
+        """Whether it does."""
+        return bool(self.env.get_wrapper_attr("asks_for_help"))
+
     def restart_pace(self) -> None:
         """Keep real time from now on: an episode begins."""
         if self._pacer is not None:

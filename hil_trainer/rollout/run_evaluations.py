@@ -130,6 +130,13 @@ class RunEvaluations:
         self._next = self._after(step)
         self._evaluator = Evaluator(config, policy.shape)
 
+    @property
+    def successful_lengths(self) -> list[int]:
+        """Steps of the successful episodes of the exported policy."""
+        if self._best is None:
+            return []
+        return [length for success, length in zip(self._best.outcomes, self._best.lengths, strict=True) if success]
+
     def advance(self, newest: Candidate) -> None:
         """Take in a finished evaluation, and start one when it is due.
 

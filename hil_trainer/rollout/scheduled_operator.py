@@ -20,6 +20,8 @@ class ScheduledOperator(Device):
     twice the patience. The probability of help falls with each episode; see `OperatorConfig`. Give the device to
     `gym.make`, then the environment to `attach`.
 
+    Where the policy asks for help, the operator helps then and only then, in any episode.
+
     Args:
         config: how often the operator helps, and how patient it is.
 
@@ -38,6 +40,7 @@ class ScheduledOperator(Device):
         self._demonstrator: Device | None = None
         self._driver: Device | None = None
         self._wait = 0  # steps until the driver may take over
+        self._asked = False  # in this episode
         self._rng = np.random.default_rng()
 
     def attach(self, env: Any) -> None:
@@ -59,11 +62,13 @@ class ScheduledOperator(Device):
     @property
     def legend(self) -> Sequence[tuple[str, str]]:
         """What the console shows as this device's controls."""
+        if self.config.ask:
+            return [(f"{self.config.device} operator", "helps when the policy asks")]
         return [(f"{self.config.device} operator", f"helps in {self.help_probability:.0%} of the episodes")]
 
     def poll(self) -> TeleopCommand:
         """The command of the operator, if it helps in this episode."""
-        if self._driver is None:
+        if self._driver is None or (self.config.ask and not (self._asked or self.demonstrates)):
             return TeleopCommand()
         command = self._driver.poll()
         if self._wait:
@@ -74,13 +79,18 @@ class ScheduledOperator(Device):
     def reset(self) -> None:
         """Decide whether to help in the episode that begins."""
         helps = self._rng.random() < self.help_probability
-        self._driver = self._demonstrator if self.demonstrates else self._helper if helps else None
+        drives_at_once = self.demonstrates or self.config.ask
+        self._driver = self._demonstrator if drives_at_once else self._helper if helps else None
         is_own = self._helper is self._demonstrator is not None
-        self._wait = 0
-        if is_own and not self.demonstrates:
+        self._wait, self._asked = 0, False
+        if is_own and not drives_at_once:
             self._wait = int(self._rng.integers(2 * self.config.patience + 1))
         if self._driver is not None:
             self._driver.reset()
+
+    def ask_for_help(self, on: bool) -> None:
+        """Help from now on, until the task is done."""
+        self._asked = self._asked or on
 
     def observe(self, observation: Any, reward: float) -> None:
         """Show the operator what the environment returned."""

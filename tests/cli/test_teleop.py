@@ -19,7 +19,9 @@ from typing import Any
 import gymnasium as gym
 import pytest
 
+import gym_hil
 from gym_hil.cli import main, teleop
+from gym_hil.errors import PolicyError
 from gym_hil.pacing import Pacer
 from gym_hil.teleop import Event, TeleopCommand
 from gym_hil.teleop.keyboard_terminal import COUNTED_RELEASE_AFTER
@@ -347,6 +349,7 @@ def test_an_operator_drives_from_a_page() -> None:
         (["--seed", "-1"], "--seed is -1"),
         (["--max-episode-steps", "0"], "max_episode_steps is 0"),
         (["--device", "scripted", "--task", "Nothing"], "There is no task 'Nothing'"),
+        (["--ask"], "--ask is for a policy"),
         (["--device", "nothing"], "There is no device 'nothing'"),
     ],
 )
@@ -359,3 +362,30 @@ def test_turning_is_part_of_the_action_when_asked_for(capsys: pytest.CaptureFixt
     words = ["--device", "scripted", "--no-viewer", "--orientation", "--episodes", "1", "--max-episode-steps", "2"]
     assert main(["teleop", *words]) == 0
     assert "episode 1: time is up after 2 steps, 2 of them yours" in capsys.readouterr().out
+
+
+def test_a_policy_asks_for_help_once_an_episode_lasts_long(clock: Clock) -> None:
+    class Policy:
+        help_after = 2
+
+        def __call__(self, observation: Any) -> Any:
+            return [0, 0, 0, 1]
+
+    class Asked(SequenceDevice):
+        def ask_for_help(self, on: bool) -> None:
+            asked.append((steps[0], on))
+
+        def poll(self) -> TeleopCommand:
+            steps[0] += 1
+            return TeleopCommand()
+
+    asked: list[tuple[int, bool]] = []
+    steps = [0]
+    env = gym.make("gym_hil/PandaPickCube-v1", device=Asked([[0, 0, 0, 0]]), max_episode_steps=4)
+    policy = gym_hil.load_policy(Policy())
+    policy.let_ask()
+    teleop.drive(env, 2, policy=policy)
+    env.close()
+    assert asked == [(2, True), (4, False), (6, True)]
+    with pytest.raises(PolicyError, match="does not know when to ask for help"):
+        gym_hil.load_policy(lambda observation: [0, 0, 0, 1]).let_ask()

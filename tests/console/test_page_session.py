@@ -145,3 +145,12 @@ def test_sounds_are_off_until_they_are_wanted_and_that_is_remembered(visitor, st
     assert visitor.page.get_attribute("#sounds", "aria-pressed") == "true"
     visitor.page.click("#sounds")
     stand.channel.set_session()
+
+
+def test_page_shows_that_the_policy_asks_for_help_until_the_operator_drives(visitor, stand):
+    visitor.wait(lambda: visitor.text("driver-does") == "is driving")
+    stand.env.get_wrapper_attr("ask_for_help")(True)
+    visitor.wait(lambda: visitor.text("driver-does") == "asks for help")
+    visitor.page.keyboard.press("Space")
+    visitor.wait(lambda: visitor.driver() == "you" and visitor.text("driver-does") == "are driving")
+    stand.env.get_wrapper_attr("ask_for_help")(False)

@@ -43,6 +43,9 @@ from hil_trainer.config.defaults import defaults
         ({"tau": 0.0}, r"tau is 0.0; expected a number in \(0, 1\]"),
         ({"alpha": -1.0}, "alpha is -1.0; expected 0 or more"),
         ({"samples": 0}, "samples is 0; expected more than 0"),
+        ({"ask": True, "demos": "0"}, "ask is on, but demos is 0"),
+        ({"ask": True, "operator": "none", "demos": "data/pick"}, "ask is on, but there is no operator to ask"),
+        ({"ask": True, "address": "local"}, "ask is on, which actors on Ray cannot do"),
         ({"algorithm": "bc", "operator": "none", "demos": "0"}, "no operator from whose corrections to learn"),
     ],
 )

@@ -519,3 +519,15 @@ def test_imitation_from_images_is_exported_with_its_encoder(small, start, tmp_pa
     run.run()
     observation, _ = run.env.env.reset(seed=0)
     run.env.env.step(load_policy(tmp_path).act(observation))
+
+
+def test_when_to_ask_for_help_is_known_from_successful_episodes_and_outlasts_a_kill(small, start, tmp_path):
+    config = small(steps=60, offline_steps=20, episodes=2, ask=True, algorithm="bc", chunk_size=3, n_action_steps=2)
+    run = start(config, tmp_path, rates=[(0.5, 90)])
+    run.run()
+    assert run.actor.help_after == 90  # those that it succeeded in last longer than the demonstrations
+    first = [row["length"] for row in rows(tmp_path, "episode")]
+    again = start(dataclasses.replace(config, steps=70), tmp_path, resume=True)
+    again.run()
+    assert again._demonstrated == first[:2]
+    assert again.actor.help_after == 90

@@ -167,3 +167,10 @@ def test_registered_environment_is_driven(pad):
     assert info["is_intervention"]
     np.testing.assert_allclose(info["action_intervention"], [0, 1, 0, 0])
     env.close()
+
+
+def test_gamepad_rumbles_when_the_policy_asks_for_help(pad, gamepad):
+    gamepad.ask_for_help(False)
+    assert pad.rumbles == []
+    gamepad.ask_for_help(True)
+    assert max(pad.rumbles[0]) > 0

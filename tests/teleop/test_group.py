@@ -108,3 +108,11 @@ def test_emergency_stop_of_any_device_holds_the_robot_that_another_one_drives(pa
     assert (command.stopped, command.engaged, command.motion.any(), command.gripper) == (True, True, False, 0)
     pads[0].inputs.tap(Button.STOP)
     assert driver(group) == 2
+
+
+def test_request_for_help_reaches_every_device(pads):
+    asked = []
+    for pad in pads:
+        pad.ask_for_help = asked.append
+    DeviceGroup(pads).ask_for_help(True)
+    assert asked == [True] * 3

@@ -14,6 +14,9 @@ UNKNOWN = 0
 GAME_CONTROLLER = 1  # SDL knows what the axes and buttons of this kind are
 
 
+_Rumble = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint16, ctypes.c_uint16)
+
+
 class _Description(ctypes.Structure):
     """SDL_VirtualJoystickDesc of SDL 2.24 and later."""
 
@@ -23,7 +26,9 @@ class _Description(ctypes.Structure):
         ("button_mask", ctypes.c_uint32),
         ("axis_mask", ctypes.c_uint32),
         ("name", ctypes.c_char_p),
-        *((name, ctypes.c_void_p) for name in ("userdata", "update", "player", "rumble", "triggers", "led", "effect")),
+        *((name, ctypes.c_void_p) for name in ("userdata", "update", "player")),
+        ("rumble", _Rumble),
+        *((name, ctypes.c_void_p) for name in ("triggers", "led", "effect")),
     ]
 
 
@@ -47,6 +52,7 @@ class VirtualPad:
     ):
         self._sdl = _sdl()
         self.name = name
+        self.rumbles: list[tuple[int, int]] = []  # strengths of the motors, as they were set
         self._description = _Description(
             version=1,
             type=kind,
@@ -56,6 +62,7 @@ class VirtualPad:
             vendor=0x1234,
             product=next(_PRODUCTS),  # so that a mapping of one is for no other
             name=name.encode(),
+            rumble=_Rumble(lambda _, low, high: self.rumbles.append((low, high)) or 0),
         )
         self._open(self._attach())
         self._plugged = True

@@ -183,3 +183,16 @@ def test_wrapper_is_in_the_stack_where_it_is_needed(monkeypatch: pytest.MonkeyPa
     assert not has_console(render_mode="rgb_array")
     monkeypatch.setattr("gym_hil.display.missing_display", lambda: None)
     assert not has_console(render_mode="human")
+
+
+def test_request_for_help_is_shown_until_the_episode_ends() -> None:
+    env, page = make()
+    env.reset(seed=0)
+    env.get_wrapper_attr("ask_for_help")(True)
+    for _ in range(2):
+        env.step(STAY)
+    assert page.status["asks_for_help"]
+    assert page.events.count("help") == 1
+    env.reset()
+    assert not page.status["asks_for_help"]
+    env.close()

@@ -60,11 +60,12 @@ export function whoDrives(status, lock, session) {
  * @param {Bindings} bindings
  * @param {boolean} hasLock
  * @param {(button: string) => string} keyOf what is pressed for a button, empty if there is no such key
- * @param {boolean} silent whether no input arrives from who drives
+ * @param {Status | null} status
  */
-export function showDriver(driver, bindings, hasLock, keyOf, silent) {
+export function showDriver(driver, bindings, hasLock, keyOf, status) {
   const key = keyOf("INTERVENE");
-  const [name, does] = DRIVERS[driver];
+  const asks = driver === "policy" && Boolean(status?.asks_for_help);
+  const [name, does] = asks ? [DRIVERS.policy[0], "asks for help"] : DRIVERS[driver];
   const by = key ? ` with ${key}` : "";
   const hints = {
     toggle: driver === "you" ? `Hand back${by}` : `Take over${by}`,
@@ -74,13 +75,14 @@ export function showDriver(driver, bindings, hasLock, keyOf, silent) {
   };
   const mode = hasLock && ["you", "policy", "nobody"].includes(driver) ? bindings.intervention : null;
   document.body.dataset.driver = driver;
+  document.body.toggleAttribute("data-asks", asks);
   setText(html("driver-name"), name);
   setText(html("driver-does"), does);
   if (driver === "stopped") {
     setText(html("driver-hint"), hasLock ? `Release with ${keyOf("STOP") || "the button"}` : "");
     return;
   }
-  setText(html("driver-hint"), silent ? "No input arrives: holding still" : mode ? hints[mode] : "");
+  setText(html("driver-hint"), status?.silent ? "No input arrives: holding still" : mode ? hints[mode] : "");
   const handBack = mode === "hold" ? "Driving" : "Hand back";
   setText(html("intervene-label"), driver === "you" ? handBack : mode === "hold" ? "Hold to drive" : "Take over");
 }

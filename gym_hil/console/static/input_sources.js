@@ -6,6 +6,7 @@ import { create } from "./vendor/nipplejs.js";
 const DEADZONE = 0.1; // of a stick's travel
 const PRESSED = 0.5; // of a trigger's travel
 const JOYSTICK_SIZE = 112; // px
+const RUMBLE = { duration: 400, strongMagnitude: 0.7, weakMagnitude: 1 }; // ms, and shares of full strength
 /** What is printed on keys whose code does not say it. @type {Record<string, string>} */
 const LABELS = {
   ArrowUp: "↑",
@@ -200,6 +201,13 @@ export class GamepadSource {
     }
     this.#sticksMuted &&= motion.some(Boolean);
     this.#input.move("gamepad", this.#sticksMuted ? [] : motion);
+  }
+
+  /** Lets the gamepad rumble, where it and the browser can. */
+  rumble() {
+    for (const pad of navigator.getGamepads?.() ?? []) {
+      pad?.vibrationActuator?.playEffect?.("dual-rumble", RUMBLE)?.catch?.(() => {}); // a pad without a motor refuses
+    }
   }
 
   /** @param {Gamepad | null} pad */

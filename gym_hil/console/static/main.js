@@ -395,6 +395,10 @@ class Page {
     if (status.stopped && before && !before.stopped) {
       this.sounds.play("stop");
     }
+    if (status.asks_for_help && status.driver !== "operator" && !before?.asks_for_help) {
+      this.sounds.play("help");
+      this.gamepad.rumble();
+    }
     if (frame.revision === this.description?.revision) {
       this.#draw(frame, this.xr?.smoothing(duration) ?? duration);
     } else if (!this.#loading && frame.revision > (this.description?.revision ?? 0)) {
@@ -436,7 +440,7 @@ class Page {
     const status = this.state === "open" ? (this.frame?.status ?? null) : null;
     const driver = hud.whoDrives(status, this.lock, this.session);
     const keyOf = (/** @type {string} */ button) => keyFor(this.bindings.keys, button);
-    hud.showDriver(driver, this.bindings, this.lock?.holder === "you", keyOf, status?.silent ?? false);
+    hud.showDriver(driver, this.bindings, this.lock?.holder === "you", keyOf, status);
   }
 
   #showLock() {

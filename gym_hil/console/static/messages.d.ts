@@ -58,6 +58,7 @@ export interface Status {
   driver: "policy" | "operator" | null;
   silent: boolean;
   success: boolean | null;
+  asks_for_help: boolean;
   gripper: number | null;
   tcp: [number, number, number] | null;
   target: [number, number, number] | null;
@@ -249,7 +250,7 @@ export interface LogEvent {
   type: "logevent";
   channel: number;
   time: number;
-  kind: "success" | "failure" | "rerecord" | "timeout" | "quit" | "takeover" | "handback" | "control" | "connection" | "pause" | "stop" | "training";
+  kind: "success" | "failure" | "rerecord" | "timeout" | "quit" | "takeover" | "handback" | "help" | "control" | "connection" | "pause" | "stop" | "training";
   text: string;
 }
 

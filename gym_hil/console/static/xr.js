@@ -28,7 +28,7 @@ const SMOOTHING = 30; // ms in which the scene moves to a new state
 const SLOW_SCALE = 0.5; // of the resolution, where the processor draws
 const EDGE = 1e-4; // m from the workspace's edge
 /** Strength and duration, ms. @type {Record<string, [number, number]>} */
-const TICKS = { touch: [0.6, 40], edge: [0.3, 20] };
+const TICKS = { touch: [0.6, 40], edge: [0.3, 20], help: [1, 400] };
 const SCREEN = 0.8; // m, height of the image of an environment that has no scene
 const FEATURES = ["hand-tracking"];
 
@@ -128,12 +128,15 @@ export class Xr {
 
   /** Shows a new state of the environment. @param {import("./connection.js").Frame} frame */
   show(frame) {
-    const { touches, target } = frame.status;
+    const { touches, target, asks_for_help: asks } = frame.status;
     const [low, high] = this.#view.channel?.description.workspace ?? [];
     if (touches !== null && touches > this.#touches && this.#touches >= 0 && frame.status.step) {
       this.#hands.tick(...TICKS.touch);
     }
     this.#touches = touches ?? -1;
+    if (asks && frame.status.driver !== "operator" && !this.#frame?.status.asks_for_help) {
+      this.#hands.tick(...TICKS.help);
+    }
     if (target && low && high) {
       const atEdge = target.map((value, axis) => value < low[axis] + EDGE || value > high[axis] - EDGE);
       if (atEdge.some((there, axis) => there && !this.#atEdge[axis])) {

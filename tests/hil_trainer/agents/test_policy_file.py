@@ -159,3 +159,11 @@ def test_a_flow_policy_keeps_its_plan_s_length_and_needs_no_settings(tmp_path):
     loaded.reset()
     for action in planned:
         np.testing.assert_allclose(loaded.act(observation(OBJECTS)), action + np.array([0, 0, 0, 1]), atol=1e-6)
+
+
+def test_an_evaluated_policy_knows_when_to_ask_for_help(tmp_path):
+    outcomes, lengths = [True] * 20 + [False] * 5, [*range(20, 40), *[150] * 5]
+    one = policy(STATE)
+    evaluated = save(tmp_path / "a.safetensors", one, evaluation={"outcomes": outcomes, "lengths": lengths})
+    assert load_policy(evaluated).help_after == 39
+    assert load_policy(save(tmp_path / "b.safetensors", one, evaluation=None)).help_after is None

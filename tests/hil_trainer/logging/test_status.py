@@ -84,3 +84,9 @@ def test_evaluations_the_target_and_events_are_sentences(status, out):
 def test_checkpoints_are_reported_only_when_verbose(out, verbose):
     TrainingStatus(out, verbose=verbose).checkpoint("checkpoints/step_1500")
     assert ("checkpoints/step_1500" in out.getvalue()) == verbose
+
+
+def test_the_line_begins_with_a_request_for_help(status, out):
+    status.update(10, 1.0, asks_for_help=True)
+    status.close()
+    assert out.lines == ["THE POLICY ASKS FOR HELP  step 10  0:01"]

@@ -205,3 +205,15 @@ def test_a_classifier_s_mistakes_are_counted(actor, tmp_path, lifted):
 def test_without_a_classifier_there_are_none(actor):
     (episode,) = actor().run(Still(), 150).episodes
     assert (episode.simulator_success, episode.misjudged) == (None, None)
+
+
+def test_the_policy_asks_for_help_when_an_episode_lasts_longer_than_successful_ones(actor):
+    one = actor()
+    one.help_after = 4
+    one.run(Still(), 4)
+    assert not one.env.asks_for_help
+    one.run(Still(), 1)
+    assert one.env.asks_for_help
+    one.abandon_episode()
+    one.run(Still(), 1)
+    assert not one.env.asks_for_help

@@ -77,3 +77,16 @@ def test_the_same_seed_helps_the_same(env):
 
     np.testing.assert_array_equal(actions(4), actions(4))
     assert (actions(4) != actions(5)).any()
+
+
+def test_an_operator_who_is_asked_helps_then_and_only_then(env):
+    one = env(ask=True, reaction_delay=3, help_probability=0.0)
+    assert first_help(one, seed=1) is None
+    one.reset(1)
+    for _ in range(5):
+        assert not one.step(REST).is_intervention
+    one.ask_for_help()
+    helped = [one.step(REST).is_intervention for _ in range(10)]
+    assert helped == [False] * 3 + [True] * 7  # late by the reaction delay, then until the task is done
+    one.reset(2)
+    assert not one.asks_for_help
