@@ -13,6 +13,7 @@ import pytest
 
 import gym_hil  # noqa: F401  # registers the ids
 from benchmarks.recording import Killer
+from gym_hil.cli import main
 from gym_hil.datasets.images import Region
 from gym_hil.datasets.reader import EpisodeDataset
 from gym_hil.datasets.record import RecordEpisodes
@@ -65,6 +66,16 @@ def test_lerobot_reads_what_was_recorded(tmp_path):
         assert reading.psnr(255 * decoded, seen[camera]).min() >= 32
         mean = content[f"stats/observation.images.{camera}/mean"].ravel()
         np.testing.assert_allclose(mean, decoded.mean(axis=(0, 1, 2)), atol=0.01)
+
+
+def test_lerobot_reads_who_acted(tmp_path):
+    who = ["--policy", "tests.cli.test_eval:Picks", "--device", "tests.cli.test_eval:Corrects", "--no-viewer"]
+    words = [*who, "--no-images", "--episodes", "2", "--repo-id", "me/pick", "--root", str(tmp_path / "data")]
+    assert main(["record", *words]) == 0
+    content = lerobot_reads(tmp_path / "data", tmp_path / "out.npz")
+    driven = content["complementary_info.is_intervention"].ravel()
+    assert driven.tolist() == [0, 1, 1, 0, 0, 0] * 2
+    np.testing.assert_array_equal(content["action"][driven.astype(bool)], [[0, 0, 1, 0]] * 4)
 
 
 TRANSFORMS = {
