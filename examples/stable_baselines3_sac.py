@@ -71,6 +71,12 @@ class FlatDict(gym.ObservationWrapper):
         return {"agent_pos": observation["agent_pos"], **images}
 
 
+def make_env(wrapper=None, **kwargs):
+    # Instead of make_vec_env's wrapper_class, which goes around its Monitor and leaves the task's rewards in the log.
+    env = gym.make(ENV, **kwargs)
+    return env if wrapper is None else wrapper(env)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     which = parser.add_mutually_exclusive_group()
@@ -83,9 +89,9 @@ def main() -> None:
     options = parser.parse_args()
 
     wrapper = GoalView if options.goal else FlatDict if options.pixels else None
-    kwargs = {"reward_type": "dense", "image_obs": options.pixels}
+    kwargs = {"wrapper": wrapper, "reward_type": "dense", "image_obs": options.pixels}
     processes = {"vec_env_cls": SubprocVecEnv, "vec_env_kwargs": {"start_method": "spawn"}}
-    envs = make_vec_env(ENV, options.processes, seed=0, env_kwargs=kwargs, wrapper_class=wrapper, **processes)
+    envs = make_vec_env(make_env, options.processes, seed=0, env_kwargs=kwargs, **processes)
     vectors = [key for key, space in envs.observation_space.items() if space.dtype == np.float32]
     # HER computes rewards by itself, which VecNormalize must not scale.
     envs = VecNormalize(envs, norm_obs_keys=vectors, norm_reward=False)
@@ -105,9 +111,7 @@ def main() -> None:
     envs.close()
 
     # As in another program: what was saved is enough.
-    test = VecNormalize.load(
-        str(options.out / "normalisation.pkl"), make_vec_env(ENV, 1, env_kwargs=kwargs, wrapper_class=wrapper)
-    )
+    test = VecNormalize.load(str(options.out / "normalisation.pkl"), make_vec_env(make_env, 1, env_kwargs=kwargs))
     test.training = False
     model = SAC.load(options.out / "model", env=test)
     test.seed(1000)
