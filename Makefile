@@ -12,6 +12,8 @@ export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 export NUMBA_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Where nothing keeps what Python has compiled, each process of a test compiles PyTorch again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test check page format bench build clean
 

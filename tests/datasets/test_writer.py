@@ -147,9 +147,9 @@ def test_statistics_are_those_of_the_recorded_data(tmp_path_factory, lengths, re
 
 
 def test_adding_a_frame_waits_for_no_encoding(open_writer, monkeypatch):
+    writer = open_writer()
     gate, add = threading.Event(), video.VideoWriter.add
     monkeypatch.setattr(video.VideoWriter, "add", lambda self, image: (gate.wait(20), add(self, image))[1])
-    writer = open_writer()
     for k in range(30):
         writer.add_frame(frame(k), "push")  # returns although nothing can be encoded
     assert not gate.is_set()

@@ -289,10 +289,11 @@ def test_a_setting_that_is_not_known_ends_with_2(tmp_path, capsys):
 @pytest.mark.slow
 def test_picking_up_a_cube_is_imitated_from_seven_demonstrations(tmp_path):
     out = tmp_path / "run"
-    words = ["--algorithm", "bc", "--demos", "7", "--steps", "0", "--no-tensorboard"]
+    words = ["--algorithm", "bc", "--demos", "7", "--offline-steps", "1500", "--steps", "0", "--no-tensorboard"]
+    words += ["--evaluation.episodes", "30", "--evaluation.quick-episodes", "1"]
     assert main(["train", "--out", str(out), *words]) == 0
     rows = read_metrics(out)
     assert sum(row["operator_steps"] for row in rows if row["kind"] == "episode") <= 220
     final = [row for row in rows if row["kind"] == "evaluation"][-1]
     assert final["purpose"] == "final"
-    assert final["successes"] >= 90
+    assert final["successes"] >= 25

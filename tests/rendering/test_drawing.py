@@ -47,7 +47,7 @@ def test_a_place_where_nothing_can_be_written_draws_too_and_no_index_leaves_its_
         "PYTHONPATH": os.pathsep.join([str(package.parent), str(Path(__file__).parents[2])]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "NUMBA_BOUNDSCHECK": "1",
-        "NUMBA_OPT": "1",
+        "NUMBA_OPT": "0",
     }
     environment.pop("NUMBA_CACHE_DIR", None)
     done = subprocess.run(
