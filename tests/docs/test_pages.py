@@ -17,16 +17,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
-    pytest.param("README.md", marks=pytest.mark.slow),
-    pytest.param("docs/console.md", marks=pytest.mark.slow),
-    pytest.param("docs/datasets.md", marks=pytest.mark.slow),
+    "README.md",
+    "docs/console.md",
+    "docs/datasets.md",
     "docs/devices.md",
-    pytest.param("docs/headset.md", marks=pytest.mark.slow),
+    "docs/headset.md",
     "docs/lerobot.md",
-    pytest.param("docs/operating.md", marks=pytest.mark.slow),
-    pytest.param("docs/policies.md", marks=pytest.mark.slow),
-    pytest.param("docs/recording.md", marks=pytest.mark.slow),
-    pytest.param("docs/randomization.md", marks=pytest.mark.slow),
+    "docs/operating.md",
+    "docs/policies.md",
+    "docs/recording.md",
+    "docs/randomization.md",
     "docs/rendering.md",
     "docs/reproducing.md",
     "docs/scaling.md",
@@ -42,7 +42,7 @@ SHORTER = [
     (re.compile(r"(?m)(hil-trainer train.*) --demos \d+"), r"\1"),
     (
         re.compile(r"(?m)hil-trainer train.*$"),
-        r"\g<0> --demos 1 --steps 50 --evaluation.episodes 2 --evaluation.quick-episodes 1",
+        r"\g<0> --demos 1 --steps 50 --max-episode-steps 40 --evaluation.episodes 1 --evaluation.quick-episodes 1",
     ),
 ]
 # A command, in which no human is waited for.
@@ -88,6 +88,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="Windows has no bash")
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_page_works_as_written(page: str, tmp_path: Path, environment: dict[str, str]) -> None:
     for language, text in blocks(page):

@@ -245,7 +245,7 @@ def test_a_run_trains_through_an_encoder_and_its_policy_is_evaluated(tmp_path, c
     out = tmp_path / "run"
     words = {
         "--obs": "pixels", "--encoder": SOURCE, "--encoder-size": SIZE, "--steps": 20, "--demos": 1,
-        "--evaluation.every": 1000, "--evaluation.episodes": 1, "--threads": 1,
+        "--evaluation.every": 1000, "--evaluation.episodes": 1, "--max-episode-steps": 30, "--threads": 1,
         "--agent.batch-size": 16, "--agent.width": 16, "--agent.buffer-capacity": 500, "--mixed-precision": "off",
     }  # fmt: skip
     flat = [str(word) for pair in words.items() for word in pair]
