@@ -74,9 +74,8 @@ def test_without_the_extra_it_is_named(monkeypatch, tmp_path, capsys):
 def test_a_run_leaves_a_policy_that_sees_through_it(tmp_path, env):
     words = {
         "--obs": "pixels", "--encoder": "imagenet", "--steps": 20, "--demos": 1, "--evaluation.every": 1000,
-        "--evaluation.episodes": 1, "--max-episode-steps": 30, "--threads": 1, "--agent.batch-size": 16, "--agent.width": 16,
-        "--agent.buffer-capacity": 500,
-        "--mixed-precision": "off",
+        "--evaluation.episodes": 1, "--max-episode-steps": 30, "--threads": 1, "--agent.batch-size": 16,
+        "--agent.width": 16, "--agent.buffer-capacity": 500, "--mixed-precision": "off",
     }  # fmt: skip
     flat = [str(word) for pair in words.items() for word in pair]
     assert main(["train", "--out", str(tmp_path), "--no-tensorboard", "--no-privileged", *flat]) == 0
