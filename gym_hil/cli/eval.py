@@ -29,6 +29,7 @@ from gym_hil.env_options import EnvOptions
 from gym_hil.envs import GymRenderingSpec
 from gym_hil.envs.threads import WorkThreads
 from gym_hil.errors import ConfigurationError
+from gym_hil.imports import running_user_code
 from gym_hil.policies import LoadedPolicy
 from gym_hil.rendering import make_renderer
 from gym_hil.status import StatusLine
@@ -108,7 +109,8 @@ def _make(options: EnvOptions, arguments: argparse.Namespace) -> gym.Env[Any, An
     if arguments.images:
         size = arguments.image_size
         task_kwargs |= {"image_obs": True, "render_spec": GymRenderingSpec(height=size, width=size)}
-    kwargs = {} if arguments.video is None or options.is_task() else {"render_mode": "rgb_array"}
+    chosen = arguments.video is None or options.is_task() or "render_mode" in options.kwargs
+    kwargs = {} if chosen else {"render_mode": "rgb_array"}
     operator = OperatorOptions(device=None, orientation=arguments.orientation)
     return options.make(operator, task_kwargs=task_kwargs, **kwargs)
 
@@ -212,7 +214,8 @@ class _Camera:
     def _frame(self) -> NDArray[np.uint8]:
         if self._renderer is not None:
             return self._renderer.render(self._env.unwrapped.data, ["front"])[0]  # type: ignore[attr-defined]
-        frame = np.asarray(self._env.render())
+        with running_user_code(f"{self._env.unwrapped} cannot render", "Leave --video out."):
+            frame = np.asarray(self._env.render())
         if frame.ndim != 3 or frame.dtype != np.uint8:
             raise ConfigurationError(
                 f"{self._env.unwrapped} renders no images (height, width, 3) of uint8 with render_mode='rgb_array'; "

@@ -102,8 +102,20 @@ def test_episodes_that_run_at_a_time_end_as_one_after_the_other(capsys: pytest.C
 
 def test_any_environment_is_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     words = ["--policy", "users:goes_home", "--env", f"tests.datasets.foreign:{ID}", "--action-map", "x=0,y=1"]
-    assert main(["eval", *words, "--episodes", "3", "--video", str(tmp_path / "reach.gif")]) == 0
+    film = ["--episodes", "3", "--env-kwargs", "render_mode=rgb_array", "--video", str(tmp_path / "reach.gif")]
+    assert main(["eval", *words, *film]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "successes: 3/3"
+
+
+def test_an_environment_that_cannot_be_filmed_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    words = ["--policy", "users:goes_home", "--env", f"tests.datasets.foreign:{ID}", "--action-map", "x=0,y=1"]
+    film = ["--episodes", "1", "--video", str(tmp_path / "reach.gif")]
+    for render, message in ((lambda env: None, "renders no images"), (lambda env: 1 / 0, "cannot render: ZeroDiv")):
+        monkeypatch.setattr("tests.datasets.foreign.Reach.render", render)
+        assert main(["eval", *words, *film]) == 1
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
