@@ -11,7 +11,17 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks import console, environment, headset, inputs, ray_actors, recording, reward_classifier, vector
+from benchmarks import (
+    console,
+    environment,
+    headset,
+    inputs,
+    operator_in_the_loop,
+    ray_actors,
+    recording,
+    reward_classifier,
+    vector,
+)
 from benchmarks.report import RESULTS, Row, page
 from benchmarks.upstream import ONE_THREAD, Worker, WorkerError, ours, upstream
 
@@ -65,6 +75,10 @@ GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
         headset.headset_accuracy,
         headset.headset_radio,
         headset.headset_view,
+    ),
+    "operator_in_the_loop": (
+        operator_in_the_loop.from_state,
+        operator_in_the_loop.from_images,
     ),
 }
 BENCHMARKS = tuple(benchmark for group in GROUPS.values() for benchmark in group)

@@ -1,15 +1,17 @@
 """The benchmarks run, and what does not depend on the machine's speed holds."""
 
+import shutil
 import sys
 
 import pytest
 
 pytest.importorskip("torch", reason="needs the extra `train`")
 
-from benchmarks import console, environment, headset, inputs, recording, report, run, vector
+from benchmarks import console, environment, headset, inputs, operator_in_the_loop, recording, report, run, vector
 from benchmarks.report import Row
 from benchmarks.upstream import Worker, WorkerError
 
+needs_browser = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="the virtual joystick is looked up in /proc")
 REPEATABLE = [
     environment.command_response,
@@ -40,6 +42,7 @@ OF_THE_MACHINE = [
     vector.vector_python_share,
     vector.vector_threads,
     pytest.param(inputs.input_reaction, marks=needs_proc),
+    pytest.param(operator_in_the_loop.from_state, marks=needs_browser),
 ]
 
 
