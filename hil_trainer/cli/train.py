@@ -13,7 +13,16 @@ import tyro
 
 from gym_hil.files import expand_path
 from hil_trainer.agents.policy_file import NAME as POLICY_FILE
-from hil_trainer.config import CONFIG_FILE, LOCAL, ACFQLConfig, EnvConfig, RayConfig, TrainConfig, read_config
+from hil_trainer.config import (
+    CONFIG_FILE,
+    LOCAL,
+    ACFQLConfig,
+    EnvConfig,
+    OperatorConfig,
+    RayConfig,
+    TrainConfig,
+    read_config,
+)
 from hil_trainer.config.defaults import defaults
 from hil_trainer.logging.plots import write_report
 from hil_trainer.logging.status import TrainingStatus
@@ -24,7 +33,10 @@ _NO_PREFIX = {"env"}
 # Settings that are given as --name or --no-name; all others have a value.
 _FLAGS = {
     prefix + name
-    for prefix, group in (("", TrainConfig), ("", EnvConfig), ("ray.", RayConfig), ("acfql.", ACFQLConfig))
+    for prefix, group in (
+        *(("", TrainConfig), ("", EnvConfig)),
+        *(("operator.", OperatorConfig), ("ray.", RayConfig), ("acfql.", ACFQLConfig)),
+    )
     for name, kind in get_type_hints(group).items()
     if kind is bool
 }

@@ -25,7 +25,7 @@ TRAININGS = [words[2:] for words in COMMANDS if words[1] == "train"]
 
 def test_every_training_is_understood_and_has_a_folder_of_its_own():
     folders = [parse(words).out for words in TRAININGS if "--resume" not in words]
-    assert len(folders) == 8
+    assert len(folders) == 9
     assert len({*folders}) == len(folders)
     (resumed,) = (parse(words).out for words in TRAININGS if "--resume" in words)
     assert resumed in folders
