@@ -55,9 +55,13 @@ class Condition(NamedTuple):
 _LONG, _SHORT = ["--steps", "12000"], ["--steps", "8000"]
 _PIXELS, _UNPRIVILEGED = ["--obs", "pixels"], ["--no-privileged", *_LONG]
 _IMAGENET = [*_PIXELS, "--encoder", "imagenet", "--target", "0.95"]
-_BC, _ACFQL = ["--algorithm", "bc"], ["--algorithm", "acfql"]
+_SAC, _BC, _ACFQL = (["--algorithm", name] for name in ("sac", "bc", "acfql"))
 _BOXES, _PEG = ["--task", "PandaArrangeBoxes-v1"], ["--task", "PandaInsertPeg-v1", "--target", "0.95"]
 _RECORDED = [*_BC, *_PEG, "--operator", "none", "--steps", "0"]
+# The same demonstrations, steps and help for every algorithm.
+_SAME = ["--demos", "7", "--steps", "6000"]
+_SAME_BOXES = [*_BOXES, "--target", "0.98", "--demos", "45", "--steps", "4000"]
+_SAME_PEG = [*_PEG, "--demos", "60", "--steps", "4000"]
 
 CONDITIONS = (
     Condition("state", "state", [], (0.99,), "3,500 steps, 900 by the operator, 90 s"),
@@ -104,7 +108,7 @@ CONDITIONS = (
     Condition(
         "boxes",
         "ArrangeBoxes from state",
-        [*_BOXES, "--target", "0.9", "--steps", "30000"],
+        [*_SAC, *_BOXES, "--target", "0.9", "--steps", "30000"],
         (0.01, 0.9),
         "above 0 of 100",
     ),
@@ -115,10 +119,15 @@ CONDITIONS = (
         (0.98,),
         "12,000 steps by the operator, 6 minutes",
     ),
-    Condition("boxes_acfql", "ArrangeBoxes from state, ACFQL", [*_ACFQL, *_BOXES, "--target", "0.98"], (0.98,)),
-    Condition("peg", "InsertPeg from state", [*_PEG, *_LONG], (0.95,)),
-    Condition("peg_bc", "InsertPeg from state, imitation by chunks", [*_BC, *_PEG, *_LONG], (0.95,)),
-    Condition("peg_acfql", "InsertPeg from state, ACFQL", [*_ACFQL, *_PEG, *_LONG], (0.95,)),
+    Condition("state_same_sac", "PickCube, 7 demonstrations: SAC", _SAME, (0.99,)),
+    Condition("state_same_bc", "PickCube, 7 demonstrations: imitation by chunks", [*_BC, *_SAME], (0.99,)),
+    Condition("state_same_acfql", "PickCube, 7 demonstrations: ACFQL", [*_ACFQL, *_SAME], (0.99,)),
+    Condition("peg_same_sac", "InsertPeg, 60 demonstrations: SAC", [*_SAC, *_SAME_PEG], (0.95,)),
+    Condition("peg_same_bc", "InsertPeg, 60 demonstrations: imitation by chunks", [*_BC, *_SAME_PEG], (0.95,)),
+    Condition("peg_same_acfql", "InsertPeg, 60 demonstrations: ACFQL", [*_ACFQL, *_SAME_PEG], (0.95,)),
+    Condition("boxes_same_sac", "ArrangeBoxes, 45 demonstrations: SAC", [*_SAC, *_SAME_BOXES], (0.98,)),
+    Condition("boxes_same_bc", "ArrangeBoxes, 45 demonstrations: imitation by chunks", [*_BC, *_SAME_BOXES], (0.98,)),
+    Condition("boxes_same_acfql", "ArrangeBoxes, 45 demonstrations: ACFQL", [*_ACFQL, *_SAME_BOXES], (0.98,)),
     Condition(
         "peg_recorded",
         "InsertPeg from state, imitation of 60 recorded demonstrations",

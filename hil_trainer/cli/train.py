@@ -23,7 +23,7 @@ from hil_trainer.config import (
     TrainConfig,
     read_config,
 )
-from hil_trainer.config.defaults import defaults
+from hil_trainer.config.defaults import best_algorithm, defaults
 from hil_trainer.logging.plots import write_report
 from hil_trainer.logging.status import TrainingStatus
 from hil_trainer.train import Training
@@ -108,7 +108,7 @@ def parse(words: Sequence[str]) -> TrainArguments:
         files.append(expand_path(given.config))
     words = [*itertools.chain.from_iterable(as_arguments(read_config(path)) for path in files), *_with_values(words)]
     given = _first_look(words)
-    start = defaults(given.task, given.obs, given.algorithm)
+    start = defaults(given.task, given.obs, given.algorithm or best_algorithm(given.task))
     return tyro.cli(
         TrainArguments,
         args=words,
@@ -148,7 +148,7 @@ def _first_look(words: Sequence[str]) -> argparse.Namespace:
     """The arguments on which the defaults of all others depend."""
     parser = argparse.ArgumentParser("hil-trainer train", add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", action="store_true")
-    names = {"task": EnvConfig.task, "obs": EnvConfig.obs, "algorithm": TrainConfig.algorithm}
+    names = {"task": EnvConfig.task, "obs": EnvConfig.obs, "algorithm": None}
     for name in ("out", "config", *names):
         aliases = ["--env"] if name == "task" else []
         parser.add_argument(f"--{name}", *aliases, dest=name, default=names.get(name))

@@ -100,8 +100,10 @@ class TrainConfig:
     Attributes:
         demos: number of episodes that the operator demonstrates first, or the folder of a recorded dataset.
         algorithm: sac, soft actor-critic with demonstrations; bc, imitation by chunks (behaviour cloning) of what the
-            operator demonstrates and corrects; or acfql, Q-learning with action chunks that starts as imitation.
-        init: policy, or directory of a run, of imitation by chunks whose weights bc and acfql start from.
+            operator demonstrates and corrects; or acfql, Q-learning with action chunks that starts as imitation. If not
+            given, bc for ArrangeBoxes and InsertPeg, sac for others.
+        init: policy, directory of a run, or name that `hil-trainer policies` lists, of imitation by chunks, whose
+            weights bc and acfql start from.
         offline_steps: steps of learning from the demonstrations before the policy acts, each with the updates of an
             environment step. They count as steps of training.
         online_steps_before_learning: environment steps before learning goes on with what they bring.

@@ -56,7 +56,9 @@ def test_a_configuration_that_was_written_is_read_back_the_same(config):
 
 def test_defaults_are_those_of_the_task():
     arguments = parse(["--out", "x", "--task", "PandaArrangeBoxes-v1"])
-    assert arguments.settings == defaults("PandaArrangeBoxes-v1", "state")
+    assert arguments.settings == defaults("PandaArrangeBoxes-v1", "state", "bc")
+    sac = parse(["--out", "x", "--task", "PandaArrangeBoxes-v1", "--algorithm", "sac"])
+    assert sac.settings == defaults("PandaArrangeBoxes-v1", "state", "sac")
     assert parse(["--out", "x", "--obs=pixels"]).settings == defaults("PandaPickCube-v1", "pixels")
     assert (arguments.out, arguments.resume) == (Path("x"), False)
 
