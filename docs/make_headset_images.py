@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-from make_console_images import ARGUMENTS, IMAGES, keep
+from make_console_images import ARGUMENTS, IMAGES, keep, slow_clock
 from playwright.sync_api import Page, sync_playwright
 
 from gym_hil.console import Console
@@ -22,6 +22,7 @@ from gym_hil.wrappers.action_map import fit_action_map
 EMULATOR = Path(__file__).parents[1] / "web" / "node_modules" / "iwer" / "build" / "iwer.min.js"
 DESK = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 780}, "device_scale_factor": 2}
+RECORDING = {"activity": "recording", "phase": "running", "episode": 3, "episodes": 50, "has_policy": False}
 # One eye; a head that looks down at the table; both controllers in sight. A phone shows the room behind the robot, here
 # a wall.
 WEAR = """
@@ -50,11 +51,13 @@ addEventListener("DOMContentLoaded", () => {
 def main() -> None:
     """Drive an episode's first half, once in VR and once by a phone, and keep what is seen."""
     console = console_module._shared = Console(port=0)
-    env: Any = gym.make("gym_hil/PandaPickCubeMetaQuest-v1", reset_delay_seconds=0)
+    options = {"clock": slow_clock}
+    env: Any = gym.make("gym_hil/PandaPickCubeMetaQuest-v1", reset_delay_seconds=0, device_options=options)
     emulator = EMULATOR.read_text(encoding="utf-8") + WEAR
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         for name, options, script in (("vr", DESK, emulator), ("phone", PHONE, emulator + HOLD)):
+            env.get_wrapper_attr("channel").set_session(**RECORDING)
             env.reset(seed=4)
             context = browser.new_context(**options, color_scheme="light")
             context.add_init_script(script)

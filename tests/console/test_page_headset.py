@@ -147,7 +147,7 @@ def test_buttons_delete_and_quit_while_stopped_and_the_panel_says_how(headset: V
     headset.until("page.xr.panel.text.includes('Emergency stop: squeeze both hands to go on')")
     headset.page.evaluate("for (const side of ['left', 'right']) push('squeeze', 0, side)")
     press(headset, "x-button", "left")
-    headset.until("page.xr.panel.text.includes('press again to delete')")
+    headset.until("page.xr.panel.text.includes('Press again to delete')")
     press(headset, "b-button", "right")
     headset.wait(lambda: ("release", "QUIT") in stand.changes())
     assert [button for change, button in stand.changes() if change == "press"] == ["STOP", "DELETE_LAST", "QUIT"]
@@ -248,6 +248,9 @@ def test_phone_is_the_hand_and_its_touch_areas_are_the_buttons(visitor: Visitor,
     visitor.page.evaluate(f"{overlay}; document.getElementById('phone').style.zIndex = 1000; 0")
     visitor.js("page.view.renderer.render = () => {}")
     visitor.js("page.xr.toggle('immersive-ar')")
+    areas = "[...document.querySelectorAll('#phone button:not([hidden])')].map((area) => area.getBoundingClientRect())"
+    visitor.wait(lambda: visitor.page.locator("#phone [data-button=STOP]").is_visible())
+    assert visitor.page.evaluate(f"{areas}.every(({{ left, right }}) => left >= 0 && right <= innerWidth)")
     visitor.page.locator("#phone .squeeze").hover()
     visitor.page.mouse.down()
     visitor.wait(lambda: stand.operator)

@@ -48,7 +48,7 @@ def test_operator_is_waited_for_records_again_deletes_and_quits(recording, brows
         assert visitor.page.inner_text("#session") == f"REC me/pick · {text}"
         visitor.page.keyboard.up("w")
         visitor.page.keyboard.press("Enter")
-        visitor.wait(lambda: visitor.text("badge").startswith(f"{text}: success after"))
+        visitor.wait(lambda: visitor.text("badge").startswith(f"{text.capitalize()}: success after"))
 
     record_one("episode 1 of 2")
     assert len(reading.rows(tmp_path)) == 1  # safe, whatever comes

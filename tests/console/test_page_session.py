@@ -23,7 +23,7 @@ def test_phases_are_shown_and_the_buttons_decide_about_the_last_episode(visitor,
     outcome = "episode 2 of 4: success after 31 steps"
     choices = ["SUCCESS", "RERECORD", "DELETE_LAST", "QUIT"]
     stand.channel.set_session(**recording, phase="outcome", seconds=9.0, outcome=outcome, choices=choices)
-    visitor.wait(lambda: visitor.text("badge").startswith(f"{outcome}, kept in "))
+    visitor.wait(lambda: visitor.text("badge").startswith(f"{outcome.capitalize()}, kept in "))
     labels = [visitor.page.inner_text(f".dock [data-button={name}] span") for name in ("SUCCESS", "RERECORD")]
     assert labels == ["Keep", "Again"]
     stand.channel.set_session(**recording, phase="running")

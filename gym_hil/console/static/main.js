@@ -518,7 +518,7 @@ class Page {
       session: session?.activity === "recording" ? "● REC" : "",
       success: status?.success === true,
       scale: status?.hand_scale ?? null,
-      notice: text("pending") || text("badge"),
+      notice: capitalised(text("pending") || text("badge")),
       choices: choices.filter(Boolean),
       problem: this.state === "open" ? stopped || other : "No signal: the robot holds still",
     };
@@ -577,6 +577,11 @@ class Page {
     this.#lastTick = tick;
     hud.showBadge(this.state === "quiet" ? this.connection.silence : 0, this.frame?.status ?? null, this.session, left);
   }
+}
+
+/** @param {string} text */
+function capitalised(text) {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 export const page = new Page(await pageId());

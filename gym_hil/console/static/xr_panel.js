@@ -7,8 +7,8 @@ const MARGIN = 32; // px
 const SIZE = 0.5; // m
 const BEHIND = 0.35; // m behind the middle of the scene
 // In a headset, and on a phone, which is narrow:
-const BESIDE = [0.42, 0.08]; // m to its left
-const ABOVE = [0.35, 0.6]; // m above the table
+const BESIDE = [0.42, 0.13]; // m to its left
+const ABOVE = [0.265, 0.5]; // m above the table
 const FONT = "system-ui, sans-serif";
 const COLOURS = { ground: "#141a21", text: "#f2f5f8", quiet: "#a9b4c0", notice: "#ffd166", good: "#3fb868", bad: "#ff6b5e", none: "#5d6b7a" };
 /** @type {Record<string, string>} driver -> colour */
@@ -86,7 +86,7 @@ export class Panel {
     const right = WIDTH - MARGIN;
     context.font = `600 32px ${FONT}`;
     const lines = notice ? wrap(notice, (text) => context.measureText(text).width) : [];
-    const bottom = 256 + 40 * lines.length + 34 * choices.length;
+    const bottom = 256 + 40 * lines.length + 34 * choices.length + (choices.length ? 12 : 0);
     context.clearRect(0, 0, WIDTH, HEIGHT);
     context.fillStyle = COLOURS.ground;
     context.beginPath();
@@ -98,16 +98,16 @@ export class Panel {
     context.fill();
     write(title, MARGIN, 64, 46, "#ffffff", "left", 700);
     write(session, right, 62, 30, "#ffffff", "right", 600);
-    write(episode, MARGIN, 150, 38, COLOURS.text, "left", 600);
-    write(success ? "✓ Task done" : "", right, 150, 36, COLOURS.good, "right", 700);
-    write(steps, MARGIN, 200, 36, COLOURS.text);
-    write(time, right, 200, 36, COLOURS.text, "right");
+    write(episode, MARGIN, 150, 34, COLOURS.text, "left", 600);
+    write(success ? "✓ Task done" : "", right, 150, 30, COLOURS.good, "right", 700);
+    write(steps, MARGIN, 200, 34, COLOURS.text);
+    write(time, right, 200, 34, COLOURS.text, "right");
     lines.forEach((line, number) => write(line, MARGIN, 252 + 40 * number, 32, COLOURS.notice, "left", 600));
     choices.forEach((choice, number) => {
       write(choice, MARGIN, 250 + 40 * lines.length + 34 * number, 27, COLOURS.text);
     });
     write(scale === null ? "" : `Scale ${scale.toFixed(2)}`, right, bottom, 30, COLOURS.quiet, "right");
-    write(problem || hint, MARGIN, bottom, 30, problem ? COLOURS.bad : COLOURS.quiet, "left", problem ? 600 : 400);
+    write(problem || (notice ? "" : hint), MARGIN, bottom, 30, problem ? COLOURS.bad : COLOURS.quiet, "left", problem ? 600 : 400);
   }
 }
 
