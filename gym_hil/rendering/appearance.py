@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import mujoco
 import numpy as np
@@ -33,23 +34,26 @@ def floor(model: mujoco.MjModel, geometry: Geometry, known: Floor | None = None)
     material = int(model.geom_matid[geom]) if geom >= 0 else -1
     rgba, gloss = look(model, model.geom_rgba[geom], material) if geom >= 0 else (np.zeros(4), (0.0, 0.0, 0.0))
     texels, mips = np.zeros((0, 4), np.float32), np.zeros((0, 3), np.int32)
+    repeats = texture_repeats(model, geom)
     offset, texels_per_metre = np.zeros(2), 0.0
     texture = _texture_of(model, material)
     if texture >= 0:
         pixels = _pixels(model, texture)
         same = known is not None and np.array_equal(full_size(known), pixels)
         texels, mips = (known.texels, known.mips) if known is not None and same else mipmaps(pixels)
-        repeats = texture_repeats(model, geom)
         offset = np.maximum(model.geom_size[geom, :2], 0.0) * repeats
         texels_per_metre = float(max(repeats[0] * mips[0, 1], repeats[1] * mips[0, 2]))
     origin, u_axis, v_axis, normal = np.zeros((4, 3), dtype=np.float32)
     return Floor(
+        geom=geom,
+        repeats=repeats,
         kind=NO_FLOOR if geom < 0 else ENDLESS_FLOOR if endless else FINITE_FLOOR,
         shape=int(np.searchsorted(geometry.geoms, geom)) if geom >= 0 and not endless else -1,
         origin=origin,
         u_axis=u_axis,
         v_axis=v_axis,
         normal=normal,
+        half=(model.geom_size[geom, :2] if geom >= 0 else np.zeros(2)).astype(np.float32),
         uv_offset=offset.astype(np.float32),
         colour=rgba[:3].astype(np.float32),
         material=np.array(gloss, dtype=np.float32),
@@ -59,15 +63,6 @@ def floor(model: mujoco.MjModel, geometry: Geometry, known: Floor | None = None)
         texels=texels,
         mips=mips,
     )
-
-
-def place_floor(data: mujoco.MjData, geom: int, repeats: NDArray[np.float64], floor: Floor) -> None:
-    """Write the pose of a geom into the floor, whose texture repeats so often (2,) per metre."""
-    axes = data.geom_xmat[geom]
-    floor.origin[:] = data.geom_xpos[geom]
-    floor.u_axis[:] = axes[0::3] * repeats[0]
-    floor.v_axis[:] = axes[1::3] * -repeats[1]
-    floor.normal[:] = axes[2::3]
 
 
 def texture_repeats(model: mujoco.MjModel, geom: int) -> NDArray[np.float64]:
@@ -154,9 +149,9 @@ def lights(model: mujoco.MjModel) -> tuple[NDArray[np.intp], Lights]:
     return ids, found
 
 
-def light_axes(direction: NDArray[np.float64]) -> list[tuple[float, float, float]]:
+def light_axes(direction: Sequence[float]) -> list[tuple[float, float, float]]:
     """Right, up and forward axis (3, 3) of a camera that looks along `direction` (3,)."""
-    x, y, z = direction.tolist()  # plain floats: for nine numbers numpy costs more than it saves
+    x, y, z = direction
     length = math.sqrt(x * x + y * y + z * z) or 1.0
     x, y, z = x / length, y / length, z / length
     flat = math.hypot(x, y)

@@ -1,4 +1,4 @@
-"""Compiled: from vertices to bytes; one call for what all cameras share, and one for each camera."""
+"""Compiled: from the poses of shapes and cameras to bytes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from numba import njit
 from numba.core import event
 from numpy.typing import NDArray
 
-from gym_hil.rendering.floor import colour_ground, find_plane, lay_floor, light_floor, measure_row
+from gym_hil.rendering.floor import GRID, colour_ground, fill_floor, find_plane, lay_floor, light_floor, measure_row
 from gym_hil.rendering.scene import (
     COMPILE_OPTIONS,
     ENDLESS_FLOOR,
+    FINITE_FLOOR,
     FLOOR,
     FULL,
     HALF,
@@ -36,13 +37,16 @@ from gym_hil.rendering.scene import (
     Camera,
     Floats,
     Ints,
+    Poses,
     Real,
     Scene,
     Vector,
+    Views,
     helper,
     inlined,
 )
-from gym_hil.rendering.shading import draw_shadows, shade_sky, shade_triangle
+from gym_hil.rendering.shading import draw_shadows, light_vertex, shade_sky, shade_triangles
+from gym_hil.rendering.simd import LANES, count_ids, less, load, store_bytes
 from gym_hil.rendering.triangles import centre, fill_shape, is_in_view, place, ray
 
 Image = NDArray[np.uint8]
@@ -54,30 +58,33 @@ _LOG = logging.getLogger(__name__)
 
 @helper
 def draw_camera(scene: Scene, camera: Camera, ground: Floats, known: int, image: Image) -> None:
-    """Draw the image of one camera; `known` says what its ground (H, W, 9) holds: MOVES, STAYS or KNOWN."""
+    """Draw the image of one camera; `known` says what `ground` holds: MOVES, STAYS or KNOWN."""
     shapes, buffers, distances = scene.shapes, scene.buffers, scene.buffers.distances
     plane = find_plane(scene.floor, camera)
     clear(scene, camera, plane)
+    if scene.floor.kind == FINITE_FLOOR and (plane[0] != ZERO or plane[1] != ZERO or plane[2] != ZERO):
+        fill_floor(scene, camera, plane)
     buffers.is_lit[:] = False
     translucent = 0
     for s in range(distances.shape[0]):
         distances[s] = ZERO
         x, y, z = centre(shapes, s, camera)
         radius = shapes.radii[s]
-        if not is_in_view(x, y, z, radius, camera):
+        if s == scene.floor.shape or not is_in_view(x, y, z, radius, camera):
             continue
         if shapes.colours[s, 3] < ONE:
             distances[s] = max(z + radius, np.float32(1e-6))
             translucent += 1
         else:
-            fill_shape(shapes, s, s == scene.floor.shape, camera, buffers, buffers.depth, buffers.ids)
+            fill_shape(shapes, s, camera, buffers, buffers.depth, buffers.ids)
     rows, columns, _ = buffers.pixels.shape
     if known != KNOWN and (plane[0] != ZERO or plane[1] != ZERO or plane[2] != ZERO):
         light_floor(scene, camera, plane)
         if known == STAYS:
             for i in range(rows):
                 measure_row(scene, camera, plane, i)
-                colour_ground(scene, camera, plane, i, np.int64(0), columns, ground[i])
+                for segment in range(ground.shape[1]):
+                    colour_ground(scene, camera, i, segment, ground[i, segment])
     window = (np.int64(0), rows, np.int64(0), columns)
     resolve(scene, camera, plane, window, buffers.ids, ONE, translucent > 0, ground, known == MOVES, image)
     for _ in range(translucent):
@@ -87,14 +94,62 @@ def draw_camera(scene: Scene, camera: Camera, ground: Floats, known: int, image:
                 farthest = s
         distances[farthest] = ZERO
         window = begin_layer(scene, farthest, camera)
-        fill_shape(
-            shapes, farthest, farthest == scene.floor.shape, camera, buffers, buffers.layer_depth, buffers.layer_ids
-        )
+        fill_shape(shapes, farthest, camera, buffers, buffers.layer_depth, buffers.layer_ids)
         alpha = shapes.colours[farthest, 3]
         resolve(scene, camera, plane, window, buffers.layer_ids, alpha, translucent > 0, ground, False, image)
     if translucent > 0:
         for i in range(rows):
-            finish_row(image, i, buffers.pixels[i])
+            for j in range(columns):
+                finish_pixel(image, i, j, buffers.pixels[i, j])
+
+
+@helper
+def pose(scene: Scene, poses: Poses) -> None:
+    """Write where everything is into the scene, in single precision."""
+    shapes, lights, floor = scene.shapes, scene.lights, scene.floor
+    count = poses.geoms.shape[0]
+    for s in range(shapes.radii.shape[0]):
+        if s < count:
+            copy(poses.geom_xpos[poses.geoms[s]], shapes.positions[s])
+            copy(poses.geom_xmat[poses.geoms[s]], shapes.rotations[s])
+        else:
+            copy(poses.site_xpos[poses.sites[s - count]], shapes.positions[s])
+            copy(poses.site_xmat[poses.sites[s - count]], shapes.rotations[s])
+    for k in range(poses.lights.shape[0]):
+        copy(poses.light_xpos[poses.lights[k]], lights.position[k])
+        copy(poses.light_xdir[poses.lights[k]], lights.direction[k])
+    if floor.geom >= 0:
+        copy(poses.geom_xpos[floor.geom], floor.origin)
+        axes = poses.geom_xmat[floor.geom]
+        for k in range(3):
+            floor.u_axis[k] = np.float32(axes[3 * k] * floor.repeats[0])
+            floor.v_axis[k] = np.float32(axes[3 * k + 1] * -floor.repeats[1])
+            floor.normal[k] = np.float32(axes[3 * k + 2])
+
+
+@inlined
+def copy(source: NDArray[np.float64], target: Floats) -> None:
+    """Write numbers in single precision."""
+    for k in range(target.shape[0]):
+        target[k] = np.float32(source[k])
+
+
+@inlined
+def look_through(scene: Scene, poses: Poses, views: Views, k: int) -> Camera:
+    """The camera of view k."""
+    p, m = poses.cam_xpos[views.cameras[k]], poses.cam_xmat[views.cameras[k]]
+    rows, columns, _ = scene.buffers.pixels.shape
+    return Camera(
+        position=(np.float32(p[0]), np.float32(p[1]), np.float32(p[2])),
+        right=(np.float32(m[0]), np.float32(m[3]), np.float32(m[6])),
+        up=(np.float32(m[1]), np.float32(m[4]), np.float32(m[7])),
+        back=(np.float32(m[2]), np.float32(m[5]), np.float32(m[8])),
+        focal=views.focal[k],
+        pixel=ONE / views.focal[k],
+        near=views.near,
+        half_width=np.float32(columns),
+        half_height=np.float32(rows),
+    )
 
 
 @helper
@@ -148,44 +203,60 @@ def resolve(
     """Shade every pixel once for each surface among its four samples, average, and lay it over the image.
 
     The opaque image, with an alpha of 1, covers everything; a translucent shape has less.
-    Without `keep` the pixels go straight into the image, which leaves the processor's cache to other things.
+    Without `keep` the pixels go straight into the image.
     """
-    # All of a pixel's cases are in one loop: this is where the time goes, and in parts it takes a twentieth longer.
-    buffers = scene.buffers
     top, bottom, left, right = window
+    laid = scene.buffers.laid
     for i in range(top, bottom):
-        row = buffers.pixels[i if keep else 0]
-        measured = not measure
-        j = left
-        while j < right:
-            t0, t1, t2, t3 = samples(ids, i, j)
-            same = t0 == t1 and t0 == t2 and t0 == t3
-            end = j + 1
-            done = False
-            if alpha < ONE:
-                done = same and t0 == NOTHING
-                if not done:
-                    dim(row[j], alpha, QUARTER * np.float32(4 - count(NOTHING, t0, t1, t2, t3)))
-            elif t0 == FLOOR or t1 == FLOOR or t2 == FLOOR or t3 == FLOOR:
-                if not measured:
-                    measure_row(scene, camera, plane, i)
-                    measured = True
-                if same:
-                    end = end_of_floor(ids, i, j, right)
+        row, known = scene.buffers.pixels[i if keep else 0], ground[0 if measure else i]
+        measured = False
+        queued = parts = np.int64(0)
+        for segment in range(left // GRID, (right + GRID - 1) // GRID):
+            first = GRID * segment
+            start, end = max(first, left), min(first + GRID, right)
+            floor_samples = count_ids(ids, 2 * i, 2 * first, np.int64(FLOOR)) if alpha == ONE else 0
+            if floor_samples > 0:
                 if measure:
-                    colour_ground(scene, camera, plane, i, j, end, ground[i])
-                lay_floor(ground[i], j, end, scene.shadow_map, row)
-                done = same
-                if not same:
-                    scale(row[j], QUARTER * np.float32(count(FLOOR, t0, t1, t2, t3)))
-            else:
-                for k in range(6):
-                    row[j, k] = ZERO
-            if not done:
-                add_surfaces(scene, camera, ids, i, j, same, alpha, row[j])
-            j = end
+                    if not measured:
+                        measure_row(scene, camera, plane, i)
+                        measured = True
+                    colour_ground(scene, camera, i, segment, known[segment])
+                lay_floor(known[segment], scene.shadow_map, laid)
+                if floor_samples == 4 * GRID and end - start == GRID and not keep:
+                    finish_segment(image, i, first, laid)
+                    continue
+            for j in range(start, end):
+                pixel = row[j]
+                t0, t1, t2, t3 = samples(ids, i, j)
+                same = t0 == t1 and t0 == t2 and t0 == t3
+                done = False
+                if alpha < ONE:
+                    done = same and t0 == NOTHING
+                    if not done:
+                        dim(pixel, alpha, QUARTER * np.float32(4 - count(NOTHING, t0, t1, t2, t3)))
+                elif t0 == FLOOR or t1 == FLOOR or t2 == FLOOR or t3 == FLOOR:
+                    share = QUARTER * np.float32(count(FLOOR, t0, t1, t2, t3))
+                    for k in range(6):
+                        pixel[k] = laid[k, j - first] * share
+                    done = same
+                else:
+                    for k in range(6):
+                        pixel[k] = ZERO
+                if not done:
+                    queued = add_surfaces(scene, camera, ids, i, j, same, alpha, pixel, queued)
+            scene.buffers.parts[parts] = segment
+            parts += 1
+        for item in range(0, queued, LANES):
+            shade_triangles(scene, camera, item)
+            for k in range(min(LANES, int(queued) - item)):
+                pixel = row[scene.buffers.queue_pixels[item + k]]
+                for c in range(6):
+                    pixel[c] += scene.buffers.shaded[c, k]
         if not keep:
-            finish_row(image, i, row)
+            for part in range(parts):
+                first = GRID * scene.buffers.parts[part]
+                for j in range(first, min(first + GRID, right)):
+                    finish_pixel(image, i, j, row[j])
 
 
 @inlined
@@ -201,25 +272,6 @@ def count(name: int, t0: int, t1: int, t2: int, t3: int) -> int:
 
 
 @inlined
-def end_of_floor(ids: Ints, i: int, j: int, right: int) -> int:
-    """The first column after j whose pixel in row i does not show the floor alone."""
-    j += 1
-    while j < right and (
-        ids[2 * i, 2 * j] == FLOOR and ids[2 * i, 2 * j + 1] == FLOOR
-        and ids[2 * i + 1, 2 * j] == FLOOR and ids[2 * i + 1, 2 * j + 1] == FLOOR
-    ):  # fmt: skip
-        j += 1
-    return j
-
-
-@inlined
-def scale(pixel: Floats, factor: Real) -> None:
-    """Multiply all of a pixel (6,)."""
-    for k in range(6):
-        pixel[k] *= factor
-
-
-@inlined
 def dim(pixel: Floats, alpha: Real, covered: Real) -> None:
     """Let less of a pixel (6,) through a translucent shape that covers a share of it."""
     for k in range(3):
@@ -229,10 +281,13 @@ def dim(pixel: Floats, alpha: Real, covered: Real) -> None:
 
 @inlined
 def add_surfaces(
-    scene: Scene, camera: Camera, ids: Ints, i: int, j: int, same: bool, alpha: Real, pixel: Floats
-) -> None:
-    """Add the triangles, and with an alpha of 1 the sky, that a pixel's samples show, each surface shaded once."""
-    colour = scene.buffers.colour
+    scene: Scene, camera: Camera, ids: Ints, i: int, j: int, same: bool, alpha: Real, pixel: Floats, queued: int
+) -> int:
+    """Queue the triangles that a pixel's samples show, each surface once; with an alpha of 1, add the sky.
+
+    Returns the new length of the queue.
+    """
+    shapes, queue, colour = scene.shapes, scene.buffers.queue, scene.buffers.colour
     last = FLOOR
     k = 0
     while k < 4:
@@ -241,28 +296,46 @@ def add_surfaces(
         if same:
             k = 3
             weight = alpha
-        surface = scene.shapes.surface[t] if t >= 0 else t
+        surface = shapes.surface[t] if t >= 0 else t
         if surface != last and (t >= 0 or alpha == ONE):
             last = surface
             x = np.float32(2 * j + 1) if same else np.float32(2 * j + k % 2) + HALF
             y = np.float32(2 * i + 1) if same else np.float32(2 * i + k // 2) + HALF
-            dx, dy, dz = ray(x, y, camera)
             if t >= 0:
-                shade_triangle(scene, camera, t, dx, dy, dz, colour)
+                for corner in range(3):
+                    light_vertex(scene, camera, shapes.triangles[t, corner], shapes.shape[t])
+                    queue[corner, queued] = np.float32(shapes.triangles[t, corner])
+                queue[3, queued] = np.float32(shapes.shape[t])
+                queue[4, queued], queue[5, queued], queue[6, queued] = x, y, ZERO
+                scene.buffers.queue_pixels[queued] = j
+                queued += 1
             elif t == NOTHING:
+                dx, dy, dz = ray(x, y, camera)
                 shade_sky(scene.sky, scene.floor, camera, dx, dy, dz, colour)
-        if t >= 0 or (alpha == ONE and t == NOTHING):
+        if t >= 0:
+            queue[6, queued - 1] += weight
+        elif alpha == ONE and t == NOTHING:
             for c in range(6):
                 pixel[c] += colour[c] * weight
         k += 1
+    return queued
 
 
 @inlined
-def finish_row(image: Image, i: int, pixels: Floats) -> None:
-    """Round one row of pixels (W, 6) into the image."""
-    for j in range(image.shape[1]):
-        for k in range(3):
-            image[i, j, k] = np.uint8(min(max(pixels[j, k] + pixels[j, 3 + k] + HALF, ZERO), FULL))
+def finish_pixel(image: Image, i: int, j: int, pixel: Floats) -> None:
+    """Round a pixel (6,) into the image."""
+    for k in range(3):
+        image[i, j, k] = np.uint8(min(max(pixel[k] + pixel[3 + k] + HALF, ZERO), FULL))
+
+
+@inlined
+def finish_segment(image: Image, i: int, j: int, laid: Floats) -> None:
+    """Round eight pixels (6, 8), of which no part is less than 0, into row i of the image from column j on."""
+    red, green, blue = load(laid, (0, 0)), load(laid, (1, 0)), load(laid, (2, 0))
+    red = less(red + load(laid, (3, 0)) + HALF, FULL)
+    green = less(green + load(laid, (4, 0)) + HALF, FULL)
+    blue = less(blue + load(laid, (5, 0)) + HALF, FULL)
+    store_bytes(image, i, j, red, green, blue)
 
 
 def fingerprint(*modules: str) -> int:
@@ -292,30 +365,27 @@ def _can_cache() -> bool:
         return False
 
 
-def _compile(sources: int) -> tuple[Callable[[Scene], None], Callable[[Scene, Camera, Floats, int, Image], None]]:
-    """Make `begin` and `draw`; `sources` makes numba compile anew when any of the modules they use has changed.
+def _compile(sources: int) -> Callable[[Scene, Poses, Views, Floats, Image], None]:
+    """Make `draw`; `sources` makes numba compile anew when any of the modules that it uses has changed."""
 
-    They are two because the compiler makes slower code of one that does both.
-    """
-
-    def begin(scene: Scene) -> None:
-        """Place what all cameras share: vertices and shadows."""
+    def draw(scene: Scene, poses: Poses, views: Views, grounds: Floats, images: Image) -> None:
+        """Draw what some cameras see into images (n, H, W, 3)."""
         if sources >= 0:
-            place(scene.shapes, scene.buffers.world, scene.buffers.world_normals)
+            pose(scene, poses)
+            place(scene.shapes, scene.buffers.world)
             if scene.lights.shadow >= 0:
                 draw_shadows(scene)
+            for k in range(views.cameras.shape[0]):
+                draw_camera(
+                    scene, look_through(scene, poses, views, k), grounds[views.slots[k]], views.known[k], images[k]
+                )
 
-    def draw(scene: Scene, camera: Camera, ground: Floats, known: int, image: Image) -> None:
-        """Draw what one camera sees into its image (H, W, 3); see `draw_camera`."""
-        if sources >= 0:
-            draw_camera(scene, camera, ground, known, image)
-
-    return entry(begin), entry(draw)
+    return entry(draw)
 
 
-_COMPILED = ("scene", "triangles", "shading", "floor", "drawing")
+_COMPILED = ("scene", "simd", "triangles", "shading", "floor", "drawing")
 
-begin, draw = _compile(fingerprint(*(f"gym_hil.rendering.{name}" for name in _COMPILED)))
+draw = _compile(fingerprint(*(f"gym_hil.rendering.{name}" for name in _COMPILED)))
 
 
 class CompilingNotice(event.Listener):
@@ -326,7 +396,7 @@ class CompilingNotice(event.Listener):
         self._was_collecting = False
 
     def on_start(self, compiled: event.Event) -> None:
-        if compiled.data["dispatcher"] not in (begin, draw):
+        if compiled.data["dispatcher"] is not draw:
             return
         if not self.is_logged:
             self.is_logged = True
@@ -338,7 +408,7 @@ class CompilingNotice(event.Listener):
         gc.disable()
 
     def on_end(self, compiled: event.Event) -> None:
-        if compiled.data["dispatcher"] in (begin, draw) and self._was_collecting:
+        if compiled.data["dispatcher"] is draw and self._was_collecting:
             gc.enable()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_hil.rendering.scene import Floats, Ints, Shapes
+from gym_hil.rendering.simd import LANES
 
 Points = NDArray[np.float64]
 Triangles = tuple[Floats, Floats, Ints]  # vertices (v, 3), normals (v, 3), faces (m, 3)
@@ -70,7 +71,7 @@ def reshape(model: mujoco.MjModel, geometry: Geometry) -> None:
             points, normals, _ = _primitive(kind, size)
             first, last = shapes.vertex_spans[number]
             if len(points) == last - first:  # a size of 0 has fewer, and the shape stays as it was
-                shapes.vertices[first:last], shapes.normals[first:last] = points, normals
+                shapes.vertices[:, first:last], shapes.normals[first:last] = points.T, normals
                 *shapes.centres[number], shapes.radii[number] = _bounding_sphere(points)
 
 
@@ -83,7 +84,7 @@ def _join(parts: list[Triangles], looks: list[tuple[Floats, Material]]) -> Shape
     spheres = np.array([_bounding_sphere(points) for points, _, _ in parts], dtype=np.float32).reshape(-1, 4)
     count = len(parts)
     return Shapes(
-        vertices=vertices,
+        vertices=np.ascontiguousarray(np.pad(vertices, ((0, LANES), (0, 0))).T),
         normals=_rows([normals for _, normals, _ in parts], np.float32),
         triangles=triangles,
         shape=np.repeat(np.arange(count, dtype=np.int32), np.diff(triangle_spans, axis=1)[:, 0]),

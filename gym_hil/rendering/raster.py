@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import mujoco
 import numpy as np
 
 from gym_hil.rendering import appearance
-from gym_hil.rendering.drawing import begin, draw
+from gym_hil.rendering.drawing import draw
 from gym_hil.rendering.floor import GRID
 from gym_hil.rendering.geometry import extract, reshape
 from gym_hil.rendering.renderer import Image, Renderer
-from gym_hil.rendering.scene import KNOWN, MOVES, NOTHING, STAYS, Buffers, Camera, Floats, Scene, ShadowMap
+from gym_hil.rendering.scene import KNOWN, MOVES, NOTHING, STAYS, Buffers, Floats, Poses, Scene, ShadowMap, Views
+from gym_hil.rendering.simd import LANES
 
 SHADOW_TEXELS = 2  # per pixel, along the side of the shadow map, which is fitted to what casts shadows
 SHADOW_LIMITS = (64, 1024)  # texels
@@ -31,7 +33,6 @@ class RasterRenderer(Renderer):
         super().__init__(model, height, width)
         self._geometry = extract(model)
         self._lights, lights = appearance.lights(model)
-        self._repeats = appearance.texture_repeats(model, self._geometry.floor)
         texels = int(np.clip(SHADOW_TEXELS * max(self.height, self.width), *SHADOW_LIMITS))
         self._scene = Scene(
             shapes=self._geometry.shapes,
@@ -40,105 +41,115 @@ class RasterRenderer(Renderer):
             lights=lights,
             shadow_map=ShadowMap(
                 axes=np.zeros((3, 3), dtype=np.float32),
-                depth=np.zeros((texels, texels), dtype=np.float32),
+                depth=np.zeros((texels, texels + LANES), dtype=np.float32),
                 corner=np.zeros(2, dtype=np.float32),
                 scale=np.zeros(1, dtype=np.float32),
             ),
-            buffers=self._buffers(len(self._geometry.shapes.vertices), len(self._geometry.shapes.radii)),
+            buffers=self._buffers(len(self._geometry.shapes.normals), len(self._geometry.shapes.radii)),
         )
-        self._ground = np.zeros((self.height, self.width, 9), dtype=np.float32)
-        # Number of a camera -> poses of it, lights and floor; and the floor that it sees, from its second image on.
-        self._stays: dict[int, tuple[Any, Floats | None]] = {}
+        # The floor that cameras see, as `floor.colour_ground` lays it out: of those that stay, after one for others.
+        self._grounds = self._empty_grounds(1)
+        # Number of a camera -> poses of it, lights and floor; its place among the grounds; whether that was filled.
+        self._stays: dict[int, tuple[Any, int, bool]] = {}
+        self._poses: tuple[mujoco.MjData, Poses] | None = None
+        self._light_direction: list[float] = []
+
+    def _empty_grounds(self, count: int) -> Floats:
+        return np.zeros((count, self.height, -(-self.width // GRID), 9, GRID), dtype=np.float32)
 
     def _buffers(self, vertices: int, shapes: int) -> Buffers:
-        samples = (2 * self.height, 2 * self.width)
         rows, columns = (-(-side // GRID) + 1 for side in (self.height, self.width))
+        samples = (2 * self.height, 2 * GRID * (columns - 1) + LANES)
         return Buffers(
-            world=np.zeros((vertices, 3), dtype=np.float32),
-            world_normals=np.zeros((vertices, 3), dtype=np.float32),
-            screen=np.zeros((vertices, 3), dtype=np.float32),
+            world=np.zeros((3, vertices + LANES), dtype=np.float32),
+            screen=np.zeros((3, vertices + LANES), dtype=np.float32),
             depth=np.zeros(samples, dtype=np.float32),
             ids=np.full(samples, NOTHING, dtype=np.int32),
             layer_depth=np.zeros(samples, dtype=np.float32),
             layer_ids=np.full(samples, NOTHING, dtype=np.int32),
-            lit=np.zeros((vertices, 6), dtype=np.float32),
+            lit=np.zeros((vertices, 9), dtype=np.float32),
             is_lit=np.zeros(vertices, dtype=np.bool_),
             grid=np.zeros((rows, columns, 7), dtype=np.float32),
             band=np.zeros((columns, 7), dtype=np.float32),
-            run=np.zeros((12, GRID * (columns - 1)), dtype=np.float32),
+            line=np.zeros(17, dtype=np.float32),
+            laid=np.zeros((6, GRID), dtype=np.float32),
             distances=np.zeros(shapes, dtype=np.float32),
             corners=np.zeros((4, 3), dtype=np.float32),
+            queue=np.zeros((7, 4 * self.width + LANES), dtype=np.float32),
+            queue_pixels=np.zeros(4 * self.width, dtype=np.int32),
+            shaded=np.zeros((6, LANES), dtype=np.float32),
+            parts=np.zeros(columns, dtype=np.int32),
             colour=np.zeros(6, dtype=np.float32),
-            no_ids=np.zeros((0, 0), dtype=np.int32),
             pixels=np.zeros((self.height, self.width, 6), dtype=np.float32),
         )
 
     def _update(self) -> None:
-        self._stays = {}
+        self._stays, self._poses, self._light_direction = {}, None, []
         reshape(self._model, self._geometry)
         self._lights, lights = appearance.lights(self._model)
-        self._repeats = appearance.texture_repeats(self._model, self._geometry.floor)
         self._scene = self._scene._replace(
             floor=appearance.floor(self._model, self._geometry, self._scene.floor), lights=lights
         )
 
     def _draw(self, data: mujoco.MjData, cameras: list[int]) -> list[Image]:
-        # a simulation that has blown up is for others to report
-        with np.errstate(invalid="ignore", over="ignore"):
-            self._pose(self._scene, data)
-            views = [self._camera(data, camera) for camera in cameras]
+        if self._poses is None or self._poses[0] is not data:
+            self._poses = data, self._poses_of(data)
+        poses = self._poses[1]
+        lights, floor = self._scene.lights, self._scene.floor
+        if lights.shadow >= 0:
+            direction = poses.light_xdir[self._lights[lights.shadow]].tolist()
+            if direction != self._light_direction:
+                self._scene.shadow_map.axes[:] = appearance.light_axes(direction)
+                self._light_direction = direction
+        moving: tuple[Any, ...] = (poses.light_xpos.tobytes(), poses.light_xdir.tobytes())
+        if floor.geom >= 0:
+            moving += (poses.geom_xpos[floor.geom].tobytes(), poses.geom_xmat[floor.geom].tobytes())
+        near = np.float32(self._model.vis.map.znear * self._model.stat.extent)
+        views = Views(
+            cameras=np.array(cameras, dtype=np.intp),
+            focal=np.array(
+                [self.height / math.tan(math.radians(self._model.cam_fovy[number]) / 2) for number in cameras],
+                dtype=np.float32,
+            ),
+            near=near,
+            slots=np.zeros(len(cameras), dtype=np.intp),
+            known=np.full(len(cameras), MOVES, dtype=np.intp),
+        )
+        for k, number in enumerate(cameras):
+            pose = poses.cam_xpos[number].tobytes(), poses.cam_xmat[number].tobytes()
+            views.slots[k], views.known[k] = self._find_ground(number, (near, views.focal[k], *pose, *moving))
         images = np.empty((len(cameras), self.height, self.width, 3), dtype=np.uint8)
-        begin(self._scene)
-        for number, view, image in zip(cameras, views, images, strict=True):
-            ground, known = self._find_ground(number, view)
-            draw(self._scene, view, ground, known, image)
+        draw(self._scene, poses, views, self._grounds, images)
         return list(images)
 
-    def _find_ground(self, number: int, view: Camera) -> tuple[Floats, int]:
-        """The array for the floor that a camera sees, and what is known of it: MOVES, STAYS or KNOWN.
+    def _find_ground(self, number: int, place: Any) -> tuple[int, int]:
+        """Which of the grounds is a camera's, and what is known of it: MOVES, STAYS or KNOWN.
 
         While camera, lights and floor stay where they are, the floor looks the same except for the shadows on it.
         """
-        floor, lights = self._scene.floor, self._scene.lights
-        moving = (floor.origin, floor.u_axis, floor.v_axis, floor.normal, lights.position, lights.direction)
-        place = (view, *(values.tobytes() for values in moving))
-        before, ground = self._stays.get(number, (None, None))
+        before, slot, is_known = self._stays.get(number, (None, 0, False))
         if before != place:
-            self._stays[number] = place, None
-            return self._ground, MOVES
-        if ground is not None:
-            return ground, KNOWN
-        ground = np.zeros_like(self._ground)
-        self._stays[number] = place, ground
-        return ground, STAYS
+            self._stays[number] = place, slot, False
+            return 0, MOVES
+        if is_known:
+            return slot, KNOWN
+        if slot == 0:
+            slot = len(self._grounds)
+            self._grounds = np.concatenate([self._grounds, self._empty_grounds(1)])
+        self._stays[number] = place, slot, True
+        return slot, STAYS
 
-    def _pose(self, scene: Scene, data: mujoco.MjData) -> None:
-        """Write where everything is into the scene."""
-        shapes, lights, geometry = scene.shapes, scene.lights, self._geometry
-        count = len(geometry.geoms)
-        shapes.positions[:count] = data.geom_xpos[geometry.geoms]
-        shapes.rotations[:count] = data.geom_xmat[geometry.geoms]
-        shapes.positions[count:] = data.site_xpos[geometry.sites]
-        shapes.rotations[count:] = data.site_xmat[geometry.sites]
-        if geometry.floor >= 0:
-            appearance.place_floor(data, geometry.floor, self._repeats, scene.floor)
-        if len(self._lights):
-            lights.position[:] = data.light_xpos[self._lights]
-            lights.direction[:] = data.light_xdir[self._lights]
-        if lights.shadow >= 0:
-            scene.shadow_map.axes[:] = appearance.light_axes(data.light_xdir[self._lights[lights.shadow]])
-
-    def _camera(self, data: mujoco.MjData, camera: int) -> Camera:
-        axes = tuple(data.cam_xmat[camera].astype(np.float32))
-        focal = np.float32(self.height / np.tan(np.radians(self._model.cam_fovy[camera]) / 2))
-        return Camera(
-            position=tuple(data.cam_xpos[camera].astype(np.float32)),
-            right=axes[0::3],
-            up=axes[1::3],
-            back=axes[2::3],
-            focal=focal,
-            pixel=1 / focal,
-            near=np.float32(self._model.vis.map.znear * self._model.stat.extent),
-            half_width=np.float32(self.width),
-            half_height=np.float32(self.height),
+    def _poses_of(self, data: mujoco.MjData) -> Poses:
+        return Poses(
+            geoms=self._geometry.geoms,
+            sites=self._geometry.sites,
+            lights=self._lights,
+            geom_xpos=data.geom_xpos,
+            geom_xmat=data.geom_xmat,
+            site_xpos=data.site_xpos,
+            site_xmat=data.site_xmat,
+            light_xpos=data.light_xpos,
+            light_xdir=data.light_xdir,
+            cam_xpos=data.cam_xpos,
+            cam_xmat=data.cam_xmat,
         )

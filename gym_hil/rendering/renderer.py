@@ -33,7 +33,15 @@ class Renderer(ABC):
     def __init__(self, model: mujoco.MjModel, height: int, width: int) -> None:
         self.height, self.width = checked_size("height", height), checked_size("width", width)
         self._model = model
-        self._look = _look(model)
+        head = model.vis.headlight
+        # Values that change the look of a model, to compare: a sample of textures; no meshes, poses and cameras.
+        self._watched = (
+            *(model.geom_rgba, model.geom_size, model.site_rgba, model.site_size, model.mat_rgba),
+            *(model.light_diffuse, model.light_ambient, model.light_specular, model.tex_data[::TEXELS]),
+            *(head.ambient, head.diffuse, head.specular),
+        )
+        self._look = self._present_look()
+        self._ids: dict[str | int, int] = {}  # of cameras
         self._closed = False
 
     def render(self, data: mujoco.MjData, cameras: Sequence[str | int]) -> list[Image]:
@@ -51,11 +59,17 @@ class Renderer(ABC):
         """
         if self._closed:
             raise RenderingError("This renderer is closed; make a new one.")
-        look = _look(self._model)
+        look = self._present_look()
         if look != self._look:
             self._update()
             self._look = look
-        return self._draw(data, [camera_id(self._model, camera) for camera in cameras])
+        for camera in cameras:
+            if camera not in self._ids:
+                self._ids[camera] = camera_id(self._model, camera)
+        return self._draw(data, [self._ids[camera] for camera in cameras])
+
+    def _present_look(self) -> bytes:
+        return b"".join([values.tobytes() for values in self._watched])
 
     @abstractmethod
     def _update(self) -> None:
@@ -67,17 +81,6 @@ class Renderer(ABC):
     def close(self) -> None:
         """Let go of what the renderer holds. Closing twice is allowed; drawing afterwards raises."""
         self._closed = True
-
-
-def _look(model: mujoco.MjModel) -> bytes:
-    """Values that change the look of a model, to compare: a sample of textures; no meshes, poses and cameras."""
-    head = model.vis.headlight
-    values = (
-        *(model.geom_rgba, model.geom_size, model.site_rgba, model.site_size, model.mat_rgba),
-        *(model.light_diffuse, model.light_ambient, model.light_specular, model.tex_data[::TEXELS]),
-        *(head.ambient, head.diffuse, head.specular),
-    )
-    return b"".join([value.tobytes() for value in values])
 
 
 def checked_size(name: str, value: Any) -> int:

@@ -1,7 +1,7 @@
 """The scene as NamedTuples, which compiled functions take apart, and the options that those are compiled with.
 
-V vertices, T triangles, S shapes, L lights; images of H x W pixels with 2 x 2 samples each. Lengths are in metres and
-colours 0..1 where nothing else is said.
+V vertices, T triangles, S shapes, L lights; images of H x W pixels with 2 x 2 samples each. M columns are a margin that
+vector instructions may reach. Lengths are in metres and colours 0..1 where nothing else is said.
 
 No fast-math: equal states give equal bytes. Nothing compiled here owns memory, so no reference counts are kept; they
 would cost more than the drawing. Where a helper is called from several places, whole numbers are made np.int64, so that
@@ -42,6 +42,7 @@ NOTHING, FLOOR = -1, -2
 # Columns of the light on a vertex or on a point of the floor; the first three are RGB irradiance.
 SPECULAR, SHADOW_DIFFUSE, SHADOW_SPECULAR = 3, 4, 5
 MIP_LEVEL = 6  # a further column on the floor
+RIGHT, UP, FORWARD = 6, 7, 8  # further columns of a vertex, m: where the light that casts shadows sees it
 # What is known of the floor that a camera sees. MOVES: nothing, and only visible pixels are computed. STAYS: the camera
 # does not move, and all pixels are computed, to be kept. KNOWN: all pixels were computed and are used again.
 MOVES, STAYS, KNOWN = 0, 1, 2
@@ -50,9 +51,9 @@ MOVES, STAYS, KNOWN = 0, 1, 2
 class Shapes(NamedTuple):
     """The visible geoms and sites as triangles, each shape in its own frame."""
 
-    vertices: Floats  # (V, 3)
+    vertices: Floats  # (3, V + M)
     normals: Floats  # (V, 3) unit vectors
-    triangles: Ints  # (T, 3) rows of `vertices`, counter-clockwise seen from outside
+    triangles: Ints  # (T, 3) columns of `vertices`, counter-clockwise seen from outside
     shape: Ints  # (T,) the shape of each triangle
     surface: Ints  # (T,) triangles of one number form one smooth surface
     vertex_spans: Ints  # (S, 2) first and last + 1 vertex of each shape
@@ -69,11 +70,14 @@ class Floor(NamedTuple):
     """The plane that is drawn with a texture."""
 
     kind: int  # NO_FLOOR, ENDLESS_FLOOR or FINITE_FLOOR
+    geom: int  # id, -1 for none
     shape: int  # the shape that a finite floor is, -1 otherwise
     origin: Floats  # (3,)
     u_axis: Floats  # (3,) direction of the texture's first axis, as long as the texture repeats per metre
     v_axis: Floats  # (3,) likewise, of the second axis
     normal: Floats  # (3,)
+    half: Floats  # (2,) half sizes of a finite floor
+    repeats: NDArray[np.float64]  # (2,) of the texture per metre, along its two axes
     uv_offset: Floats  # (2,) texture coordinates at the origin
     colour: Floats  # (3,) RGB
     material: Floats  # (3,) specular strength, shininess exponent, emission
@@ -112,7 +116,7 @@ class ShadowMap(NamedTuple):
     """What the light that casts shadows sees."""
 
     axes: Floats  # (3, 3) right, up and forward of the light, in rows
-    depth: Floats  # (N, N) 1/distance from the light
+    depth: Floats  # (N, N + M) 1/distance from the light
     corner: Floats  # (2,) x and y of the map's corner in the light's plane
     scale: Floats  # (1,) texels per unit of that plane; 0 for an empty map
 
@@ -120,22 +124,27 @@ class ShadowMap(NamedTuple):
 class Buffers(NamedTuple):
     """What is computed on the way to an image."""
 
-    world: Floats  # (V, 3) vertices in the world
-    world_normals: Floats  # (V, 3) normals in the world
-    screen: Floats  # (V, 3) x, y in samples and 1/depth
-    depth: Floats  # (2H, 2W) 1/depth of each sample
-    ids: Ints  # (2H, 2W) triangle of each sample, or FLOOR, or NOTHING
-    layer_depth: Floats  # (2H, 2W) like `depth`, of one translucent shape
-    layer_ids: Ints  # (2H, 2W) like `ids`, of one translucent shape; NOTHING between drawings
-    lit: Floats  # (V, 6) light on a vertex: RGB irradiance, SPECULAR, SHADOW_DIFFUSE, SHADOW_SPECULAR
+    world: Floats  # (3, V + M) vertices in the world
+    screen: Floats  # (3, V + M) x, y in samples and 1/depth
+    depth: Floats  # (2H, 2W + M) 1/depth of each sample
+    ids: Ints  # (2H, 2W + M) triangle of each sample, or FLOOR, or NOTHING
+    layer_depth: Floats  # (2H, 2W + M) like `depth`, of one translucent shape
+    layer_ids: Ints  # (2H, 2W + M) like `ids`, of one translucent shape; NOTHING between drawings
+    lit: Floats  # (V, 9) light on a vertex: RGB irradiance, and the columns named above
     is_lit: NDArray[np.bool_]  # (V,) whether `lit` holds for the camera that is drawn
     grid: Floats  # (rows, columns, 7) light on the floor at every few pixels, laid out like `lit`, then MIP_LEVEL
     band: Floats  # (columns, 7) one row of `grid`
-    run: Floats  # (12, 8 (columns - 1)) the floor along one row of pixels, see `floor.measure_row`
+    line: Floats  # (17,) what changes along one row of pixels, see `floor.measure_row`
+    laid: Floats  # (6, 8) the floor with its shadows in eight pixels, laid out like `pixels`
     distances: Floats  # (S,) of the translucent shapes that are still to be drawn
     corners: Floats  # (4, 3) of a triangle that is clipped
+    queue: (
+        Floats  # (7, 4W + M) what is to be shaded in a row: vertices of a triangle, shape, x and y in samples, weight
+    )
+    queue_pixels: Ints  # (4W,) the column of each
+    shaded: Floats  # (6, 8) of eight in the queue, laid out like `pixels`, times their weights
+    parts: Ints  # segments of the row that show more than the floor
     colour: Floats  # (6,) of the surface that is shaded, 0..255, laid out like `pixels`
-    no_ids: Ints  # (0, 0) stands for `ids` where only depth is wanted
     pixels: Floats  # (H, W, 6) 0..255, RGB without, and RGB only from, the light that casts shadows
 
 
@@ -148,6 +157,32 @@ class Scene(NamedTuple):
     lights: Lights
     shadow_map: ShadowMap
     buffers: Buffers
+
+
+class Poses(NamedTuple):
+    """Where MuJoCo has everything, in arrays of an `MjData`, and which of it is drawn."""
+
+    geoms: NDArray[np.intp]  # ids of the geoms among the shapes, which come first
+    sites: NDArray[np.intp]  # ids of the sites among the shapes
+    lights: NDArray[np.intp]  # ids of the lights
+    geom_xpos: NDArray[np.float64]  # these as in `MjData`
+    geom_xmat: NDArray[np.float64]
+    site_xpos: NDArray[np.float64]
+    site_xmat: NDArray[np.float64]
+    light_xpos: NDArray[np.float64]
+    light_xdir: NDArray[np.float64]
+    cam_xpos: NDArray[np.float64]
+    cam_xmat: NDArray[np.float64]
+
+
+class Views(NamedTuple):
+    """The cameras whose images are wanted, n of them."""
+
+    cameras: NDArray[np.intp]  # (n,) ids
+    focal: Floats  # (n,) focal lengths in samples
+    near: Real  # distance of the near plane
+    slots: NDArray[np.intp]  # (n,) which of the grounds is the camera's
+    known: NDArray[np.intp]  # (n,) what it holds: MOVES, STAYS or KNOWN
 
 
 Vector = tuple[Real, Real, Real]

@@ -14,14 +14,17 @@ import numpy as np
 
 from gym_hil.rendering.scene import (
     DIRECTIONAL,
+    FORWARD,
     FULL,
     HALF,
     ONE,
+    RIGHT,
     SHADOW_DIFFUSE,
     SHADOW_SPECULAR,
     SPECULAR,
     SPOT,
     TWO,
+    UP,
     ZERO,
     Camera,
     Floats,
@@ -36,7 +39,22 @@ from gym_hil.rendering.scene import (
     helper,
     inlined,
 )
-from gym_hil.rendering.triangles import fill_facing
+from gym_hil.rendering.simd import (
+    LANES,
+    Lanes,
+    between,
+    floors,
+    gather,
+    greater,
+    largest,
+    less,
+    load,
+    ramp,
+    store,
+    where_at_least,
+    where_less,
+)
+from gym_hil.rendering.triangles import fill_facing, ray
 
 SHADOW_BIAS: Real = np.float32(0.004)  # m; hides the shadow map's texels on the faces that cast it
 DARK: Real = np.float32(8.0)  # e to the power of minus this is less than one step of a byte
@@ -156,16 +174,16 @@ def draw_shadows(scene: Scene) -> None:
     corner[0] = low_x - TWO * step
     corner[1] = low_y - TWO * step
     scale[0] = ONE / step
+    for i in range(0, screen.shape[1] - LANES, LANES):
+        for k in range(2):
+            store(screen, (k, i), (load(screen, (k, i)) - corner[k]) * scale[0])
     for s in range(shapes.radii.shape[0]):
         if not casts_shadow(shapes, scene.floor, s):
             continue
-        for i in range(shapes.vertex_spans[s, 0], shapes.vertex_spans[s, 1]):
-            screen[i, 0] = (screen[i, 0] - corner[0]) * scale[0]
-            screen[i, 1] = (screen[i, 1] - corner[1]) * scale[0]
         for t in range(shapes.triangle_spans[s, 0], shapes.triangle_spans[s, 1]):
             a, b, c = shapes.triangles[t, 0], shapes.triangles[t, 1], shapes.triangles[t, 2]
-            if screen[a, 2] > ZERO and screen[b, 2] > ZERO and screen[c, 2] > ZERO:
-                fill_facing(screen, a, b, c, np.int64(t), shadow_map.depth, scene.buffers.no_ids)
+            if screen[2, a] > ZERO and screen[2, b] > ZERO and screen[2, c] > ZERO:
+                fill_facing(screen, a, b, c, np.int64(t), shadow_map.depth, None)
 
 
 @inlined
@@ -187,30 +205,25 @@ def project_to_light(scene: Scene, s: int) -> tuple[Real, Real, Real, Real]:
     reach = np.float32(1.5)
     if not directional and cutoff > HALF:
         reach = math.sqrt(ONE - cutoff * cutoff) / cutoff
-    low_x = low_y = EMPTY
-    high_x = high_y = -EMPTY
-    for i in range(spans[s, 0], spans[s, 1]):
-        x, y, z = to_light(world[i, 0], world[i, 1], world[i, 2], lights, scene.shadow_map)
+    low_x = low_y = high_x = high_y = ramp(-EMPTY, ZERO)  # the low ones with the other sign
+    for i in range(spans[s, 0], spans[s, 1], LANES):
+        x, y, z = to_light(load(world, (0, i)), load(world, (1, i)), load(world, (2, i)), lights, scene.shadow_map)
+        # of this shape, and not behind the light
+        counts = where_less(ramp(np.float32(i), ONE), np.float32(spans[s, 1]), ONE, ZERO)
         if directional:
             w = PARALLEL - z
-        elif z > LIGHT_NEAR:
-            w = ONE / z
-            x *= w
-            y *= w
-            if max(abs(x), abs(y)) > reach:
-                x = min(max(x, -reach), reach)
-                y = min(max(y, -reach), reach)
         else:
-            screen[i, 2] = -ONE
-            continue
-        screen[i, 0] = x
-        screen[i, 1] = y
-        screen[i, 2] = w
-        low_x = min(low_x, x)
-        high_x = max(high_x, x)
-        low_y = min(low_y, y)
-        high_y = max(high_y, y)
-    return low_x, high_x, low_y, high_y
+            w = ONE / greater(z, LIGHT_NEAR)
+            x, y = greater(less(x * w, reach), -reach), greater(less(y * w, reach), -reach)
+            counts, w = where_less(LIGHT_NEAR, z, counts, ZERO), where_less(LIGHT_NEAR, z, w, -ONE)
+        store(screen, (0, i), x)
+        store(screen, (1, i), y)
+        store(screen, (2, i), w)
+        low_x = where_less(HALF, counts, greater(low_x, -x), low_x)
+        high_x = where_less(HALF, counts, greater(high_x, x), high_x)
+        low_y = where_less(HALF, counts, greater(low_y, -y), low_y)
+        high_y = where_less(HALF, counts, greater(high_y, y), high_y)
+    return -largest(low_x), largest(high_x), -largest(low_y), largest(high_y)
 
 
 @inlined
@@ -228,91 +241,122 @@ def to_light(x: Real, y: Real, z: Real, lights: Lights, shadow_map: ShadowMap) -
 
 
 @inlined
-def shadow_share(right: Real, up: Real, forward: Real, bias: Real, directional: bool, shadow_map: ShadowMap) -> Real:
-    """Share of the light, 0..1, that reaches a point right, up and forward of it."""
-    if not directional and forward < LIGHT_NEAR:
-        return ONE
-    w = ONE if directional else ONE / forward
-    depth = PARALLEL - forward + bias if directional else w + bias * w * w
-    corner, scale = shadow_map.corner, shadow_map.scale[0]
-    return look_up(shadow_map.depth, (right * w - corner[0]) * scale, (up * w - corner[1]) * scale, depth)
+def look_up(shadow_map: ShadowMap, right: Lanes, up: Lanes, w: Lanes) -> Lanes:
+    """Share of the light, 0..1, that reaches points: right and up in the plane of the map, and 1/distance w.
 
-
-@inlined
-def look_up(depth: Floats, u: Real, v: Real, w: Real) -> Real:
-    """Share of the light, 0..1, at u and v in texels of the shadow map and 1/distance w, blended over four texels."""
-    u -= HALF
-    v -= HALF
+    Four texels are blended; outside of the map all is lit.
+    """
+    depth, scale = shadow_map.depth, shadow_map.scale[0]
+    u, v = (right - shadow_map.corner[0]) * scale - HALF, (up - shadow_map.corner[1]) * scale - HALF
     end = np.float32(depth.shape[0] - 1)
-    if not (u >= ZERO and v >= ZERO and u < end and v < end):
-        return ONE
-    i = np.uint32(v)
-    j = np.uint32(u)
-    i1 = np.uint32(i + np.uint32(1))
-    j1 = np.uint32(j + np.uint32(1))
-    p = ONE if depth[i, j] <= w else ZERO
-    q = ONE if depth[i, j1] <= w else ZERO
-    r = ONE if depth[i1, j] <= w else ZERO
-    s = ONE if depth[i1, j1] <= w else ZERO
-    fu = u - np.float32(j)
-    p += (q - p) * fu
-    r += (s - r) * fu
-    return p + (r - p) * (v - np.float32(i))
+    inside = where_at_least(u, ZERO, where_less(u, end, ONE, ZERO), ZERO)
+    inside = where_at_least(v, ZERO, where_less(v, end, inside, ZERO), ZERO)
+    share = ramp(ONE, ZERO)
+    if largest(inside) > ZERO:
+        u, v = where_less(inside, HALF, ZERO, u), where_less(inside, HALF, ZERO, v)
+        i, j = floors(v), floors(u)
+        wide, one = depth.shape[1], np.int64(1)
+        p = where_at_least(w, gather(depth, np.int64(0), i, wide, j, one), ONE, ZERO)
+        q = where_at_least(w, gather(depth, one, i, wide, j, one), ONE, ZERO)
+        r = where_at_least(w, gather(depth, wide, i, wide, j, one), ONE, ZERO)
+        s = where_at_least(w, gather(depth, wide + 1, i, wide, j, one), ONE, ZERO)
+        above, below = between(p, q, u - j), between(r, s, u - j)
+        share = where_less(inside, HALF, ONE, above + (below - above) * (v - i))
+    return share
 
 
 @inlined
-def shade_triangle(scene: Scene, camera: Camera, t: int, dx: Real, dy: Real, dz: Real, out: Floats) -> None:
-    """Colour of triangle t where the ray (dx, dy, dz) from the camera meets it, or of its nearest point."""
-    shapes, lights, shadow_map, lit = scene.shapes, scene.lights, scene.shadow_map, scene.buffers.lit
-    world, triangles = scene.buffers.world, shapes.triangles
-    a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-    ax, ay, az = world[a, 0], world[a, 1], world[a, 2]
-    e1x, e1y, e1z = world[b, 0] - ax, world[b, 1] - ay, world[b, 2] - az
-    e2x, e2y, e2z = world[c, 0] - ax, world[c, 1] - ay, world[c, 2] - az
+def shade_triangles(scene: Scene, camera: Camera, item: int) -> None:
+    """Colours of eight in the queue, each where the ray through a sample meets a triangle, or of its nearest point."""
+    shapes, lights, world, lit = scene.shapes, scene.lights, scene.buffers.world, scene.buffers.lit
+    queue, out = scene.buffers.queue, scene.buffers.shaded
+    a, b, c, s = load(queue, (0, item)), load(queue, (1, item)), load(queue, (2, item)), load(queue, (3, item))
+    dx, dy, dz = ray(load(queue, (4, item)), load(queue, (5, item)), camera)
+    ax, ay, az = point(world, a)
+    bx, by, bz = point(world, b)
+    cx, cy, cz = point(world, c)
+    e1x, e1y, e1z = bx - ax, by - ay, bz - az
+    e2x, e2y, e2z = cx - ax, cy - ay, cz - az
     px, py, pz = dy * e2z - dz * e2y, dz * e2x - dx * e2z, dx * e2y - dy * e2x
     determinant = e1x * px + e1y * py + e1z * pz
     tx, ty, tz = camera.position[0] - ax, camera.position[1] - ay, camera.position[2] - az
     qx, qy, qz = ty * e1z - tz * e1y, tz * e1x - tx * e1z, tx * e1y - ty * e1x
-    inverse = ONE / determinant if abs(determinant) > np.float32(1e-20) else ZERO
-    u = min(max((tx * px + ty * py + tz * pz) * inverse, ZERO), ONE)
-    v = min(max((dx * qx + dy * qy + dz * qz) * inverse, ZERO), ONE - u)
-    s = shapes.shape[t]
+    size = greater(determinant, -determinant)
+    inverse = where_less(np.float32(1e-20), size, ONE / determinant, ZERO)
+    u = less(greater((tx * px + ty * py + tz * pz) * inverse, ZERO), ONE)
+    v = less(greater((dx * qx + dy * qy + dz * qz) * inverse, ZERO), ONE - u)
+    corners, shares = (a, b, c), (ONE - u - v, u, v)
+    weight, specular, emission = load(queue, (6, item)), column(shapes.materials, s, 0), column(shapes.materials, s, 2)
+    shine = specular * mixed(lit, SPECULAR, corners, shares)
+    diffuse = mixed(lit, SHADOW_DIFFUSE, corners, shares)
+    share = glow = ramp(ZERO, ZERO)
+    if largest(diffuse) > ZERO:
+        glow = specular * mixed(lit, SHADOW_SPECULAR, corners, shares)
+        right, up, forward = (
+            mixed(lit, RIGHT, corners, shares),
+            mixed(lit, UP, corners, shares),
+            mixed(lit, FORWARD, corners, shares),
+        )
+        if lights.kind[lights.shadow] == DIRECTIONAL:
+            share = look_up(scene.shadow_map, right, up, PARALLEL + SHADOW_BIAS - forward)
+        else:
+            w = ONE / greater(forward, LIGHT_NEAR)
+            share = look_up(scene.shadow_map, right * w, up * w, w + SHADOW_BIAS * w * w)
+            share = where_less(forward, LIGHT_NEAR, ONE, share)
+        # MuJoCo lets no shadow fall on what is translucent
+        share = where_less(column(shapes.colours, s, 3), ONE, ONE, share)
+        share = where_less(ZERO, diffuse, share, ZERO)
     for k in range(3):
-        light_vertex(scene, camera, triangles[t, k], shapes.materials[s, 1])
-    first = ONE - u - v
-    specular, emission = shapes.materials[s, 0], shapes.materials[s, 2]
-    shine = specular * (first * lit[a, SPECULAR] + u * lit[b, SPECULAR] + v * lit[c, SPECULAR])
-    for k in range(3):
-        light_k = first * lit[a, k] + u * lit[b, k] + v * lit[c, k] + emission
-        out[k] = min(FULL * (shapes.colours[s, k] * light_k + shine), FULL)
-        out[3 + k] = ZERO
-    diffuse = first * lit[a, SHADOW_DIFFUSE] + u * lit[b, SHADOW_DIFFUSE] + v * lit[c, SHADOW_DIFFUSE]
-    if diffuse > ZERO:
-        share = ONE
-        if shapes.colours[s, 3] == ONE:  # MuJoCo lets no shadow fall on what is translucent
-            nx, ny, nz = e1y * e2z - e1z * e2y, e1z * e2x - e1x * e2z, e1x * e2y - e1y * e2x
-            scale = SHADOW_BIAS / max(math.sqrt(nx * nx + ny * ny + nz * nz), np.float32(1e-20))
-            x = ax + u * e1x + v * e2x + nx * scale
-            y = ay + u * e1y + v * e2y + ny * scale
-            z = az + u * e1z + v * e2z + nz * scale
-            right, up, forward = to_light(x, y, z, lights, shadow_map)
-            directional = lights.kind[lights.shadow] == DIRECTIONAL
-            share = shadow_share(right, up, forward, SHADOW_BIAS, directional, shadow_map)
-        shine = specular * (first * lit[a, SHADOW_SPECULAR] + u * lit[b, SHADOW_SPECULAR] + v * lit[c, SHADOW_SPECULAR])
-        for k in range(3):
-            bright = shapes.colours[s, k] * diffuse * lights.diffuse[lights.shadow, k] + shine
-            out[3 + k] = min(FULL * share * bright, FULL - out[k])
+        colour = column(shapes.colours, s, k)
+        plain = less(FULL * (colour * (mixed(lit, k, corners, shares) + emission) + shine), FULL)
+        bright = colour * diffuse * lights.diffuse[max(lights.shadow, 0), k] + glow
+        store(out, (k, 0), plain * weight)
+        store(out, (3 + k, 0), less(FULL * share * bright, FULL - plain) * weight)
 
 
 @inlined
-def light_vertex(scene: Scene, camera: Camera, i: int, shininess: Real) -> None:
-    """Compute the light on a vertex unless that was done for this camera."""
+def column(array: Floats, rows: Lanes, k: int) -> Lanes:
+    """The numbers in column k of eight rows of an array."""
+    return gather(array, np.int64(k), rows, array.shape[1], ramp(ZERO, ZERO), np.int64(0))
+
+
+@inlined
+def point(world: Floats, vertices: Lanes) -> tuple[Lanes, Lanes, Lanes]:
+    """Where eight vertices are."""
+    wide, one, none = np.int64(world.shape[1]), np.int64(1), ramp(ZERO, ZERO)
+    return (
+        gather(world, np.int64(0), none, one, vertices, one),
+        gather(world, wide, none, one, vertices, one),
+        gather(world, 2 * wide, none, one, vertices, one),
+    )
+
+
+@inlined
+def mixed(lit: Floats, k: int, corners: tuple[Lanes, Lanes, Lanes], shares: tuple[Lanes, Lanes, Lanes]) -> Lanes:
+    """Column k of the light on the corners of triangles, mixed by shares of the corners."""
+    return (
+        shares[0] * column(lit, corners[0], k)
+        + shares[1] * column(lit, corners[1], k)
+        + shares[2] * column(lit, corners[2], k)
+    )
+
+
+@inlined
+def light_vertex(scene: Scene, camera: Camera, i: int, s: int) -> None:
+    """Compute the light on vertex i, which is one of shape s, unless that was done for this camera."""
     if not scene.buffers.is_lit[i]:
         scene.buffers.is_lit[i] = True
-        p, n = scene.buffers.world[i], scene.buffers.world_normals[i]
-        illuminate(
-            (p[0], p[1], p[2]), (n[0], n[1], n[2]), shininess, camera, scene.lights, scene.buffers.lit[i]
-        )  # fmt: skip
+        shapes, world, out = scene.shapes, scene.buffers.world, scene.buffers.lit[i]
+        px, py, pz = world[0, i], world[1, i], world[2, i]
+        n, r = shapes.normals[i], shapes.rotations[s]
+        nx = r[0] * n[0] + r[1] * n[1] + r[2] * n[2]
+        ny = r[3] * n[0] + r[4] * n[1] + r[5] * n[2]
+        nz = r[6] * n[0] + r[7] * n[1] + r[8] * n[2]
+        illuminate((px, py, pz), (nx, ny, nz), shapes.materials[s, 1], camera, scene.lights, out)
+        if scene.lights.shadow >= 0:
+            # a point above the surface, so that the shadow map's texels do not lie on the faces that cast them
+            x, y, z = px + SHADOW_BIAS * nx, py + SHADOW_BIAS * ny, pz + SHADOW_BIAS * nz
+            out[RIGHT], out[UP], out[FORWARD] = to_light(x, y, z, scene.lights, scene.shadow_map)
 
 
 @inlined

@@ -31,7 +31,7 @@ def test_a_model_whose_lights_are_all_off_is_not_black():
 
 @pytest.mark.parametrize("direction", [(0, 0, -1), (0, 0, 1), (1, 0, 0), (0.3, -0.5, -0.8), (0, 0, 0)])
 def test_the_axes_of_a_light_are_square_to_each_other(direction):
-    axes = np.array(appearance.light_axes(np.array(direction, dtype=float)))
+    axes = np.array(appearance.light_axes(direction))
     expected = np.eye(3) if any(direction) else np.diag([1, 0, 0])
     assert axes @ axes.T == pytest.approx(expected, abs=1e-9)
 

@@ -95,7 +95,7 @@ def test_compiling_is_logged_once_and_the_garbage_collector_is_on_again_afterwar
 
     def compile_anew():
         function = numba.njit(lambda: None)
-        monkeypatch.setattr(drawing, "begin", function)
+        monkeypatch.setattr(drawing, "draw", function)
         monkeypatch.setattr(drawing.gc, "disable", lambda: collecting.append(False))
         monkeypatch.setattr(drawing.gc, "enable", lambda: collecting.append(True))
         function()
