@@ -9,6 +9,7 @@ the output folder are kept. The page is `benchmarks/results/fetch.md`.
 import argparse
 import importlib.metadata
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -66,18 +67,22 @@ def imitation(done: Sequence[Path]) -> Row:
     found = [reached(run, rows, RATE) for run, rows in zip(runs, metrics, strict=True)]
     finals = [row for rows in metrics if (row := final_evaluation(rows)) is not None]
     # A run that never gets there counts as longer than all others.
-    middle = [statistics.median(float("inf") if one is None else one[k] for one in found) for k in range(len(BAR))]
-    each = "; ".join(
-        "never" if one is None else f"{one.steps:,} steps, {one.operator_steps:,} driven, {clock_time(one.seconds)}"
-        for one in found
-    )
+    never = Reached(math.inf, math.inf, math.inf)
+    middle = Reached(*map(statistics.median, zip(*(one or never for one in found), strict=True)))
+    each = "; ".join(map(_described, found))
     scores = ", ".join(f"{row['successes']} of {row['episodes']}" for row in finals)
     return Row(
         f"`hil-trainer train --algorithm bc` to {100 * RATE:g} of 100 successes, 40 demonstrations counted",
         f"median at most {BAR.steps:,} steps, {BAR.operator_steps:,} driven, {clock_time(BAR.seconds)}",
-        f"{each}; on held-out seeds {scores}",
+        f"{each}; median {_described(middle)}; on held-out seeds {scores}",
         all(value <= bar for value, bar in zip(middle, BAR, strict=True)),
     )
+
+
+def _described(one: Reached | None) -> str:
+    if one is None or math.isinf(one.seconds):
+        return "never"
+    return f"{one.steps:,.0f} steps, {one.operator_steps:,.0f} driven, {clock_time(one.seconds)}"
 
 
 def her(done: Sequence[Path]) -> Row:

@@ -21,12 +21,13 @@ def done(tmp_path):
 def test_the_median_of_the_runs_is_held_against_the_bar(done):
     row = fetch.imitation(done[:3])
     assert row.measured.startswith("530 steps, 125 driven, 1:00; 530 steps, 125 driven, 1:01; 530")
+    assert "; median 530 steps, 125 driven, 1:01; on held-out" in row.measured
     assert row.met
 
 
 def test_runs_that_never_get_there_count_as_the_longest(done):
     row = fetch.imitation([done[0], done[3], done[3]])
-    assert "never; never" in row.measured
+    assert "never; never; median never" in row.measured
     assert row.met is False
 
 
