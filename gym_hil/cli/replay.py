@@ -157,7 +157,7 @@ def _compared(result: Replayed) -> str:
     else:
         ends = "recorded as a " + ("success" if result.recorded_success else "failure")
     if not result.compared:
-        return f"{ends}; states not compared, the recorded ones are of another kind"
+        return f"{ends}; states not compared, no recorded vector is observed here"
     first, motion = result.first_difference, result.deviation
     states = "states bit-equal" if first is None else f"states differ from frame {first} on"
     return f"{ends}; {'' if motion is None else f'TCP deviation {motion:.3g} m, '}{states}"
@@ -184,9 +184,10 @@ def _print_summary(results: list[Replayed]) -> None:
     count = len(results)
     repeated = sum(result.repeats for result in results)
     deviations = [result.deviation for result in results if result.deviation is not None]
-    equal = sum(bool(result.compared) and result.first_difference is None for result in results)
+    compared = [result for result in results if result.compared]
+    equal = sum(result.first_difference is None for result in compared)
     largest = f"largest TCP deviation {max(deviations):.3g} m; " if deviations else ""
     print(
         f"{repeated} of {count} end as recorded, {sum(result.success for result in results)} in success; {largest}"
-        f"states bit-equal in {equal} of {count}"
+        + (f"states bit-equal in {equal} of {len(compared)}" if compared else "states not compared")
     )

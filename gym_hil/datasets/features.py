@@ -164,8 +164,11 @@ def _leaves(tree: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 
 
 def _part(names: tuple[str, ...], leaf: Any) -> _Part:
+    part = leaf if isinstance(leaf, gym.Space) else np.asarray(leaf)
+
     def refused(why: str) -> ConfigurationError:
-        return ConfigurationError(f"The observation {'.'.join(map(str, names)) or 'space'} is {leaf}; {why}")
+        what = f"an array {part.shape} of {part.dtype}" if isinstance(part, np.ndarray) else part
+        return ConfigurationError(f"The observation {'.'.join(map(str, names)) or 'space'} is {what}; {why}")
 
     if isinstance(leaf, gym.Space) and not isinstance(leaf, (gym.spaces.Box, gym.spaces.MultiBinary)):
         raise refused(
@@ -174,7 +177,6 @@ def _part(names: tuple[str, ...], leaf: Any) -> _Part:
         )
     if not all(isinstance(name, str) for name in names):
         raise refused("its key has to be text.")
-    part = leaf if isinstance(leaf, gym.Space) else np.asarray(leaf)
     shape = tuple(part.shape or ())
     is_image = part.dtype == np.uint8 and len(shape) >= 2
     if is_image and not (len(shape) == 2 or (len(shape) == 3 and {shape[0], shape[2]} & {1, 3})):

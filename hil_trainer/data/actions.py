@@ -22,6 +22,7 @@ class ActionScale:
         self.low, self.high, self.gripper = np.asarray(low), np.asarray(high), gripper
         self._middle = ((self.low + self.high) / 2).astype(np.float32)
         self._half = ((self.high - self.low) / 2).astype(np.float32)
+        self._divisor = np.where(self._half == 0, np.float32(np.inf), self._half)  # a number that is fixed becomes 0
         self._order = list(range(len(self.low)))  # of the environment's numbers in the policy's action
         if gripper is not None:
             self._order.append(self._order.pop(gripper))
@@ -44,5 +45,5 @@ class ActionScale:
 
     def to_policy(self, action: NDArray[Any]) -> NDArray[np.float32]:
         """(actions,) of the environment -> (actions,) of a policy, not clipped."""
-        scaled = (np.asarray(action, np.float32) - self._middle) / self._half
+        scaled = (np.asarray(action, np.float32) - self._middle) / self._divisor
         return scaled[self._order] if self._is_moved else scaled

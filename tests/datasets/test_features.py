@@ -154,3 +154,8 @@ def test_an_observation_has_a_value_for_each_feature(image_obs):
 def test_spaces_that_cannot_be_recorded_are_refused(observation, action, message):
     with pytest.raises(ConfigurationError, match=message):
         features_of(AnyEnv(observation, action))
+
+
+def test_an_observation_that_cannot_be_used_is_described_in_a_line():
+    with pytest.raises(ConfigurationError, match=r"The observation eye is an array \(9, 7, 4\) of uint8; uint8 images"):
+        observed({"eye": np.zeros((9, 7, 4), np.uint8)})

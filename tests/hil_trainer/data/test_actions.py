@@ -54,6 +54,12 @@ def test_without_a_gripper_the_order_stays():
     np.testing.assert_array_equal(scale.to_policy([0.5, 0]), [0.5, -1])
 
 
+def test_a_number_that_is_fixed_stays_and_is_zero_for_the_policy():
+    scale = ActionScale([-1, 0.5], [1, 0.5])
+    np.testing.assert_array_equal(scale.to_env(np.array([0.5, -1], np.float32)), [0.5, 0.5])
+    np.testing.assert_array_equal(scale.to_policy([0.5, 0.5]), [0.5, 0])
+
+
 def test_a_gripper_that_is_first_is_the_policys_last(env):
     one = env()
     one.reset(0)
