@@ -10,6 +10,7 @@ import numpy as np
 
 import gym_hil
 from gym_hil.wrappers.intervention_utils import bundled_config_path, load_controller_config
+from hil_trainer.pretrained import pretrained_policies
 
 
 def main() -> None:
@@ -44,6 +45,9 @@ def main() -> None:
     subprocess.run([command, "doctor"], check=True)
     for file in ("index.html", "main.js", "vendor/three.js", "vendor/LICENSES.txt"):
         assert (package / "console" / "static" / file).is_file(), f"the web page lacks {file}"
+    policies = pretrained_policies()
+    assert policies
+    assert all(policy.file.is_file() for policy in policies.values())
     record = ["record", "--repo-id", "me/demo", "--root", "demo", "--episodes", "1", "--device", "scripted"]
     trainer = command.with_name("hil-trainer")
     for extra, words in (
@@ -51,6 +55,7 @@ def main() -> None:
         ("data", [command, *record]),
         ("train", [trainer, "train", "--out", "run"]),
         ("train", [trainer, "eval", "run"]),
+        ("train", [command, "eval", "--policy", next(iter(policies))]),
     ):
         result = subprocess.run(words, capture_output=True, text=True, check=False)
         assert result.returncode == 1, result

@@ -40,6 +40,7 @@ CAPTIONS = {
         "rollout": "acting and evaluating",
         "agents": "algorithms and networks",
         "data": "buffers, demonstrations",
+        "pretrained": "trained policies by name",
         "reward_classifier": "success from images",
         "config": "the settings",
         "logging": "metrics, plots, videos",

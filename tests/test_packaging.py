@@ -8,6 +8,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from hil_trainer.pretrained import FOLDER, pretrained_policies
+
 ROOT = Path(__file__).parents[1]
 IGNORED = {".venv", ".cache", "dist", "build", ".git"}
 
@@ -57,6 +59,13 @@ def test_oldest_versions_that_are_tested_are_the_oldest_that_are_allowed(metadat
 def test_controller_configuration_exists_once():
     found = [path for path in ROOT.rglob("controller_config.json") if not IGNORED & set(path.relative_to(ROOT).parts)]
     assert found == [ROOT / "controller_config.json"]
+
+
+def test_trained_policies_are_listed_and_small():
+    sizes = {path.name: path.stat().st_size for path in FOLDER.glob("*.safetensors")}
+    assert set(sizes) == {policy.file.name for policy in pretrained_policies().values()}
+    assert max(sizes.values()) < 3e6
+    assert sum(sizes.values()) < 10e6
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from gym_hil.command_line import run_command_line
 
 # Command -> what it does. The module of that name in `gym_hil.cli` is imported when the command is given.
 COMMANDS = {
-    "demo": "make a video of a scripted operator who takes over from a random policy",
+    "demo": "make a video of a scripted operator who takes over from a random policy, or of a trained policy",
     "teleop": "drive the robot yourself, with any device",
     "view": "open a task in MuJoCo's viewer; its sliders move the robot",
     "export": "write a task's scene as one MJCF file",

@@ -140,8 +140,9 @@ def add_policy_arguments(parser: argparse.ArgumentParser, *, required: bool = Fa
         "--policy",
         required=required,
         metavar="POLICY",
-        help="policy that acts: a folder saved by LeRobot, a run of hil-trainer, or MODULE:FUNCTION, which is called "
-        "with the environment and returns a function of the observation; see docs/policies.md",
+        help="policy that acts: a folder saved by LeRobot, a run of hil-trainer, a name that `hil-trainer policies` "
+        "lists, or MODULE:FUNCTION, which is called with the environment and returns a function of the observation; "
+        "see docs/policies.md",
     )
 
 

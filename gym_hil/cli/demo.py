@@ -1,8 +1,9 @@
-"""Show what the package is for, in one video: a scripted operator takes over from a random policy and succeeds."""
+"""Show what the package is for, in one video: a scripted operator takes over from a random policy, or a policy acts."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 
 from gym_hil.cli.arguments import add_randomize_argument, check_output, path_argument
 from gym_hil.env_options import with_randomize
-from gym_hil.envs import FrankaGymEnv, GymRenderingSpec
+from gym_hil.envs import FrankaGymEnv
 from gym_hil.errors import ConfigurationError
+from gym_hil.imports import is_function_name
+from gym_hil.policies import LoadedPolicy, load_policy
 from gym_hil.registration import env_id, find_task
+from gym_hil.rendering import make_renderer
 from gym_hil.status import StatusLine
 
 FRONT, SIDE = 480, 240  # pixels
@@ -27,7 +31,14 @@ _ACTORS = {False: ("POLICY", (122, 134, 147)), True: ("OPERATOR", (46, 204, 113)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil demo`."""
-    parser.add_argument("--task", default="PandaPickCube", help="task, with or without version (default: %(default)s)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--task", default="PandaPickCube", help="task, with or without version (default: %(default)s)")
+    which.add_argument(
+        "--policy",
+        metavar="POLICY",
+        help="trained policy that acts alone in its task, in place of the random one and the operator: a run of "
+        "hil-trainer, or a name that `hil-trainer policies` lists",
+    )
     add_randomize_argument(parser)
     parser.add_argument(
         "--out",
@@ -53,50 +64,66 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out.suffix not in SUFFIXES:
         raise ConfigurationError(f"--out is {arguments.out}; expected a file that ends in {' or '.join(SUFFIXES)}.")
     check_output(arguments.out, overwrite=True)
-    name, version = find_task(arguments.task)
-    env = gym.make(
-        env_id(name, "Scripted", version),
-        render_spec=GymRenderingSpec(FRONT, FRONT),
-        renderer=arguments.renderer,
-        **with_randomize({}, arguments.randomize),
-        device_options={
-            "takeover": "no_progress", "reaction_delay": 2, "motion_noise": 0.1, "seed": arguments.seed
-        },
-    )  # fmt: skip
+    env = _make(arguments)
     try:
         env.action_space.seed(arguments.seed)
-        successes = _film(env, arguments.out, arguments.episodes, arguments.seed)
+        policy = None if arguments.policy is None else load_policy(arguments.policy, env)
+        successes = _film(env, policy, arguments)
     finally:
         env.close()
     print(f"{successes} of {arguments.episodes} episodes succeeded; video in {arguments.out}")
     return 0 if successes == arguments.episodes else 1
 
 
-def _film(env: gym.Env[Any, Any], out: Path, episodes: int, seed: int) -> int:
+def _make(arguments: argparse.Namespace) -> gym.Env[Any, Any]:
+    """The task with the scripted operator, or as the policy was trained in it."""
+    task, control, kwargs = arguments.task, "Scripted", {}
+    if arguments.policy is None:
+        operator = {"takeover": "no_progress", "reaction_delay": 2, "motion_noise": 0.1, "seed": arguments.seed}
+        kwargs["device_options"] = operator
+    else:
+        trained_in = None if is_function_name(arguments.policy) else load_policy(arguments.policy).trained_in
+        if trained_in is None:
+            raise ConfigurationError(
+                f"The policy {arguments.policy} does not say in which task it acts; "
+                "film it with gym-hil eval --policy POLICY --video FILE."
+            )
+        (task, kwargs), control = trained_in, ""
+    name, version = find_task(task)
+    return gym.make(env_id(name, control, version), **with_randomize(kwargs, arguments.randomize))
+
+
+def _film(env: gym.Env[Any, Any], policy: LoadedPolicy | None, arguments: argparse.Namespace) -> int:
     """Write the video, and print how each episode ends; returns the number of successes."""
-    task = cast(FrankaGymEnv, env.unwrapped)
+    task, episodes = cast(FrankaGymEnv, env.unwrapped), arguments.episodes
     fps = task.metadata["render_fps"]
     successes = 0
-    with open_video(out, fps) as video, StatusLine() as line:
+    renderer = make_renderer(arguments.renderer, task.model, FRONT, FRONT)
+    with contextlib.closing(renderer), open_video(arguments.out, fps) as video, StatusLine() as line:
         for episode in range(1, episodes + 1):
-            env.reset(seed=seed + episode - 1)
+            observation, _ = env.reset(seed=arguments.seed + episode - 1)
+            if policy is not None:
+                policy.reset()
             actors: list[bool] = []
             done = False
             while not done:
-                if len(actors) % _HOLD_STEPS == 0:
+                if policy is not None:
+                    action = policy(observation)
+                elif len(actors) % _HOLD_STEPS == 0:
                     action = env.action_space.sample()
-                _, _, terminated, truncated, info = env.step(action)
+                observation, _, terminated, truncated, info = env.step(action)
                 done = terminated or truncated
                 actors.append(info["is_intervention"])
                 status = f"episode {episode} of {episodes}", f"step {len(actors)}"
                 line.update(status)
-                frame = _frame(task.render_cameras(["front", "wrist"]), actors, status, info["succeed"])
+                frame = _frame(renderer.render(task.data, ["front", "wrist"]), actors, status, info["succeed"])
                 for _ in range(round(_LAST_SECONDS * fps) if done else 1):
                     video.append_data(frame)
             successes += info["succeed"]
+            by_operator = f", {sum(actors)} of them by the operator" if policy is None else ""
             line.print(
-                f"episode {episode}: {'success' if info['succeed'] else 'no success'} after {len(actors)} steps, "
-                f"{sum(actors)} of them by the operator"
+                f"episode {episode}: {'success' if info['succeed'] else 'no success'} after {len(actors)} steps"
+                f"{by_operator}"
             )
     return successes
 

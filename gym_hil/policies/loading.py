@@ -19,7 +19,9 @@ from gym_hil.imports import describe_error, import_function, is_function_name, r
 from gym_hil.policies.lerobot import LeRobotPolicy, find_lerobot_policy
 
 # Entry points of this group are functions (path, env) -> a policy, or None if the path is not one of theirs. Like every
-# policy, what they return is called with the observation, and may have a method `reset()`.
+# policy, what they return is called with the observation, and may have a method `reset()`; and it may have
+# `trained_in`, the name of a task and its keyword arguments. A function that knows policies by name has a function
+# `names`.
 ENTRY_POINTS = "gym_hil.policies"
 
 # An observation -> an action. May have a method `reset()`, called when an episode begins and when a plan is dropped.
@@ -99,6 +101,11 @@ class LoadedPolicy:
             )
         self.help_after = float(after)
 
+    @property
+    def trained_in(self) -> tuple[str, dict[str, Any]] | None:
+        """The task that it was trained in, and the keyword arguments of that; None if the policy does not say it."""
+        return getattr(self._policy, "trained_in", None)
+
     def reset(self) -> None:
         """Forget the episode, and what is left of a plan."""
         if hasattr(self._policy, "reset"):
@@ -112,9 +119,9 @@ def load_policy(
 
     Args:
         what: a folder that LeRobot has saved (`pretrained_model`, or that of the training), which LeRobot runs; the
-            folder of a run or the policy file of `hil-trainer`, or of another package with an entry point in the group
-            `gym_hil.policies`; `module:function`, which is called with the environment and returns the policy, a
-            function of the observation; or such a function itself.
+            folder of a run, the policy file or the name of a policy of `hil-trainer`, or of another package with an
+            entry point in the group `gym_hil.policies`; `module:function`, which is called with the environment and
+            returns the policy, a function of the observation; or such a function itself.
         env: that the policy will act in; None for a policy that is not called with it.
         state_key: the part of the observation that a policy of LeRobot calls `observation.state`, as it was recorded;
             None to choose it as `RecordEpisodes` does.
@@ -133,10 +140,7 @@ def load_policy(
     if path.exists():
         return LoadedPolicy(_from_path(path, env, state_key), source, env)
     if not is_function_name(source):
-        raise PolicyError(
-            f"There is no policy {source!r}: expected a folder that LeRobot has saved, a run or a policy file of "
-            "hil-trainer, or MODULE:FUNCTION."
-        )
+        return LoadedPolicy(_from_name(path, env), source, env)
     make = import_function(source, role="policy")
     advice = "It is called with the environment, and returns a function of the observation."
     with running_user_code(f"The policy {source} cannot be made", advice, PolicyError):
@@ -149,11 +153,30 @@ def _from_path(path: Path, env: gym.Env[Any, Any] | None, state_key: str | None)
     folder = find_lerobot_policy(path)
     if folder is not None:
         return LeRobotPolicy(folder, env, state_key)
-    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        policy = entry.load()(path, env)
-        if policy is not None:
-            return policy  # type: ignore[no-any-return]
-    raise PolicyError(
-        f"{path} is no policy: neither a folder that LeRobot has saved (config.json and model.safetensors) nor a run "
-        "or a policy file of hil-trainer (policy.safetensors)."
-    )
+    policy = _from_entry_points(path, env)
+    if policy is None:
+        raise PolicyError(
+            f"{path} is no policy: neither a folder that LeRobot has saved (config.json and model.safetensors) nor a "
+            "run or a policy file of hil-trainer (policy.safetensors)."
+        )
+    return policy
+
+
+def _from_name(name: Path, env: gym.Env[Any, Any] | None) -> Policy:
+    """The policy of a name that an installed package knows."""
+    policy = _from_entry_points(name, env)
+    if policy is None:
+        names = ", ".join(sorted(name for entry in _entry_points() for name in getattr(entry, "names", list)()))
+        raise PolicyError(
+            f"There is no policy {str(name)!r}: expected a folder that LeRobot has saved, a run or a policy file of "
+            f"hil-trainer, MODULE:FUNCTION, or one of these names: {names or 'none is installed'}."
+        )
+    return policy
+
+
+def _from_entry_points(path: Path, env: gym.Env[Any, Any] | None) -> Policy | None:
+    return next((policy for load in _entry_points() if (policy := load(path, env)) is not None), None)
+
+
+def _entry_points() -> list[Any]:
+    return [entry.load() for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)]

@@ -1,4 +1,4 @@
-"""What the entry point `gym_hil.policies` offers: `gym_hil.load_policy` loads the policy of a run by it."""
+"""What the entry point `gym_hil.policies` offers: the policies of runs, and those of the package by name."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from gym_hil.errors import MissingExtraError
 from hil_trainer.errors import CheckpointError
+from hil_trainer.pretrained import find_pretrained, pretrained_policies
 
 if TYPE_CHECKING:
     from hil_trainer.agents.policy_file import LoadedPolicy
@@ -21,17 +22,18 @@ def load_for_env(path: Path, env: gym.Env[Any, Any] | None) -> LoadedPolicy | No
     """The policy of a run, for an environment.
 
     Args:
-        path: the folder of a run, or a policy file.
+        path: the folder of a run, a policy file, or the name of a policy of `hil_trainer.pretrained`.
         env: that it will act in; None to check nothing.
 
     Returns:
-        The policy; None if the path is neither.
+        The policy; None if the path is none of these.
 
     Raises:
         CheckpointError: the file is damaged, or its actions are others than those of the environment.
         MissingExtraError: torch is not installed.
     """
-    file = path / _RUN_FILE if path.is_dir() else path
+    file = path if path.exists() else find_pretrained(str(path)) or path
+    file = file / _RUN_FILE if file.is_dir() else file
     if file.suffix != _SUFFIX or not file.is_file():
         return None
     try:
@@ -49,3 +51,6 @@ def load_for_env(path: Path, env: gym.Env[Any, Any] | None) -> LoadedPolicy | No
                 f"{given.high}."
             )
     return loaded
+
+
+load_for_env.names = lambda: [*pretrained_policies()]  # type: ignore[attr-defined]

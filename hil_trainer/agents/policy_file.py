@@ -35,6 +35,7 @@ from hil_trainer.agents.weights_file import read_description as _read_descriptio
 from hil_trainer.data.actions import ActionScale
 from hil_trainer.data.observations import Encoding, ObservationLayout
 from hil_trainer.errors import CheckpointError
+from hil_trainer.pretrained import find_pretrained, pretrained_policies
 
 FORMAT = 2
 _READABLE = (1, 2)  # 1 has no `algorithm`: all policies are SAC's
@@ -60,6 +61,28 @@ class LoadedPolicy:
     def __init__(self, policy: BasePolicy, description: dict[str, Any], encoder: FrozenEncoder | None = None):
         self.policy, self.description, self.encoder = policy, description, encoder
         self._action_scale = ActionScale(**description["action"])
+
+    @property
+    def trained_in(self) -> tuple[str, dict[str, Any]] | None:
+        """The task of gym_hil that it was trained in, and the keyword arguments with which that observes what it needs.
+
+        None of a policy that was trained in another environment.
+        """
+        provenance, layout = self.description["provenance"], self.policy.shape.layout
+        if layout.is_foreign or "task" not in provenance:
+            return None
+        options = provenance.get("env", {})
+        kwargs: dict[str, Any] = {}
+        if layout.views:
+            from gym_hil import GymRenderingSpec  # loads MuJoCo
+
+            size = layout.image_size if layout.encoding is None else layout.encoding.image_size
+            kwargs |= {"image_obs": True, "render_spec": GymRenderingSpec(height=size, width=size)}
+        if options.get("force_torque"):
+            kwargs["force_torque_obs"] = True
+        if options.get("orientation") is not None:
+            kwargs["orientation"] = options["orientation"]
+        return provenance["task"], kwargs
 
     def act(self, observation: Any, *, greedy: bool = True) -> NDArray[np.float32]:
         """Choose an action.
@@ -135,7 +158,7 @@ def load_policy(path: str | os.PathLike[str], *, device: torch.device | str = "c
     With a frozen encoder this imports the module that the file names.
 
     Args:
-        path: the file, or the directory of a run.
+        path: the file, the directory of a run, or the name of a policy of `hil_trainer.pretrained`.
         device: to compute on.
 
     Raises:
@@ -170,10 +193,15 @@ def read_description(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _file(path: str | os.PathLike[str]) -> Path:
     file = expand_path(path)
+    if not file.exists():
+        file = find_pretrained(os.fspath(path)) or file
     if file.is_dir():
         file = file / NAME
     if not file.is_file():
-        raise CheckpointError(f"There is no policy at {file}. A run writes one at its first evaluation and at its end.")
+        raise CheckpointError(
+            f"There is no policy at {file}. A run writes one at its first evaluation and at its end; policies of the "
+            f"package are {', '.join(pretrained_policies())}."
+        )
     return file
 
 

@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "learn a task with the help of an operator",
     "join": "take part in a training that runs on Ray, with an operator or without",
     "eval": "run a trained policy, and count successes",
+    "policies": "list the trained policies that come with the package",
     "plot": "compare runs: one figure, and how soon each run learned the task",
     "classifier": "train a reward classifier on recorded episodes, and use it",
 }

@@ -39,7 +39,7 @@ def evaluate_policy(
     """Run a trained policy.
 
     Args:
-        policy: directory of a run, or a policy.safetensors.
+        policy: directory of a run, a policy.safetensors, or a name that `hil-trainer policies` lists.
         episodes: number of episodes.
         seed: seed of the first episode; the others count up from it.
         task: another task or environment than the one that the policy was trained for.
