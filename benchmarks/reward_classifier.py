@@ -25,7 +25,7 @@ OPEN, STAY, CLOSE = 0.0, 1.0, 2.0
 OPERATOR = {"motion_noise": 0.1, "reaction_delay": 3}  # as `hil-trainer train` has it
 
 
-def reward_classifier(quick: bool = False) -> Row:
+def reward_classifier(quick: bool = False, *, encoder: str | None = None) -> Row:
     """Ten successes of the scripted operator and ten failures to train with, as many of other seeds to try it on."""
     from hil_trainer.reward_classifier import evaluate_classifier
 
@@ -36,17 +36,23 @@ def reward_classifier(quick: bool = False) -> Row:
         unseen = record(folder / "unseen", half, seed=1000)
         model = folder / "classifier"
         start = time.monotonic()
-        train(["classifier", "train", *map(str, seen), "--out", str(model), *(["--epochs", "3"] if quick else [])])
+        options = [*(["--encoder", encoder] if encoder else []), *(["--epochs", "3"] if quick else [])]
+        train(["classifier", "train", *map(str, seen), "--out", str(model), *options])
         seconds = time.monotonic() - start
         scores = evaluate_classifier(model, unseen, folder / "held_out")
         live = watch(model, 2 if quick else 20)
     return Row(
-        "Reward classifier after 20 episodes, on frames of 20 others",
+        f"Reward classifier{f' with --encoder {encoder}' if encoder else ''} after 20 episodes, on frames of 20 others",
         f"at least {ACCURACY:.0%} right",
         f"{scores.accuracy:.2%} of {scores.frames}, precision {scores.precision:.4f}, recall {scores.recall:.4f}, "
         f"AUC {scores.auc:.5f}; trained in {seconds:.0f} s; {live}",
         scores.accuracy >= ACCURACY,
     )
+
+
+def reward_classifier_imagenet(quick: bool = False) -> Row:
+    """The same through the frozen encoder."""
+    return reward_classifier(quick, encoder="imagenet")
 
 
 def train(words: Sequence[str]) -> None:

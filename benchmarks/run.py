@@ -58,6 +58,7 @@ GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
     ),
     "trainer": (
         reward_classifier.reward_classifier,
+        reward_classifier.reward_classifier_imagenet,
         ray_actors.actors_speed,
     ),
     "vector": (

@@ -60,8 +60,9 @@ class InputsControlWrapper(OperatorWrapper):
     emergency stop is on, the operator intervenes by holding still; `stopped` says so.
 
     A success hook takes the place of the environment's own success, which then neither rewards nor ends the episode:
-    the reward is 1.0 on success and 0.0 otherwise, and success terminates. An episode that the environment or the
-    operator ends as a failure is no success, whatever the hook says.
+    the reward is 1.0 on success, and success terminates; otherwise the reward is the hook's attribute `reward`, or 0.0
+    without one. An episode that the environment or the operator ends as a failure is no success, whatever the hook
+    says.
 
     A reset ends the intervention. The first step after it waits for the rest of the reset delay, so that the new scene
     is on the screen while the operator gets ready. What was pressed before that step counts for nothing, except the
@@ -279,8 +280,10 @@ class InputsControlWrapper(OperatorWrapper):
         info["succeed"] = success = _own_success(info)
         if self._success_hook is not None:
             terminated = bool(terminated) and (not success or self._has_failed())
-            success = bool(self._success_hook(observation, info)) and not terminated and end is not Event.FAILURE
-            reward, terminated = float(success), terminated or success
+            judged = bool(self._success_hook(observation, info))
+            success = judged and not terminated and end is not Event.FAILURE
+            reward = float(success) if judged else float(getattr(self._success_hook, "reward", 0.0))
+            terminated = terminated or success
         if end is Event.SUCCESS:
             reward, terminated = 1.0, True
         elif end is Event.FAILURE:

@@ -86,8 +86,9 @@ class BC:
         self.flow = self._make_flow().to(self.device)
         self.policy = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.encoded: tuple[int, ...] | None = None
-        if self.network.frozen is not None:
-            self.encoded = (config.encoded_copies, len(layout.cameras), *self.network.frozen.shape)
+        if (frozen := self.policy.frozen) is not None:
+            frozen.to(self.device)
+            self.encoded = (config.encoded_copies, len(layout.cameras), *frozen.shape)
         self._truth = Features.of([*layout.measured, *layout.privileged]).to(self.device)
         self.auxiliary_head: nn.Linear | None = None
         if layout.privileged and self.network.encoder is not None:

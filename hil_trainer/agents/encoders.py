@@ -127,11 +127,20 @@ def random_shift(images: Tensor, pixels: int) -> Tensor:
         Of the same shape; all views of an observation are shifted alike.
     """
     height, width = images.shape[2:4]
+    moves = torch.randint(0, 2 * pixels + 1, (len(images), 2))
+    if images.device.type != "cpu":
+        down, right = (moves - pixels).to(images.device).T
+        rows = (down[:, None] + torch.arange(height, device=images.device)).clamp(0, height - 1)
+        columns = (right[:, None] + torch.arange(width, device=images.device)).clamp(0, width - 1)
+        which = torch.arange(len(images), device=images.device)[:, None, None]
+        return images[which, :, rows[:, :, None], columns[:, None]].movedim(3, 1)
     padded = _padded(_padded(images, 2, pixels), 3, pixels)
-    moves = torch.randint(0, 2 * pixels + 1, (len(images), 2)).tolist()
-    # Slices of whole rows are copied many times faster than pixels that are looked up one by one.
+    # On a CPU, slices of whole rows are copied many times faster than pixels that are looked up one by one.
     return torch.stack(
-        [one[:, down : down + height, right : right + width] for one, (down, right) in zip(padded, moves, strict=True)]
+        [
+            one[:, down : down + height, right : right + width]
+            for one, (down, right) in zip(padded, moves.tolist(), strict=True)
+        ]
     )
 
 

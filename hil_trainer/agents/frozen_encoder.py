@@ -16,11 +16,14 @@ from gym_hil.errors import ConfigurationError
 from gym_hil.imports import import_function, is_function_name, running_user_code
 
 NAMED = {"imagenet": "hil_trainer.agents.imagenet:encoder"}  # encoders that come as an extra
+_WITH_CELLS = {"imagenet": "hil_trainer.agents.imagenet:cells"}
+_AT_ONCE = 8  # images: what is made of more does not fit a processor's cache, and takes twice as long
+_AT_ONCE_ON_GPU = 256
 MAX_FEATURES = 8192  # of a view; the layer behind takes those of all views
 
 
 class FrozenEncoder:
-    """Encodes images, always in the same way: without gradients, in float32, on the CPU.
+    """Encodes images, always in the same way: without gradients, in float32, on the CPU unless it is moved.
 
     The features of each image are brought to mean 0 and standard deviation 1 by layer normalisation without parameters
     (Ba et al. 2016, arXiv:1607.06450), which needs no data.
@@ -43,11 +46,16 @@ class FrozenEncoder:
 
     def __init__(self, source: str, network: nn.Module, size: int):
         self.source, self.size = source, size
-        self._network = network
+        self._network, self._device = network, torch.device("cpu")
         self.sha256 = _sha256(network.state_dict())
         self.numbers = self._try()
         if _sha256(network.state_dict()) != self.sha256:
             raise self._unfit("changes when it is used. Switch that off in eval()")
+
+    def to(self, device: torch.device | str) -> None:
+        """Compute on another device."""
+        self._network.to(device)
+        self._device = torch.device(device)
 
     @torch.no_grad()
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -62,13 +70,14 @@ class FrozenEncoder:
         Raises:
             ConfigurationError: the features are not finite.
         """
-        features = self._features(images)
+        at_once = _AT_ONCE if self._device.type == "cpu" else _AT_ONCE_ON_GPU
+        features = torch.cat([self._features(some) for some in np.split(images, range(at_once, len(images), at_once))])
         if not bool(torch.isfinite(features).all()):
             raise self._unfit("returns numbers that are not finite. Its images are float32 in [0, 1]")
         return functional.layer_norm(features, features.shape[1:]).numpy()
 
     def _features(self, images: NDArray[np.uint8]) -> Tensor:
-        batch = torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255).contiguous()
+        batch = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2).float().div_(255).contiguous()
         features = self._network(batch)
         if not isinstance(features, Tensor):
             raise self._unfit(f"returns {type(features).__name__}; expected one tensor (batch, ...)")
@@ -77,7 +86,7 @@ class FrozenEncoder:
                 f"returns the shape {tuple(features.shape)} for {len(batch)} images; expected (batch, ...)"
             )
         self.shape = tuple(features.shape[1:])
-        return features.detach().float().flatten(1)
+        return features.detach().float().flatten(1).cpu()
 
     @torch.no_grad()
     def _try(self) -> int:
@@ -119,6 +128,11 @@ def load_encoder(source: str, size: int) -> FrozenEncoder:
     # Networks begin with random weights. An encoder leaves the random numbers of the training as they are.
     with torch.random.fork_rng(devices=[]):
         return FrozenEncoder(source, _make(function), size)
+
+
+def cell_encoder(source: str | None) -> str | None:
+    """The encoder for networks that look for points in its cells: of a name of `NAMED` the one with small cells."""
+    return None if source is None else _WITH_CELLS.get(source, source)
 
 
 def _make(source: str) -> nn.Module:

@@ -77,7 +77,7 @@ class SAC:
         self.critic = CriticEnsemble(config.critics, inputs + self.arm_actions, width=config.width).to(self.device)
         self.critic_target = target_of(self.critic)
         self.gripper_target = None if self.policy.gripper is None else target_of(self.policy.gripper)
-        self.log_temperature = torch.tensor(math.log(config.temperature), device=self.device, requires_grad=True)
+        self.log_temperature = torch.full((), math.log(config.temperature), device=self.device, requires_grad=True)
         privileged = self.features.size - self.policy.features.size
         self.auxiliary_head: nn.Linear | None = None
         if self.policy.encoder is not None and privileged:

@@ -13,6 +13,7 @@ import torch
 from gym_hil.errors import ConfigurationError
 from hil_trainer.agents import acfql, bc, sac
 from hil_trainer.agents.algorithm import Algorithm
+from hil_trainer.agents.frozen_encoder import cell_encoder
 from hil_trainer.agents.policy import BaseShape, FlowPolicy, FlowPolicyShape, Weights
 from hil_trainer.agents.policy_file import load_policy
 from hil_trainer.checkpoints import CheckpointWriter, read_learner_state
@@ -49,9 +50,9 @@ class LearnerSetup(NamedTuple):
         """Of the policy that is learned."""
         config, layout, actions = self
         if config.algorithm == "bc":
-            return bc.policy_shape(layout, actions, config.bc, _frozen_encoder(config))
+            return bc.policy_shape(layout, actions, config.bc, cell_encoder(config.env.encoder))
         if config.algorithm == "acfql":
-            return acfql.policy_shape(layout, actions, config.acfql, _frozen_encoder(config))
+            return acfql.policy_shape(layout, actions, config.acfql, cell_encoder(config.env.encoder))
         return sac.policy_shape(layout, actions, config.agent)
 
     def make_algorithm(self, device: torch.device) -> Algorithm:
@@ -417,8 +418,3 @@ def _copied(state: Any) -> Any:
     if isinstance(state, dict):
         return {key: _copied(value) for key, value in state.items()}
     return [_copied(value) for value in state] if isinstance(state, list) else state
-
-
-def _frozen_encoder(config: TrainConfig) -> str | None:
-    """The frozen encoder of a policy that imitates, and looks for points in small cells."""
-    return "hil_trainer.agents.imagenet:cells" if config.env.encoder == "imagenet" else config.env.encoder

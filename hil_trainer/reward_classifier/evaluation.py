@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class Scores:
         false_positives: other frames that count as success.
         false_negatives: frames of success that do not count as success.
         true_negatives: other frames that do not count as success.
+        stage_accuracy: share of the frames that count as the stage that they show; NaN without stages.
     """
 
     frames: int
@@ -54,6 +55,7 @@ class Scores:
     false_positives: int
     false_negatives: int
     true_negatives: int
+    stage_accuracy: float = math.nan
 
     def as_json(self) -> dict[str, Any]:
         """All numbers; None for those that are undefined."""
@@ -66,7 +68,7 @@ class Scores:
         return (
             f"{self.accuracy:.2%} of {self.frames} frames right, precision {precision}, recall {recall}, AUC {auc} at "
             f"threshold {self.threshold:.3f}"
-        )
+        ) + ("" if math.isnan(self.stage_accuracy) else f", {self.stage_accuracy:.2%} in the right stage")
 
 
 def score(probabilities: NDArray[np.float64], success: NDArray[np.bool_], threshold: float) -> Scores:
@@ -145,12 +147,35 @@ def evaluate_classifier(
     """
     classifier = load_classifier(classifier)
     examples = read_examples(open_datasets(paths), classifier.shape)
-    probabilities = judge(classifier, examples.images, examples.states)
-    scores = score(probabilities, examples.success, classifier.threshold if threshold is None else threshold)
+    probabilities = judge(classifier, classifier.views(examples.images), examples.states)
+    scores, confusion = score_stages(classifier, probabilities, examples, threshold)
     if out is not None:
         facts = {"judged": "all episodes of the datasets", "datasets": ", ".join(map(str, paths))}
-        write_report(out, examples, probabilities, scores, classifier.shape.cameras, facts)
+        write_report(out, examples, probabilities[:, -1], scores, classifier.shape.cameras, facts, confusion)
     return scores
+
+
+def score_stages(
+    classifier: RewardClassifier,
+    probabilities: NDArray[np.float64],
+    examples: Examples,
+    threshold: float | None = None,
+) -> tuple[Scores, str]:
+    """Score (n, classes) probabilities.
+
+    Returns:
+        The scores; and of a classifier of stages a table of stages and what they count as, in Markdown.
+    """
+    minimum = classifier.threshold if threshold is None else threshold
+    scores, classes = score(probabilities[:, -1], examples.success, minimum), classifier.shape.classes
+    if len(classes) == 2:
+        return scores, ""
+    predicted = classifier.stage_of(probabilities, minimum)
+    counts = metrics.confusion_matrix(examples.stages, predicted, labels=range(len(classes))).tolist()
+    rows = [["frames that show", *(f"as {name}" for name in classes)], ["---"] * (len(classes) + 1)]
+    rows += [[name, *map(str, row)] for name, row in zip(classes, counts, strict=True)]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return replace(scores, stage_accuracy=float((predicted == examples.stages).mean())), f"\n{table}\n"
 
 
 def write_report(
@@ -160,8 +185,18 @@ def write_report(
     scores: Scores,
     cameras: Sequence[str],
     facts: Mapping[str, str],
+    confusion: str = "",
 ) -> None:
     """Write `report.md` and its two images.
+
+    Args:
+        folder: to write to.
+        examples: what was judged.
+        probabilities: (n,) of success.
+        scores: of these.
+        cameras: whose images are shown.
+        facts: rows of the report's table.
+        confusion: a table of stages.
 
     Raises:
         CheckpointError: the folder cannot be written to.
@@ -184,7 +219,7 @@ def write_report(
 
 | | |
 |---|---|
-{table}
+{table}{confusion}
 ![ROC curve, precision and recall]({ROC})
 
 {shown.format(len(chosen))}, hardest first; each with its dataset, episode and frame, the predicted probability of success, and the recorded label:

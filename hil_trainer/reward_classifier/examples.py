@@ -1,7 +1,7 @@
 """Labelled observations from recorded episodes.
 
-A row of a dataset has the observation before an action, and the success of the state after it. So the success of a row
-is the label of the observation in the next row. An episode has `frames - 1` examples: its first observation has no
+A row of a dataset has the observation before an action, and the success, or stage, of the state after it. So that of a
+row is the label of the observation in the next row. An episode has `frames - 1` examples: its first observation has no
 label, and the observation of its last label was not recorded. An episode that was recorded without
 `--steps-after-success` therefore has no example of success.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 
 import numpy as np
@@ -21,15 +21,18 @@ from torch import Tensor
 from gym_hil.datasets.features import IMAGES
 from gym_hil.datasets.reader import Episode, EpisodeDataset
 from gym_hil.errors import ConfigurationError
+from gym_hil.imports import import_function, is_function_name, running_user_code
 from hil_trainer.errors import DemonstrationsError
 from hil_trainer.reward_classifier.model import (
     STATE,
+    SUCCESS,
     ClassifierShape,
     RewardClassifier,
     checked_threshold,
     judge,
     load_classifier,
     prepared,
+    stage_reward,
 )
 
 _SUCCESS_REWARD = 0.5  # reward above which a frame is a success, where success itself was not recorded
@@ -42,7 +45,8 @@ class Examples:
     Attributes:
         images: (n, cameras, 3, size, size) uint8.
         states: (n, state_size) float32.
-        success: (n,) whether the observation shows success.
+        stages: (n,) number of the stage that the observation shows.
+        success: (n,) whether that is the last one.
         episodes: (n,) index of the episode in `sources`.
         frames: (n,) index of the frame in the episode.
         sources: the episodes.
@@ -50,6 +54,7 @@ class Examples:
 
     images: Tensor
     states: Tensor
+    stages: NDArray[np.int64]
     success: NDArray[np.bool_]
     episodes: NDArray[np.int64]
     frames: NDArray[np.int64]
@@ -61,8 +66,8 @@ class Examples:
     def of_episodes(self, numbers: Sequence[int]) -> Examples:
         """The examples of some episodes, in the same order; `sources` stays."""
         rows = np.flatnonzero(np.isin(self.episodes, numbers))
-        images, states = (part[torch.from_numpy(rows)] for part in (self.images, self.states))
-        return Examples(images, states, self.success[rows], self.episodes[rows], self.frames[rows], self.sources)
+        parts = ("images", "states", "stages", "success", "episodes", "frames")
+        return replace(self, **{name: getattr(self, name)[rows] for name in parts})
 
 
 def just_before_success(examples: Examples) -> NDArray[np.bool_]:
@@ -85,6 +90,34 @@ def success_after(episode: Episode) -> NDArray[np.bool_]:
     if "next.reward" in features:
         return np.asarray(episode["next.reward"]) > _SUCCESS_REWARD
     raise DemonstrationsError(f"{episode.dataset.path} has neither next.success nor next.reward, and so no labels.")
+
+
+def stages_after(episode: Episode, shape: ClassifierShape) -> NDArray[np.int64]:
+    """(frames,) number of the stage after each frame's action, from the classifier's labels.
+
+    Raises:
+        ConfigurationError: the function of the labels fails.
+        DemonstrationsError: there are no labels, or they are no numbers of the classes.
+    """
+    path, labels, count = episode.dataset.path, shape.labels, len(shape.classes)
+    if labels == SUCCESS:
+        return success_after(episode).astype(np.int64)
+    if is_function_name(labels):
+        function = import_function(labels, role="labels")
+        with running_user_code(f"The labels {labels} fail on {episode} of {path}"):
+            found = np.asarray(function(episode))
+    elif labels in episode.dataset.features:
+        found = np.asarray(episode[labels])
+    else:
+        raise DemonstrationsError(
+            f"{path} has no feature {labels!r} for labels; it has {', '.join(episode.dataset.features)}."
+        )
+    if found.shape != (len(episode),) or not np.isin(found, np.arange(count)).all():
+        raise DemonstrationsError(
+            f"The labels {labels} of {episode} of {path} are {found.tolist()!s:.80}; expected a number from 0 to "
+            f"{count - 1} for each of its {len(episode)} frames, for {', '.join(shape.classes)}."
+        )
+    return found.astype(np.int64)
 
 
 def open_datasets(paths: Sequence[str | PathLike[str]]) -> list[EpisodeDataset]:
@@ -139,7 +172,7 @@ def read_examples(datasets: Sequence[EpisodeDataset], shape: ClassifierShape) ->
     Raises:
         ConfigurationError: a dataset lacks an input.
         DatasetError: a dataset cannot be read.
-        DemonstrationsError: success was not recorded, or no episode has two frames.
+        DemonstrationsError: there are no labels, or no episode has two frames.
     """
     for dataset in datasets:
         check_fit(shape, dataset)
@@ -147,14 +180,15 @@ def read_examples(datasets: Sequence[EpisodeDataset], shape: ClassifierShape) ->
     parts = []
     for number, episode in enumerate(sources):
         if len(episode) > 1:
-            labels, (images, states) = success_after(episode)[:-1], observations(episode, shape)
+            labels, (images, states) = stages_after(episode, shape)[:-1], observations(episode, shape)
             parts.append((images[1:], states[1:], labels, np.full(len(labels), number), np.arange(1, len(episode))))
     if not parts:
         names = ", ".join(str(dataset.path) for dataset in datasets)
         raise DemonstrationsError(f"{names}: no episode has two frames or more.")
-    images, states, success, episodes, frames = zip(*parts, strict=True)
-    arrays = np.concatenate(success), np.concatenate(episodes), np.concatenate(frames)
-    return Examples(torch.cat(images), torch.cat(states), *arrays, sources)
+    images, states, *arrays = zip(*parts, strict=True)
+    stages, episodes, frames = (np.concatenate(array) for array in arrays)
+    success = stages == len(shape.classes) - 1
+    return Examples(torch.cat(images), torch.cat(states), stages, success, episodes, frames, sources)
 
 
 def observations(episode: Episode, shape: ClassifierShape) -> tuple[Tensor, Tensor]:
@@ -178,8 +212,9 @@ def classifier_rewards(
 ) -> Callable[[Episode], NDArray[np.float32]]:
     """Create the rewards function that `gym_hil.datasets.transform.relabel_dataset` needs.
 
-    The reward of a frame is 1.0 if the observation of the next frame counts as success, else 0.0. The observation after
-    the last frame of an episode is not recorded: the recorded success stays there.
+    The reward of a frame is 1.0 if the observation of the next frame counts as success, and a part of it if that is the
+    first one of a stage; see `stage_reward`. The observation after the last frame of an episode is not recorded: the
+    recorded success stays there.
 
     Args:
         classifier: or its folder.
@@ -199,8 +234,10 @@ def classifier_rewards(
     def rewards(episode: Episode) -> NDArray[np.float32]:
         check_fit(loaded.shape, episode.dataset)
         images, states = observations(episode, loaded.shape)
-        success = judge(loaded, images[1:], states[1:]) >= minimum
-        return np.append(success, success_after(episode)[-1]).astype(np.float32)
+        stages = loaded.stage_of(judge(loaded, loaded.views(images[1:]), states[1:]), minimum)
+        reached = np.maximum.accumulate([0, *stages])
+        found = [stage_reward(*pair, len(loaded.shape.classes)) for pair in zip(stages, reached, strict=False)]
+        return np.append(found, success_after(episode)[-1]).astype(np.float32)
 
     return rewards
 

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+from collections import deque
 from os import PathLike
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gym_hil.datasets.features import IMAGES, observed
 from gym_hil.errors import ConfigurationError
-from hil_trainer.reward_classifier.model import STATE, RewardClassifier, checked_threshold, load_classifier
+from hil_trainer.reward_classifier.model import (
+    STATE,
+    RewardClassifier,
+    checked_threshold,
+    load_classifier,
+    stage_reward,
+)
 
 
 class ClassifierSuccess:
     """Success of an environment as a classifier sees it: `gym.make(..., success=ClassifierSuccess(folder))`.
 
-    An observation counts as success from the second one in a row on (`consecutive`): a single one may be a step early,
-    or wrong. The probability is in `info["reward_classifier"]`, also at reset.
+    A stage counts as reached from the second observation in a row on (`consecutive`) that shows it or a later one: a
+    single one may be a step early, or wrong. Success is rewarded by 1.0. Each stage before it is rewarded once an
+    episode, all of them by the same part of 1.0. The probability of success is in `info["reward_classifier"]`, and the
+    stage that the observation shows in `info["stage"]`, also at reset.
 
     Args:
         classifier: or its folder. Its cameras and proprioception have to be in the observations; the first observation
             is checked.
         threshold: probability from which on an observation counts as success; None for the classifier's own.
-        consecutive: number of observations in a row that have to count as success.
+        consecutive: number of observations in a row that have to show a stage.
+
+    Attributes:
+        reward: of the last observation.
 
     Raises:
         CheckpointError: there is no classifier.
@@ -40,25 +55,32 @@ class ClassifierSuccess:
         self.classifier = load_classifier(classifier)
         self.threshold = checked_threshold(self.classifier, threshold)
         self.consecutive = consecutive
-        self._agreed = 0
+        self.reset()
 
     def reset(self) -> None:
         """Start an episode."""
-        self._agreed = 0
+        self.reward = 0.0
+        self._shown: deque[int] = deque(maxlen=self.consecutive)
+        self._reached = 0
 
     def __call__(self, observation: dict[str, Any], info: dict[str, Any]) -> bool:
-        """Whether this observation and those before it count as success; `info` gets the probability.
+        """Whether this observation and those before it count as success; `info` gets the probability and the stage.
 
         Raises:
             ConfigurationError: the observation lacks what the classifier sees.
         """
-        info["reward_classifier"] = probability = self._probability(observation)
-        self._agreed = self._agreed + 1 if probability >= self.threshold else 0
-        return self._agreed >= self.consecutive
+        probabilities = self._probabilities(observation)
+        info["reward_classifier"] = float(probabilities[-1])
+        info["stage"] = stage = int(self.classifier.stage_of(probabilities[None], self.threshold)[0])
+        self._shown.append(stage)
+        reached = min(self._shown) if len(self._shown) == self.consecutive else 0
+        self.reward = stage_reward(reached, self._reached, len(self.classifier.shape.classes))
+        self._reached = max(reached, self._reached)
+        return reached == len(self.classifier.shape.classes) - 1
 
-    def _probability(self, observation: Any) -> float:
+    def _probabilities(self, observation: Any) -> NDArray[np.float64]:
         found = observed(observation) if isinstance(observation, dict) else {}
         images = {name.removeprefix(IMAGES): image for name, image in found.items() if name.startswith(IMAGES)}
         if not images:
             raise ConfigurationError("The classifier needs images; make the environment with image_obs=True.")
-        return self.classifier.probability(images, found.get(STATE))
+        return self.classifier.probabilities(images, found.get(STATE))

@@ -12,15 +12,14 @@ from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_sample_weight
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import cross_entropy
 
 from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.weights_file import versions
-from hil_trainer.errors import DivergenceError
-from hil_trainer.reward_classifier.evaluation import Scores, calibrate, score, write_report
+from hil_trainer.errors import DemonstrationsError, DivergenceError
+from hil_trainer.reward_classifier.evaluation import Scores, calibrate, score_stages, write_report
 from hil_trainer.reward_classifier.examples import (
     Examples,
     cameras_of,
@@ -31,14 +30,16 @@ from hil_trainer.reward_classifier.examples import (
     state_size,
 )
 from hil_trainer.reward_classifier.model import (
+    SUCCESS,
     ClassifierShape,
     RewardClassifier,
-    SuccessNetwork,
+    StageNetwork,
     judge,
     save_classifier,
 )
 
 SHIFT = 1 / 32  # maximum shift in augmentation, as a share of the image's width
+ENCODED_COPIES = 4  # of each image, for a frozen encoder, which is too slow to encode another one in each epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +58,17 @@ class TrainingSettings:
         members: number of networks; if not given, as many as leave each episode out once.
         precision: precision that the threshold reaches, on episodes that no network was trained on.
         cameras: cameras to use; if not given, all.
-        image_size: height and width to which images are resized, in pixels: 32, 64, 128 or 256.
+        encoder: frozen encoder of the images: imagenet, or package.module:function that returns a torch.nn.Module. If
+            not given, small networks are learned.
+        image_size: height and width to which images are resized, in pixels: 32, 64, 128 or 256; if not given, 64, or
+            128 with an encoder.
+        classes: names of the stages of the task, in order; the last one is success.
+        labels: where the datasets have the number of the stage after each frame's action: a feature, or
+            package.module:function, which is called with an episode and returns (frames,) numbers.
         state: use the proprioception.
         seed: seed of all random numbers; on one thread, the same seed gives the same classifier.
         device: device to train on, such as cpu or cuda.
+        amp: compute in bfloat16 where that is precise enough.
 
     Raises:
         ConfigurationError: a value is out of range.
@@ -76,10 +84,14 @@ class TrainingSettings:
     members: int | None = None
     precision: float = 0.99
     cameras: tuple[str, ...] | None = None
-    image_size: int = 64
+    encoder: str | None = None
+    image_size: int | None = None
+    classes: tuple[str, ...] = ("failure", "success")
+    labels: str = SUCCESS
     state: bool = True
     seed: int = 0
     device: str = "cpu"
+    amp: bool = False
 
     def __post_init__(self) -> None:
         count, share = (lambda value: value >= 1), (lambda value: 0 <= value < 1)
@@ -140,7 +152,7 @@ def train_classifier(
         CheckpointError: the folder cannot be written to.
         ConfigurationError: the settings do not fit the datasets.
         DatasetError: a dataset cannot be read.
-        DemonstrationsError: there are too few episodes.
+        DemonstrationsError: there are too few episodes, or a class is in no frame.
         DivergenceError: the loss is not finite.
     """
     settings = settings or TrainingSettings()
@@ -153,12 +165,24 @@ def train_classifier(
         ) from error
     datasets = open_datasets(paths)
     cameras = cameras_of(datasets[0]) if settings.cameras is None else settings.cameras
-    shape = ClassifierShape(tuple(cameras), settings.image_size, state_size(datasets[0]) if settings.state else 0)
+    shape = ClassifierShape(
+        tuple(cameras),
+        settings.image_size or (64 if settings.encoder is None else 128),
+        state_size(datasets[0]) if settings.state else 0,
+        settings.encoder,
+        settings.classes,
+        settings.labels,
+    )
     examples = read_examples(datasets, shape)
+    counts = np.bincount(examples.stages, minlength=len(shape.classes))
+    if not counts.all():
+        missing = ", ".join(name for name, number in zip(shape.classes, counts, strict=True) if not number)
+        if missing != shape.classes[-1]:
+            raise DemonstrationsError(f"No frame shows {missing}; record some, or leave that class out.")
     held_out, folds = split_by_episode(examples.success, examples.episodes, settings.validation_share, settings.seed)
     folds = folds[: settings.members]
-    episodes, successes = len(np.unique(examples.episodes)), int(examples.success.sum())
-    count = f"{episodes} episodes, {len(examples)} frames, {successes} of them success"
+    shown = ", ".join(f"{number} of them {name}" for name, number in zip(shape.classes[1:], counts[1:], strict=True))
+    count = f"{len(np.unique(examples.episodes))} episodes, {len(examples)} frames, {shown}"
     log(f"{count}; cameras: {', '.join(shape.cameras)}")
 
     start = time.monotonic()
@@ -166,21 +190,25 @@ def train_classifier(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         classifier = RewardClassifier(shape, members=len(folds)).to(settings.device)
+        unseen = examples.of_episodes(held_out)
+        if classifier.frozen is not None:
+            classifier.frozen.to(settings.device)
+            examples = replace(examples, images=_encoded_copies(classifier, examples.images, settings))
         epochs = []
         for number, (member, fold) in enumerate(zip(classifier.members, folds, strict=True)):
             training = examples.of_episodes(np.setdiff1d(examples.episodes, [*held_out, *fold]).tolist())
             member_settings = replace(settings, seed=settings.seed + number)
-            epoch, loss = fit(cast(SuccessNetwork, member), training, examples.of_episodes(fold), member_settings)
+            epoch, loss = fit(cast(StageNetwork, member), training, examples.of_episodes(fold), member_settings)
             epochs.append(epoch)
             log(f"network {number + 1} of {len(folds)}: validation loss {loss:.4f} after epoch {epoch}")
     seconds = time.monotonic() - start
     classifier.eval().requires_grad_(False)
 
-    unseen = examples.of_episodes(held_out)
-    probabilities = judge(classifier, unseen.images, unseen.states)
+    probabilities = judge(classifier, classifier.views(unseen.images), unseen.states)
     counted = ~just_before_success(unseen)
-    classifier.threshold, precise = calibrate(probabilities[counted], unseen.success[counted], settings.precision)
-    scores = score(probabilities, unseen.success, classifier.threshold)
+    success = probabilities[:, -1]
+    classifier.threshold, precise = calibrate(success[counted], unseen.success[counted], settings.precision)
+    scores, confusion = score_stages(classifier, probabilities, unseen)
     classifier.provenance = {
         "datasets": [
             {
@@ -193,7 +221,7 @@ def train_classifier(
             for dataset in datasets
         ],
         "frames": len(examples),
-        "frames_of_success": successes,
+        "frames_of_classes": dict(zip(shape.classes, counts.tolist(), strict=True)),
         "held_out": {"episodes": held_out, **scores.as_json(), "reaches_precision": precise},
         "folds": folds,
         "settings": asdict(settings),
@@ -208,16 +236,22 @@ def train_classifier(
         "training": f"{len(folds)} networks in {seconds:.0f} s, for {', '.join(map(str, epochs))} epochs",
         "precision wanted": f"{settings.precision:g}, {'reached' if precise else '**not reached**'}",
     }
-    write_report(out, unseen, probabilities, scores, shape.cameras, facts)
+    write_report(out, unseen, success, scores, shape.cameras, facts, confusion)
     return TrainedClassifier(classifier, scores, precise, tuple(epochs), seconds)
 
 
 def fit(
-    network: SuccessNetwork, training: Examples, validation: Examples, settings: TrainingSettings
+    network: StageNetwork, training: Examples, validation: Examples, settings: TrainingSettings
 ) -> tuple[int, float]:
     """Train a new network until the validation loss stops falling; it gets the weights of its best epoch.
 
-    Success and its absence have the same weight in the loss, whatever their numbers of frames.
+    All classes have the same weight in the loss, whatever their numbers of frames.
+
+    Args:
+        network: on the device to train on.
+        training: with images, or with copies of encoded ones, of which one is drawn each time.
+        validation: likewise; the first copies count.
+        settings: of the training.
 
     Returns:
         The best epoch, from 1, and its validation loss.
@@ -231,20 +265,26 @@ def fit(
     network.state_deviation.copy_(torch.from_numpy(training.states.numpy().std(0)).clamp_min(1e-3))
     generator = torch.Generator().manual_seed(settings.seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate)
-    labels, weights = _labels_and_weights(training.success)
-    shift = max(1, round(SHIFT * settings.image_size))
+    labels = torch.from_numpy(training.stages).to(device)
+    weights = _weights(training).to(device)
+    is_encoded = training.images.is_floating_point()
     best, best_loss, best_weights = 0, np.inf, copy.deepcopy(network.state_dict())
     for epoch in range(1, settings.epochs + 1):
         network.train()
         for rows in torch.randperm(len(training), generator=generator).split(settings.batch_size):
-            images = augmented(
-                training.images[rows].to(device), shift=shift, brightness=settings.brightness, generator=generator
-            )
+            if is_encoded:
+                copies = torch.randint(training.images.shape[1], (len(rows),), generator=generator)
+                views = training.images[rows, copies].to(device).float()
+            else:
+                images = training.images[rows].to(device)
+                views = augmented(images, brightness=settings.brightness, generator=generator)
             states = training.states[rows].to(device)
             withheld = torch.rand((len(rows), 1), generator=generator).to(device) < settings.state_dropout
             # Replaced by the mean, which carries no information.
-            logits = network(images, torch.where(withheld, network.state_mean, states))
-            loss = binary_cross_entropy_with_logits(logits, labels[rows].to(device), weight=weights[rows].to(device))
+            rows = rows.to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=settings.amp):
+                logits = network(views, torch.where(withheld, network.state_mean, states))
+                loss = (cross_entropy(logits, labels[rows], reduction="none") * weights[rows]).mean()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -262,14 +302,15 @@ def fit(
     return best, best_loss
 
 
-def augmented(images: Tensor, *, shift: int, brightness: float, generator: torch.Generator) -> Tensor:
+def augmented(images: Tensor, *, brightness: float, generator: torch.Generator) -> Tensor:
     """Shift and brighten each image at random, so that single pixels are not learned.
+
+    The shift is at most `SHIFT` of the image's width in each direction.
 
     A shift repeats the border, as in DrQ (Yarats, Kostrikov, Fergus, 2020).
 
     Args:
         images: (n, cameras, 3, height, width) uint8.
-        shift: maximum in each direction, in pixels.
         brightness: maximum share by which values are scaled; they are also moved by up to half of it.
         generator: of random numbers, on the CPU.
 
@@ -277,6 +318,7 @@ def augmented(images: Tensor, *, shift: int, brightness: float, generator: torch
         The same shape, float32 in [0, 1].
     """
     n, cameras, _, height, width = images.shape
+    shift = max(1, round(SHIFT * width))
     flat = images.flatten(0, 1)
     count = n * cameras
     down, right = (torch.randint(-shift, shift + 1, (2, count, 1), generator=generator)).to(flat.device)
@@ -289,14 +331,26 @@ def augmented(images: Tensor, *, shift: int, brightness: float, generator: torch
     return lit.clamp(0, 1).view_as(images)
 
 
-def validation_loss(network: SuccessNetwork, examples: Examples) -> float:
+def validation_loss(network: StageNetwork, examples: Examples) -> float:
     """The balanced loss, without augmentation."""
-    logits = torch.logit(torch.from_numpy(judge(network, examples.images, examples.states)), eps=1e-7)
-    labels, weights = _labels_and_weights(examples.success)
-    return binary_cross_entropy_with_logits(logits, labels.double(), weight=weights.double()).item()
+    views = examples.images[:, 0] if examples.images.is_floating_point() else examples.images
+    probabilities = judge(network, views, examples.states)[np.arange(len(examples)), examples.stages]
+    return float((-np.log(np.maximum(probabilities, 1e-7)) * _weights(examples).numpy()).mean())
 
 
-def _labels_and_weights(success: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
-    """Labels, and the weight of each frame: both kinds have the same sum, and the mean is 1."""
-    weights = compute_sample_weight("balanced", success)
-    return torch.from_numpy(success.astype(np.float32)), torch.from_numpy(weights.astype(np.float32))
+def _weights(examples: Examples) -> Tensor:
+    """The weight of each frame: all classes that there are have the same sum, and the mean is 1."""
+    return torch.from_numpy(compute_sample_weight("balanced", examples.stages).astype(np.float32))
+
+
+def _encoded_copies(classifier: RewardClassifier, images: Tensor, settings: TrainingSettings) -> Tensor:
+    """(n, copies, cameras, channels, height, width) features of the images and of augmented copies of them."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    copies = [classifier.views(images)]
+    for _ in range(ENCODED_COPIES - 1):
+        changed = [
+            augmented(some, brightness=settings.brightness, generator=generator).mul(255).round().to(torch.uint8)
+            for some in images.split(settings.batch_size)
+        ]
+        copies.append(classifier.views(torch.cat(changed)))
+    return torch.stack(copies, 1)

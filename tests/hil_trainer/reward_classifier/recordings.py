@@ -1,4 +1,4 @@
-"""Small recordings in which success is easy to see: the front image turns from dark to bright."""
+"""Small recordings in which success is easy to see: the front image turns from dark to bright, or to grey before."""
 
 from __future__ import annotations
 
@@ -36,10 +36,13 @@ def write_recording(
         "action": {"dtype": "float32", "shape": [1], "names": None},
         "next.reward": {"dtype": "float32", "shape": [1], "names": None},
         "next.success": {"dtype": "bool", "shape": [1], "names": None},
+        "next.stage": {"dtype": "int64", "shape": [1], "names": None},
     }
-    if labels != "next.success":
+    if labels != "next.stage":
+        del features["next.stage"]
+    if labels not in ("next.success", "next.stage"):
         del features["next.success"]
-    if labels not in ("next.success", "next.reward"):
+    if labels == "none":
         del features["next.reward"]
     if state:
         features["observation.state"] = {"dtype": "float32", "shape": [state], "names": None}
@@ -55,10 +58,13 @@ def write_recording(
                     "action": [frame],
                     "next.reward": float(follows),
                     "next.success": follows,
+                    # The three frames before success are a stage of their own.
+                    "next.stage": 2 if follows else int(first is not None and frame + 4 >= first),
                     "observation.state": rng.normal(size=state),
                 }
                 for camera in cameras:
-                    bright = 200 if shows and camera == "front" else 60
+                    near = labels == "next.stage" and first is not None and frame + 3 >= first
+                    bright = 60 if camera != "front" else 200 if shows else 130 if near else 60
                     image = bright + rng.integers(-20, 20, (SIZE, SIZE, 3))
                     row[f"observation.images.{camera}"] = image.astype(np.uint8)
                 writer.add_frame({key: row[key] for key in features}, "brighten up")

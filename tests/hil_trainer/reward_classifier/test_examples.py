@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,35 @@ def test_the_label_of_a_row_belongs_to_the_observation_of_the_next(tmp_path: Pat
     # An episode that ends with success shows none.
     assert success_after(EpisodeDataset(path)[2]).tolist() == [False] * 8 + [True]
     assert not examples.success[16:].any()
+
+
+def late(episode) -> np.ndarray:
+    """Stages by a rule."""
+    return np.arange(len(episode)) // 4
+
+
+def test_stages_come_from_a_feature_or_a_function(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "data", [9], labels="next.stage")
+    shape = ClassifierShape(("front",), 32, classes=("dark", "near", "bright"), labels="next.stage")
+    examples = read_examples(open_datasets([path]), shape)
+    assert examples.stages.tolist() == [0] * 5 + [1] * 3 + [2] * 3
+    assert examples.success.tolist() == [False] * 8 + [True] * 3
+    ruled = read_examples(open_datasets([path]), replace(shape, labels=f"{__name__}:late"))
+    assert ruled.stages.tolist() == [0] * 4 + [1] * 4 + [2] * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"labels": "next.step"}, DemonstrationsError, "no feature 'next.step' for labels; it has"),
+        ({"labels": f"{__name__}:late", "classes": ("early", "late")}, DemonstrationsError, "a number from 0 to 1 for"),
+        ({"labels": f"{__name__}:read"}, ConfigurationError, "The labels .*:read fail on"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(recording: Path, change, error, message) -> None:
+    shape = ClassifierShape(("front",), 32, **change)
+    with pytest.raises(error, match=message):
+        read_examples(open_datasets([recording]), shape)
 
 
 def test_the_last_observation_before_success_is_found_in_each_episode(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,11 @@ from hil_trainer.reward_classifier.model import (
     load_classifier,
     prepared,
     save_classifier,
+    stage_reward,
 )
 
 SHAPE = ClassifierShape(("front", "wrist"), 32, 3)
+ONE_CAMERA = ClassifierShape(("front",), 32, 2)
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def observation(size: int = 48) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return images, rng.normal(size=3)
 
 
-def test_the_log_odds_of_the_members_are_averaged(classifier: RewardClassifier) -> None:
+def test_the_logits_of_the_members_are_averaged(classifier: RewardClassifier) -> None:
     images, states = torch.rand(4, 2, 3, 32, 32), torch.rand(4, 3)
     members = [member(images, states) for member in classifier.members]
     torch.testing.assert_close(classifier(images, states), (members[0] + members[1]) / 2)
@@ -74,11 +77,53 @@ def test_an_observation_that_does_not_fit_is_refused(classifier: RewardClassifie
 
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [(((),), "cameras"), ((("a", "a"),), "cameras"), ((("a",), 48), "48")],
+    [
+        ({"cameras": ()}, "cameras"),
+        ({"cameras": ("a", "a")}, "cameras"),
+        ({"image_size": 48}, "48"),
+        ({"classes": ("done",)}, "classes is .*two names or more"),
+        ({"classes": ("far", "near", "done")}, r"next\.success, which has two values"),
+    ],
 )
-def test_a_shape_that_is_not_possible_is_refused(shape: tuple, message: str) -> None:
+def test_a_shape_that_is_not_possible_is_refused(shape: dict, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        ClassifierShape(*shape)
+        replace(SHAPE, **shape)
+
+
+def test_an_observation_counts_as_success_from_the_threshold_on_and_else_as_the_likeliest_other_stage() -> None:
+    shape = replace(SHAPE, classes=("far", "near", "done"), labels="next.stage")
+    classifier = RewardClassifier(shape, threshold=0.6)
+    probabilities = np.array([[0.2, 0.3, 0.5], [0.1, 0.3, 0.6], [0.5, 0.4, 0.1]])
+    assert classifier.stage_of(probabilities).tolist() == [1, 2, 0]
+    assert classifier.stage_of(probabilities, 0.5).tolist() == [2, 2, 0]
+    np.testing.assert_allclose(classifier.probabilities(*observation()).sum(), 1.0)
+
+
+def test_stages_are_rewarded_once_and_success_in_full() -> None:
+    assert [stage_reward(stage, 1, 4) for stage in range(4)] == [0.0, 0.0, pytest.approx(1 / 3), 1.0]
+
+
+def quarters() -> torch.nn.Module:
+    """A frozen encoder: the brightness of four parts of an image, beside two constants that it is compared with."""
+    network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Conv2d(3, 3, 1))
+    torch.nn.init.zeros_(network[1].weight)
+    network[1].weight.data[0] = 1 / 3
+    network[1].bias.data[:] = torch.tensor([0.0, 0.3, 0.9])
+    return network
+
+
+def test_a_frozen_encoder_is_no_part_of_the_file_but_has_to_have_the_same_weights(tmp_path, monkeypatch) -> None:
+    classifier = RewardClassifier(replace(SHAPE, encoder=f"{__name__}:quarters")).eval()
+    save_classifier(classifier, tmp_path)
+    loaded = load_classifier(tmp_path)
+    np.testing.assert_array_equal(loaded.probabilities(*observation()), classifier.probabilities(*observation()))
+    assert not any("frozen" in name for name in loaded.state_dict())
+    monkeypatch.setattr(f"{__name__}.quarters", lambda: torch.nn.Conv2d(3, 2, 1))
+    with pytest.raises(CheckpointError, match="other weights than when"):
+        load_classifier(tmp_path)
+    monkeypatch.setattr(f"{__name__}.quarters", lambda: torch.nn.Flatten())
+    with pytest.raises(ConfigurationError, match=r"expected \(channels, height, width\)"):
+        RewardClassifier(replace(SHAPE, encoder=f"{__name__}:quarters"))
 
 
 ROOT = Path(__file__).parents[3]
@@ -86,7 +131,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    save_classifier(RewardClassifier(ClassifierShape(("front",), 32, 2), members=2), tmp_path / "a" / "b")
+    save_classifier(RewardClassifier(ONE_CAMERA, members=2), tmp_path / "a" / "b")
     return tmp_path / "a" / "b"
 
 
@@ -114,9 +159,9 @@ def test_a_folder_that_cannot_be_written_or_has_no_classifier_is_named(classifie
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 1}, "format 1, not 2. Train it again"),
-        ({"shape": {"cameras": ["front"], "image_size": 33, "state_size": 2}}, "damaged"),
-        ({"shape": {"cameras": ["front", "wrist"], "image_size": 32, "state_size": 2}}, "damaged"),
+        ({"format": 1}, "format 1, not 3. Train it again"),
+        ({"shape": {**asdict(ONE_CAMERA), "image_size": 33}}, "damaged"),
+        ({"shape": {**asdict(ONE_CAMERA), "cameras": ["front", "wrist"]}}, "damaged"),
         ({"shape": None}, "damaged"),
         ({"threshold": "high"}, "damaged"),
         ({"members": 0}, "damaged"),

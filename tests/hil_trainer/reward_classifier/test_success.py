@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,16 @@ SHAPE = ClassifierShape(("front", "wrist"), 32, 18)
 class Scripted(RewardClassifier):
     """Returns given probabilities: one at reset, then one a step; the last one stays."""
 
-    def __init__(self, *probabilities: float):
-        super().__init__(SHAPE, threshold=0.6)
+    def __init__(self, *probabilities: float, shape: ClassifierShape = SHAPE):
+        super().__init__(shape, threshold=0.6)
         self.script = [0.0, *probabilities]
         self.observations: list[Any] = []
 
-    def probability(self, images, state=None):
+    def probabilities(self, images, state=None):
         self.observations.append((images, state))
-        return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        success = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        others = np.eye(len(self.shape.classes) - 1)[0 if success < 0.5 else -1]
+        return np.append(others * (1 - success), success)
 
 
 @pytest.fixture
@@ -101,6 +104,17 @@ def test_several_observations_in_a_row_have_to_count(make) -> None:
     assert [step[2] for step in steps] == [False] * 5 + [True]
     env.reset(seed=1)
     assert [env.step(STILL)[1] for _ in range(3)] == [0.0, 0.0, 1.0]
+
+
+def test_each_stage_is_rewarded_once_when_it_is_shown_in_a_row(make) -> None:
+    shape = replace(SHAPE, classes=("far", "near", "done"), labels="next.stage")
+    env = make(Scripted(0.5, 0.1, 0.5, 0.5, 0.1, 0.5, 0.5, 0.9, 0.9, shape=shape), consecutive=2)
+    steps = [env.step(STILL) for _ in range(9)]
+    assert [step[1] for step in steps] == [0, 0, 0, 0.5, 0, 0, 0, 0, 1.0]
+    assert [step[-1]["stage"] for step in steps] == [1, 0, 1, 1, 0, 1, 1, 2, 2]
+    assert [step[2] for step in steps] == [False] * 8 + [True]
+    env.reset(seed=1)
+    assert [env.step(STILL)[1] for _ in range(2)] == [0.0, 1.0]
 
 
 def test_arguments_have_defaults_and_limits() -> None:

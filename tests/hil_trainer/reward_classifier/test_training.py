@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from gym_hil.errors import ConfigurationError
-from hil_trainer.errors import DivergenceError
+from hil_trainer.errors import DemonstrationsError, DivergenceError
 from hil_trainer.reward_classifier import TrainingSettings, load_classifier, train_classifier
 from hil_trainer.reward_classifier.evaluation import calibrate
 from hil_trainer.reward_classifier.examples import just_before_success, open_datasets, read_examples
-from hil_trainer.reward_classifier.model import ClassifierShape, SuccessNetwork, judge
+from hil_trainer.reward_classifier.model import ClassifierShape, StageNetwork, judge
 from hil_trainer.reward_classifier.training import augmented, validation_loss
+from tests.hil_trainer.fake_gpu import add_fake_gpu
 from tests.hil_trainer.reward_classifier.conftest import QUICK
 from tests.hil_trainer.reward_classifier.recordings import write_recording
 
@@ -26,7 +27,7 @@ def test_what_is_easy_to_see_is_learned_and_the_report_and_the_provenance_are_th
 ) -> None:
     classifier = load_classifier(trained)
     unseen = read_examples(open_datasets([write_recording(tmp_path / "unseen", [3, 9, None])]), classifier.shape)
-    predicted = judge(classifier, unseen.images, unseen.states) >= classifier.threshold
+    predicted = judge(classifier, unseen.images, unseen.states)[:, 1] >= classifier.threshold
     np.testing.assert_array_equal(predicted, unseen.success)
     names = {path.name for path in trained.iterdir()}
     assert names == {"classifier.json", "classifier.safetensors", "report.md", "roc.png", "hardest_frames.png"}
@@ -58,6 +59,36 @@ def test_the_same_seed_gives_the_same_and_leaves_other_random_numbers_alone(
     assert one == same != other
     torch.manual_seed(5)
     assert torch.equal(drawn, torch.rand(1))
+
+
+def test_stages_and_a_frozen_encoder_are_learned_and_the_report_has_a_table_of_them(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "data", [7, 4, 8, 6, None], labels="next.stage")
+    settings = dataclasses.replace(
+        QUICK, epochs=20, members=1, encoder="tests.hil_trainer.reward_classifier.test_model:quarters", image_size=32,
+        classes=("dark", "near", "bright"), labels="next.stage", amp=True,
+    )  # fmt: skip
+    outcome = train_classifier([path], tmp_path / "out", settings)
+    assert outcome.scores.accuracy == 1.0
+    assert outcome.scores.stage_accuracy > 0.8
+    assert "in the right stage" in str(outcome.scores)
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "| frames that show | as dark | as near | as bright |" in text
+    assert load_classifier(tmp_path / "out").shape.classes == settings.classes
+    with pytest.raises(DemonstrationsError, match="No frame shows far"):
+        train_classifier(
+            [path], tmp_path / "out", dataclasses.replace(settings, classes=("dark", "near", "bright", "far", "done"))
+        )
+
+
+@pytest.mark.parametrize("encoder", [None, "tests.hil_trainer.reward_classifier.test_model:quarters"])
+def test_a_gpu_trains_what_the_cpu_trains(recording: Path, tmp_path: Path, encoder: str | None) -> None:
+    settings = dataclasses.replace(QUICK, epochs=1, members=1, encoder=encoder, image_size=32)
+    one, other = (
+        train_classifier([recording], tmp_path / device, dataclasses.replace(settings, device=device)).classifier
+        for device in ("cpu", add_fake_gpu())
+    )
+    for name, value in one.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name].cpu(), value, rtol=1e-4, atol=1e-5)
 
 
 def test_training_stops_when_the_validation_loss_stops_falling(recording: Path, tmp_path: Path) -> None:
@@ -93,14 +124,14 @@ def test_the_threshold_is_calibrated_on_the_whole_ensemble_and_episodes_that_no_
     examples = read_examples(open_datasets([recording]), outcome.classifier.shape).of_episodes(held_out)
     counted = ~just_before_success(examples)
     expected = judge(outcome.classifier, examples.images, examples.states)
-    np.testing.assert_allclose(calibrated[0], expected[counted])
+    np.testing.assert_allclose(calibrated[0], expected[counted, 1])
     assert outcome.scores.frames == len(examples)
 
 
 def test_both_kinds_of_frames_have_the_same_weight(recording: Path) -> None:
-    network = SuccessNetwork(ClassifierShape(("front",), 32))
+    network = StageNetwork(ClassifierShape(("front",), 32))
     examples = read_examples(open_datasets([recording]), ClassifierShape(("front",), 32))
-    probabilities = judge(network, examples.images, examples.states)
+    probabilities = judge(network, examples.images, examples.states)[:, 1]
     means = [
         -np.log(np.abs(probabilities - kind)[examples.success != kind].clip(1e-7)).mean() for kind in (False, True)
     ]
@@ -138,14 +169,18 @@ def images() -> torch.Tensor:
     return (torch.stack([rows, columns, rows * 0]) + 100).to(torch.uint8).expand(30, 2, 3, 16, 20).contiguous()
 
 
-def test_each_image_is_shifted_by_itself_and_the_border_repeats(images: torch.Tensor) -> None:
-    made = (augmented(images, shift=3, brightness=0.0, generator=torch.Generator().manual_seed(0)) * 255).round() - 100
+def test_each_image_is_shifted_by_itself_and_the_border_repeats(
+    images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hil_trainer.reward_classifier.training.SHIFT", 3 / 20)
+    made = (augmented(images, brightness=0.0, generator=torch.Generator().manual_seed(0)) * 255).round() - 100
     down, right = made[:, :, 0, 8, 0] - 8, made[:, :, 1, 0, 10] - 10
     assert set(down.flatten().tolist()) == set(right.flatten().tolist()) == {-3, -2, -1, 0, 1, 2, 3}
     assert (down[:, 0] != down[:, 1]).any()
     assert (down != right).any()
     rows = (torch.arange(16) + down[..., None]).clamp(0, 15)
     torch.testing.assert_close(made[:, :, 0], rows[..., None].expand(-1, -1, -1, 20))
-    lit = augmented(images, shift=0, brightness=0.2, generator=torch.Generator().manual_seed(0))
-    assert lit[:, :, 2, 0, 0].unique().numel() == 60
-    assert 0 < (lit - images / 255).abs().max() <= 0.2 * 135 / 255 + 0.1
+    monkeypatch.setattr("hil_trainer.reward_classifier.training.SHIFT", 0.0)
+    lit = augmented(images[:, :, 2:], brightness=0.2, generator=torch.Generator().manual_seed(0))
+    assert lit[:, :, 0, 0, 0].unique().numel() == 60
+    assert 0 < (lit - images[:, :, 2:] / 255).abs().max() <= 0.2 * 135 / 255 + 0.1
