@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 
@@ -47,18 +48,22 @@ def find_threads(config: TrainConfig) -> int:
 
 
 def uses_mixed_precision(choice: str, device: torch.device) -> bool:
-    """Whether to compute in bfloat16: where the processor has instructions for it, it takes half the time."""
+    """Whether to compute in bfloat16, where that is faster.
+
+    It takes half the time on AMD's processors with instructions for it. Intel's take 1.4 times as long with these as in
+    float32, unless they have matrix units (AMX).
+    """
     if choice != "auto":
         return choice == "on"
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    return "avx512_bf16" in _processor_flags()
+    processor = _processor()
+    return "amx_bf16" in processor or ("avx512_bf16" in processor and "AuthenticAMD" in processor)
 
 
-def _processor_flags() -> str:
-    """The processor's flags, as a Linux kernel lists them; empty elsewhere."""
+def _processor() -> str:
+    """What a Linux kernel says of the first processor; empty elsewhere."""
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next((line for line in file if line.startswith("flags")), "")
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
     except OSError:
         return ""

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import multiprocessing
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -38,6 +39,16 @@ def small():
         return dataclasses.replace(config, **groups, **{key: settings[key] for key in settings.keys() - used})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def on_fake_gpu(quick_processes):
+    """Calls functions in a process that has the device of `fake_gpu.py`: torch counts devices once, when it learns."""
+    from tests.hil_trainer.fake_gpu import add_fake_gpu
+
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=add_fake_gpu) as executor:
+        yield lambda function, *args: executor.submit(function, *args).result()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -36,7 +36,15 @@ def test_devices_and_precision_are_chosen_by_name(monkeypatch):
     assert not uses_mixed_precision("off", torch.device("cpu"))
 
 
-@pytest.mark.parametrize(("flags", "mixed"), [("flags : fpu avx512_bf16", True), ("flags : fpu avx2", False)])
-def test_a_processor_with_bfloat16_instructions_uses_them(monkeypatch, flags, mixed):
-    monkeypatch.setattr("hil_trainer.learner.device._processor_flags", lambda: flags)
+@pytest.mark.parametrize(
+    ("vendor", "flags", "mixed"),
+    [
+        ("AuthenticAMD", "fpu avx512_bf16", True),
+        ("AuthenticAMD", "fpu avx2", False),
+        ("GenuineIntel", "fpu avx512_bf16", False),
+        ("GenuineIntel", "fpu avx512_bf16 amx_bf16", True),
+    ],
+)
+def test_a_processor_that_is_faster_in_bfloat16_uses_it(monkeypatch, vendor, flags, mixed):
+    monkeypatch.setattr("hil_trainer.learner.device._processor", lambda: f"vendor_id : {vendor}\nflags : {flags}")
     assert uses_mixed_precision("auto", torch.device("cpu")) == mixed

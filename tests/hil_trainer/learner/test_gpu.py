@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hil_trainer.learner.learner import MIN_ONLINE, Learner, LearnerSetup
-from tests.hil_trainer.fake_gpu import GPUTensor, add_fake_gpu
+from tests.hil_trainer.fake_gpu import DEVICE
 from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, OBJECTS, PIXELS, STATE, rollout
 
 FOREIGN = dataclasses.replace(STATE, state=(("observation.state", 8),))
@@ -26,27 +26,32 @@ BEST_OF_N = {"algorithm": "acfql", "policy": "best_of_n", "gripper": "discrete"}
         *((ENCODED, {"algorithm": name, "obs": "pixels", "encoder": ENCODER}) for name in ("bc", "acfql")),
     ],
 )  # fmt: skip
-def test_a_gpu_learns_what_the_cpu_learns(small, layout, settings):
-    found = []
-    for device in ("cpu", add_fake_gpu()):
-        setup = LearnerSetup(small(**settings, device=device), layout, ACTIONS)
-        learner = Learner(setup)
-        learner.add(rollout(20, layout=layout, demonstration=True, is_intervention=True))
-        learner.add(rollout(MIN_ONLINE, layout=layout, reward=0.5, first=20))
-        learner.learn(2)
-        assert isinstance(learner.demo_buffer.rows, GPUTensor) == (device != "cpu")
-        again = Learner(setup)
-        segments = {name: [buffer.segment(0)] for name, buffer in learner.buffers.items()}
-        again.load_state_dict(learner.state_dict(), segments)
-        again.learn(1)
-        found.append((learner.weights(), again.metrics()))
-    (weights, metrics), (others, other_metrics) = found
+def test_a_gpu_learns_what_the_cpu_learns(small, on_fake_gpu, layout, settings):
+    setups = [LearnerSetup(small(**settings, device=device), layout, ACTIONS) for device in ("cpu", DEVICE)]
+    (weights, metrics), (others, other_metrics) = (on_fake_gpu(learn, setup) for setup in setups)
     for name, value in weights.items():
         np.testing.assert_allclose(others[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
     assert metrics == pytest.approx(other_metrics, rel=1e-3)
 
 
-def test_tensors_of_two_devices_do_not_mix():
-    images = torch.zeros(3, device=add_fake_gpu())
+def learn(setup):
+    """Learn, save, restore and go on: the policy's weights and the last metrics."""
+    learner = Learner(setup)
+    learner.add(rollout(20, layout=setup.layout, demonstration=True, is_intervention=True))
+    learner.add(rollout(MIN_ONLINE, layout=setup.layout, reward=0.5, first=20))
+    learner.learn(2)
+    assert learner.demo_buffer.rows.device.type == setup.config.device
+    again = Learner(setup)
+    segments = {name: [buffer.segment(0)] for name, buffer in learner.buffers.items()}
+    again.load_state_dict(learner.state_dict(), segments)
+    again.learn(1)
+    return learner.weights(), again.metrics()
+
+
+def test_tensors_of_two_devices_do_not_mix(on_fake_gpu):
     with pytest.raises(RuntimeError, match="expected all tensors to be on the same device"):
-        images + torch.zeros(3)
+        on_fake_gpu(mix)
+
+
+def mix():
+    return torch.zeros(3, device=DEVICE) + torch.zeros(3)

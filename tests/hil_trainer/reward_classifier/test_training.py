@@ -17,7 +17,7 @@ from hil_trainer.reward_classifier.evaluation import calibrate
 from hil_trainer.reward_classifier.examples import just_before_success, open_datasets, read_examples
 from hil_trainer.reward_classifier.model import ClassifierShape, StageNetwork, judge
 from hil_trainer.reward_classifier.training import augmented, validation_loss
-from tests.hil_trainer.fake_gpu import add_fake_gpu
+from tests.hil_trainer.fake_gpu import DEVICE
 from tests.hil_trainer.reward_classifier.conftest import QUICK
 from tests.hil_trainer.reward_classifier.recordings import write_recording
 
@@ -81,14 +81,17 @@ def test_stages_and_a_frozen_encoder_are_learned_and_the_report_has_a_table_of_t
 
 
 @pytest.mark.parametrize("encoder", [None, "tests.hil_trainer.reward_classifier.test_model:quarters"])
-def test_a_gpu_trains_what_the_cpu_trains(recording: Path, tmp_path: Path, encoder: str | None) -> None:
-    settings = dataclasses.replace(QUICK, epochs=1, members=1, encoder=encoder, image_size=32)
-    one, other = (
-        train_classifier([recording], tmp_path / device, dataclasses.replace(settings, device=device)).classifier
-        for device in ("cpu", add_fake_gpu())
-    )
-    for name, value in one.state_dict().items():
-        torch.testing.assert_close(other.state_dict()[name].cpu(), value, rtol=1e-4, atol=1e-5)
+def test_a_gpu_trains_what_the_cpu_trains(on_fake_gpu, recording: Path, tmp_path: Path, encoder: str | None) -> None:
+    for device in ("cpu", DEVICE):
+        settings = dataclasses.replace(QUICK, epochs=1, members=1, encoder=encoder, image_size=32, device=device)
+        on_fake_gpu(train_and_forget, recording, tmp_path / device, settings)
+    one, other = (load_classifier(tmp_path / device).state_dict() for device in ("cpu", DEVICE))
+    for name, value in one.items():
+        torch.testing.assert_close(other[name], value, rtol=1e-4, atol=1e-5)
+
+
+def train_and_forget(recording: Path, out: Path, settings: TrainingSettings) -> None:
+    train_classifier([recording], out, settings)
 
 
 def test_training_stops_when_the_validation_loss_stops_falling(recording: Path, tmp_path: Path) -> None:
