@@ -217,7 +217,7 @@ def test_a_policy_imports_its_encoder_and_refuses_other_weights(env, write, tmp_
 
 def test_what_was_learned_with_other_weights_is_refused(env, write, small):
     states = []
-    for seed in (3, 6):
+    for seed in (3, 16):  # of another length: a module of the same size in the same second is taken from the cache
         one = env(encoder=write("vision", f"network = lambda make=network: make({seed})"))
         learner = Learner(LearnerSetup(small(obs="pixels", encoder="vision:network"), one.layout, one.actions))
         states.append(learner.state_dict())
