@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +19,7 @@ FORCE_SENSOR, TORQUE_SENSOR = "wrist_force", "wrist_torque"
 FLOOR_SIZE = 3.0  # m, half side
 CHECKER = ((25, 51, 76), (51, 76, 102))  # rgb of the floor's two colours
 _SQUARES_PER_METRE = 2.0
+_TOOL_DOWN = np.array(TOOL_DOWN, dtype=np.float64)
 SKY = ((77, 128, 178), (0, 0, 0))  # rgb straight up and straight down
 
 
@@ -105,16 +108,16 @@ def rotation_command(xmat: ArrayLike) -> NDArray[np.float64]:
     """
     actual, command = np.empty(4), np.empty(3)
     mujoco.mju_mat2Quat(actual, np.asarray(xmat, float).ravel())
-    mujoco.mju_subQuat(command, actual, np.array(TOOL_DOWN))
+    mujoco.mju_subQuat(command, actual, _TOOL_DOWN)
     return command
 
 
 def commanded_rotation(command: ArrayLike) -> NDArray[np.float64]:
     """The tool orientation that a rotation command holds, (3, 3) in the base frame; see `rotation_command`."""
-    vector, held, matrix = np.asarray(command, float), np.empty(4), np.empty(9)
-    angle = float(np.linalg.norm(vector))
-    mujoco.mju_axisAngle2Quat(held, vector / max(angle, 1e-12), angle)
-    mujoco.mju_mulQuat(held, np.array(TOOL_DOWN), held.copy())
+    vector, turn, held, matrix = np.asarray(command, float), np.empty(4), np.empty(4), np.empty(9)
+    angle = math.sqrt(vector.dot(vector))
+    mujoco.mju_axisAngle2Quat(turn, vector / max(angle, 1e-12), angle)
+    mujoco.mju_mulQuat(held, _TOOL_DOWN, turn)
     mujoco.mju_quat2Mat(matrix, held)
     return matrix.reshape(3, 3)
 

@@ -44,22 +44,25 @@ class PandaArrangeBoxesGymEnv(FrankaGymEnv):
             self.data.joint(box).qpos[1] = y
 
     def is_success(self) -> bool:
-        return bool((self._offsets() <= TOLERANCE).all())
+        pairs = zip(self.box_positions.tolist(), self.target_positions.tolist(), strict=True)
+        return all(
+            abs(x - goal_x) <= TOLERANCE and abs(y - goal_y) <= TOLERANCE for (x, y, _), (goal_x, goal_y, _) in pairs
+        )
 
     def is_failure(self) -> bool:
         """True when a box has left the workspace."""
-        boxes, (low, high) = self.box_positions[:, :2], self.cartesian_bounds[:, :2]
-        return not bool(((low <= boxes) & (boxes <= high)).all())
+        (x_min, y_min, _), (x_max, y_max, _) = self.cartesian_bounds.tolist()
+        return not all(x_min <= x <= x_max and y_min <= y <= y_max for x, y, _ in self.box_positions.tolist())
 
     @property
     def box_positions(self) -> NDArray[np.float64]:
         """(5, 3) m, centres of the boxes in the order of `COLOURS`."""
-        return self.data.xpos[self._boxes]
+        return self._xpos[self._boxes]
 
     @property
     def target_positions(self) -> NDArray[np.float64]:
         """(5, 3) m, centres of the pads in the order of `COLOURS`."""
-        return self.data.xpos[self._targets]
+        return self._xpos[self._targets]
 
     def environment_state(self) -> NDArray[np.float64]:
         return self.box_positions.ravel()
@@ -83,12 +86,16 @@ class PandaArrangeBoxesGymEnv(FrankaGymEnv):
         return np.abs(self.box_positions - self.target_positions)[:, :2]
 
     @functools.cached_property
-    def _boxes(self) -> list[int]:
-        return [self.model.body(name).id for name in BOXES]
+    def _xpos(self) -> NDArray[np.float64]:
+        return self.data.xpos
 
     @functools.cached_property
-    def _targets(self) -> list[int]:
-        return [self.model.body(name).id for name in TARGETS]
+    def _boxes(self) -> NDArray[np.intp]:
+        return np.array([self.model.body(name).id for name in BOXES])
+
+    @functools.cached_property
+    def _targets(self) -> NDArray[np.intp]:
+        return np.array([self.model.body(name).id for name in TARGETS])
 
 
 def _checked_row(values: object) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import mujoco
@@ -101,16 +101,16 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
             self.data.mocap_pos[mocap, :2], self.data.mocap_quat[mocap] = pose[:2], _turn(pose[2])
 
     @functools.cached_property
-    def _peg(self) -> Any:
-        return self.data.body("peg")
+    def _peg(self) -> _Pose:
+        return _Pose.of(self.data.body("peg"))
 
     @functools.cached_property
-    def _socket(self) -> Any:
-        return self.data.body("socket")
+    def _socket(self) -> _Pose:
+        return _Pose.of(self.data.body("socket"))
 
     @functools.cached_property
-    def _estimate(self) -> Any:
-        return self.data.body("socket_estimate")
+    def _estimate(self) -> _Pose:
+        return _Pose.of(self.data.body("socket_estimate"))
 
     def is_success(self) -> bool:
         """True when the peg stands in the socket, at least 20 mm deep."""
@@ -118,8 +118,9 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
 
     def is_failure(self) -> bool:
         """True when the peg has left the workspace."""
-        position, (low, high) = self._peg.xpos[:2], self.cartesian_bounds[:, :2]
-        return not bool(((low <= position) & (position <= high)).all())
+        (x_min, y_min, _), (x_max, y_max, _) = self.cartesian_bounds.tolist()
+        x, y, _ = self._peg.xpos.tolist()
+        return not (x_min <= x <= x_max and y_min <= y <= y_max)
 
     def environment_state(self) -> NDArray[np.float64]:
         """Position (m) and orientation of the peg, then of the socket as it is observed, (14,)."""
@@ -155,15 +156,33 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
 
     def _depth(self) -> float:
         """How deep the peg is in the socket, in m; 0 where it is beside it, leans too much, or stands on its walls."""
-        peg, socket = self._peg, self._socket
-        axis = peg.xmat[[2, 5, 8]]
-        if abs(axis[2]) < UPRIGHT:
+        # plain numbers: several times faster than numpy's
+        _, _, lean_x, _, _, lean_y, _, _, upright = self._peg.xmat.tolist()
+        if abs(upright) < UPRIGHT:
             return 0.0
-        bottom = peg.xpos - math.copysign(PEG_HALF_SIZE[2], axis[2]) * axis
-        beside = np.abs(socket.xmat.reshape(3, 3).T @ (bottom - socket.xpos))[:2]
-        if beside.max() > 2 * self._clearance + 0.001:  # contacts give way a little
+        half = math.copysign(PEG_HALF_SIZE[2], upright)
+        (x, y, z), (socket_x, socket_y, socket_z) = self._peg.xpos.tolist(), self._socket.xpos.tolist()
+        bottom = z - half * upright
+        if bottom >= SOCKET_DEPTH:
             return 0.0
-        return max(SOCKET_DEPTH - float(bottom[2]), 0.0)
+        off_x, off_y, off_z = x - half * lean_x - socket_x, y - half * lean_y - socket_y, bottom - socket_z
+        m = self._socket.xmat.tolist()
+        beside = max(abs(m[0] * off_x + m[3] * off_y + m[6] * off_z), abs(m[1] * off_x + m[4] * off_y + m[7] * off_z))
+        if beside > 2 * self._clearance + 0.001:  # contacts give way a little
+            return 0.0
+        return SOCKET_DEPTH - bottom
+
+
+class _Pose(NamedTuple):
+    """The pose of a body, in arrays that follow the simulation."""
+
+    xpos: NDArray[np.float64]  # (3,) m
+    xquat: NDArray[np.float64]  # (4,)
+    xmat: NDArray[np.float64]  # (9,)
+
+    @classmethod
+    def of(cls, body: Any) -> _Pose:
+        return cls(body.xpos, body.xquat, body.xmat)
 
 
 def _pose(name: str, values: object) -> NDArray[np.float64]:

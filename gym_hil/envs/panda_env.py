@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -297,12 +298,15 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
 
     def _command(self, action: NDArray[Any]) -> None:
         """Move the controller's target; a target that is never re-read from the arm does not drift."""
-        ctrl, target, (low, high) = self._ctrl, self._target, self.cartesian_bounds
-        np.add(target, action[:3], out=target)
-        np.maximum(target, low, out=target)
-        np.minimum(target, high, out=target)
-        _, _, _, x, y, z, gripper = action.tolist()  # plain numbers: several times faster than numpy's
-        if x or y or z:
+        # plain numbers: several times faster than numpy's
+        ctrl = self._ctrl
+        dx, dy, dz, turn_x, turn_y, turn_z, gripper = action.tolist()
+        x, y, z = self._target.tolist()
+        (x_min, y_min, z_min), (x_max, y_max, z_max) = self.cartesian_bounds.tolist()
+        ctrl[0] = min(max(x + dx, x_min), x_max)
+        ctrl[1] = min(max(y + dy, y_min), y_max)
+        ctrl[2] = min(max(z + dz, z_min), z_max)
+        if turn_x or turn_y or turn_z:
             ctrl[3:6] = _turned(ctrl[3:6], action[3:6])
         if gripper:
             ctrl[6] = min(max(ctrl[6] + COMMAND_CLOSED * action[6], 0.0), COMMAND_CLOSED)
@@ -406,12 +410,12 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
 
 def _turned(command: NDArray[np.float64], rotation: NDArray[np.float64]) -> NDArray[np.float64]:
     """The rotation command (3,) rad, from a tool that points down and in its axes, after a turn in the base frame."""
-    turn, angle = np.empty(4), float(np.linalg.norm(rotation))
+    turn, angle = np.empty(4), float(np.sqrt(rotation.dot(rotation)))
     mujoco.mju_axisAngle2Quat(turn, rotation / max(angle, 1e-12), angle)
     matrix = np.empty(9)
     mujoco.mju_quat2Mat(matrix, turn)
     result = rotation_command(matrix.reshape(3, 3) @ commanded_rotation(command))
-    return result * min(1.0, ROTATION_LIMIT / max(float(np.linalg.norm(result)), 1e-12))
+    return result * min(1.0, ROTATION_LIMIT / max(math.sqrt(result.dot(result)), 1e-12))
 
 
 def _home(position: ArrayLike) -> NDArray[np.float64]:
