@@ -227,6 +227,7 @@ def test_bare_hands_pinch_to_move_and_to_grip(headset: Visitor, stand: Stand) ->
     headset.page.evaluate("device.hands.right.updatePinchValue(1)")
     headset.wait(lambda: stand.operator and stand.received[-1].hand.squeeze == 1)
     assert stand.received[-1].hand.trigger < 0.5
+    headset.until("page.xr.panel.text.includes('Pinch to')")
     headset.page.evaluate("device.hands.left.updatePinchValue(1)")
     headset.wait(lambda: stand.device.tracking.gripper == 1)
     assert stand.received[-1].hand.side == "right"

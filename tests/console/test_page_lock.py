@@ -87,7 +87,7 @@ def test_banner_names_the_driver(visitor, stand):
     visitor.page.keyboard.press("Space")
     visitor.wait(lambda: visitor.driver() == "you")
     assert visitor.page.inner_text(".driver").lower().split()[:3] == ["you", "are", "driving"]
-    assert visitor.text("intervene-label") == "Hand back"
+    assert visitor.page.inner_text(".dock [data-button=INTERVENE] span") == "Hand back"
 
 
 def test_reload_keeps_the_controls(visitor, stand):

@@ -84,7 +84,10 @@ export function showDriver(driver, bindings, hasLock, keyOf, status) {
   }
   setText(html("driver-hint"), status?.silent ? "No input arrives: holding still" : mode ? hints[mode] : "");
   const handBack = mode === "hold" ? "Driving" : "Hand back";
-  setText(html("intervene-label"), driver === "you" ? handBack : mode === "hold" ? "Hold to drive" : "Take over");
+  const label = driver === "you" ? handBack : mode === "hold" ? "Hold to drive" : "Take over";
+  for (const button of document.querySelectorAll("[data-button=INTERVENE]")) {
+    setText(within(button, "span", HTMLElement), label);
+  }
 }
 
 /**

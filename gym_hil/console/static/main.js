@@ -102,7 +102,7 @@ class Page {
       toast: hud.toast,
       onChange: () => this.#showHeadset(),
       bindings: () => this.bindings,
-      facts: (controlFor) => this.#facts(controlFor),
+      facts: (hands) => this.#facts(hands),
     });
   connection;
   /** The control lock is taken without being asked for at most once, when the page was opened to be looked at. */
@@ -493,25 +493,25 @@ class Page {
   /**
    * What the panel in the headset shows.
    *
-   * @param {(button: import("./messages.js").Button) => string} controlFor how the hands press a button, empty if not
+   * @param {import("./xr_hands.js").Hands} hands
    * @returns {import("./xr_panel.js").Facts}
    */
-  #facts(controlFor) {
+  #facts(hands) {
     const { frame, session, lock } = this;
     const status = frame?.status;
-    const stop = controlFor("STOP");
+    const stop = hands.controlFor("STOP");
     const stopped = status?.stopped ? `Emergency stop${stop && `: ${stop} to go on`}` : "";
     const other = lock && lock.holder !== "you" ? "Another page has the controls: this one only watches" : "";
     const text = (/** @type {string} */ id) => html(id).textContent ?? "";
     const choices = (session?.choices ?? []).map((name) => {
       const button = /** @type {import("./messages.js").Button} */ (name);
-      const control = controlFor(button);
+      const control = hands.controlFor(button);
       return control && `${CHOICES[name]}: ${control}${TWICE.has(name) ? ", twice" : ""}`;
     });
     return {
       driver: document.body.dataset.driver ?? "none",
       title: this.state === "open" ? `${text("driver-name")} ${text("driver-does")}` : text("connection-text"),
-      hint: status?.driver === "operator" ? "Squeeze to move" : "Squeeze to take over",
+      hint: `${hands.clutch} to ${status?.driver === "operator" ? "move" : "take over"}`,
       episode: `Episode ${text("episode")}`,
       steps: text("steps"),
       time: text("time-left"),

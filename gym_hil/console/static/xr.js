@@ -36,7 +36,7 @@ const FEATURES = ["hand-tracking"];
  * @typedef {"immersive-vr" | "immersive-ar"} Mode
  * @typedef {{input: import("./input.js").InputState, toast: (text: string) => void, onChange: () => void,
  *   bindings: () => import("./messages.js").Bindings,
- *   facts: (controlFor: (button: import("./messages.js").Button) => string) => import("./xr_panel.js").Facts}} XrParts
+ *   facts: (hands: Hands) => import("./xr_panel.js").Facts}} XrParts
  */
 
 export class Xr {
@@ -246,7 +246,7 @@ export class Xr {
     }
     this.#parts.input.hand = { ...hand, time: performance.now(), yaw: this.#view.channel ? this.#yaw : yawOf(head) };
     this.#parts.input.report();
-    this.panel.update(this.#parts.facts((button) => this.#hands.controlFor(button)), this.#hands.problem);
+    this.panel.update(this.#parts.facts(this.#hands), this.#hands.problem);
     this.#view.drawFor(this.#camera, now);
     if (this.#frame) {
       this.drawn += 1;

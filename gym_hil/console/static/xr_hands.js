@@ -112,6 +112,11 @@ export class Hands {
   #isStopped = false;
   #isBare = false;
 
+  /** What the operator does to move the tool. */
+  get clutch() {
+    return this.#phone ? "Hold" : this.#isBare ? "Pinch" : "Squeeze";
+  }
+
   /**
    * How the operator presses a button with these hands; empty if they cannot, or a touch area says it.
    *
