@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 
 from gym_hil.envs.panda_env import FrankaGymEnv
 from gym_hil.errors import ConfigurationError
+from gym_hil.robot.controller import POSITION_ACTUATORS, ROTATION_ACTUATORS
 
 PEG_HALF_SIZE = (0.01, 0.01, 0.03)  # m
 PEG_MASS = 0.05  # kg
 SOCKET_DEPTH = 0.025  # m, and height of its walls
 WALL = 0.024  # m, their thickness
 WALL_SOFTNESS = 0.05  # s, time constant of contacts: a finger that is driven against the fixed walls presses less hard
+# Of the controller along and about each axis, lower than where nothing is fixed to the table: a tilted hand that wedges
+# itself against the socket presses with the torque over a short lever.
+FORCE_LIMIT, TORQUE_LIMIT = 60.0, 8.0  # N, N m
 INSERTED = 0.02  # m, depth that counts as inserted
 GRIP_HEIGHT = 0.016  # m above the peg's centre, where the fingers reach it with the socket's walls below them
 PEG_START = ((0.35, -0.15), (0.45, -0.06))  # m, opposite corners of the rectangle of its x and y
@@ -63,7 +67,10 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
         gym.utils.EzPickle.__init__(self, *args, clearance=clearance, estimate_error=estimate_error, **kwargs)
 
     def add_objects(self, spec: mujoco.MjSpec) -> None:
-        """Add the peg, the socket of four walls, and the place where the socket is observed."""
+        """Add the peg, the socket of four walls, and the place where the socket is observed; limit the controller."""
+        for names, limit in ((POSITION_ACTUATORS, FORCE_LIMIT), (ROTATION_ACTUATORS, TORQUE_LIMIT)):
+            for name in names:
+                spec.actuator(name).forcerange = (-limit, limit)
         peg = spec.worldbody.add_body(name="peg", pos=(0.4, -0.1, PEG_HALF_SIZE[2]))
         peg.add_freejoint(name="peg")
         geom = peg.add_geom(name="peg_geom", type=mujoco.mjtGeom.mjGEOM_BOX, size=PEG_HALF_SIZE)

@@ -82,7 +82,6 @@ def test_dense_reward_grows_from_the_start_to_the_socket() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("version", [0, 1])
 def test_forces_on_peg_and_socket_stay_bounded_under_random_actions(version: int) -> None:
-    """A tilted hand that wedges a finger against a wall presses with more than 200 N for a moment, seldom."""
     env = gym.make(f"gym_hil/PandaInsertPeg-v{version}")
     base: Any = env.unwrapped
     env.action_space.seed(0)
@@ -99,8 +98,9 @@ def test_forces_on_peg_and_socket_stay_bounded_under_random_actions(version: int
                 forces.append(np.linalg.norm(force[:3]))
         if terminated or truncated:
             env.reset()
-    assert max(forces) < 400
-    assert np.mean(np.array(forces) > 200) < 0.001
+    # Chaotic: another release of MuJoCo draws another tail. None of 800,000 contacts was above 194 N.
+    assert max(forces) < 250
+    assert np.mean(np.array(forces) > 200) < 0.0001
     assert lowest > 0.005
     assert base.data.warning.number.sum() == 0
 
