@@ -206,7 +206,7 @@ def resolve(
     Without `keep` the pixels go straight into the image.
     """
     top, bottom, left, right = window
-    laid = scene.buffers.laid
+    laid, sky = scene.buffers.laid, scene.buffers.sky
     for i in range(top, bottom):
         row, known = scene.buffers.pixels[i if keep else 0], ground[0 if measure else i]
         measured = False
@@ -225,25 +225,28 @@ def resolve(
                 if floor_samples == 4 * GRID and end - start == GRID and not keep:
                     finish_segment(image, i, first, laid)
                     continue
+            sky_samples = count_ids(ids, 2 * i, 2 * first, np.int64(NOTHING)) if alpha == ONE else 0
+            if sky_samples > 0:
+                shade_sky(scene.sky, scene.floor, camera, i, first, sky)
+                if sky_samples == 4 * GRID and end - start == GRID and not keep:
+                    finish_segment(image, i, first, sky)
+                    continue
             for j in range(start, end):
                 pixel = row[j]
                 t0, t1, t2, t3 = samples(ids, i, j)
                 same = t0 == t1 and t0 == t2 and t0 == t3
-                done = False
                 if alpha < ONE:
-                    done = same and t0 == NOTHING
-                    if not done:
+                    if not (same and t0 == NOTHING):
                         dim(pixel, alpha, QUARTER * np.float32(4 - count(NOTHING, t0, t1, t2, t3)))
-                elif t0 == FLOOR or t1 == FLOOR or t2 == FLOOR or t3 == FLOOR:
-                    share = QUARTER * np.float32(count(FLOOR, t0, t1, t2, t3))
-                    for k in range(6):
-                        pixel[k] = laid[k, j - first] * share
-                    done = same
                 else:
                     for k in range(6):
                         pixel[k] = ZERO
-                if not done:
-                    queued = add_surfaces(scene, camera, ids, i, j, same, alpha, pixel, queued)
+                    if floor_samples > 0:
+                        add_share(pixel, laid[:, j - first], count(FLOOR, t0, t1, t2, t3))
+                    if sky_samples > 0:
+                        add_share(pixel, sky[:, j - first], count(NOTHING, t0, t1, t2, t3))
+                if t0 >= 0 or t1 >= 0 or t2 >= 0 or t3 >= 0:
+                    queued = queue_surfaces(scene, camera, ids, i, j, same, alpha, queued)
             scene.buffers.parts[parts] = segment
             parts += 1
         for item in range(0, queued, LANES):
@@ -280,15 +283,21 @@ def dim(pixel: Floats, alpha: Real, covered: Real) -> None:
 
 
 @inlined
-def add_surfaces(
-    scene: Scene, camera: Camera, ids: Ints, i: int, j: int, same: bool, alpha: Real, pixel: Floats, queued: int
-) -> int:
-    """Queue the triangles that a pixel's samples show, each surface once; with an alpha of 1, add the sky.
+def add_share(pixel: Floats, colour: Floats, samples: int) -> None:
+    """Add to a pixel (6,) the colour (6,) that some of its samples show."""
+    share = QUARTER * np.float32(samples)
+    if share > ZERO:
+        for k in range(6):
+            pixel[k] += colour[k] * share
 
-    Returns the new length of the queue.
-    """
-    shapes, queue, colour = scene.shapes, scene.buffers.queue, scene.buffers.colour
-    last = FLOOR
+
+@inlined
+def queue_surfaces(
+    scene: Scene, camera: Camera, ids: Ints, i: int, j: int, same: bool, alpha: Real, queued: int
+) -> int:
+    """Queue the triangles that a pixel's samples show, each surface once. Returns the new length of the queue."""
+    shapes, queue = scene.shapes, scene.buffers.queue
+    last = np.int32(NOTHING)
     k = 0
     while k < 4:
         t = ids[2 * i + k // 2, 2 * j + k % 2]
@@ -296,27 +305,19 @@ def add_surfaces(
         if same:
             k = 3
             weight = alpha
-        surface = shapes.surface[t] if t >= 0 else t
-        if surface != last and (t >= 0 or alpha == ONE):
-            last = surface
-            x = np.float32(2 * j + 1) if same else np.float32(2 * j + k % 2) + HALF
-            y = np.float32(2 * i + 1) if same else np.float32(2 * i + k // 2) + HALF
-            if t >= 0:
+        if t >= 0:
+            if shapes.surface[t] != last:
+                last = shapes.surface[t]
                 for corner in range(3):
                     light_vertex(scene, camera, shapes.triangles[t, corner], shapes.shape[t])
                     queue[corner, queued] = np.float32(shapes.triangles[t, corner])
                 queue[3, queued] = np.float32(shapes.shape[t])
-                queue[4, queued], queue[5, queued], queue[6, queued] = x, y, ZERO
+                queue[4, queued] = np.float32(2 * j + 1) if same else np.float32(2 * j + k % 2) + HALF
+                queue[5, queued] = np.float32(2 * i + 1) if same else np.float32(2 * i + k // 2) + HALF
+                queue[6, queued] = ZERO
                 scene.buffers.queue_pixels[queued] = j
                 queued += 1
-            elif t == NOTHING:
-                dx, dy, dz = ray(x, y, camera)
-                shade_sky(scene.sky, scene.floor, camera, dx, dy, dz, colour)
-        if t >= 0:
             queue[6, queued - 1] += weight
-        elif alpha == ONE and t == NOTHING:
-            for c in range(6):
-                pixel[c] += colour[c] * weight
         k += 1
     return queued
 

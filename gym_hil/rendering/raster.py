@@ -73,13 +73,13 @@ class RasterRenderer(Renderer):
             band=np.zeros((columns, 7), dtype=np.float32),
             line=np.zeros(17, dtype=np.float32),
             laid=np.zeros((6, GRID), dtype=np.float32),
+            sky=np.zeros((6, GRID), dtype=np.float32),
             distances=np.zeros(shapes, dtype=np.float32),
             corners=np.zeros((4, 3), dtype=np.float32),
             queue=np.zeros((7, 4 * self.width + LANES), dtype=np.float32),
             queue_pixels=np.zeros(4 * self.width, dtype=np.int32),
             shaded=np.zeros((6, LANES), dtype=np.float32),
             parts=np.zeros(columns, dtype=np.int32),
-            colour=np.zeros(6, dtype=np.float32),
             pixels=np.zeros((self.height, self.width, 6), dtype=np.float32),
         )
 

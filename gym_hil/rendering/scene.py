@@ -136,6 +136,7 @@ class Buffers(NamedTuple):
     band: Floats  # (columns, 7) one row of `grid`
     line: Floats  # (17,) what changes along one row of pixels, see `floor.measure_row`
     laid: Floats  # (6, 8) the floor with its shadows in eight pixels, laid out like `pixels`
+    sky: Floats  # (6, 8) likewise, the sky
     distances: Floats  # (S,) of the translucent shapes that are still to be drawn
     corners: Floats  # (4, 3) of a triangle that is clipped
     queue: (
@@ -144,7 +145,6 @@ class Buffers(NamedTuple):
     queue_pixels: Ints  # (4W,) the column of each
     shaded: Floats  # (6, 8) of eight in the queue, laid out like `pixels`, times their weights
     parts: Ints  # segments of the row that show more than the floor
-    colour: Floats  # (6,) of the surface that is shaded, 0..255, laid out like `pixels`
     pixels: Floats  # (H, W, 6) 0..255, RGB without, and RGB only from, the light that casts shadows
 
 

@@ -50,6 +50,7 @@ from gym_hil.rendering.simd import (
     less,
     load,
     ramp,
+    roots,
     store,
     where_at_least,
     where_less,
@@ -360,27 +361,24 @@ def light_vertex(scene: Scene, camera: Camera, i: int, s: int) -> None:
 
 
 @inlined
-def shade_sky(sky: Sky, floor: Floor, camera: Camera, dx: Real, dy: Real, dz: Real, out: Floats) -> None:
-    """Colour of the sky in one direction, with the haze above the floor's edge."""
-    colours, share = sky.colours, sky.haze_share
-    side = max(abs(dx), abs(dy))
-    if side > abs(dz):
-        where = np.float32(128.0) + np.float32(64.0) * dz / side
-    elif dz > ZERO:
-        where = np.float32(256.0) - np.float32(64.0) * side / dz
-    else:
-        where = -np.float32(64.0) * side / min(dz, np.float32(-1e-9))
-    i = min(max(int(where), 0), 255)
-    f = where - np.float32(i)
-    for k in range(3):
-        out[k] = FULL * (colours[i, k] + (colours[i + 1, k] - colours[i, k]) * f)
-        out[3 + k] = ZERO
-    if share > ZERO and dz < ZERO:
-        tangent = -dz / max(math.sqrt(dx * dx + dy * dy), np.float32(1e-9))
-        height = max(camera.position[2] - floor.origin[2], np.float32(1e-6))
-        level = min(tangent * floor.radius / height, ONE)
+def shade_sky(sky: Sky, floor: Floor, camera: Camera, i: int, j: int, out: Floats) -> None:
+    """The sky, with the haze above the floor's edge, in eight pixels of row i from column j, into out (6, 8)."""
+    dx, dy, dz = ray(ramp(np.float32(2 * j + 1), TWO), np.float32(2 * i + 1), camera)
+    side, height = greater(greater(dx, -dx), greater(dy, -dy)), greater(dz, -dz)
+    pole = where_less(ZERO, dz, np.float32(256.0) - np.float32(64.0) * side / height, np.float32(64.0) * side / height)
+    where = where_less(height, side, np.float32(128.0) + np.float32(64.0) * dz / side, pole)
+    low = less(greater(floors(where), ZERO), np.float32(255.0))
+    amount = ramp(ZERO, ZERO)
+    if sky.haze_share > ZERO:
+        tangent = -dz / greater(roots(dx * dx + dy * dy), np.float32(1e-9))
+        above = max(camera.position[2] - floor.origin[2], np.float32(1e-6))
+        level = less(tangent * floor.radius / above, ONE)
         # the haze is a skirt that stands on the floor's edge and leans outward up to the camera's height
-        add_haze(ONE - (ONE - level) / (ONE + share * level), sky.haze, out)
+        amount = where_less(dz, ZERO, ONE - (ONE - level) / (ONE + sky.haze_share * level), ZERO)
+    for k in range(3):
+        colour = FULL * between(column(sky.colours, low, k), column(sky.colours, low + ONE, k), where - low)
+        store(out, (k, 0), between(colour, FULL * sky.haze[k], amount))
+        store(out, (3 + k, 0), ZERO)
 
 
 @inlined

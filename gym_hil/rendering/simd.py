@@ -102,16 +102,23 @@ def ramp(typing_context: Any, start: Any, step: Any) -> Any:
     return _LANES(start, step), generate
 
 
-@intrinsic
-def floors(typing_context: Any, values: Any) -> Any:
-    """Each lane rounded down to a whole number."""
+def _function_of_llvm(name: str) -> Any:
+    """Intrinsic that calls one of LLVM's own functions for each lane."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        function = ir.FunctionType(_REALS, [_REALS])
-        floor = cgutils.get_or_insert_function(builder.module, function, f"llvm.floor.v{LANES}f32")
-        return builder.call(floor, arguments)
+    def apply(typing_context: Any, values: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            function = ir.FunctionType(_REALS, [_REALS])
+            return builder.call(
+                cgutils.get_or_insert_function(builder.module, function, f"llvm.{name}.v{LANES}f32"), arguments
+            )
 
-    return _LANES(values), generate
+        return _LANES(values), generate
+
+    return intrinsic(apply)
+
+
+floors = _function_of_llvm("floor")  # of each lane, to a whole number
+roots = _function_of_llvm("sqrt")
 
 
 @intrinsic
