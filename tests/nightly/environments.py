@@ -74,6 +74,8 @@ CASES = {
     "kitchen": Case(
         "gymnasium_robotics:FrankaKitchen-v1", 9, words=("--action-map", "x=0,y=1,z=2,gripper=7", "--fps", "12")
     ),
+    "bullet": Case("panda_gym:PandaPickAndPlace-v3", 4, kind="image"),
+    "parking": Case("highway_env:parking-v0", 2, words=("--action-map", "x=0,y=1"), kind="image"),
 }
 each = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
