@@ -61,7 +61,7 @@ def rendered(render: Callable[[], Any], render_mode: str | None, env_id: str) ->
     if render_mode != "rgb_array":
         return (
             f"This environment was made with render_mode={render_mode!r}, which gives no frames. To see it here: "
-            f'gym.make("{env_id}", render_mode="rgb_array").'
+            f'gym.make("{env_id}", render_mode="rgb_array"), or --env-kwargs render_mode=rgb_array.'
         )
     try:
         frame = render()

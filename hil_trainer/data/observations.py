@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -28,6 +29,7 @@ ROBOT_FEATURES, OBJECT_FEATURES = 11, 6
 _PER_METRE, _NEAR_PER_METRE, _PER_RADIAN_A_SECOND = 3.0, 10.0, 0.3
 _PER_NEWTON, _PER_NEWTON_METRE = 0.05, 0.5
 _POSE_SIZE = 7  # position and quaternion
+_SMALLEST_IMAGE = 8  # height and width, pixels, that are worth a try
 
 
 class Observation(NamedTuple):
@@ -231,9 +233,12 @@ def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     if (height, width) == (size, size):
         return image
     if height % size or width % size or height < size:
+        divisor = math.gcd(height, width)
+        sizes = [str(one) for one in range(_SMALLEST_IMAGE, divisor + 1) if divisor % one == 0]
+        advice = f"Choose one of {', '.join(sizes)}." if sizes else "Scale it in a gymnasium.ObservationWrapper."
         raise ConfigurationError(
-            f"An image of {height} x {width} pixels cannot be averaged to {size} x {size}; choose a size that divides "
-            "both."
+            f"An image of {height} x {width} pixels cannot be averaged to {size} x {size}, which has to divide both. "
+            f"{advice}"
         )
     blocks = image.reshape(size, height // size, size, width // size, 3)
     return blocks.mean(axis=(1, 3), dtype=np.float32).round().astype(np.uint8)

@@ -104,6 +104,14 @@ def test_features_of_other_environments_are_their_vectors_and_what_is_missing_to
     np.testing.assert_array_equal(matrix @ layout.read(space).state + offset, [1, 2, 0, 1, 2, 0.5, 4, 0.5, -2] * 2)
 
 
+@pytest.mark.parametrize(
+    ("shape", "advice"), [((48, 64), "Choose one of 8, 16"), ((37, 51), "Scale it in a gymnasium.ObservationWrapper")]
+)
+def test_an_image_that_cannot_be_averaged_says_which_sizes_can(shape, advice):
+    with pytest.raises(ConfigurationError, match=advice):
+        resize(np.zeros((*shape, 3), np.uint8), 32)
+
+
 def test_the_state_is_read_in_the_layout_s_order():
     observation = {"environment_state": np.arange(3.0), "agent_pos": np.arange(18.0) + 100, "more": np.zeros(2)}
     obs = STATE.read(observation)
