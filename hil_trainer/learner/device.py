@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import torch
 from gym_hil.errors import ConfigurationError
 from hil_trainer.config import LOCAL, TrainConfig
 
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_KEPT = 1 << 30  # bytes
 _MAX_THREADS = 4  # unless the configuration says otherwise; batches are small
 
 
@@ -45,6 +49,18 @@ def find_threads(config: TrainConfig) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     actors = config.ray.actors if config.ray.address == LOCAL else 1
     return max(1, min(_MAX_THREADS, cores - actors - 1))
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep large blocks of memory that are freed; other C libraries stay as they are.
+
+    The tensors of one update are as large as those of the next. Memory that goes back to the system in between comes
+    back page by page, which takes up to a quarter of an update from images.
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
+            mallopt(parameter, _KEPT)
 
 
 def uses_mixed_precision(choice: str, device: torch.device) -> bool:

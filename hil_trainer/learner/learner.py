@@ -23,7 +23,7 @@ from hil_trainer.data.observations import ObservationLayout
 from hil_trainer.data.replay_buffer import ReplayBuffer
 from hil_trainer.data.transitions import Batch, Chunks, Rollout, concatenate
 from hil_trainer.errors import CheckpointError, DivergenceError
-from hil_trainer.learner.device import find_device, find_threads, uses_mixed_precision
+from hil_trainer.learner.device import find_device, find_threads, keep_freed_memory, uses_mixed_precision
 
 MIN_ONLINE = 100  # transitions in the online buffer, below which batches come from the demonstration buffer alone
 MAX_DEBT = 100  # steps; updates that are owed for more steps are skipped
@@ -116,6 +116,7 @@ class Learner:
         torch.manual_seed(config.seed)
         if device.type == "cpu":
             torch.set_num_threads(find_threads(config))
+            keep_freed_memory()
         self.algorithm = setup.make_algorithm(device)
         self._update = torch.compile(self.algorithm.update) if config.compile else self.algorithm.update
         options: dict[str, Any] = {"device": device, "encoded": self.algorithm.encoded}

@@ -1,10 +1,12 @@
 """Device, threads and precision of a learner."""
 
+import platform
+
 import pytest
 import torch
 
 from gym_hil.errors import ConfigurationError
-from hil_trainer.learner.device import find_device, find_threads, uses_mixed_precision
+from hil_trainer.learner.device import find_device, find_threads, keep_freed_memory, uses_mixed_precision
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,24 @@ def test_devices_and_precision_are_chosen_by_name(monkeypatch):
 def test_a_processor_that_is_faster_in_bfloat16_uses_it(monkeypatch, vendor, flags, mixed):
     monkeypatch.setattr("hil_trainer.learner.device._processor", lambda: f"vendor_id : {vendor}\nflags : {flags}")
     assert uses_mixed_precision("auto", torch.device("cpu")) == mixed
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries stay as they are")
+def test_large_tensors_are_not_taken_from_the_system_again():
+    import resource  # which Windows lacks
+
+    keep_freed_memory()
+
+    def faults():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(4):
+            torch.ones(12 << 20)  # 48 MB, 12,288 pages
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    faults()
+    assert faults() < 1000
+
+
+def test_another_c_library_stays_as_it_is(monkeypatch):
+    monkeypatch.setattr("ctypes.CDLL", lambda name: object())
+    keep_freed_memory()
