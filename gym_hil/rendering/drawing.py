@@ -34,6 +34,7 @@ from gym_hil.rendering.scene import (
     STAYS,
     TWO,
     ZERO,
+    Buffers,
     Camera,
     Floats,
     Ints,
@@ -66,6 +67,8 @@ def draw_camera(scene: Scene, camera: Camera, ground: Floats, known: int, image:
         fill_floor(scene, camera, plane)
     buffers.is_lit[:] = False
     translucent = 0
+    rows, columns, _ = buffers.pixels.shape
+    kept = (np.int64(rows), np.int64(0), np.int64(columns), np.int64(0))  # where translucent shapes may lie over others
     for s in range(distances.shape[0]):
         distances[s] = ZERO
         x, y, z = centre(shapes, s, camera)
@@ -75,9 +78,10 @@ def draw_camera(scene: Scene, camera: Camera, ground: Floats, known: int, image:
         if shapes.colours[s, 3] < ONE:
             distances[s] = max(z + radius, np.float32(1e-6))
             translucent += 1
+            top, bottom, left, right = window_of(scene, s, camera)
+            kept = (min(kept[0], top), max(kept[1], bottom), min(kept[2], left), max(kept[3], right))
         else:
             fill_shape(shapes, s, camera, buffers, buffers.depth, buffers.ids)
-    rows, columns, _ = buffers.pixels.shape
     if known != KNOWN and (plane[0] != ZERO or plane[1] != ZERO or plane[2] != ZERO):
         light_floor(scene, camera, plane)
         if known == STAYS:
@@ -86,21 +90,21 @@ def draw_camera(scene: Scene, camera: Camera, ground: Floats, known: int, image:
                 for segment in range(ground.shape[1]):
                     colour_ground(scene, camera, i, segment, ground[i, segment])
     window = (np.int64(0), rows, np.int64(0), columns)
-    resolve(scene, camera, plane, window, buffers.ids, ONE, translucent > 0, ground, known == MOVES, image)
+    resolve(scene, camera, plane, window, buffers.ids, ONE, kept, ground, known == MOVES, image)
     for _ in range(translucent):
         farthest: Any = np.int64(0)
         for s in range(1, distances.shape[0]):
             if distances[s] > distances[farthest]:
                 farthest = s
         distances[farthest] = ZERO
-        window = begin_layer(scene, farthest, camera)
+        window = window_of(scene, farthest, camera)
+        begin_layer(buffers, window)
         fill_shape(shapes, farthest, camera, buffers, buffers.layer_depth, buffers.layer_ids)
         alpha = shapes.colours[farthest, 3]
-        resolve(scene, camera, plane, window, buffers.layer_ids, alpha, translucent > 0, ground, False, image)
-    if translucent > 0:
-        for i in range(rows):
-            for j in range(columns):
-                finish_pixel(image, i, j, buffers.pixels[i, j])
+        resolve(scene, camera, plane, window, buffers.layer_ids, alpha, kept, ground, False, image)
+    for i in range(kept[0], kept[1]):
+        for j in range(GRID * (kept[2] // GRID), min(GRID * ((kept[3] + GRID - 1) // GRID), columns)):
+            finish_pixel(image, i, j, buffers.pixels[i, j])
 
 
 @helper
@@ -171,11 +175,11 @@ def clear(scene: Scene, camera: Camera, plane: Vector) -> None:
                     ids[i, j] = FLOOR
 
 
-@helper
-def begin_layer(scene: Scene, s: int, camera: Camera) -> Window:
-    """Let the opaque image hide what lies behind it of a translucent shape; the pixels that the shape may cover."""
-    buffers, half_width, half_height = scene.buffers, camera.half_width, camera.half_height
-    top, bottom, left, right = 0, buffers.pixels.shape[0], 0, buffers.pixels.shape[1]
+@inlined
+def window_of(scene: Scene, s: int, camera: Camera) -> Window:
+    """The pixels that a shape may cover."""
+    half_width, half_height = camera.half_width, camera.half_height
+    top, bottom, left, right = 0, scene.buffers.pixels.shape[0], 0, scene.buffers.pixels.shape[1]
     x, y, z = centre(scene.shapes, s, camera)
     radius = scene.shapes.radii[s]
     nearest = z - radius
@@ -188,32 +192,41 @@ def begin_layer(scene: Scene, s: int, camera: Camera) -> Window:
         bottom = (int(min(max(y + reach, ZERO), TWO * half_height)) + 1) // 2
         left = int(min(max(x - reach, ZERO), TWO * half_width)) // 2
         right = (int(min(max(x + reach, ZERO), TWO * half_width)) + 1) // 2
-    for i in range(2 * top, 2 * bottom):
-        for j in range(2 * left, 2 * right):
-            buffers.layer_depth[i, j] = buffers.depth[i, j]
-            buffers.layer_ids[i, j] = NOTHING
     return top, bottom, left, right
 
 
 @helper
+def begin_layer(buffers: Buffers, window: Window) -> None:
+    """Let the opaque image hide what lies behind it of a translucent shape."""
+    top, bottom, left, right = window
+    for i in range(2 * top, 2 * bottom):
+        for j in range(2 * left, 2 * right):
+            buffers.layer_depth[i, j] = buffers.depth[i, j]
+            buffers.layer_ids[i, j] = NOTHING
+
+
+@helper
 def resolve(
-    scene: Scene, camera: Camera, plane: Vector, window: Window, ids: Ints, alpha: Real, keep: bool,
+    scene: Scene, camera: Camera, plane: Vector, window: Window, ids: Ints, alpha: Real, kept: Window,
     ground: Floats, measure: bool, image: Image,
 ) -> None:  # fmt: skip
     """Shade every pixel once for each surface among its four samples, average, and lay it over the image.
 
     The opaque image, with an alpha of 1, covers everything; a translucent shape has less.
-    Without `keep` the pixels go straight into the image.
+    Pixels go straight into the image, but for segments in the window `kept`: those stay in `Buffers.pixels`.
     """
     top, bottom, left, right = window
     laid, sky = scene.buffers.laid, scene.buffers.sky
     for i in range(top, bottom):
-        row, known = scene.buffers.pixels[i if keep else 0], ground[0 if measure else i]
+        in_kept_row = kept[0] <= i < kept[1]
+        row = scene.buffers.pixels[i] if in_kept_row else scene.buffers.row
+        known = ground[0 if measure else i]
         measured = False
         queued = parts = np.int64(0)
         for segment in range(left // GRID, (right + GRID - 1) // GRID):
             first = GRID * segment
             start, end = max(first, left), min(first + GRID, right)
+            keep = in_kept_row and first < kept[3] and first + GRID > kept[2]
             floor_samples = count_ids(ids, 2 * i, 2 * first, np.int64(FLOOR)) if alpha == ONE else 0
             if floor_samples > 0:
                 if measure:
@@ -247,19 +260,19 @@ def resolve(
                         add_share(pixel, sky[:, j - first], count(NOTHING, t0, t1, t2, t3))
                 if t0 >= 0 or t1 >= 0 or t2 >= 0 or t3 >= 0:
                     queued = queue_surfaces(scene, camera, ids, i, j, same, alpha, queued)
-            scene.buffers.parts[parts] = segment
-            parts += 1
+            if not keep:
+                scene.buffers.parts[parts] = segment
+                parts += 1
         for item in range(0, queued, LANES):
             shade_triangles(scene, camera, item)
             for k in range(min(LANES, int(queued) - item)):
                 pixel = row[scene.buffers.queue_pixels[item + k]]
                 for c in range(6):
                     pixel[c] += scene.buffers.shaded[c, k]
-        if not keep:
-            for part in range(parts):
-                first = GRID * scene.buffers.parts[part]
-                for j in range(first, min(first + GRID, right)):
-                    finish_pixel(image, i, j, row[j])
+        for part in range(parts):
+            first = GRID * scene.buffers.parts[part]
+            for j in range(first, min(first + GRID, right)):
+                finish_pixel(image, i, j, row[j])
 
 
 @inlined

@@ -80,6 +80,7 @@ class RasterRenderer(Renderer):
             queue_pixels=np.zeros(4 * self.width, dtype=np.int32),
             shaded=np.zeros((6, LANES), dtype=np.float32),
             parts=np.zeros(columns, dtype=np.int32),
+            row=np.zeros((self.width, 6), dtype=np.float32),
             pixels=np.zeros((self.height, self.width, 6), dtype=np.float32),
         )
 

@@ -145,6 +145,7 @@ class Buffers(NamedTuple):
     queue_pixels: Ints  # (4W,) the column of each
     shaded: Floats  # (6, 8) of eight in the queue, laid out like `pixels`, times their weights
     parts: Ints  # segments of the row that show more than the floor
+    row: Floats  # (W, 6) one row of `pixels`, where they are not kept
     pixels: Floats  # (H, W, 6) 0..255, RGB without, and RGB only from, the light that casts shadows
 
 
