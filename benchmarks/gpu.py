@@ -81,14 +81,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     card = f"{torch.cuda.get_device_name(options.device)}, CUDA {torch.version.cuda}, torch {torch.__version__}"
     updates = [update_row(what, words.split(), options.device) for what, words in UPDATES]
+    trainings: list[str] = []
+    options.out.write_text(page(card, updates, trainings), encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        trainings = []
         for number, training in enumerate(TRAININGS):
             seconds = min(training.seconds, end - time.monotonic())
             if seconds > _MIN_SECONDS:
                 trainings.append(training_row(training, options.device, Path(folder) / str(number), seconds))
                 print(trainings[-1], flush=True)
-    options.out.write_text(page(card, updates, trainings), encoding="utf-8")
+                options.out.write_text(page(card, updates, trainings), encoding="utf-8")
     print(f"wrote {options.out}")
     return 0
 
@@ -157,7 +158,7 @@ def time_updates(words: Sequence[str], device: str, *, seconds: float = 2.0, row
 
 def training_row(training: Training, device: str, out: Path, seconds: float) -> str:
     """Train for some time, and say what was reached."""
-    from hil_trainer.logging.metrics import FULL, clock_time, first_reaching, read_metrics
+    from hil_trainer.logging.metrics import FILE, FULL, clock_time, first_reaching, read_metrics
 
     words = ["train", "--out", str(out), "--device", device, "--no-tensorboard", *training.words.split()]
     start = time.monotonic()
@@ -170,7 +171,7 @@ def training_row(training: Training, device: str, out: Path, seconds: float) -> 
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(10)
             process.kill()
-    rows = read_metrics(out)
+    rows = read_metrics(out) if (out / FILE).exists() else []  # none of a training that did not begin
     reached = first_reaching(rows, training.rate)
     when = "not reached" if reached is None else f"{clock_time(reached.seconds)}, {reached.operator_steps} steps driven"
     full = [row["successes"] for row in rows if row["kind"] == "evaluation" and row["episodes"] == FULL]
