@@ -36,6 +36,7 @@ class Recipe(NamedTuple):
 
 RECIPES = {
     "pick_cube_state": Recipe("state", "--algorithm bc --demos 7 --seed 0"),
+    "arrange_boxes_state": Recipe("state", "--algorithm bc --task PandaArrangeBoxes-v1 --steps 0 --seed 0"),
 }
 
 

@@ -39,10 +39,11 @@ def test_policies_are_listed_with_what_they_were_trained_by(capsys):
         assert settings.env.task == policy.task == load_policy(policy.name).trained_in[0]
 
 
-def test_unknown_name_is_answered_with_the_known_ones(capsys):
+def test_unknown_name_is_answered_with_the_known_ones():
     for load in (gym_hil.load_policy, load_policy):
-        with pytest.raises(GymHilError, match=", ".join(sorted(POLICIES))):
+        with pytest.raises(GymHilError) as refused:
             load("pick_cub")
+        assert all(name in str(refused.value) for name in POLICIES)
 
 
 def test_folder_of_that_name_comes_first(tmp_path, monkeypatch):
