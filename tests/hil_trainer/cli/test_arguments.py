@@ -29,6 +29,7 @@ CONFIGS = [
         algorithm="acfql",
         init=Path("runs/some one"),
         online_steps_before_learning=7,
+        operator=OperatorConfig(ask=True),
         acfql=ACFQLConfig(policy="best_of_n", normalize_q_loss=True, utd_ratio=3, alpha=0.5, chunk_size=10),
     ),
     TrainConfig(
