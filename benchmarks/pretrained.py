@@ -36,6 +36,11 @@ class Recipe(NamedTuple):
 
 RECIPES = {
     "pick_cube_state": Recipe("state", "--algorithm bc --demos 7 --seed 0"),
+    "pick_cube_images": Recipe(
+        "two cameras of 64 pixels and proprioception",
+        "--algorithm bc --obs pixels --demos 120 --bc.batch-size 32 --bc.noise-samples 8 --mixed-precision off "
+        "--steps 0 --seed 0",
+    ),
     "arrange_boxes_state": Recipe("state", "--algorithm bc --task PandaArrangeBoxes-v1 --steps 0 --seed 0"),
 }
 
