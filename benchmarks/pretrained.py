@@ -42,6 +42,7 @@ RECIPES = {
         "--steps 0 --seed 0",
     ),
     "arrange_boxes_state": Recipe("state", "--algorithm bc --task PandaArrangeBoxes-v1 --steps 0 --seed 0"),
+    "insert_peg_state": Recipe("state", "--algorithm bc --task PandaInsertPeg-v1 --target 0.95 --steps 4000 --seed 0"),
 }
 
 
