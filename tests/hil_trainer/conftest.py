@@ -41,9 +41,12 @@ def small():
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def on_fake_gpu(quick_processes):
-    """Calls functions in a process that has the device of `fake_gpu.py`: torch counts devices once, when it learns."""
+    """Calls functions in a process that has the device of `fake_gpu.py`: torch counts devices once, when it learns.
+
+    It ends with the module, because tests of others see to it that no process is left.
+    """
     from tests.hil_trainer.fake_gpu import add_fake_gpu
 
     context = multiprocessing.get_context("spawn")

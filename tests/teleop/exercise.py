@@ -103,8 +103,7 @@ class Player:
                 yield button, True
             return
         for _ in range(chance.randint(1, MOST_MOVES)):
-            free = self._down if hardware.one_at_a_time and self._down else hardware.buttons
-            button = chance.choice(list(free))
+            button = chance.choice(list(hardware.buttons))
             if button in self._down:
                 self._down.remove(button)
                 yield button, False

@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import pytest
@@ -42,7 +42,6 @@ class Hardware(ABC):
 
     device: InputDevice
     buttons: Sequence[Button]  # that the device has
-    one_at_a_time = False  # whether two buttons together mean something else
     releases = True  # whether the device reports releases
 
     @abstractmethod
@@ -146,19 +145,26 @@ class GamepadHidHardware(HidHardware):
 
 
 class SpaceMouseHardware(HidHardware):
-    """Reports of a SpaceMouse Compact; it has two buttons, and both together are a third."""
+    """Reports of a SpaceMouse Enterprise. Its side buttons, of which the left one takes over, count as they come up."""
 
-    buttons = (Button.CLOSE, Button.OPEN, Button.INTERVENE)
-    one_at_a_time = True
+    buttons = (Button.SUCCESS, Button.FAILURE, Button.RERECORD)
+    _MASKS: ClassVar[dict[Button, int]] = {  # of the two bytes with keys
+        Button.INTERVENE: 0x0100,
+        Button.RERECORD: 0x1000,
+        Button.SUCCESS: 0x0040,
+        Button.FAILURE: 0x0080,
+    }
 
     def __init__(self) -> None:
         from gym_hil.teleop.spacemouse import CONNEXION, MULTI_AXIS_CONTROLLER, SpaceMouse
 
-        super().__init__((CONNEXION, 0xC635, "SpaceMouse Compact", MULTI_AXIS_CONTROLLER))
+        super().__init__((CONNEXION, 0xC633, "SpaceMouse Enterprise", MULTI_AXIS_CONTROLLER))
         self.device = SpaceMouse(intervention="toggle")
+        self._keys = 0
 
     def move(self, button: Button, down: bool) -> None:
-        self.unit.send(f"03 0{self.buttons.index(button) + 1 if down else 0} 00")
+        self._keys = self._keys | self._MASKS[button] if down else self._keys & ~self._MASKS[button]
+        self.unit.send(f"03 {self._keys >> 8:02x} {self._keys & 0xFF:02x} 00 00 00 00")
 
     def push(self, down: bool) -> None:
         self.unit.send("01 0000 a2fe 0000" if down else "01 0000 0000 0000")  # 350 counts away from the operator
