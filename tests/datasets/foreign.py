@@ -30,7 +30,8 @@ class Reach(gym.Env):
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self._position[:] = self.np_random.uniform(-1, 1, 2)
-        self._goal, self._count = self.np_random.uniform(-1, 1, 2), 0
+        # On the other side, so that no episode succeeds without a motion.
+        self._goal, self._count = -np.sign(self._position) * self.np_random.uniform(0.2, 1, 2), 0
         return self._observation(), {}
 
     def step(self, action):
