@@ -91,13 +91,16 @@ def _select(comparison: str) -> Any:
 where_less, where_at_least = _select("<"), _select(">=")
 
 
+def _ramped(builder: Any, start: Any, step: Any) -> Any:
+    return builder.fadd(_splat(builder, start), builder.fmul(ir.Constant(_REALS, _STEPS), _splat(builder, step)))
+
+
 @intrinsic
 def ramp(typing_context: Any, start: Any, step: Any) -> Any:
     """Lanes start, start + step, start + 2 step, ..., each rounded twice."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        start, step = (_splat(builder, value) for value in values)
-        return builder.fadd(start, builder.fmul(ir.Constant(_REALS, _STEPS), step))
+        return _ramped(builder, *values)
 
     return _LANES(start, step), generate
 
@@ -237,19 +240,13 @@ def fill_lanes(
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         depth, ids, row, column, edges, edge_steps, w, w_step, name = values
-
-        def ramped(start: Any, step: Any) -> Any:
-            return builder.fadd(
-                _splat(builder, start), builder.fmul(ir.Constant(_REALS, _STEPS), _splat(builder, step))
-            )
-
         there = _pointer(context, builder, signature.args[0], depth, [row, column], _REALS)
-        old, new = builder.load(there, align=4), ramped(w, w_step)
+        old, new = builder.load(there, align=4), _ramped(builder, w, w_step)
         nearer = builder.fcmp_ordered(">", new, old)
         for start, step in zip(
             cgutils.unpack_tuple(builder, edges), cgutils.unpack_tuple(builder, edge_steps), strict=True
         ):
-            inside = builder.fcmp_ordered(">=", ramped(start, step), ir.Constant(_REALS, [0.0] * LANES))
+            inside = builder.fcmp_ordered(">=", _ramped(builder, start, step), ir.Constant(_REALS, [0.0] * LANES))
             nearer = builder.and_(nearer, inside)
         builder.store(builder.select(nearer, new, old), there, align=4)
         if signature.args[1] != types.none:

@@ -23,7 +23,7 @@ from hil_trainer.config import (
     TrainConfig,
     read_config,
 )
-from hil_trainer.config.defaults import best_algorithm, defaults
+from hil_trainer.config.defaults import default_algorithm, defaults
 from hil_trainer.logging.plots import write_report
 from hil_trainer.logging.status import TrainingStatus
 from hil_trainer.train import Training
@@ -108,7 +108,7 @@ def parse(words: Sequence[str]) -> TrainArguments:
         files.append(expand_path(given.config))
     words = [*itertools.chain.from_iterable(as_arguments(read_config(path)) for path in files), *_with_values(words)]
     given = _first_look(words)
-    start = defaults(given.task, given.obs, given.algorithm or best_algorithm(given.task))
+    start = defaults(given.task, given.obs, given.algorithm or default_algorithm(given.task))
     return tyro.cli(
         TrainArguments,
         args=words,

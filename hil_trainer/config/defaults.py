@@ -16,8 +16,8 @@ _FLOW_OF_PIXELS: dict[str, Any] = {
 }
 
 
-def best_algorithm(task: str) -> str:
-    """The algorithm that learns a task with the fewest steps of the operator; measured in docs/training.md."""
+def default_algorithm(task: str) -> str:
+    """The default for a task: imitation where the reward comes too late for SAC; see docs/training.md."""
     name = task.lower()
     return "bc" if "arrangeboxes" in name or "insertpeg" in name else TrainConfig.algorithm
 
