@@ -47,7 +47,7 @@ CAPTIONS = {
     },
 }
 SHARED = {
-    "gym_hil": ["errors", "files", "imports", "display", "pacing", "status", "command_line"],
+    "gym_hil": ["errors", "files", "imports", "display", "pacing", "rotations", "status", "command_line"],
     "hil_trainer": ["errors", "checkpoints", "child_process"],
 }
 BY_NAME = {"registration": {"wrappers"}}  # registered with Gymnasium, which imports them

@@ -10,7 +10,7 @@ from os import PathLike
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import check
 
 CONSOLE_PACKAGES = ("aiohttp", "simplejpeg")  # of the extra `web`
 
@@ -41,10 +41,10 @@ class ConsoleOptions:
 
     def __post_init__(self) -> None:
         port: Any = self.port
-        if port is not None and (not isinstance(port, int) or isinstance(port, bool) or not 0 <= port < 65536):
-            raise ConfigurationError(f"The console's port is {port!r}; expected a whole number from 0 to 65535.")
-        if self.host is not None and (not isinstance(self.host, str) or not self.host):
-            raise ConfigurationError(f"The console's host is {self.host!r}; expected an address such as '127.0.0.1'.")
+        fits = port is None or (type(port) is int and 0 <= port < 65536)
+        check(fits, "The console's port", port, "a whole number from 0 to 65535")
+        fits = self.host is None or (isinstance(self.host, str) and self.host != "")
+        check(fits, "The console's host", self.host, "an address such as '127.0.0.1'")
         if self.public_url is not None:
             self._check_public_url(self.public_url)
 
@@ -66,11 +66,8 @@ class ConsoleOptions:
             sound = sound and not (parts.username or parts.query or parts.fragment)
         except (ValueError, TypeError, AttributeError):
             sound = False
-        if not sound:
-            raise ConfigurationError(
-                f"The console's public URL is {url!r}; expected the address in the browser without a query, such as "
-                "'https://lab.example.org/robot/'."
-            )
+        example = "the address in the browser without a query, such as 'https://lab.example.org/robot/'"
+        check(sound, "The console's public URL", url, example)
 
 
 def missing_display() -> str | None:

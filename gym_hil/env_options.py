@@ -12,7 +12,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from gym_hil import display
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError, check
 from gym_hil.imports import running_user_code
 from gym_hil.registration import find_env, is_task
 from gym_hil.teleop.operator import OperatorOptions
@@ -47,10 +47,8 @@ class EnvOptions:
     fps: float | None = None
 
     def __post_init__(self) -> None:
-        if self.max_episode_steps is not None and self.max_episode_steps < 1 and self.max_episode_steps != -1:
-            raise ConfigurationError(
-                f"max_episode_steps is {self.max_episode_steps}; expected 1 or more, or -1 for no limit."
-            )
+        steps = self.max_episode_steps
+        check(steps is None or steps >= 1 or steps == -1, "max_episode_steps", steps, "1 or more, or -1 for no limit")
 
     def spec(self) -> EnvSpec:
         """What Gymnasium knows of the environment.

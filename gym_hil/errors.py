@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import gymnasium.error
@@ -60,19 +60,19 @@ class MissingExtraError(GymHilError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 
 
+def check(fits: Any, name: str, value: Any, expected: str) -> None:
+    """Raise a ConfigurationError about an argument unless its value fits."""
+    if not fits:
+        raise ConfigurationError(f"{name} is {value!r}; expected {expected}.")
+
+
+def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
+    """Raise a ConfigurationError that lists the choices unless the value is one of them."""
+    choices = list(choices)
+    check(value in choices, name, value, f"one of {', '.join(map(repr, choices))}")
+
+
 def require(settings: Any, expected: str, names: tuple[str, ...], fits: Callable[[Any], bool]) -> None:
-    """Check some settings.
-
-    Args:
-        settings: a group of settings.
-        expected: what is possible, for the message.
-        names: of the settings that are checked.
-        fits: whether a value is possible.
-
-    Raises:
-        ConfigurationError: a value is not possible.
-    """
+    """Raise a ConfigurationError unless each of the named settings of a group fits."""
     for name in names:
-        value = getattr(settings, name)
-        if not fits(value):
-            raise ConfigurationError(f"{name} is {value!r}; expected {expected}.")
+        check(fits(getattr(settings, name)), name, getattr(settings, name), expected)

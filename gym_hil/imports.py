@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from gym_hil.errors import ConfigurationError, GymHilError
+from gym_hil.errors import ConfigurationError, GymHilError, check
 
 
 def is_function_name(text: str) -> bool:
@@ -28,8 +28,7 @@ def import_function(name: str, *, role: str) -> Any:
     Raises:
         ConfigurationError: there is none.
     """
-    if not is_function_name(name):
-        raise ConfigurationError(f"The {role} is {name!r}; expected MODULE:FUNCTION.")
+    check(is_function_name(name), f"The {role}", name, "MODULE:FUNCTION")
     module, _, function = name.partition(":")
     found: Any = import_module(module, what=f"The {role} {name}")
     for part in function.split("."):

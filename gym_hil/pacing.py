@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError, check
 
 TOLERANCE = 0.1  # of dt, delay up to which a step does not count as late
 DEFAULT_FPS = 10.0  # steps per second of an environment that says nothing
@@ -90,8 +90,7 @@ class Pacer:
     def __init__(
         self, dt: float, *, clock: Callable[[], float] = time.perf_counter, sleep: Callable[[float], None] = sleep
     ):
-        if not 0 < dt < math.inf:
-            raise ConfigurationError(f"dt is {dt!r}; expected seconds, more than 0.")
+        check(0 < dt < math.inf, "dt", dt, "seconds, more than 0")
         self.dt = dt
         self._clock, self._sleep = clock, sleep
         self.steps = self.late_steps = 0

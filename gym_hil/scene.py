@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +10,7 @@ from gym_hil.robot import add_controller, add_gripper, add_panda
 from gym_hil.robot.controller import POSTURE_STIFFNESS, TOOL_DOWN
 from gym_hil.robot.gripper import TCP_SITE
 from gym_hil.robot.panda import FLOOR, OBJECTS
+from gym_hil.rotations import quaternion_matrix, rotation_quaternion
 
 CAMERAS = ("front", "wrist")
 FORCE_SENSOR, TORQUE_SENSOR = "wrist_force", "wrist_torque"
@@ -114,12 +113,9 @@ def rotation_command(xmat: ArrayLike) -> NDArray[np.float64]:
 
 def commanded_rotation(command: ArrayLike) -> NDArray[np.float64]:
     """The tool orientation that a rotation command holds, (3, 3) in the base frame; see `rotation_command`."""
-    vector, turn, held, matrix = np.asarray(command, float), np.empty(4), np.empty(4), np.empty(9)
-    angle = math.sqrt(vector.dot(vector))
-    mujoco.mju_axisAngle2Quat(turn, vector / max(angle, 1e-12), angle)
-    mujoco.mju_mulQuat(held, _TOOL_DOWN, turn)
-    mujoco.mju_quat2Mat(matrix, held)
-    return matrix.reshape(3, 3)
+    held = np.empty(4)
+    mujoco.mju_mulQuat(held, _TOOL_DOWN, rotation_quaternion(np.asarray(command, float)))
+    return quaternion_matrix(held, is_unit=True)
 
 
 def _light_and_floor(spec: mujoco.MjSpec) -> None:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from gym_hil.console.messages import Bindings, Input, LegendPart
 from gym_hil.console.web_device import WebDevice
+from gym_hil.rotations import rotation_matrix, rotation_vector
 from gym_hil.teleop import Button, TeleopCommand
 from gym_hil.teleop.hand_tracking import Displacement, HandTracking
-from gym_hil.teleop.rotations import rotation_matrix, rotation_vector
 
 # Name of a controller's button, or of two fingers of a bare hand that touch -> its meaning; either hand counts. Those
 # that start with "stopped" count while the emergency stop is on, in place of others.

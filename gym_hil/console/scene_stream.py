@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gym_hil.console.messages import Geom, MeshInfo, SceneCamera, ViewPoint
-from gym_hil.rendering.renderer import TEXELS
+from gym_hil.rendering.renderer import TEXELS, VISIBLE_GROUPS
 
-VISIBLE_GROUPS = (0, 1, 2)  # of geoms and sites, as MuJoCo's viewer shows at its start
 DEFAULT_GREY = (0.5, 0.5, 0.5, 1.0)  # a geom's or site's own colour counts, unless it is this one
 WORKSPACE_VIEW = {"distance": 1.84, "azimuth": 50.0, "elevation": -27.5}  # m and degrees
 KINDS = {
@@ -163,7 +162,7 @@ def pack_scene(model: mujoco.MjModel, known: MeshBlob | None = None) -> PackedSc
     sites = []
     for site in range(model.nsite):
         rgba = _colour(model, model.site_rgba[site], model.site_matid[site])
-        if model.site_group[site] in VISIBLE_GROUPS and rgba[3] > 0:
+        if model.site_group[site] < VISIBLE_GROUPS and rgba[3] > 0:
             kind = KINDS[mujoco.mjtGeom(model.site_type[site])]
             size = model.site_size[site].tolist()
             geoms.append(Geom(len(bodies), kind, size, [0.0] * 3, _IDENTITY, rgba, None))
@@ -221,7 +220,7 @@ def _geoms(model: mujoco.MjModel, blob: MeshBlob) -> Iterator[Geom]:
     for number in range(model.ngeom):
         kind = KINDS.get(mujoco.mjtGeom(model.geom_type[number]))
         rgba = _colour(model, model.geom_rgba[number], model.geom_matid[number])
-        if kind is None or model.geom_group[number] not in VISIBLE_GROUPS or rgba[3] == 0:
+        if kind is None or model.geom_group[number] >= VISIBLE_GROUPS or rgba[3] == 0:
             continue
         mesh = None
         if kind in ("mesh", "sdf"):

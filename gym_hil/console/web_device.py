@@ -11,12 +11,12 @@ import numpy as np
 
 from gym_hil.console.messages import Bindings, Input, LegendPart, StickAxis
 from gym_hil.display import ConsoleOptions, TlsOption
+from gym_hil.rotations import quaternion_matrix, rotation_vector
 from gym_hil.teleop import Button, InputDevice, TeleopCommand
 from gym_hil.teleop.gamepad import BINDINGS as PAD_BINDINGS
 from gym_hil.teleop.gamepad import STICKS, pad_legend
 from gym_hil.teleop.input_state import RESUME_WITHIN, SILENCE_TIMEOUT
 from gym_hil.teleop.keyboard import KEYS, key_legend
-from gym_hil.teleop.rotations import quaternion_matrix, rotation_vector
 
 if TYPE_CHECKING:
     from gym_hil.console.channel import Channel

@@ -14,7 +14,7 @@ import numpy as np
 from gym_hil.datasets.layout import DATA, EPISODES, FORMAT, INFO, STATS, TASKS, VIDEO, dataset_files
 from gym_hil.datasets.metadata import EpisodeRecord, read_metadata
 from gym_hil.datasets.tables import read
-from gym_hil.errors import ConfigurationError, DatasetError, MissingExtraError
+from gym_hil.errors import DatasetError, MissingExtraError, check
 from gym_hil.files import expand_path
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -39,8 +39,7 @@ Demonstrations recorded with gym_hil, as LeRobotDataset {format}. The environmen
 
 def check_repo_id(repo_id: str) -> None:
     """Make sure that a dataset can have this name, of the form `user/name`; else a ConfigurationError."""
-    if not _NAME.fullmatch(repo_id):
-        raise ConfigurationError(f"repo_id is {repo_id!r}; expected user/name, such as me/pick_cube.")
+    check(_NAME.fullmatch(repo_id), "repo_id", repo_id, "user/name, such as me/pick_cube")
 
 
 def check_login() -> None:

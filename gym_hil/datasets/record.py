@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from gym_hil.datasets.features import ObservationFeatures, features_of, succeeded
 from gym_hil.datasets.writer import DatasetWriter
 from gym_hil.envs import FrankaGymEnv
-from gym_hil.errors import ConfigurationError, DatasetError
+from gym_hil.errors import ConfigurationError, DatasetError, check
 from gym_hil.registration import NAMESPACE, registering_module
 
 # Arguments of the ids that choose the operator and the viewer: a replay needs neither.
@@ -87,8 +87,8 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         if env.has_wrapper_attr("auto_reset") and env.get_wrapper_attr("auto_reset"):
             raise ConfigurationError("Episodes of an environment with auto_reset=True cannot be recorded; turn it off.")
-        if steps_after_success != int(steps_after_success) or steps_after_success < 0:
-            raise ConfigurationError(f"steps_after_success is {steps_after_success!r}; expected a number, 0 or more.")
+        fits = steps_after_success == int(steps_after_success) >= 0
+        check(fits, "steps_after_success", steps_after_success, "a number, 0 or more")
         self._task = type(env.unwrapped).__name__.removesuffix("GymEnv") if task is None else task
         self._steps_after_success, self._keep_undriven = int(steps_after_success), keep_undriven
         self._observed = ObservationFeatures(env.observation_space, state_key)

@@ -29,7 +29,7 @@ from gym_hil.datasets.layout import DATA, FILES_PER_CHUNK, FORMAT, INDICES, OWN,
 from gym_hil.datasets.store import EpisodeData, open_store
 from gym_hil.datasets.tables import is_number
 from gym_hil.datasets.video import VideoWriter, check_encoder, describe_video
-from gym_hil.errors import ConfigurationError, DatasetError
+from gym_hil.errors import ConfigurationError, DatasetError, check
 from gym_hil.files import expand_path, write_advice
 
 OWN_INFO = ("seed", "success", "options")
@@ -93,8 +93,7 @@ class DatasetWriter:
     ):
         if resume and overwrite:
             raise ConfigurationError("resume and overwrite are both True; a dataset is either continued or deleted.")
-        if fps != int(fps) or fps < 1:
-            raise ConfigurationError(f"fps is {fps!r}; expected a whole number of frames per second, 1 or more.")
+        check(fps == int(fps) >= 1, "fps", fps, "a whole number of frames per second, 1 or more")
         self.root, self._fps = expand_path(root), int(fps)
         self._staging = self.root / STAGING
         self.features = _checked_features({key: features[key] for key in features if key not in INDICES}, self._fps)

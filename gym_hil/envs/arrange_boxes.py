@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_hil.envs.panda_env import FrankaGymEnv
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import check
 from gym_hil.scene import add_box, add_marker
 
 COLOURS = ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.1, 0.3, 0.1), (0.2, 0.66, 0.32), (0.6, 0.3, 0.6))  # rgb
@@ -100,6 +100,6 @@ class PandaArrangeBoxesGymEnv(FrankaGymEnv):
 
 def _checked_row(values: object) -> NDArray[np.float64]:
     ys = np.asarray(values, dtype=np.float64)
-    if ys.shape != (5,) or not (np.abs(ys) <= 0.45).all() or np.diff(np.sort(ys)).min() < 3 * BOX_HALF_SIZE:
-        raise ConfigurationError(f"box_y is {values!r}; expected five y in m within +-0.45, at least 0.06 m apart.")
+    fits = ys.shape == (5,) and (np.abs(ys) <= 0.45).all() and np.diff(np.sort(ys)).min() >= 3 * BOX_HALF_SIZE
+    check(fits, "box_y", values, "five y in m within +-0.45, at least 0.06 m apart")
     return ys

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_hil.envs.panda_env import FrankaGymEnv
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError, check
 from gym_hil.robot.controller import POSITION_ACTUATORS, ROTATION_ACTUATORS
 
 PEG_HALF_SIZE = (0.01, 0.01, 0.03)  # m
@@ -58,10 +58,9 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
         estimate_error: tuple[float, float] = (0.0, 0.0),
         **kwargs: Any,
     ):
-        if not 0 < clearance < 0.02:
-            raise ConfigurationError(f"clearance is {clearance!r}; expected m between 0 and 0.02.")
-        if len(estimate_error) != 2 or not (np.isfinite(estimate_error).all() and min(estimate_error) >= 0):
-            raise ConfigurationError(f"estimate_error is {estimate_error!r}; expected m and rad, 0 or more.")
+        check(0 < clearance < 0.02, "clearance", clearance, "m between 0 and 0.02")
+        fits = len(estimate_error) == 2 and np.isfinite(estimate_error).all() and min(estimate_error) >= 0
+        check(fits, "estimate_error", estimate_error, "m and rad, 0 or more")
         self._clearance, self._estimate_error = float(clearance), tuple(map(float, estimate_error))
         super().__init__(*args, **kwargs)
         gym.utils.EzPickle.__init__(self, *args, clearance=clearance, estimate_error=estimate_error, **kwargs)
@@ -195,10 +194,8 @@ class _Pose(NamedTuple):
 def _pose(name: str, values: object) -> NDArray[np.float64]:
     pose = np.asarray(values, dtype=np.float64)
     low, high = np.array(FrankaGymEnv.BOUNDS)[:, :2] + np.array([[0.05], [-0.05]])
-    if pose.shape != (3,) or not np.isfinite(pose).all() or not ((low <= pose[:2]) & (pose[:2] <= high)).all():
-        raise ConfigurationError(
-            f"{name} is {values!r}; expected x and y in m between {low.tolist()} and {high.tolist()}, and a yaw in rad."
-        )
+    fits = pose.shape == (3,) and np.isfinite(pose).all() and ((low <= pose[:2]) & (pose[:2] <= high)).all()
+    check(fits, name, values, f"x and y in m between {low.tolist()} and {high.tolist()}, and a yaw in rad")
     return pose
 
 

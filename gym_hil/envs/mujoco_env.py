@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from gym_hil import display
-from gym_hil.errors import ConfigurationError, GymHilError, InvalidActionError, InvalidStateError, ResetNeededError
+from gym_hil.errors import (
+    ConfigurationError,
+    GymHilError,
+    InvalidActionError,
+    InvalidStateError,
+    ResetNeededError,
+    check,
+    check_choice,
+)
 from gym_hil.rendering import RENDERERS, Renderer, make_renderer, window
 
 Observation = dict[str, Any]
@@ -68,10 +76,9 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         self.render_spec = render_spec or GymRenderingSpec()
         for side in ("height", "width"):
             size = getattr(self.render_spec, side)
-            if not isinstance(size, int) or size < 1:
-                raise ConfigurationError(f"render_spec.{side} is {size!r}; expected a number of pixels, 1 or more.")
-        one_of("render_mode", render_mode, [None, *self.metadata["render_modes"]])
-        one_of("renderer", renderer, RENDERERS)
+            check(isinstance(size, int) and size >= 1, f"render_spec.{side}", size, "a number of pixels, 1 or more")
+        check_choice("render_mode", render_mode, [None, *self.metadata["render_modes"]])
+        check_choice("renderer", renderer, RENDERERS)
         self.render_mode, self.renderer = render_mode, renderer
         self.metadata = {**type(self).metadata, "render_fps": round(1 / control_dt)}
         spec.option.timestep = self.physics_dt
@@ -183,14 +190,8 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
             return "front"
         if isinstance(camera, int) and 0 <= camera < len(names):
             return names[camera]
-        one_of("render_spec.camera_id", camera, names)
+        check_choice("render_spec.camera_id", camera, names)
         return str(camera)
-
-
-def one_of(name: str, value: object, choices: Sequence[object]) -> None:
-    """Raise a ConfigurationError that lists the choices unless `value` is one of them."""
-    if value not in choices:
-        raise ConfigurationError(f"{name} is {value!r}; expected one of {', '.join(map(repr, choices))}.")
 
 
 def substeps(control_dt: float, physics_dt: float | None) -> tuple[int, float]:

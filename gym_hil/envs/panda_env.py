@@ -14,14 +14,15 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gym_hil.envs.mujoco_env import EnvState, GymRenderingSpec, MujocoGymEnv, Observation, check_action, one_of
+from gym_hil.envs.mujoco_env import EnvState, GymRenderingSpec, MujocoGymEnv, Observation, check_action
 from gym_hil.envs.randomization import NOISE_SEED, Randomization, parse_ranges
-from gym_hil.errors import ConfigurationError, InvalidStateError
+from gym_hil.errors import ConfigurationError, InvalidStateError, check, check_choice
 from gym_hil.robot.controller import ROTATION_LIMIT
 from gym_hil.robot.gripper import BODY as GRIPPER
 from gym_hil.robot.gripper import COMMAND_CLOSED, STROKE, TCP_SITE
 from gym_hil.robot.gripper import JOINTS as FINGERS
 from gym_hil.robot.panda import JOINTS, LINKS
+from gym_hil.rotations import rotation_matrix
 from gym_hil.scene import (
     CAMERAS,
     FORCE_SENSOR,
@@ -110,7 +111,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
             cartesian_bounds, renderer, force_torque_obs, randomize,
         )  # fmt: skip
         ranges = parse_ranges(randomize)
-        one_of("reward_type", reward_type, ["sparse", "dense"])
+        check_choice("reward_type", reward_type, ["sparse", "dense"])
         self.image_obs, self.reward_type, self.force_torque_obs = bool(image_obs), reward_type, bool(force_torque_obs)
         self.home_position = _home(self.HOME if home_position is None else home_position)
         self.cartesian_bounds = _bounds(self.BOUNDS if cartesian_bounds is None else cartesian_bounds)
@@ -224,7 +225,7 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
         gym.Env.reset(self, seed=seed)
         options = dict(options or {})
         for key in options:
-            one_of("a key of reset(options=...)", key, [*self.RESET_OPTIONS, _RANDOMIZATION])
+            check_choice("a key of reset(options=...)", key, [*self.RESET_OPTIONS, _RANDOMIZATION])
         given = options.pop(_RANDOMIZATION, None)
         if given is not None:
             given = self._get_randomization().checked(given)
@@ -410,28 +411,20 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
 
 def _turned(command: NDArray[np.float64], rotation: NDArray[np.float64]) -> NDArray[np.float64]:
     """The rotation command (3,) rad, from a tool that points down and in its axes, after a turn in the base frame."""
-    turn, angle = np.empty(4), float(np.sqrt(rotation.dot(rotation)))
-    mujoco.mju_axisAngle2Quat(turn, rotation / max(angle, 1e-12), angle)
-    matrix = np.empty(9)
-    mujoco.mju_quat2Mat(matrix, turn)
-    result = rotation_command(matrix.reshape(3, 3) @ commanded_rotation(command))
+    result = rotation_command(rotation_matrix(rotation) @ commanded_rotation(command))
     return result * min(1.0, ROTATION_LIMIT / max(math.sqrt(result.dot(result)), 1e-12))
 
 
 def _home(position: ArrayLike) -> NDArray[np.float64]:
     home = np.asarray(position, dtype=np.float64)
     ranges = np.array([link.range for link in LINKS])
-    if home.shape != (7,) or not ((ranges[:, 0] <= home) & (home <= ranges[:, 1])).all():
-        raise ConfigurationError(
-            f"home_position is {position!r}; expected 7 joint angles in rad within {ranges.tolist()}."
-        )
+    fits = home.shape == (7,) and ((ranges[:, 0] <= home) & (home <= ranges[:, 1])).all()
+    check(fits, "home_position", position, f"7 joint angles in rad within {ranges.tolist()}")
     return home
 
 
 def _bounds(corners: ArrayLike) -> NDArray[np.float64]:
     bounds = np.asarray(corners, dtype=np.float64)
-    if bounds.shape != (2, 3) or not np.isfinite(bounds).all() or not (bounds[0] < bounds[1]).all():
-        raise ConfigurationError(
-            f"cartesian_bounds is {corners!r}; expected the lower and upper corner of the workspace, each x, y, z in m."
-        )
+    fits = bounds.shape == (2, 3) and np.isfinite(bounds).all() and (bounds[0] < bounds[1]).all()
+    check(fits, "cartesian_bounds", corners, "the lower and upper corner of the workspace, each x, y, z in m")
     return bounds

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_hil.envs.panda_env import FrankaGymEnv
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import check
 from gym_hil.scene import add_box
 
 CUBE_HALF_SIZE = 0.02  # m
@@ -99,6 +99,6 @@ class PandaPickCubeGymEnv(FrankaGymEnv):
 
 def _on_table(values: object) -> NDArray[np.float64]:
     xy = np.asarray(values, dtype=np.float64)
-    if xy.shape != (2,) or not ((TABLE[0] <= xy) & (xy <= TABLE[1])).all():
-        raise ConfigurationError(f"cube_xy is {values!r}; expected x and y in m between {TABLE[0]} and {TABLE[1]}.")
+    fits = xy.shape == (2,) and ((TABLE[0] <= xy) & (xy <= TABLE[1])).all()
+    check(fits, "cube_xy", values, f"x and y in m between {TABLE[0]} and {TABLE[1]}")
     return xy

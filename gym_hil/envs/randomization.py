@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gym_hil.errors import ConfigurationError
+from gym_hil.rendering.renderer import VISIBLE_GROUPS
 from gym_hil.robot.controller import POSITION_ACTUATORS, ROTATION_ACTUATORS
 from gym_hil.robot.gripper import JOINTS as FINGERS
 from gym_hil.robot.gripper import PAD_FRICTION
 from gym_hil.robot.panda import MATERIALS
+from gym_hil.rotations import quaternion_matrix, rotation_quaternion
 
 FLOOR_TEXTURE = "grid"
 NOISE_SEED = "noise_seed"  # in a draw with observation noise: the seed of the episode's noise
-_VISIBLE_GROUPS = 3  # geoms of groups 0 to 2 are drawn
 # Kinds of geoms with a size along each axis, and with a radius and a length.
 _BOXY = {mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_ELLIPSOID}
 _ROUND = {mujoco.mjtGeom.mjGEOM_SPHERE, mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mjtGeom.mjGEOM_CYLINDER}
@@ -239,9 +240,7 @@ class Randomization:
         model.cam_fovy[:] += draw.get("camera_fovy", 0.0)
         turned = np.empty(4)
         for quat, degrees in zip(model.cam_quat, draw.get("camera_rotation", ()), strict=False):
-            turn, angle = np.empty(4), float(np.linalg.norm(np.radians(degrees)))
-            mujoco.mju_axisAngle2Quat(turn, np.radians(degrees) / max(angle, 1e-12), angle)
-            mujoco.mju_mulQuat(turned, quat, turn)
+            mujoco.mju_mulQuat(turned, quat, rotation_quaternion(np.radians(degrees)))
             quat[:] = turned
 
     def _resize(self, sizes: Any, masses: Any) -> None:
@@ -290,7 +289,7 @@ def _texture_slice(model: mujoco.MjModel, name: str) -> _Texture | None:
 
 def _colour_groups(model: mujoco.MjModel) -> list[NDArray[np.intp]]:
     """The visible geoms of the task, those without a material, grouped by their colour."""
-    shown = (model.geom_matid < 0) & (model.geom_group < _VISIBLE_GROUPS) & (model.geom_rgba[:, 3] > 0)
+    shown = (model.geom_matid < 0) & (model.geom_group < VISIBLE_GROUPS) & (model.geom_rgba[:, 3] > 0)
     groups: dict[tuple[float, ...], list[int]] = {}
     for geom in np.flatnonzero(shown):
         groups.setdefault(tuple(model.geom_rgba[geom, :3].tolist()), []).append(int(geom))
@@ -313,9 +312,7 @@ def _scale_geom(model: mujoco.MjModel, geom: int, scale: NDArray[np.float64]) ->
 
 def _scale_inertia(model: mujoco.MjModel, body: int, scale: NDArray[np.float64]) -> None:
     """Scale a body's inertia as its size, with the same mass."""
-    turn = np.empty(9)
-    mujoco.mju_quat2Mat(turn, model.body_iquat[body])
-    rotation = turn.reshape(3, 3)
+    rotation = quaternion_matrix(model.body_iquat[body], is_unit=True)
     inertia = model.body_inertia[body]
     moments = inertia.sum() / 2 - inertia  # of the mass along the principal axes
     along = np.diag(

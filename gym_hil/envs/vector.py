@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gym_hil.envs.mujoco_env import check_action
 from gym_hil.envs.threads import WorkThreads
-from gym_hil.errors import ConfigurationError, InvalidActionError, ResetNeededError
+from gym_hil.errors import ConfigurationError, InvalidActionError, ResetNeededError, check, check_choice
 
 RESET_MASK, ENV_OPTIONS = "reset_mask", "env_options"  # keys of reset options: Gymnasium's, and ours
 # Arguments about the operator, and about what is shown to them.
@@ -59,11 +59,9 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
         if not env_fns:
             raise ConfigurationError("A vector of 0 environments cannot be made; give num_envs of 1 or more.")
         threads = None if threads is None else _whole_number("threads", threads, 1)
-        try:
-            mode = AutoresetMode(autoreset_mode)
-        except ValueError:
-            choices = ", ".join(repr(mode.value) for mode in AutoresetMode)
-            raise ConfigurationError(f"autoreset_mode is {autoreset_mode!r}; expected one of {choices}.") from None
+        if not isinstance(autoreset_mode, AutoresetMode):
+            check_choice("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode])
+        mode = AutoresetMode(autoreset_mode)
         with ExitStack() as opened:  # closes those that were made where one cannot be made, or does not fit the others
             envs: list[gym.Env[Any, Any]] = []
             for make_env in env_fns:
@@ -214,10 +212,8 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
             return np.ones(self.num_envs, dtype=np.bool_)
         mask = np.asarray(options[RESET_MASK])
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
-            raise ConfigurationError(
-                f"reset_mask is {options[RESET_MASK]!r}; expected a boolean for each of {self.num_envs} environments, "
-                "at least one of them True."
-            )
+            expected = f"a boolean for each of {self.num_envs} environments, at least one of them True"
+            check(False, RESET_MASK, options[RESET_MASK], expected)
         return mask
 
     def _options(self, options: Mapping[str, Any] | None) -> list[dict[str, Any] | None]:
@@ -319,6 +315,6 @@ def _write(batch: Any, index: int, observation: Any) -> None:
 
 
 def _whole_number(name: str, value: Any, minimum: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
-        raise ConfigurationError(f"{name} is {value!r}; expected a whole number, {minimum} or more.")
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    check(is_whole and value >= minimum, name, value, f"a whole number, {minimum} or more")
     return int(value)

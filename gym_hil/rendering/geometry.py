@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from gym_hil.rendering.renderer import VISIBLE_GROUPS
 from gym_hil.rendering.scene import Floats, Ints, Shapes
 from gym_hil.rendering.simd import LANES
 
@@ -15,7 +16,6 @@ Points = NDArray[np.float64]
 Triangles = tuple[Floats, Floats, Ints]  # vertices (v, 3), normals (v, 3), faces (m, 3)
 Material = tuple[float, float, float]  # specular strength, shininess exponent, emission
 
-VISIBLE_GROUPS = 3  # groups 0, 1 and 2 are on in MuJoCo's default view options
 CREASE = np.cos(np.radians(40.0))  # faces that meet at a larger angle do not share a normal
 DEFAULT_RGBA = np.array([0.5, 0.5, 0.5, 1.0], dtype=np.float32)  # MuJoCo: a geom of this colour takes its material's
 DEFAULT_MATERIAL: Material = (0.5, 64.0, 0.0)

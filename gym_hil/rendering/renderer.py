@@ -15,7 +15,7 @@ from gym_hil.errors import ConfigurationError, RenderingError
 
 Image = NDArray[np.uint8]
 
-
+VISIBLE_GROUPS = 3  # of geoms and sites: 0, 1 and 2 are on in MuJoCo's default view options
 TEXELS = 997  # bytes of textures between those that are compared, to notice that a texture has changed
 
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.teleop.rotations import quaternion_matrix, rotation_vector
+from gym_hil.rotations import quaternion_matrix, rotation_vector
 
 CLUTCH_ON, CLUTCH_OFF = 0.5, 0.4  # of the squeeze; two values, so that a trembling finger does not let go
 GRIPPER_CLOSE, GRIPPER_OPEN = 0.6, 0.3  # of the trigger

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gym_hil.errors import ConfigurationError, DeviceError
+from gym_hil.errors import DeviceError, check
 from gym_hil.teleop.device import Device, Event, TeleopCommand, is_copying_env
 from gym_hil.teleop.modes import InterventionMode
 
@@ -79,8 +79,7 @@ def apply_deadzone(value: float, deadzone: float) -> float:
 
 def check_deadzone(deadzone: float) -> float:
     """The same number; a ConfigurationError unless it is in [0, 1)."""
-    if not 0 <= deadzone < 1:
-        raise ConfigurationError(f"deadzone is {deadzone!r}; expected 0 or more and less than 1.")
+    check(0 <= deadzone < 1, "deadzone", deadzone, "0 or more and less than 1")
     return deadzone
 
 

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar
 
-from gym_hil.errors import ConfigurationError, DeviceError, MissingExtraError
+from gym_hil.errors import DeviceError, MissingExtraError, check_choice
 from gym_hil.teleop.input_state import Button, InputDevice, InputState
 
 logger = logging.getLogger(__name__)
@@ -116,9 +116,7 @@ class Keyboard(InputDevice):
     ):
         # A held key may not report for long; `KeyBackend.is_alive` says whether keys are still read.
         super().__init__(intervention=intervention, silence_timeout=math.inf, clock=clock)
-        if backend not in (AUTO, *BACKENDS):
-            names = ", ".join(map(repr, (AUTO, *BACKENDS)))
-            raise ConfigurationError(f"backend is {backend!r}; expected one of {names}.")
+        check_choice("backend", backend, (AUTO, *BACKENDS))
         self._backend = _first_that_works(self.inputs) if backend == AUTO else _open(backend, self.inputs)
         self._was_alive = True
         # Also when the program ends or drops this device, so that no terminal is left without its echo.

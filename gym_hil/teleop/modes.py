@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import check_choice
 
 RELEASE_DELAY = 0.5  # s without input after which `auto` lets go
 # Mode -> what the intervention button does in it.
@@ -33,8 +33,7 @@ class InterventionMode:
     """
 
     def __init__(self, name: str):
-        if name not in MODES:
-            raise ConfigurationError(f"intervention is {name!r}; expected one of {', '.join(map(repr, MODES))}.")
+        check_choice("intervention", name, MODES)
         self.name, self.legend = name, MODES[name]
         self.engaged, self._last_input = False, -math.inf  # s
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import check, check_choice
 from gym_hil.teleop.device import Device
 
 TAKEOVERS = ("always", "no_progress", "probability")
@@ -43,16 +43,11 @@ class SimulatedOperator(Device):
         probability: float = 0.05,
         seed: int | None = None,
     ):
-        if takeover not in TAKEOVERS:
-            raise ConfigurationError(f"takeover is {takeover!r}; expected one of {', '.join(map(repr, TAKEOVERS))}.")
-        if reaction_delay != int(reaction_delay) or reaction_delay < 0:
-            raise ConfigurationError(f"reaction_delay is {reaction_delay!r}; expected a number of steps, 0 or more.")
-        if patience != int(patience) or patience < 1:
-            raise ConfigurationError(f"patience is {patience!r}; expected a number of steps, 1 or more.")
-        if not 0 <= motion_noise < np.inf:
-            raise ConfigurationError(f"motion_noise is {motion_noise!r}; expected a fraction of full speed, 0 or more.")
-        if not 0 <= probability <= 1:
-            raise ConfigurationError(f"probability is {probability!r}; expected a number in [0, 1].")
+        check_choice("takeover", takeover, TAKEOVERS)
+        for name, steps, least in (("reaction_delay", reaction_delay, 0), ("patience", patience, 1)):
+            check(steps == int(steps) >= least, name, steps, f"a number of steps, {least} or more")
+        check(0 <= motion_noise < np.inf, "motion_noise", motion_noise, "a fraction of full speed, 0 or more")
+        check(0 <= probability <= 1, "probability", probability, "a number in [0, 1]")
         self._delay, self._noise = int(reaction_delay), motion_noise
         self._takeover, self._patience, self._probability = takeover, patience, probability
         self._seed = 0 if seed is None else seed

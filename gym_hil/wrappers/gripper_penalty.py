@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError, check
 from gym_hil.wrappers.action_map import ActionMap, ActionMapLike, check_action_space, fit_action_map
 from gym_hil.wrappers.base import share, unshare
 
@@ -44,8 +44,7 @@ class GripperPenaltyWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCon
             self, penalty=penalty, add_to_reward=add_to_reward, action_map=share(action_map)
         )
         gym.Wrapper.__init__(self, env)
-        if not (math.isfinite(penalty) and penalty <= 0):
-            raise ConfigurationError(f"The gripper penalty is {penalty!r}; expected a number of 0 or less.")
+        check(-math.inf < penalty <= 0, "The gripper penalty", penalty, "a number of 0 or less")
         self._penalty, self._add_to_reward = float(penalty), add_to_reward
         action_map = unshare(action_map)
         if action_map is None:

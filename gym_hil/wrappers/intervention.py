@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gym_hil.envs.mujoco_env import check_action
-from gym_hil.errors import ConfigurationError, InvalidStepError
+from gym_hil.errors import ConfigurationError, InvalidStepError, check
 from gym_hil.imports import import_function
 from gym_hil.pacing import find_control_dt
 from gym_hil.teleop import Device, DeviceGroup, Event, TeleopCommand
@@ -144,8 +144,7 @@ class InputsControlWrapper(OperatorWrapper):
             fps=fps,
         )
         gym.Wrapper.__init__(self, env)
-        if not 0 <= input_threshold < 1:
-            raise ConfigurationError(f"input_threshold is {input_threshold!r}; expected 0 or more and less than 1.")
+        check(0 <= input_threshold < 1, "input_threshold", input_threshold, "0 or more and less than 1")
         action_map = unshare(action_map)
         steps = {"x": x_step_size, "y": y_step_size, "z": z_step_size}
         if any(step is not None for step in steps.values()):
@@ -406,13 +405,8 @@ class ResetDelayWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstru
 
 
 def checked_delay(seconds: float) -> float:
-    """The reset delay in s.
-
-    Raises:
-        ConfigurationError: it is negative or not finite.
-    """
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise ConfigurationError(f"The reset delay is {seconds!r}; expected seconds, 0 or more.")
+    """The reset delay in s; a ConfigurationError if it is negative or not finite."""
+    check(0 <= seconds < math.inf, "The reset delay", seconds, "seconds, 0 or more")
     return float(seconds)
 
 
@@ -423,11 +417,8 @@ def _success_hook(success: Any, env: gym.Env[Any, Any]) -> SuccessHook | None:
     if isinstance(success, str):
         found = import_function(success, role="success")
         return found(env) if isinstance(found, type) else found
-    if success is not None and not callable(success):
-        raise ConfigurationError(
-            f"success is {success!r}; expected a function of an observation and info, its name MODULE:FUNCTION, or "
-            f"{INFO!r}."
-        )
+    expected = f"a function of an observation and info, its name MODULE:FUNCTION, or {INFO!r}"
+    check(success is None or callable(success), "success", success, expected)
     return success
 
 

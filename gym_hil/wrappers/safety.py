@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gym_hil.envs.mujoco_env import check_action
-from gym_hil.errors import ConfigurationError, InvalidStepError
+from gym_hil.errors import ConfigurationError, InvalidStepError, check
 from gym_hil.imports import describe_error
 from gym_hil.teleop.operator import neutral_action
 from gym_hil.wrappers.action_map import action_limits, check_action_space
@@ -80,24 +80,21 @@ class SafetyWrapper(OperatorWrapper):
         self._neutral = neutral_action(space)
         self._numbers, self._unit, self._absolute = list(numbers), unit, absolute
         self._max_step = None if max_step is None else np.broadcast_to(np.asarray(max_step, float), space.shape)
-        if self._max_step is not None and not (self._max_step >= 0).all():
-            raise ConfigurationError(f"max_step is {max_step!r}; expected 0 or more.")
+        check(self._max_step is None or (self._max_step >= 0).all(), "max_step", max_step, "0 or more")
         if workspace is not None and any(not 0 <= number < space.shape[0] for number in self._numbers):
             raise ConfigurationError(f"numbers is {numbers!r}; the action has the numbers 0 to {space.shape[0] - 1}.")
-        if not (np.isfinite(unit) and unit):
-            raise ConfigurationError(f"unit is {unit!r}; expected how far an action of 1 moves the robot.")
+        check(np.isfinite(unit) and unit, "unit", unit, "how far an action of 1 moves the robot")
         self._position: Callable[[Any], ArrayLike] | None = unshare(position)
         self._workspace = None if workspace is None else np.asarray(workspace, dtype=float)
         if self._workspace is not None:
-            if self._workspace.shape != (2, len(self._numbers)) or not (self._workspace[0] < self._workspace[1]).all():
-                raise ConfigurationError(
-                    f"workspace is {workspace!r}; expected the lower and the upper corner, each of "
-                    f"{len(self._numbers)} numbers (numbers=...)."
-                )
+            count = len(self._numbers)
+            fits = self._workspace.shape == (2, count) and (self._workspace[0] < self._workspace[1]).all()
+            expected = f"the lower and the upper corner, each of {count} numbers (numbers=...)"
+            check(fits, "workspace", workspace, expected)
             if position is None and not absolute:
                 raise ConfigurationError("A workspace needs position=..., a function that finds it in an observation.")
-        if watchdog is not None and not 0 < watchdog < np.inf:
-            raise ConfigurationError(f"watchdog is {watchdog!r}; expected seconds, more than 0, or None.")
+        fits = watchdog is None or 0 < watchdog < np.inf
+        check(fits, "watchdog", watchdog, "seconds, more than 0, or None")
         self._seconds = watchdog
         self._hold: Callable[[], Any] | None = unshare(hold) or getattr(env.unwrapped, "hold", None)
         if watchdog is not None and not callable(self._hold):

@@ -9,17 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError, check
+from gym_hil.rotations import rotation_matrix
 from gym_hil.teleop.device import TeleopCommand
-from gym_hil.teleop.rotations import rotation_matrix
-from gym_hil.teleop.scripted.pick_place import (
-    PickPlaceGoal,
-    PickPlacePlanner,
-    SceneSnapshot,
-    remaining_distance,
-)
+from gym_hil.teleop.scripted.pick_place import PickPlaceGoal, PickPlacePlanner, SceneSnapshot, remaining_distance
 from gym_hil.teleop.simulated_operator import SimulatedOperator
 
+# Of an environment, in the order of `SceneSnapshot`.
 OBSERVED = ("tcp_position", "tcp_target", "tcp_rotation", "tcp_rotation_target", "gripper_command", "gripper_closed")
 PROGRESS = 0.005  # m that count as progress
 
@@ -45,10 +41,9 @@ class ScriptedOperator(SimulatedOperator):
     def __init__(self, env: Any, *, full_speed: ArrayLike = 0.025, rotation_speed: float | None = None, **options: Any):
         super().__init__(**options)
         self._speed = np.broadcast_to(np.asarray(full_speed, dtype=np.float64), 3).copy()
-        if not (self._speed > 0).all():
-            raise ConfigurationError(f"full_speed is {full_speed!r}; expected m a step, more than 0.")
-        if rotation_speed is not None and not rotation_speed > 0:
-            raise ConfigurationError(f"rotation_speed is {rotation_speed!r}; expected rad a step, more than 0.")
+        check((self._speed > 0).all(), "full_speed", full_speed, "m a step, more than 0")
+        fits = rotation_speed is None or rotation_speed > 0
+        check(fits, "rotation_speed", rotation_speed, "rad a step, more than 0")
         self._rotation_speed = rotation_speed
         self._env = getattr(env, "unwrapped", env)
         self._planner = PickPlacePlanner(turns=rotation_speed is not None)
@@ -59,11 +54,9 @@ class ScriptedOperator(SimulatedOperator):
 
     @classmethod
     def for_env(cls, env: Any, **options: Any) -> ScriptedOperator:
-        if env is not None and "full_speed" not in options and env.has_wrapper_attr("full_speed"):
-            options["full_speed"] = env.get_wrapper_attr("full_speed")
-        if env is not None and "rotation_speed" not in options and env.has_wrapper_attr("rotation_speed"):
-            options["rotation_speed"] = env.get_wrapper_attr("rotation_speed")
-        return cls(env, **options)
+        speeds = () if env is None else ("full_speed", "rotation_speed")
+        known = {name: env.get_wrapper_attr(name) for name in speeds if env.has_wrapper_attr(name)}
+        return cls(env, **{**known, **options})
 
     def poll(self) -> TeleopCommand:
         self._snapshots.append(self._observe())
@@ -113,15 +106,7 @@ class ScriptedOperator(SimulatedOperator):
         goals = [
             PickPlaceGoal(**goal) if isinstance(goal, dict) else PickPlaceGoal(*goal) for goal in env.pick_place_goals()
         ]
-        return SceneSnapshot(
-            env.tcp_position,
-            env.tcp_target,
-            env.tcp_rotation,
-            env.tcp_rotation_target,
-            env.gripper_command,
-            env.gripper_closed,
-            goals,
-        )
+        return SceneSnapshot._make([*(getattr(env, name) for name in OBSERVED), goals])
 
     def _needed(self, scene: SceneSnapshot) -> bool:
         left = remaining_distance(scene)
@@ -129,13 +114,11 @@ class ScriptedOperator(SimulatedOperator):
 
 
 def _check_observable(env: Any) -> None:
+    kind = type(env).__name__
     for name in OBSERVED:
         if not hasattr(env, name):
-            raise ConfigurationError(
-                f"The scripted operator needs an environment with {name}; {type(env).__name__} has none."
-            )
+            raise ConfigurationError(f"The scripted operator needs an environment with {name}; {kind} has none.")
     if not hasattr(env, "pick_place_goals"):
         raise ConfigurationError(
-            f"The scripted operator does not know the goals of {type(env).__name__}; give it a method "
-            "pick_place_goals()."
+            f"The scripted operator does not know the goals of {kind}; give it a method pick_place_goals()."
         )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.teleop.rotations import rotation_vector
+from gym_hil.rotations import rotation_vector
 
 Point = NDArray[np.float64]  # (3,) m
 Rotation = NDArray[np.float64]  # (3, 3), of the tool in the base frame
