@@ -222,6 +222,21 @@ def test_edge_of_the_workspace_is_felt(headset: Visitor, stand: Stand) -> None:
     assert headset.page.evaluate("ticks") == [[0.3, 20]]
 
 
+def test_policy_that_asks_for_help_is_felt_once_and_for_long(headset: Visitor, stand: Stand) -> None:
+    ask = stand.env.get_wrapper_attr("ask_for_help")
+    ask(True)
+    headset.wait(lambda: headset.page.evaluate("ticks.length"))
+    headset.until("page.frame.status.asks_for_help")
+    ask(False)
+    headset.until("!page.frame.status.asks_for_help")
+    assert headset.page.evaluate("ticks") == [[1, 400]]
+    squeeze(headset, stand)
+    ask(True)
+    headset.until("page.frame.status.asks_for_help")
+    assert len(headset.page.evaluate("ticks")) == 1  # the operator drives already
+    ask(False)
+
+
 def test_bare_hands_pinch_to_move_and_to_grip(headset: Visitor, stand: Stand) -> None:
     headset.page.evaluate("device.primaryInputMode = 'hand'")
     headset.page.evaluate("device.hands.right.updatePinchValue(1)")

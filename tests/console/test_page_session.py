@@ -154,3 +154,27 @@ def test_page_shows_that_the_policy_asks_for_help_until_the_operator_drives(visi
     visitor.page.keyboard.press("Space")
     visitor.wait(lambda: visitor.driver() == "you" and visitor.text("driver-does") == "are driving")
     stand.env.get_wrapper_attr("ask_for_help")(False)
+
+
+def test_gamepad_rumbles_once_each_time_the_policy_asks_for_help(visitor, stand):
+    visitor.plug_in()
+    visitor.page.evaluate(
+        "window.rumbles = []; pad.vibrationActuator = {playEffect: async (...effect) => rumbles.push(effect)}; 0"
+    )
+    ask = stand.env.get_wrapper_attr("ask_for_help")
+    for count in (1, 2):
+        ask(True)
+        visitor.until("page.frame.status.asks_for_help")
+        ask(False)
+        visitor.until("!page.frame.status.asks_for_help")
+        assert len(visitor.page.evaluate("rumbles")) == count
+    effect, options = visitor.page.evaluate("rumbles[0]")
+    assert effect == "dual-rumble"
+    assert options["duration"] >= 200
+    assert min(options["strongMagnitude"], options["weakMagnitude"]) > 0.5
+    visitor.page.keyboard.press("Space")
+    visitor.wait(lambda: stand.operator)
+    ask(True)
+    visitor.until("page.frame.status.asks_for_help")
+    assert len(visitor.page.evaluate("rumbles")) == 2  # the operator drives already
+    ask(False)
