@@ -182,7 +182,30 @@ def _open(name: str, inputs: InputState) -> KeyBackend:
     return backend
 
 
+def can_read_keys() -> bool:
+    """Whether the keyboard can be read here, by any back end."""
+    backend = _find(InputState())
+    if isinstance(backend, str):
+        return False
+    backend.close()
+    return True
+
+
 def _first_that_works(inputs: InputState) -> KeyBackend | None:
+    backend = _find(inputs)
+    if not isinstance(backend, str):
+        return backend
+    logger.warning(
+        "No keyboard can be read here: %s. There is no intervention. Start the program from a terminal, or where there "
+        "is a display with pip install 'gym-hil[pynput]', or use the device web. %s",
+        backend,
+        HELP,
+    )
+    return None
+
+
+def _find(inputs: InputState) -> KeyBackend | str:
+    """The first back end that works, or why none does."""
     names = ["pynput", "terminal"]
     if sys.platform not in ("darwin", "win32"):
         if not os.environ.get("DISPLAY"):
@@ -195,10 +218,4 @@ def _first_that_works(inputs: InputState) -> KeyBackend | None:
             return _open(name, inputs)
         except (DeviceError, MissingExtraError) as error:
             problems.append(str(error).rstrip("."))
-    logger.warning(
-        "No keyboard can be read here: %s. There is no intervention. Start the program from a terminal, or where there "
-        "is a display with pip install 'gym-hil[pynput]', or use the device web. %s",
-        "; ".join(problems),
-        HELP,
-    )
-    return None
+    return "; ".join(problems)

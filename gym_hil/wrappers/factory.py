@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Sequence
 from os import PathLike
 from typing import Any, TypedDict
@@ -13,6 +14,7 @@ from gymnasium.envs.registration import WrapperSpec
 from gym_hil import display
 from gym_hil.display import ConsoleOptions
 from gym_hil.teleop import Device
+from gym_hil.teleop.keyboard import can_read_keys
 from gym_hil.teleop.operator import OperatorOptions
 from gym_hil.teleop.registry import turns_by_default
 from gym_hil.wrappers.action_map import ActionMap, ActionMapLike, check_action_space, choose_action_map
@@ -23,6 +25,8 @@ from gym_hil.wrappers.ee_action import EEActionWrapper
 from gym_hil.wrappers.gripper_penalty import GripperPenaltyWrapper
 from gym_hil.wrappers.intervention import InputsControlWrapper, SuccessHook
 from gym_hil.wrappers.viewer_wrapper import PassiveViewerWrapper
+
+logger = logging.getLogger(__name__)
 
 PENALTY = -0.02  # of a step that reverses the gripper
 
@@ -198,8 +202,12 @@ def _add_operator(
         from gym_hil.console import get_console
 
         get_console(console)
+    no_window = (use_viewer or task.render_mode == "human") and display.uses_console()
+    chosen = "backend" in (options["device_options"] or {})
+    if no_window and unshare(options["device"]) == "keyboard" and not chosen and not can_read_keys():
+        logger.warning("No keyboard can be read here: the page that shows the environment reads the keys.")
+        options["device"] = "web"
     env = InputsControlWrapper(task, **options)
-    no_window = (use_viewer or env.render_mode == "human") and display.uses_console()
     shown: gym.Env[Any, Any] = env
     if no_window or (env.device is not None and env.device.on_page):
         shown = ConsoleWrapper(env)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gym_hil.console import server
 from gym_hil.teleop import Button
 from tests.console.browser import Stand, Visitor
 
@@ -19,6 +20,7 @@ HEADSET_ID = "gym_hil/PandaPickCubeMetaQuest-v1"
 # A Quest 3 with both controllers in sight; what the emulator calls a guess is measured. Draws as often as it can.
 WEAR = """
 window.requestAnimationFrame = draw;
+delete window.RTCPeerConnection; // not every headset's browser has WebRTC
 window.device = new IWER.XRDevice(IWER.metaQuest3);
 device.installRuntime({ forceInstall: true });
 device.position.set(0, 1.5, 0);
@@ -212,6 +214,73 @@ def test_lost_connection_is_back_without_leaving_vr(headset: Visitor, stand: Sta
     headset.wait(lambda: stand.received[-1].hand is not None)
 
 
+def test_page_that_counts_as_hidden_behind_the_session_drives_on(headset: Visitor, stand: Stand) -> None:
+    squeeze(headset, stand)
+    hide = "Object.defineProperty(document, 'hidden', { configurable: true, value: true })"
+    headset.page.evaluate(f"{hide}; for (const name of ['visibilitychange', 'blur']) dispatchEvent(new Event(name)); 0")
+    before = stand.env.unwrapped.tcp_target
+    for step in range(1, 6):
+        headset.page.evaluate(f"move(0.1, {1.3 + 0.01 * step}, -0.4)")
+        headset.page.wait_for_timeout(30)
+    headset.wait(lambda: abs(stand.env.unwrapped.tcp_target[2] - before[2] - 0.05) < 0.001)
+    assert stand.operator
+    headset.page.evaluate("delete document.hidden")
+
+
+@pytest.mark.slow
+def test_connection_lasts_as_long_as_the_session(headset: Visitor, stand: Stand) -> None:
+    squeeze(headset, stand)
+    connection = stand.console._connections[headset.name]
+    headset.page.wait_for_timeout(40_000)
+    assert stand.console._connections[headset.name] is connection
+    assert stand.operator
+
+
+def test_controller_that_goes_while_it_drives_holds_still_and_comes_back(headset: Visitor, stand: Stand) -> None:
+    squeeze(headset, stand)
+    headset.page.evaluate("device.controllers.right.connected = false")
+    headset.wait(lambda: stand.received[-1].hand.side == "left")  # what is still there is the hand, and holds nothing
+    before = stand.env.unwrapped.tcp_target
+    headset.page.evaluate("device.controllers.right.connected = true; move(0.3, 1.5, -0.4)")
+    headset.wait(lambda: stand.received[-1].hand.side == "right" and stand.device.tracking.clutch > 0)
+    headset.page.wait_for_timeout(150)
+    np.testing.assert_array_equal(stand.env.unwrapped.tcp_target, before)
+    assert stand.operator
+    headset.page.evaluate("move(0.3, 1.53, -0.4)")
+    headset.wait(lambda: abs(stand.env.unwrapped.tcp_target[2] - before[2] - 0.03) < 0.001)
+
+
+def test_poses_that_are_no_numbers_move_nothing_and_the_panel_says_so(headset: Visitor, stand: Stand) -> None:
+    squeeze(headset, stand)
+    headset.page.evaluate("move(NaN, 1.3, -0.4)")
+    headset.until("page.xr.panel.text.includes('out of sight')")
+    before = stand.env.unwrapped.tcp_target
+    headset.page.wait_for_timeout(300)
+    headset.page.evaluate("device.quaternion.set(NaN, 0, 0, 1); move(0.1, 1.5, -0.4)")  # the head's
+    headset.page.wait_for_timeout(300)
+    np.testing.assert_array_equal(stand.env.unwrapped.tcp_target, before)
+    headset.page.evaluate("device.quaternion.set(0, 0, 0, 1)")
+    headset.wait(lambda: stand.received[-1].hand and stand.received[-1].hand.position is not None)
+    assert stand.operator
+    assert headset.page.evaluate("document.body.dataset.connection") == "open"
+
+
+def test_program_of_another_version_is_reported_in_vr_and_reloaded_the_page_drives(
+    headset: Visitor, stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    squeeze(headset, stand)
+    monkeypatch.setattr(server, "VERSION", 0)
+    stand.console._web.loop.call_soon_threadsafe(stand.console._connections[headset.name]._socket._req.transport.abort)
+    headset.until("page.xr.panel.text.includes('of another version than this page')")
+    monkeypatch.undo()
+    headset.page.reload()
+    headset.ready()
+    headset.wait(lambda: headset.lock() == "you")
+    headset.page.evaluate("move(0.1, 1.3, -0.4)")
+    enter(headset)
+    squeeze(headset, stand)
+
+
 def test_edge_of_the_workspace_is_felt(headset: Visitor, stand: Stand) -> None:
     squeeze(headset, stand)
     for step in range(1, 60):
@@ -220,6 +289,15 @@ def test_edge_of_the_workspace_is_felt(headset: Visitor, stand: Stand) -> None:
     headset.wait(lambda: headset.page.evaluate("ticks.length"))
     assert stand.env.unwrapped.tcp_target[2] == pytest.approx(stand.env.unwrapped.cartesian_bounds[1][2], abs=1e-6)
     assert headset.page.evaluate("ticks") == [[0.3, 20]]
+
+
+def test_contact_is_felt(headset: Visitor, stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stand.device._touches, "count", lambda base: len(base.gripper_contacts))
+    headset.until("page.frame.status.touches === 0")
+    env = stand.env.unwrapped
+    monkeypatch.setattr(type(env), "gripper_contacts", {(0, 1)})
+    headset.wait(lambda: headset.page.evaluate("ticks.length"))
+    assert headset.page.evaluate("ticks") == [[0.6, 40]]
 
 
 def test_policy_that_asks_for_help_is_felt_once_and_for_long(headset: Visitor, stand: Stand) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
-from tests.console.browser import PHONE
+from tests.console.browser import DESK, PHONE, Stand, Visitor
 
 DRAWN = False
 
@@ -193,6 +194,23 @@ def test_a_summary_that_was_clicked_leaves_the_keys_to_the_robot(visitor, stand)
     visitor.page.keyboard.press("Enter")
     assert visitor.page.get_attribute("#events", "open") is None
     assert len(stand.changes()) == 2
+
+
+def test_page_hears_the_keys_where_there_is_neither_display_nor_terminal(browser, monkeypatch, caplog):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with open(os.devnull) as nothing:
+        monkeypatch.setattr("sys.stdin", nothing)
+        stand = Stand("gym_hil/PandaPickCubeKeyboard-v0")
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "No keyboard can be read here: the page that shows the environment reads the keys."
+    ]
+    page = Visitor(browser.new_context(**DESK), stand.console, drawn=False)
+    page.wait(lambda: page.lock() == "you")
+    page.page.keyboard.press("Space")
+    page.page.keyboard.down("w")
+    page.wait(lambda: stand.operator and stand.env.unwrapped.tcp_target[0] > 0.52)
+    page.leave(stand)
+    stand.close()
 
 
 def test_success_ends_the_episode(visitor, stand):

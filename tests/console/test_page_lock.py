@@ -175,6 +175,24 @@ def test_link_that_is_no_longer_valid_is_reported(alone):
     assert visitor.text("notice-title") == "This link is no longer valid"
 
 
+def test_program_of_another_version_is_reported_and_not_driven(visit, stand, monkeypatch):
+    page = visit()
+    page.page.keyboard.press("Space")
+    page.wait(lambda: page.driver() == "you")
+    monkeypatch.setattr(server, "VERSION", 0)
+    stand.console._web.loop.call_soon_threadsafe(stand.console._connections[page.name]._socket._req.transport.abort)
+    page.wait(lambda: page.text("notice-title") == "The program is of another version than this page")
+    assert page.text("notice-text") == "Reload the page to use it."
+    count = len(stand.received)
+    page.page.keyboard.press("w", delay=300)
+    assert len(stand.received) == count
+    assert page.page.evaluate("document.body.dataset.connection") == "outdated"
+    monkeypatch.undo()
+    page.page.reload()
+    page.ready()
+    page.wait(lambda: page.lock() == "you")
+
+
 def test_silent_line_is_reported_and_given_up_and_the_programs_end_is_no_lost_connection(alone):
     stand, visitor, _ = alone
     visitor.page.keyboard.press("Space")

@@ -28,6 +28,8 @@ const RINGS = ["TURN_X_PLUS", "TURN_Y_PLUS", "TURN_Z_PLUS"];
 /** What the operator can choose between episodes, for the panel in the headset. @type {Record<string, string>} */
 const CHOICES = { SUCCESS: "Keep", RERECORD: "Again", DELETE_LAST: "Delete last", QUIT: "Quit" };
 const TWICE = new Set(["DELETE_LAST", "QUIT"]); // of these, those that are pressed twice
+/** States of a connection that ends by itself when the line is back. */
+const LOST = new Set(["connecting", "quiet", "lost"]);
 const CHANNEL_KEY = "gym-hil-channel";
 const LATENCY_SHARE = 0.1; // of the newest value in the running mean
 const NO_WEBGL = "This browser has no 3-D graphics (WebGL), so you see images that the program draws.";
@@ -192,7 +194,7 @@ class Page {
 
   /** @param {import("./messages.js").ServerMessage} message */
   #receive(message) {
-    if ("channel" in message && message.channel !== this.channel?.id) {
+    if (this.state === "outdated" || ("channel" in message && message.channel !== this.channel?.id)) {
       return;
     }
     switch (message.type) {
@@ -520,7 +522,9 @@ class Page {
       scale: status?.hand_scale ?? null,
       notice: capitalised(text("pending") || text("badge")),
       choices: choices.filter(Boolean),
-      problem: this.state === "open" ? stopped || other : "No signal: the robot holds still",
+      // What connecting again does not cure has words of its own.
+      problem:
+        this.state === "open" ? stopped || other : LOST.has(this.state) ? "No signal: the robot holds still" : text("notice-title"),
     };
   }
 

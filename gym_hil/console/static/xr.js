@@ -1,7 +1,7 @@
 // A WebXR session: the scene around the operator, and the hand that drives. Placing, drawing, ticks in the hand.
 
 import { element, html } from "./dom.js";
-import { Hands } from "./xr_hands.js";
+import { Hands, isSound } from "./xr_hands.js";
 import { Panel } from "./xr_panel.js";
 import {
   CanvasTexture,
@@ -234,7 +234,7 @@ export class Xr {
   #step(now, frame) {
     const space = this.#view.renderer.xr.getReferenceSpace();
     const head = space && frame.getViewerPose(space);
-    if (!space || !head) {
+    if (!space || !head || !isSound(head.transform)) {
       return; // the headset has lost where it is; without messages the robot holds still
     }
     const { headset } = this.#parts.bindings();

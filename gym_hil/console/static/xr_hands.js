@@ -144,6 +144,9 @@ export class Hands {
     this.#bindings = bindings;
     this.#isStopped = isStopped;
     const found = this.#phone ? [this.#readPhone(head)] : this.#find(frame, space);
+    for (const one of found) {
+      one.pose = isSound(one.pose) ? one.pose : null;
+    }
     this.#isBare = !this.#phone && found.length > 0 && found.every(({ trigger }) => trigger === null);
     const driving = found.find(({ side }) => side === this.#side);
     const squeezing = found.find(({ squeeze }) => squeeze > SQUEEZED);
@@ -164,13 +167,12 @@ export class Hands {
     const { pose, side, squeeze, stick } = hand;
     // Without a trigger the pinch of the other hand is the trigger.
     const trigger = hand.trigger ?? found.find((other) => other !== hand)?.squeeze ?? 0;
-    const { x, y, z } = pose?.position ?? { x: NaN, y: NaN, z: NaN };
+    const { x, y, z } = pose?.position ?? { x: 0, y: 0, z: 0 };
     const { x: qx, y: qy, z: qz, w } = pose?.orientation ?? { x: 0, y: 0, z: 0, w: 1 };
-    const isSound = [x, y, z, qx, qy, qz, w].every(Number.isFinite);
     return {
       side,
-      position: isSound ? [x, y, z] : null,
-      orientation: isSound ? [qx, qy, qz, w] : [0, 0, 0, 1],
+      position: pose ? [x, y, z] : null,
+      orientation: [qx, qy, qz, w],
       squeeze,
       trigger,
       stick,
@@ -300,4 +302,14 @@ export class Hands {
       }
     }
   }
+}
+
+/**
+ * Whether a pose was measured, in numbers.
+ *
+ * @param {XRRigidTransform | null} pose
+ */
+export function isSound(pose) {
+  const parts = pose ? [pose.position, pose.orientation] : [];
+  return parts.length > 0 && parts.every(({ x, y, z, w }) => [x, y, z, w].every(Number.isFinite));
 }
