@@ -1,11 +1,8 @@
 """Recording from the command line, by the scripted operator and by keys typed into a terminal."""
 
+import contextlib
 import os
-import pty
-import select
 import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -16,8 +13,7 @@ from gym_hil.datasets import EpisodeDataset
 from gym_hil.teleop import Button, InputDevice
 from gym_hil.teleop.keyboard_terminal import COUNTED_RELEASE_AFTER
 from tests.datasets import reading
-
-PATIENCE = 60  # s
+from tests.terminal import COMMAND, PATIENCE, TerminalProgram
 
 
 @pytest.fixture
@@ -173,12 +169,11 @@ def interrupt(*_):
 
 def test_paths_and_instructions_in_any_script_are_recorded(tmp_path):
     """In a locale that does not know them, nothing is lost; what the terminal cannot show is escaped."""
-    code = "import sys; from gym_hil.cli import main; sys.exit(main())"
     root, instruction = tmp_path / "donn\u00e9es", "prends le cube \u7acb"
     words = ["record", "--repo-id", "me/demo", "--root", str(root), "--device", "scripted", "--episodes", "1"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", code, *words, "--no-images", "--instruction", instruction],
+        [*COMMAND, *words, "--no-images", "--instruction", instruction],
         env=environment,
         capture_output=True,
         check=False,
@@ -191,61 +186,9 @@ def test_paths_and_instructions_in_any_script_are_recorded(tmp_path):
 @pytest.fixture
 def terminal(tmp_path):
     """`gym-hil record` in a terminal of its own, driven by keys."""
-    master, slave = pty.openpty()
-    environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
     words = ["record", "--repo-id", "me/demo", "--root", str(tmp_path / "data"), "--device", "keyboard", "--no-viewer"]
-    command = [sys.executable, "-c", "import sys; from gym_hil.cli import main; sys.exit(main())"]
-    process = subprocess.Popen(
-        [*command, *words, "--no-images", "--episodes", "2"],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env=environment,
-        start_new_session=True,
-    )
-    os.close(slave)
-    yield Terminal(process, master)
-    process.kill()
-    process.wait()
-    os.close(master)
-
-
-class Terminal:
-    """What is typed into a program, and what it writes."""
-
-    def __init__(self, process, master):
-        self.process, self._master, self.seen = process, master, ""
-
-    def type(self, text):
-        os.write(self._master, text.encode())
-
-    def press_twice(self, key, answer):
-        """Press a key that has to be confirmed. A terminal reports no release: the second press has to come later."""
-        self.type(key)
-        self.wait_for(answer)
-        time.sleep(COUNTED_RELEASE_AFTER + 0.1)
-        self.type(key)
-
-    def rest(self):
-        """What else the program has written."""
-        try:
-            while data := os.read(self._master, 4096):
-                self.seen += data.decode()
-        except OSError:  # the other end is closed
-            pass
-        return self.seen
-
-    def wait_for(self, text):
-        """Wait until something is written, after what was waited for before."""
-        deadline = time.monotonic() + PATIENCE
-        while text not in self.seen:
-            ready, _, _ = select.select([self._master], [], [], deadline - time.monotonic())
-            assert ready, f"only {self.seen!r} came"
-            try:
-                self.seen += os.read(self._master, 4096).decode()
-            except OSError:
-                pytest.fail(f"the program ended; it wrote {self.seen!r}")
-        self.seen = self.seen[self.seen.index(text) + len(text) :]
+    with contextlib.closing(TerminalProgram(*COMMAND, *words, "--no-images", "--episodes", "2")) as program:
+        yield program
 
 
 def test_an_operator_at_the_keys_starts_keeps_deletes_and_quits(terminal, tmp_path):
@@ -265,13 +208,12 @@ def test_an_operator_at_the_keys_starts_keeps_deletes_and_quits(terminal, tmp_pa
         terminal.type("\r")
         terminal.wait_for("episode 1 of 2: success")
         if what == "episode 1 deleted":
-            terminal.press_twice("x", "press again to delete the last episode")
+            terminal.press_twice("x", "press again to delete the last episode", COUNTED_RELEASE_AFTER + 0.1)
         terminal.wait_for(what)
     terminal.wait_for("take over and move to start")
-    terminal.press_twice("p", "press again to quit")
+    terminal.press_twice("p", "press again to quit", COUNTED_RELEASE_AFTER + 0.1)
     terminal.wait_for("1 episode, 1 of them successes")
-    code = terminal.process.wait(PATIENCE)
-    assert code == 0, terminal.rest()
+    assert terminal.process.wait(PATIENCE) == 0
     (row,) = reading.rows(tmp_path / "data")
     columns = reading.frames(tmp_path / "data", row)
     assert columns["next.reward"].tolist() == [0.0] * (row["length"] - 1) + [1.0]
@@ -302,15 +244,7 @@ def test_an_episode_that_the_operator_did_not_drive_is_not_kept_unless_asked_for
     monkeypatch.setattr("gym_hil.wrappers.intervention.TIME_TO_GET_READY", 0.0)
     monkeypatch.setattr("gym_hil.teleop.session.DECISION_SECONDS", 0.0)
     monkeypatch.setattr("gym_hil.teleop.session.LAST_DECISION_SECONDS", 0.0)
-    words = [
-        "record",
-        "--repo-id",
-        "me/demo",
-        "--device",
-        "tests.cli.test_record:Passive",
-        "--no-viewer",
-        "--no-images",
-    ]
+    words = ["record", "--repo-id", "me/demo", "--device", f"{__name__}:Passive", "--no-viewer", "--no-images"]
     words += ["--episodes", "1", "--countdown", "0", "--max-episode-steps", "3"]
     assert main([*words, "--root", str(tmp_path / "driven")]) == 0
     assert "episode 1 not kept, as the operator did not drive" in capsys.readouterr().out

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import re
-import select
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +26,7 @@ from gym_hil.teleop.sequence import SequenceDevice
 from gym_hil.wrappers.console_wrapper import ConsoleWrapper
 from tests.teleop.conftest import plug, sdl  # noqa: F401
 from tests.teleop.virtual_pad import VirtualPad
-from tests.teleop.waiting import PATIENCE
+from tests.terminal import COMMAND, PATIENCE, TerminalProgram, without_display
 
 Y_BUTTON, RB_BUTTON = 3, 5
 
@@ -221,20 +218,15 @@ def test_a_gamepad_drives_and_ends_the_episode(
     assert "episode 1: success (marked by you) after " in out
 
 
-def run_program(*words: str, **options: Any) -> subprocess.Popen[str]:
-    code = (
-        # A shell that runs the tests in the background has them ignore it, and children inherit that.
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from gym_hil.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    return subprocess.Popen([sys.executable, "-W", "error", "-c", code, *words], env=environment, text=True, **options)
+def run_program(*words: str) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*COMMAND, *words], env=without_display(), text=True, stdout=pipe, stderr=pipe)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")
 def test_ctrl_c_ends_it_with_the_report() -> None:
     words = ["teleop", "--device", "scripted", "--max-episode-steps", "1"]
-    with run_program(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+    with run_program(*words) as program:
         assert program.stdout is not None
         for line in program.stdout:
             if line.startswith("episode 2"):
@@ -249,43 +241,21 @@ def test_ctrl_c_ends_it_with_the_report() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal")
 def test_keys_typed_into_a_terminal_drive() -> None:
-    import pty
-
-    master, slave = pty.openpty()
-    with contextlib.ExitStack() as stack:
-        stack.callback(os.close, master)
-        words = ["teleop", "--device", "keyboard", "--no-viewer", "--max-episode-steps", "-1"]
-        program = run_program(*words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
-        stack.callback(program.wait)
-        stack.callback(program.kill)
-        os.close(slave)
-        seen = ""
-
-        def read_until(text: str) -> None:
-            nonlocal seen
-            deadline = time.monotonic() + PATIENCE
-            while text not in seen:
-                assert time.monotonic() < deadline, f"only {seen!r} came"
-                assert select.select([master], [], [], PATIENCE)[0], f"only {seen!r} came"
-                seen += os.read(master, 4096).decode()
-
-        read_until("waiting for the operator")
-        assert "keys from this terminal" in seen
-        os.write(master, b" ")
-        read_until("move to start")
-        os.write(master, b"w")
-        read_until("YOU are driving")
-        os.write(master, b"\x7f")
-        read_until("EMERGENCY STOP")
-        os.write(master, b"\r")
-        read_until("episode 1: success (marked by you) after")
-        seen = ""
-        read_until("emergency stop to be released")  # it outlasts the episode
-        os.write(master, b"p")
-        read_until("press again to quit")
-        time.sleep(COUNTED_RELEASE_AFTER + 0.1)
-        os.write(master, b"p")
-        read_until("1 success; ")
+    words = ["teleop", "--device", "keyboard", "--no-viewer", "--max-episode-steps", "-1"]
+    with contextlib.closing(TerminalProgram(*COMMAND, *words)) as program:
+        program.wait_for("keys from this terminal")
+        program.wait_for("waiting for the operator")
+        for key, answer in (
+            (" ", "move to start"),
+            ("w", "YOU are driving"),
+            ("\x7f", "EMERGENCY STOP"),
+            ("\r", "episode 1: success (marked by you) after"),
+        ):
+            program.type(key)
+            program.wait_for(answer)
+        program.wait_for("emergency stop to be released")  # it outlasts the episode
+        program.press_twice("p", "press again to quit", COUNTED_RELEASE_AFTER + 0.1)
+        program.wait_for("1 success; ")
 
 
 @pytest.mark.parametrize("extra", [[], ["--images"]])
@@ -313,7 +283,7 @@ def test_an_operator_drives_from_a_page() -> None:
 
     words = ["teleop", "--device", "web", "--port", "0", "--max-episode-steps", "-1", "--images"]
     with contextlib.ExitStack() as stack:
-        program = run_program(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        program = run_program(*words)
         stack.callback(program.communicate)
         stack.callback(program.kill)
         assert program.stdout is not None
