@@ -16,8 +16,9 @@ import os
 import random
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -231,21 +232,27 @@ def press_before_reset(name: str, number: int, seed: int = 0) -> list[str]:
     return wrong
 
 
+def tally(name: str, sequences: int) -> dict[str, Any]:
+    """What came of random sequences, as JSON has it."""
+    return asdict(play(name, sequences))
+
+
+ACTIONS: dict[str, Callable[[str, int], Any]] = {
+    "presses": tally,
+    "reaction": react,
+    "reset": press_before_reset,
+    "replug": lambda name, times: replug(times),
+}
+
+
 def main() -> None:
-    actions = {
-        "presses": play,
-        "reaction": react,
-        "reset": press_before_reset,
-        "replug": lambda name, times: replug(times),
-    }
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=actions)
+    parser.add_argument("what", choices=ACTIONS)
     parser.add_argument("name", choices=DEVICES)
     parser.add_argument("number", type=int)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    result = actions[options.what](options.name, options.number)
-    print(json.dumps(asdict(result) if isinstance(result, Tally) else result), flush=True)
+    print(json.dumps(ACTIONS[options.what](options.name, options.number)), flush=True)
     os._exit(0)  # pynput leaves threads behind
 
 

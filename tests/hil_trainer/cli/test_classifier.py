@@ -14,7 +14,7 @@ from hil_trainer.reward_classifier import load_classifier
 from tests.hil_trainer.reward_classifier.recordings import write_recording
 
 QUICK = ["--epochs", "6", "--batch-size", "8", "--image-size", "32", "--learning-rate", "0.003"]
-QUICK += ["--validation-share", "0.5", "--no-state"]
+QUICK += ["--validation-share", "0.5", "--no-state", "--members", "1"]
 
 
 @pytest.mark.slow
@@ -24,7 +24,7 @@ def test_train_evaluate_and_relabel(tmp_path: Path, capsys: pytest.CaptureFixtur
     unseen = write_recording(tmp_path / "unseen", [6, None])
     model = tmp_path / "model"
     words = ["classifier", "train", str(seen), str(failures), "--out", str(model), *QUICK, "--cameras", "front"]
-    assert main([*words, "--seed", "3", "--precision", "0.9", "--members", "1"]) == 0
+    assert main([*words, "--seed", "3", "--precision", "0.9"]) == 0
     printed = capsys.readouterr().out
     assert "5 episodes, 55 frames, 20 of them success; cameras: front" in printed
     assert "network 1 of 1: validation loss" in printed
@@ -50,7 +50,23 @@ def test_a_precision_that_is_not_reached_is_reported(
 ) -> None:
     seen = write_recording(tmp_path / "seen", [5, 7, 6])
     monkeypatch.setattr("hil_trainer.reward_classifier.training.calibrate", lambda *_: (0.75, False))
-    assert main(["classifier", "train", str(seen), "--out", str(tmp_path / "model"), *QUICK, "--epochs", "1"]) == 0
+    assert (
+        main(
+            [
+                "classifier",
+                "train",
+                str(seen),
+                "--out",
+                str(tmp_path / "model"),
+                *QUICK,
+                "--epochs",
+                "1",
+                "--members",
+                "1",
+            ]
+        )
+        == 0
+    )
     assert "no threshold reaches a precision of 0.99" in capsys.readouterr().out
     assert "**not reached**" in (tmp_path / "model" / "report.md").read_text()
 

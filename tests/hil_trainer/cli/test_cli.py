@@ -66,15 +66,16 @@ def test_a_run_that_does_not_exist_is_reported(tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
-def test_importing_the_trainer_and_loading_a_policy_loads_only_what_they_need():
+def test_importing_the_trainer_loading_a_policy_and_training_load_only_what_they_need():
     code = (
         "import sys, hil_trainer\n"
         "print([name for name in ('torch', 'gym_hil', 'gymnasium', 'mujoco', 'numpy') if name in sys.modules])\n"
         "assert hil_trainer.load_policy.__module__ == 'hil_trainer.agents.policy_file'\n"
-        "print([name for name in ('mujoco', 'numba', 'av', 'pyarrow', 'matplotlib', 'rich') if name in sys.modules])"
+        "print([name for name in ('mujoco', 'numba', 'av', 'pyarrow', 'matplotlib', 'rich') if name in sys.modules])\n"
+        "import hil_trainer.train, hil_trainer.cli.train; print('ray' in sys.modules)"
     )
     result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.splitlines() == ["[]", "[]"]
+    assert result.stdout.splitlines() == ["[]", "[]", "False"]
 
 
 def test_the_package_has_no_other_names():

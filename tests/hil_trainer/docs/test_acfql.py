@@ -22,11 +22,13 @@ def test_every_training_is_understood():
     assert [settings.offline_steps for settings in resumed] == [0]
 
 
-@pytest.mark.parametrize("flag", sorted({*re.findall(r"`(--[a-z][a-z.-]+[a-z])", PAGE)}))
-def test_every_flag_on_the_page_exists(flag, capsys):
+def test_every_flag_on_the_page_exists(capsys):
     with pytest.raises(SystemExit):
         parse(["--help"])
-    assert flag in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    flags = {*re.findall(r"`(--[a-z][a-z.-]+[a-z])", PAGE)}
+    assert flags
+    assert [flag for flag in sorted(flags) if flag not in shown] == []
 
 
 def test_settings_that_have_the_same_name_as_in_lerobot_have_it():

@@ -31,11 +31,13 @@ def test_every_training_is_understood_and_has_a_folder_of_its_own():
     assert resumed in folders
 
 
-@pytest.mark.parametrize("flag", sorted({*re.findall(r"`(--[a-z][a-z.-]+)", PAGE)}))
-def test_every_flag_on_the_page_exists(flag, capsys):
+def test_every_flag_on_the_page_exists(capsys):
     with pytest.raises(SystemExit):
         parse(["--help"])
-    assert flag in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    flags = {*re.findall(r"`(--[a-z][a-z.-]+)", PAGE)}
+    assert flags
+    assert [flag for flag in sorted(flags) if flag not in shown] == []
 
 
 def test_the_example_encoder_is_one_that_the_trainer_takes(tmp_path, monkeypatch):

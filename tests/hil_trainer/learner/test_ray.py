@@ -1,6 +1,5 @@
 """The learner that actors on Ray share, without Ray: whom it lets act, what it reports, and why it stops."""
 
-import subprocess
 import sys
 import tempfile
 import threading
@@ -108,7 +107,7 @@ def test_actors_that_wait_act_with_weights_of_bounded_staleness(start):
 
     def act():
         policy_steps = 0
-        for _ in range(30):
+        for _ in range(10):
             reply = exchange(learner, 5, waits=True, policy_steps=policy_steps)
             while not reply.act:
                 reply = exchange(learner, waits=True)
@@ -120,8 +119,8 @@ def test_actors_that_wait_act_with_weights_of_bounded_staleness(start):
     for thread in threads:
         thread.join()
     assert learner.report(NO_VERSION)[0].staleness <= 3 * 2 * 5 + PUBLISH_EVERY
-    until(lambda: snapshot(learner).env_steps == 300)
-    assert snapshot(learner).updates == 600
+    until(lambda: snapshot(learner).env_steps == 100)
+    assert snapshot(learner).updates == 200
 
 
 def test_a_learner_that_no_actor_waits_for_skips_updates(start):
@@ -190,8 +189,3 @@ def test_what_cannot_be_connected_to_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'gym-hil\[ray\]'"), connected("local"):
         pass
-
-
-def test_training_without_ray_does_not_load_it():
-    code = "import sys, hil_trainer.train, hil_trainer.cli.train; print('ray' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
