@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.console.env_view import EnvView
+from gym_hil.console.env_view import Captured, EnvView
 from gym_hil.console.messages import (
     Bindings,
     Episodes,
@@ -23,7 +23,6 @@ from gym_hil.console.messages import (
     Input,
     LogEvent,
     Metrics,
-    SceneDescription,
     ServerMessage,
     Session,
     Status,
@@ -38,23 +37,18 @@ _TOOL = ("tcp_position", "tcp_target", "tcp_rotation_target", "gripper_closed") 
 
 
 class PageDevice(Protocol):
-    """What takes the input of the operator who holds the control lock: the device `web`.
+    """What takes the input of the operator who holds the control lock: the device `web`."""
 
-    Attributes:
-        applied: ms on the page's clock, the newest input that a step has used; 0 for none.
-        silent: whether the operator drives and no input has come for a while.
-        stopped: whether its emergency stop is on.
-        pending: what was pressed and has not taken effect yet, in words.
-    """
-
-    applied: float
-    silent: bool
+    applied: float  # ms on the page's clock, the newest input that a step has used; 0 for none
+    silent: bool  # whether the operator drives and no input has come for a while
 
     @property
-    def stopped(self) -> bool: ...
+    def stopped(self) -> bool:
+        """Whether its emergency stop is on."""
 
     @property
-    def pending(self) -> str | None: ...
+    def pending(self) -> str | None:
+        """What was pressed and has not taken effect yet, in words."""
 
     def page_bindings(self, channel: int, requests: Sequence[str]) -> Bindings:
         """Which key and which button does what."""
@@ -73,12 +67,9 @@ class PageDevice(Protocol):
 
 
 class ControlLock:
-    """Which page drives a channel: one at a time, until it releases the lock or has been silent for long.
+    """Which page drives a channel: one at a time, until it releases the lock or has been silent for `timeout`.
 
     All times are in s, of a clock that never goes back.
-
-    Args:
-        timeout: s without input from the holder, after which others can take the lock.
     """
 
     def __init__(self, timeout: float = LOCK_TIMEOUT):
@@ -125,9 +116,7 @@ class Snapshot(NamedTuple):
     sequence: int
     published: float  # s since 1970
     input_time: float
-    description: SceneDescription
-    poses: NDArray[np.float32]
-    images: Mapping[str, NDArray[np.uint8]]
+    captured: Captured
     tool: tuple[Any, Any, Any, Any]  # where it is, where it is pulled and turned to, how far the gripper is closed
     silent: bool
     status: Mapping[str, Any]
@@ -204,15 +193,12 @@ class Channel:
         env, device = self._env(), self.device
         if env is None:
             return
-        description, poses, shown = self.view.capture(env, images or {}, render, is_first=not status.get("step"))
         self._show(
             Snapshot(
                 sequence=self.sequence + 1,
                 published=time.time(),
                 input_time=0.0 if device is None else device.applied,
-                description=description,
-                poses=poses,
-                images=shown,
+                captured=self.view.capture(env, images or {}, render, is_first=not status.get("step")),
                 tool=tuple(getattr(env, name, None) for name in _TOOL),  # type: ignore[arg-type]
                 silent=device is not None and device.silent,
                 status=status if device is None else {**device.page_status(), **status},
@@ -231,11 +217,7 @@ class Channel:
         self._send(self, LogEvent(self.number, time.time(), kind, text))
 
     def add_episode(self, record: Mapping[str, Any]) -> None:
-        """Add a finished episode to the history.
-
-        Args:
-            record: the fields of `messages.EpisodeSummary`.
-        """
+        """Add a finished episode to the history; `record` has the fields of `messages.EpisodeSummary`."""
         episode = EpisodeSummary(**record)
         self._episodes = (*self._episodes, episode)[-EPISODES_KEPT:]
         self._send(self, Episodes(self.number, False, [episode]))
@@ -255,11 +237,7 @@ class Channel:
         self._send(self, Metrics(self.number, dict(values)))
 
     def set_session(self, **fields: Any) -> None:
-        """Show what a command does: recording, to which dataset, which episode of how many, what it waits for.
-
-        Args:
-            **fields: of `messages.Session`; those that are not given are as if they did not apply.
-        """
+        """Show what a command does, by fields of `messages.Session`; the others are as if they did not apply."""
         self.session = Session(self.number, **fields)
         self._send(self, self.session)
 
@@ -323,27 +301,17 @@ class Channel:
         if snapshot is None:
             return None
         if self._frame is None or self._frame[0] != snapshot.sequence:
-            tcp, target, rotation, closed = snapshot.tool
-            # The pause of this moment: the environment's thread may have published while the operator paused.
-            status: dict[str, Any] = {"paused": self.paused, "silent": snapshot.silent}
-            status |= {"tcp": _position(tcp), "target": _position(target), "gripper": _number(closed)}
-            status["target_rotation"] = _quaternion(rotation)
-            given = snapshot.status.items()
-            status |= {name: _number(value) if type(value) is float else value for name, value in given}
-            device = self.device
-            status["stopped"] = self._stopped or (device is not None and device.stopped)
-            status["pending"] = None if device is None else device.pending
+            description, poses, images = snapshot.captured
+            names = description.images if images else []
             packed = pack_frame(
                 channel=self.number,
                 sequence=snapshot.sequence,
-                revision=snapshot.description.revision,
+                revision=description.revision,
                 published=snapshot.published,
                 input_time=snapshot.input_time,
-                poses=snapshot.poses.tobytes(),
-                status=Status(**status),
-                images=[self._jpeg(name, snapshot.images.get(name)) for name in snapshot.description.images]
-                if snapshot.images
-                else [],
+                poses=poses.tobytes(),
+                status=self._status(snapshot),
+                images=[self._jpeg(name, images.get(name)) for name in names],
             )
             self._frame = (snapshot.sequence, packed)
         return snapshot.sequence, snapshot.published, self._frame[1]
@@ -379,6 +347,22 @@ class Channel:
         shown = self._snapshot
         if shown is not None:
             self._show(shown._replace(sequence=shown.sequence + 2, published=time.time()))
+
+    def _status(self, snapshot: Snapshot) -> Status:
+        tcp, target, rotation, closed = snapshot.tool
+        device = self.device
+        known: dict[str, Any] = {
+            "paused": self.paused,  # now: the environment's thread may have published while the operator paused
+            "silent": snapshot.silent,
+            "stopped": self._stopped or (device is not None and device.stopped),
+            "pending": None if device is None else device.pending,
+            "tcp": _position(tcp),
+            "target": _position(target),
+            "target_rotation": _quaternion(rotation),
+            "gripper": _number(closed),
+        }
+        given = {name: _number(value) if type(value) is float else value for name, value in snapshot.status.items()}
+        return Status(**{**known, **given})
 
     def _show(self, snapshot: Snapshot) -> None:
         # Should both threads show something at the same moment, one of the two is skipped like any frame in a hurry.

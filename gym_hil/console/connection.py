@@ -25,13 +25,7 @@ _ALIVE = encode(Alive())
 
 
 class RateLimit:
-    """A budget of messages that refills with time.
-
-    Args:
-        per_second: messages that it gains in a second.
-        burst: messages that it holds at most, and at the start.
-        now: s, of a clock that never goes back.
-    """
+    """A budget of messages: it gains `per_second`, and holds `burst` at most and at the start; times are in s."""
 
     def __init__(self, per_second: float, burst: float, now: float):
         self._per_second, self._burst = per_second, burst

@@ -73,18 +73,11 @@ class EnvView:
         *,
         is_first: bool,
     ) -> Captured:
-        """What is to be seen now.
-
-        Args:
-            env: the unwrapped environment.
-            images: name -> image of the observation.
-            render: the environment's `render` and its render mode; None where there are no frames to be had.
-            is_first: whether an episode starts with this.
-        """
+        """What is to be seen now; see `Channel.publish`. `is_first` says whether an episode starts with this."""
         changed = self._track_model(env)
         shown = {name: image for name, given in images.items() if (image := as_image(given)) is not None}
         self._observed.update(dict.fromkeys(shown))
-        names = [] if self._scene is None else [camera.name for camera in self._scene.cameras]
+        names = self._camera_names()
         if self.needs_images and any(name not in shown for name in names):
             shown = {**self._drawn(env, names), **shown}
         if render is not None and (self._scene is None or (self.needs_images and not names)):
@@ -139,10 +132,12 @@ class EnvView:
         else:
             self._preparing, self._renderer = False, renderer
 
+    def _camera_names(self) -> list[str]:
+        return [] if self._scene is None else [camera.name for camera in self._scene.cameras]
+
     def _image_names(self) -> list[str]:
-        cameras = [] if self._scene is None else [camera.name for camera in self._scene.cameras]
         frame = [FRAME] if isinstance(self._frame, np.ndarray) else []
-        return list(dict.fromkeys([*frame, *cameras, *self._observed]))
+        return list(dict.fromkeys([*frame, *self._camera_names(), *self._observed]))
 
     def _note(self) -> str | None:
         return self._frame if isinstance(self._frame, str) else None

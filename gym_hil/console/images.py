@@ -36,11 +36,7 @@ def as_image(value: Any) -> NDArray[np.uint8] | None:
 
 
 def observed_images(observation: Any) -> dict[str, NDArray[np.uint8]]:
-    """The images in an observation, by the last of the keys that lead to each, or by all of them if that is not unique.
-
-    Args:
-        observation: an array, or a nested dict of arrays.
-    """
+    """Images in an observation, an array or nested dicts of them, by the last of its keys, or by all if not unique."""
     found: dict[str, NDArray[np.uint8]] = {}
     for keys, image in _images(observation, ()):
         name = keys[-1] if keys else "observation"
@@ -51,13 +47,7 @@ def observed_images(observation: Any) -> dict[str, NDArray[np.uint8]]:
 
 
 def rendered(render: Callable[[], Any], render_mode: str | None, env_id: str) -> NDArray[np.uint8] | str:
-    """A frame of an environment as an image, or why there is none and what to do.
-
-    Args:
-        render: of the environment.
-        render_mode: that it was made with.
-        env_id: for the advice.
-    """
+    """A frame of an environment as an image, or why there is none and what to do."""
     if render_mode != "rgb_array":
         return (
             f"This environment was made with render_mode={render_mode!r}, which gives no frames. To see it here: "

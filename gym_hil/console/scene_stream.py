@@ -132,11 +132,7 @@ class PackedScene:
         return self.blob.model is model and self.signature == signature(model)
 
     def poses(self, data: mujoco.MjData) -> NDArray[np.float32]:
-        """Where everything is.
-
-        Returns:
-            (bodies, 7): position in m and a quaternion, w first, in the world frame.
-        """
+        """Where everything is, (bodies, 7): position in m and a quaternion, w first, in the world frame."""
         count = data.xpos.shape[0]
         poses = np.empty((len(self.bodies), 7), "<f4")
         poses[:count, :3], poses[:count, 3:] = data.xpos, data.xquat
@@ -150,12 +146,7 @@ class PackedScene:
 
 
 def pack_scene(model: mujoco.MjModel, known: MeshBlob | None = None) -> PackedScene:
-    """Describe a model for the page.
-
-    Args:
-        model: the model; its skins and flexes are left out.
-        known: the meshes that were packed before; used if they are this model's.
-    """
+    """Describe a model for the page, without skins and flexes; `known` are meshes that may be this model's."""
     blob = known if known is not None and known.model is model else MeshBlob(model)
     geoms = list(_geoms(model, blob))
     bodies = [model.body(number).name for number in range(model.nbody)]
@@ -193,10 +184,7 @@ def signature(model: mujoco.MjModel) -> tuple[bytes, ...]:
 def view_point(env: Any, model: mujoco.MjModel, workspace: ArrayLike | None) -> ViewPoint:
     """Where to look from at first: on the workspace, or else as the environment's own frames do, or as MuJoCo does.
 
-    Args:
-        env: with `mujoco_renderer`, where it is one of Gymnasium's.
-        model: its model.
-        workspace: (2, 3) m, lower and upper corner; None if it has none.
+    `workspace` is (2, 3) m, lower and upper corner; environments of Gymnasium have a `mujoco_renderer`.
     """
     if workspace is not None:
         return ViewPoint(centre=np.asarray(workspace, dtype=float).mean(axis=0).tolist(), track=None, **WORKSPACE_VIEW)

@@ -55,7 +55,7 @@ SECONDS_TO_END = 1.5  # until pages that do not take the farewell are left behin
 PAGE_ID = re.compile(rf"[A-Za-z0-9_-]{{{PAGE_ID_LENGTH[0]},{PAGE_ID_LENGTH[1]}}}")
 
 
-class Console:
+class Console(WebServer):
     """A web page for an operator: what the environments do, and the means to drive them.
 
     Environments call `channel_for` and use the channel from threads of their own; pages are served in the loop of a
@@ -68,9 +68,8 @@ class Console:
         **fields: of `ConsoleOptions`, instead of `options`.
 
     Raises:
-        ConfigurationError: `host` can be reached by others, but `allow_remote` or `tls` is missing; or the token is
-            too short.
-        DeviceError: the address cannot be listened at, or the certificate cannot be used.
+        ConfigurationError: as `WebServer` does, and so with the next.
+        DeviceError: see there.
     """
 
     def __init__(self, options: ConsoleOptions | None = None, *, token: str | None = None, **fields: Any):
@@ -78,12 +77,11 @@ class Console:
         self._count = 0
         self._lock = threading.Lock()
         self._connections: dict[str, PageConnection] = {}
-        self._refusals = 0
         self._farewell = "The program has ended."
         self._latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
         # `SimpleQueue.put` may be interrupted by another `put` of the same thread, as the garbage collector does.
         self._queue: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.SimpleQueue()
-        self._web = WebServer(
+        super().__init__(
             "Console",
             "index.html",
             options or ConsoleOptions(**fields),
@@ -95,32 +93,12 @@ class Console:
             own_page_only={"/connect"},
             background=[self._watch_locks],
         )
-        self.port, self.token, self.pid, self.url = self._web.port, self._web.token, self._web.pid, self._web.url
         threading.Thread(target=self._run_queue, name="gym-hil-console-queue", daemon=True).start()
-
-    @property
-    def options(self) -> ConsoleOptions:
-        """The options in force."""
-        return self._web.options
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._web.closed
-
-    @property
-    def refusals(self) -> int:
-        """How many requests and messages were refused."""
-        return self._web.refusals + self._refusals
 
     @property
     def latencies(self) -> list[float]:
         """How long the latest frames took from being published to being handled by a page, there and back, in s."""
         return list(self._latencies)
-
-    def announcement(self) -> str:
-        """What an operator has to know: the link, and how to reach it from another machine."""
-        return self._web.announcement()
 
     @property
     def channels(self) -> list[Channel]:
@@ -145,15 +123,14 @@ class Console:
         return channel
 
     def close(self) -> None:
-        """Stop the server and free the port. Closing twice does no harm."""
         for channel in self.channels:
             channel.close()
         self._queue.put(None)
-        if not self.closed and self._connections and self.pid == os.getpid() and self._web.running:
-            ending = asyncio.run_coroutine_threadsafe(self._end_connections(), self._web.loop)
+        if not self.closed and self._connections and self.pid == os.getpid() and self.running:
+            ending = asyncio.run_coroutine_threadsafe(self._end_connections(), self.loop)
             with contextlib.suppress(TimeoutError, concurrent.futures.TimeoutError):
                 ending.result(SECONDS_TO_END)
-        self._web.close()
+        super().close()
 
     def _title(self, env: Any) -> str:
         spec = getattr(env, "spec", None)
@@ -176,7 +153,7 @@ class Console:
         """
         while (call := self._queue.get()) is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
-                self._web.loop.call_soon_threadsafe(call[0], *call[1])
+                self.loop.call_soon_threadsafe(call[0], *call[1])
 
     def _send(self, channel: Channel, message: ServerMessage | None) -> None:
         if self._connections:
@@ -256,7 +233,7 @@ class Console:
             channel.asker = connection.page
             channel.log_event("control", "another page asks for the controls")
         elif channel.asker != connection.page:
-            self._refusals += 1
+            self.refusals += 1
             connection.send(Refused("Another page has asked for the controls already."))
         self._send_lock(channel)
 
@@ -295,11 +272,13 @@ class Console:
             channel.asker = None
             channel.log_event("control", "controls handed over")
         holder, free_in = channel.lock.holder(now), channel.lock.free_in(now)
+        left = None if free_in is None else round(free_in, 1)
         pages = self._pages_of(channel)
         for connection in pages:
-            who = "none" if holder is None else "you" if holder == connection.page else "other"
-            left = None if free_in is None else round(free_in, 1)
-            asked = "none" if channel.asker is None else "you" if channel.asker == connection.page else "other"
+            who, asked = (
+                "none" if page is None else "you" if page == connection.page else "other"
+                for page in (holder, channel.asker)
+            )
             connection.send(Lock(channel.number, who, left, len(pages), asked))  # type: ignore[arg-type]
 
     async def _watch_locks(self) -> None:
@@ -342,7 +321,7 @@ class Console:
         try:
             await connection.serve(Hello(VERSION, self._channel_list()))
         finally:
-            self._refusals += connection.refusal is not None
+            self.refusals += connection.refusal is not None
             if self._connections.get(page) is connection:
                 del self._connections[page]
             self._disconnect(connection)

@@ -21,15 +21,9 @@ RENEW_BEFORE = 30  # days
 
 
 def ssl_context(tls: TlsOption | None) -> ssl.SSLContext | None:
-    """What encrypts, or None.
+    """What encrypts: with the certificate of this user if True, or (certificate, key), two files; None for False.
 
-    Args:
-        tls: True uses the certificate of this user; or (certificate, key), two files.
-
-    Raises:
-        ConfigurationError: this user has no home directory to keep a certificate in.
-        MissingExtraError: the extra `web` is not installed.
-        DeviceError: the certificate cannot be made or used.
+    Raises the errors of `user_certificate`, and a DeviceError where a certificate cannot be used.
     """
     if not tls:
         return None
@@ -43,11 +37,7 @@ def ssl_context(tls: TlsOption | None) -> ssl.SSLContext | None:
 
 
 def fingerprint(tls: TlsOption) -> str:
-    """SHA-256 of the certificate in use, as browsers show it: pairs of hexadecimal digits with colons between.
-
-    Args:
-        tls: see `ssl_context`, which has used it.
-    """
+    """SHA-256 of the certificate that `ssl_context` has used, as browsers show it: `AB:CD:...`."""
     certificate = user_certificate()[0] if isinstance(tls, bool) else expand_path(tls[0])
     digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text(encoding="ascii"))).hexdigest().upper()
     return ":".join(digest[k : k + 2] for k in range(0, len(digest), 2))

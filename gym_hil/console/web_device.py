@@ -53,11 +53,7 @@ class WebDevice(InputDevice):
 
     Args:
         env: the environment that is driven; without one the page shows nothing, but its input counts.
-        host: see `ConsoleOptions`, and so with the next four.
-        port: see `ConsoleOptions`.
-        allow_remote: see `ConsoleOptions`.
-        tls: see `ConsoleOptions`.
-        public_url: see `ConsoleOptions`.
+        host, port, allow_remote, tls, public_url: see `ConsoleOptions`.
         console: the console to appear on, or options of the one that all share, instead of the five before.
         intervention: `toggle`, `stay`, `hold` or `auto`.
         clock: s, never goes back.
@@ -193,12 +189,7 @@ class WebDevice(InputDevice):
         return f"{self.console.announcement()}\n{super().describe()}"
 
     def page_bindings(self, channel: int, requests: Sequence[str]) -> Bindings:
-        """Which key and which button does what, for the page.
-
-        Args:
-            channel: number of the device's channel.
-            requests: buttons offered by a training run.
-        """
+        """Which key and which button does what, for the page; `requests` are buttons offered by a training run."""
         idle = self.inputs.idle_buttons
         return Bindings(
             channel=channel,

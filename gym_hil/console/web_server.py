@@ -73,7 +73,7 @@ class WebServer:
     Attributes:
         options: as they are in force, with the port that was found.
         loop: in which everything runs.
-        refusals: how many requests were refused.
+        refusals: how many requests, and messages of a page, were refused.
         closed: whether `close` was called.
 
     Raises:

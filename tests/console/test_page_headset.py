@@ -207,7 +207,7 @@ def test_lost_connection_is_back_without_leaving_vr(headset: Visitor, stand: Sta
     count = len(stand.received)
     headset.js("(window.before = page.xr.session, 0)")
     connection = stand.console._connections[headset.name]
-    stand.console._web.loop.call_soon_threadsafe(connection._socket._req.transport.abort)
+    stand.console.loop.call_soon_threadsafe(connection._socket._req.transport.abort)
     headset.wait(lambda: stand.console._connections.get(headset.name) not in (None, connection))
     headset.wait(lambda: len(stand.received) > count + 3)
     assert headset.js("page.xr.session === window.before")

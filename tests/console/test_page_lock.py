@@ -144,7 +144,7 @@ def test_lost_connection_is_shown_and_comes_back(alone):
     stand, visitor, start_again = alone
     visitor.page.keyboard.down("w")
     visitor.wait(lambda: stand.held() == {"FORWARD"})
-    stand.console._web.close()  # without a farewell, as when the machine is gone
+    stand.console.close()  # without a farewell, as when the machine is gone
     visitor.wait(lambda: visitor.page.locator("#notice").is_visible())
     assert visitor.text("notice-title") == "Connection lost"
     assert visitor.text("connection-text") == "Connection lost"
@@ -169,7 +169,7 @@ def test_lost_connection_is_shown_and_comes_back(alone):
 
 def test_link_that_is_no_longer_valid_is_reported(alone):
     stand, visitor, start_again = alone
-    stand.console._web.close()
+    stand.console.close()
     start_again("another token, long enough")
     visitor.wait(lambda: visitor.page.evaluate("document.body.dataset.connection") == "refused")
     assert visitor.text("notice-title") == "This link is no longer valid"
@@ -197,7 +197,7 @@ def test_silent_line_is_reported_and_given_up_and_the_programs_end_is_no_lost_co
     stand, visitor, _ = alone
     visitor.page.keyboard.press("Space")
     visitor.wait(lambda: visitor.driver() == "you")
-    stand.console._web.loop.call_soon_threadsafe(time.sleep, 2.0)  # nothing comes, and nothing is closed
+    stand.console.loop.call_soon_threadsafe(time.sleep, 2.0)  # nothing comes, and nothing is closed
     visitor.wait(lambda: visitor.text("badge").startswith("No image for"))
     assert visitor.page.evaluate("document.body.dataset.connection") == "quiet"
     assert visitor.text("connection-text") == "No signal"
@@ -205,7 +205,7 @@ def test_silent_line_is_reported_and_given_up_and_the_programs_end_is_no_lost_co
     assert visitor.page.locator("[data-button=CLOSE]").is_disabled()
     visitor.wait(lambda: visitor.driver() == "you" and not visitor.page.locator("#badge").is_visible())
     before = stand.console._connections[visitor.name]
-    stand.console._web.loop.call_soon_threadsafe(time.sleep, 5.0)
+    stand.console.loop.call_soon_threadsafe(time.sleep, 5.0)
     visitor.wait(lambda: stand.console._connections.get(visitor.name) not in (None, before))
     visitor.wait(lambda: visitor.lock() == "you")
 
@@ -223,7 +223,7 @@ def test_operator_drives_on_after_a_short_loss_of_the_connection(visitor, stand,
     visitor.wait(lambda: visitor.driver() == "you" and stand.held() == {"FORWARD"})
     monkeypatch.setattr(server, "MAX_PAGES", 0)  # it cannot come back yet
     connection = stand.console._connections[visitor.name]
-    stand.console._web.loop.call_soon_threadsafe(connection._socket._req.transport.abort)
+    stand.console.loop.call_soon_threadsafe(connection._socket._req.transport.abort)
     visitor.wait(lambda: visitor.page.locator("#notice").is_visible())
     assert "holds still" in visitor.text("notice-text")
     visitor.wait(lambda: stand.env.get_wrapper_attr("device").silent)  # noticed, or nothing would come back

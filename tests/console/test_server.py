@@ -355,7 +355,7 @@ def test_page_that_receives_nothing_is_disconnected(
         for _ in range(100):
             link.send(messages.Metrics(1, {}))
 
-    console._web.loop.call_soon_threadsafe(flood)  # in the server's own loop, so that it cannot send in between
+    console.loop.call_soon_threadsafe(flood)  # in the server's own loop, so that it cannot send in between
     page.wait(lambda: page.closed_with is not None)
     assert page.closed_with == 1008
 

@@ -23,7 +23,7 @@ from tests.console.page import Loop, Page
 def test_only_this_machine_can_reach_it() -> None:
     made = Console()
     assert made.url.startswith(f"http://127.0.0.1:{made.port}/?token=")
-    assert made._web._socket.getsockname()[0] == "127.0.0.1"
+    assert made._socket.getsockname()[0] == "127.0.0.1"
     made.close()
 
 
