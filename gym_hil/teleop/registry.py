@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -162,18 +163,14 @@ def make_device(
         if not any(option in keys for keys in known.values()):
             raise ConfigurationError(f"No device given by name has the option {option!r}; options are {known}.")
     made: list[Device] = []
-    try:
+    with contextlib.ExitStack() as opened:  # closes those that were made where one cannot be made
         for entry in entries:
             if isinstance(entry, str):
                 own = {key: options[key] for key in options if key in known[entry]}
-                made.append(_make(entry, classes[entry], env, own))
-            else:
-                made.append(entry)
-    except BaseException:
-        for entry, one in zip(entries, made, strict=False):
-            if isinstance(entry, str):
-                one.close()
-        raise
+                entry = _make(entry, classes[entry], env, own)
+                opened.callback(entry.close)
+            made.append(entry)
+        opened.pop_all()
     together = made[0] if isinstance(device, (str, Device)) else DeviceGroup(made)
     if intervention is not None:
         together.set_intervention(intervention)
@@ -182,18 +179,18 @@ def make_device(
 
 def _each_page_once(entries: Sequence[str | Device], classes: Mapping[str, Any]) -> list[str | Device]:
     """The entries without names of the console's page whose input another entry takes, too."""
-    kinds = [classes[entry] if isinstance(entry, str) else type(entry) for entry in entries]
-    kept = []
-    for number, (entry, kind) in enumerate(zip(entries, kinds, strict=True)):
-        others = kinds[:number] + [
-            other
-            for other, later in zip(kinds[number + 1 :], entries[number + 1 :], strict=True)
-            if other is not kind or isinstance(later, Device)
-        ]
-        is_page = isinstance(entry, str) and getattr(kind, "on_page", False) and isinstance(kind, type)
-        if not (is_page and any(isinstance(other, type) and issubclass(other, kind) for other in others)):
-            kept.append(entry)
-    return kept
+    pages: dict[type, str] = {}  # class -> the first name of it
+    for name, kind in classes.items():
+        if isinstance(kind, type) and getattr(kind, "on_page", False):
+            pages.setdefault(kind, name)
+    takers = {type(entry) for entry in entries if isinstance(entry, Device)}
+    kept = {
+        name
+        for kind, name in pages.items()
+        if not any(issubclass(other, kind) for other in takers | (pages.keys() - {kind}))
+    }
+    dropped = {name for name, kind in classes.items() if kind in pages} - kept
+    return [entry for number, entry in enumerate(entries) if entry not in dropped and entry not in entries[:number]]
 
 
 def _make(name: str, maker: Any, env: Any, options: dict[str, Any]) -> Device:

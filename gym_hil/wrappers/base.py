@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
+from typing_extensions import Self
 
 
-class OperatorWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+class RecordedArguments(gym.utils.RecordConstructorArgs):
+    """Records the arguments that a wrapper is made with, for its environment's spec; `SHARED` ones are not copied."""
+
+    SHARED: tuple[str, ...] = ()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        wrapper = super().__new__(cls)
+        # A copy is made without arguments, and gets what was recorded.
+        given = inspect.signature(cls.__init__).bind_partial(wrapper, *args, **kwargs).arguments
+        arguments = {**given, **given.pop("kwargs", {})}
+        wrapper._saved_kwargs = {
+            name: share(value) if name in cls.SHARED else copy.deepcopy(value)
+            for name, value in arguments.items()
+            if name not in ("self", "env")
+        }
+        return wrapper
+
+
+class OperatorWrapper(gym.Wrapper[Any, Any, Any, Any], RecordedArguments):
     """Base of the wrappers that an operator uses.
 
     `pickle` stores the constructor's arguments: what is loaded is a new environment, to be reset first. `copy.deepcopy`

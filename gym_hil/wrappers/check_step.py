@@ -12,20 +12,13 @@ import numpy as np
 
 from gym_hil.errors import GymHilError, InvalidStepError
 from gym_hil.imports import describe_error
+from gym_hil.wrappers.base import RecordedArguments
 
 _STEP = ("observation", "reward", "terminated", "truncated", "info")
 
 
-class CheckStepWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Refuses observations and rewards that are not finite numbers, and says where an exception comes from.
-
-    Args:
-        env: any environment.
-    """
-
-    def __init__(self, env: gym.Env[Any, Any]):
-        gym.utils.RecordConstructorArgs.__init__(self)
-        gym.Wrapper.__init__(self, env)
+class CheckStepWrapper(gym.Wrapper[Any, Any, Any, Any], RecordedArguments):
+    """Refuses observations and rewards that are not finite numbers, and says where an exception comes from."""
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         """Start an episode.

@@ -47,8 +47,7 @@ class ConsoleWrapper(OperatorWrapper):
     NOT_COPIED = ("channel",)
 
     def __init__(self, env: gym.Env[Any, Any]):
-        gym.utils.RecordConstructorArgs.__init__(self)
-        gym.Wrapper.__init__(self, env)
+        super().__init__(env)
         self._dt = find_control_dt(env)
         self._limit = None if env.spec is None else env.spec.max_episode_steps
         self._resets_itself = env.has_wrapper_attr("auto_reset") and env.get_wrapper_attr("auto_reset")

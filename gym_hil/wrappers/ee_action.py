@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from gym_hil.envs.mujoco_env import check_action
 from gym_hil.envs.panda_env import FrankaGymEnv
 from gym_hil.errors import ConfigurationError
+from gym_hil.wrappers.base import RecordedArguments
 
 AXES = ("x", "y", "z")
 DEFAULT_EE_STEP_SIZE = {"x": 0.025, "y": 0.025, "z": 0.025}  # m a step at full speed
@@ -19,7 +20,7 @@ DEFAULT_ROTATION_STEP = 0.1  # rad a step at full speed, about each axis
 GRIPPER_OPEN, GRIPPER_STAY, GRIPPER_CLOSE = 0.0, 1.0, 2.0
 
 
-class EEActionWrapper(gym.ActionWrapper[Any, Any, Any], gym.utils.RecordConstructorArgs):
+class EEActionWrapper(gym.ActionWrapper[Any, Any, Any], RecordedArguments):
     """Turns end-effector actions into the 7 numbers of the environment inside.
 
     The action is float32: dx, dy, dz in [-1, 1], of a step of `ee_action_step_size`; with `orientation` a rotation
@@ -55,14 +56,7 @@ class EEActionWrapper(gym.ActionWrapper[Any, Any, Any], gym.utils.RecordConstruc
         rotation_step: float = DEFAULT_ROTATION_STEP,
     ):
         steps = dict(DEFAULT_EE_STEP_SIZE if ee_action_step_size is None else ee_action_step_size)
-        gym.utils.RecordConstructorArgs.__init__(
-            self,
-            ee_action_step_size=steps,
-            use_gripper=use_gripper,
-            orientation=orientation,
-            rotation_step=rotation_step,
-        )
-        gym.ActionWrapper.__init__(self, env)
+        super().__init__(env)
         space = env.action_space
         if not isinstance(space, gym.spaces.Box) or space.shape != (7,):
             raise ConfigurationError(f"EEActionWrapper needs an environment with 7 numbers in its action, not {space}.")
@@ -75,15 +69,12 @@ class EEActionWrapper(gym.ActionWrapper[Any, Any, Any], gym.utils.RecordConstruc
                     f"A step of {step!r} cannot be made (ee_action_step_size {steps}, rotation_step {rotation_step}); "
                     f"expected more than 0 and at most {limit:g}, the environment's own step."
                 )
-        motion = len(scale)
-        self._slots = [*range(motion), 6] if use_gripper else list(range(motion))
-        self._scale = np.array([*scale, 1.0] if use_gripper else scale, dtype=np.float32)
-        self._neutral = np.zeros(len(self._slots), dtype=np.float32)
-        low, high = np.full(motion, -1.0), np.full(motion, 1.0)
+        # Of each number its place in the environment's action, its scale, the value that does nothing, and its limits.
+        numbers = [(slot, step, 0.0, -1.0, 1.0) for slot, step in enumerate(scale)]
         if use_gripper:
-            self._neutral[-1] = GRIPPER_STAY
-            low, high = np.append(low, GRIPPER_OPEN), np.append(high, GRIPPER_CLOSE)
-        self._low, self._high = low.astype(np.float32), high.astype(np.float32)
+            numbers.append((6, 1.0, GRIPPER_STAY, GRIPPER_OPEN, GRIPPER_CLOSE))
+        self._slots = [number[0] for number in numbers]
+        self._scale, self._neutral, self._low, self._high = np.array(numbers, dtype=np.float32).T[1:].copy()
         self.ee_action_step_size, self.rotation_step = steps, rotation_step
         self.checked_action: NDArray[np.float32] | None = None  # see `FrankaGymEnv`
         self._panda = env.unwrapped if isinstance(env.unwrapped, FrankaGymEnv) else None

@@ -28,7 +28,7 @@ from gym_hil.wrappers.action_map import (
     fit_action_map,
     guess_action_map,
 )
-from gym_hil.wrappers.base import OperatorWrapper, share, unshare
+from gym_hil.wrappers.base import OperatorWrapper, RecordedArguments, unshare
 
 SUCCESS_KEYS = ("succeed", "is_success", "success")  # of info; the first that is there is the environment's success
 TIME_TO_GET_READY = 1.0  # s, for a human, before the first step of an episode
@@ -105,6 +105,8 @@ class InputsControlWrapper(OperatorWrapper):
         ConfigurationError: an argument has a value that cannot work.
     """
 
+    SHARED = ("action_map", "device", "device_options", "success")
+
     def __init__(
         self,
         env: gym.Env[Any, Any],
@@ -125,25 +127,7 @@ class InputsControlWrapper(OperatorWrapper):
         action_map: ActionMapLike | None = None,
         fps: float | None = None,
     ):
-        gym.utils.RecordConstructorArgs.__init__(
-            self,
-            x_step_size=x_step_size,
-            y_step_size=y_step_size,
-            z_step_size=z_step_size,
-            use_gripper=use_gripper,
-            auto_reset=auto_reset,
-            input_threshold=input_threshold,
-            use_gamepad=use_gamepad,
-            controller_config_path=controller_config_path,
-            device=share(device),
-            intervention=intervention,
-            device_options=share(device_options),
-            success=share(success),
-            reset_delay_seconds=reset_delay_seconds,
-            action_map=share(action_map),
-            fps=fps,
-        )
-        gym.Wrapper.__init__(self, env)
+        super().__init__(env)
         check(0 <= input_threshold < 1, "input_threshold", input_threshold, "0 or more and less than 1")
         action_map = unshare(action_map)
         steps = {"x": x_step_size, "y": y_step_size, "z": z_step_size}
@@ -378,7 +362,7 @@ class InputsControlWrapper(OperatorWrapper):
         return self._map.action(command if self._use_gripper else replace(command, gripper=0), self._last)
 
 
-class ResetDelayWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+class ResetDelayWrapper(gym.Wrapper[Any, Any, Any, Any], RecordedArguments):
     """Waits after each reset, around any environment.
 
     `InputsControlWrapper(reset_delay_seconds=...)` waits before the first step of an episode instead, when the new
@@ -393,8 +377,7 @@ class ResetDelayWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstru
     """
 
     def __init__(self, env: gym.Env[Any, Any], delay_seconds: float = 0.0):
-        gym.utils.RecordConstructorArgs.__init__(self, delay_seconds=delay_seconds)
-        gym.Wrapper.__init__(self, env)
+        super().__init__(env)
         self.delay_seconds = checked_delay(delay_seconds)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:

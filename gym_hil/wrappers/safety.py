@@ -16,7 +16,7 @@ from gym_hil.errors import ConfigurationError, InvalidStepError, check
 from gym_hil.imports import describe_error
 from gym_hil.teleop.operator import neutral_action
 from gym_hil.wrappers.action_map import action_limits, check_action_space
-from gym_hil.wrappers.base import OperatorWrapper, share, unshare
+from gym_hil.wrappers.base import OperatorWrapper, unshare
 
 
 class SafetyWrapper(OperatorWrapper):
@@ -49,6 +49,7 @@ class SafetyWrapper(OperatorWrapper):
     """
 
     NOT_COPIED = ("_watchdog",)
+    SHARED = ("hold", "position")
 
     def __init__(
         self,
@@ -63,18 +64,7 @@ class SafetyWrapper(OperatorWrapper):
         watchdog: float | None = 0.3,
         hold: Callable[[], Any] | None = None,
     ):
-        gym.utils.RecordConstructorArgs.__init__(
-            self,
-            max_step=max_step,
-            workspace=workspace,
-            position=share(position),
-            numbers=numbers,
-            unit=unit,
-            absolute=absolute,
-            watchdog=watchdog,
-            hold=share(hold),
-        )
-        gym.Wrapper.__init__(self, env)
+        super().__init__(env)
         space = check_action_space(env)
         self._low, self._high = action_limits(space)
         self._neutral = neutral_action(space)

@@ -27,8 +27,7 @@ class PassiveViewerWrapper(OperatorWrapper):
     NOT_COPIED = ("_window",)
 
     def __init__(self, env: gym.Env[Any, Any], *, show_left_ui: bool = False, show_right_ui: bool = False):
-        gym.utils.RecordConstructorArgs.__init__(self, show_left_ui=show_left_ui, show_right_ui=show_right_ui)
-        gym.Wrapper.__init__(self, env)
+        super().__init__(env)
         self._panels = {"show_left_ui": show_left_ui, "show_right_ui": show_right_ui}
         self._window: ViewerWindow | None = None
 
