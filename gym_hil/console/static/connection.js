@@ -36,10 +36,7 @@ export class Connection {
   #page;
   #handlers;
 
-  /**
-   * @param {string} page the id of this page
-   * @param {Handlers} handlers
-   */
+  /** @param {string} page the id of this page @param {Handlers} handlers */
   constructor(page, handlers) {
     this.#page = page;
     this.#handlers = handlers;
@@ -166,12 +163,7 @@ async function isRefused() {
   }
 }
 
-/**
- * Reads a frame. Its poses and images are views of the same buffer.
- *
- * @param {ArrayBuffer} buffer
- * @returns {Frame}
- */
+/** Reads a frame. Its poses and images are views of the same buffer. @param {ArrayBuffer} buffer @returns {Frame} */
 function readFrame(buffer) {
   const view = new DataView(buffer);
   if (view.getUint8(0) !== FRAME) {
@@ -221,11 +213,7 @@ function randomId() {
   return [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16).padStart(8, "0")).join("");
 }
 
-/**
- * @param {BroadcastChannel} others
- * @param {string} id
- * @returns {Promise<boolean>}
- */
+/** @param {BroadcastChannel} others @param {string} id @returns {Promise<boolean>} */
 function isTaken(others, id) {
   return new Promise((resolve) => {
     setTimeout(() => resolve(false), ID_WAIT);

@@ -106,11 +106,7 @@ export class RegionCard {
   /** Since the pointer went down. @type {{grip: Grip | null, from: Point, before: Rectangle | null} | null} */
   #drag = null;
 
-  /**
-   * @param {HTMLTemplateElement} template
-   * @param {Camera} camera
-   * @param {() => void} onChange
-   */
+  /** @param {HTMLTemplateElement} template @param {Camera} camera @param {() => void} onChange */
   constructor(template, camera, onChange) {
     this.camera = camera;
     this.#onChange = onChange;
@@ -152,23 +148,14 @@ export class RegionCard {
     this.#changed();
   }
 
-  /**
-   * Says what is wrong with the numbers, and focuses the first wrong one.
-   *
-   * @param {string} text
-   */
+  /** Says what is wrong with the numbers, and focuses the first wrong one. @param {string} text */
   complain(text) {
     this.#say(text);
     this.root.scrollIntoView({ block: "nearest" });
     this.#fields.find((field) => !field.validity.valid || field.value === "")?.focus();
   }
 
-  /**
-   * Shows the first image of an episode.
-   *
-   * @param {string} url
-   * @param {number} number of the episode
-   */
+  /** Shows the first image of an episode. @param {string} url @param {number} number of the episode */
   async look(url, number) {
     const asked = (this.#shown += 1);
     const answer = await fetch(url).catch(() => null);
@@ -229,20 +216,14 @@ export class RegionCard {
     }
   }
 
-  /**
-   * @param {PointerEvent} event
-   * @param {Point} at
-   */
+  /** @param {PointerEvent} event @param {Point} at */
   #grip({ pointerType }, at) {
     const reach = REACH[/** @type {keyof typeof REACH} */ (pointerType)] ?? REACH.touch;
     const scale = this.#frame.clientWidth / this.camera.width;
     return this.rectangle && gripAt(this.rectangle, at, reach / scale);
   }
 
-  /**
-   * @param {PointerEvent} event
-   * @returns {Point} in pixels of the image
-   */
+  /** @param {PointerEvent} event @returns {Point} in pixels of the image */
   #point({ clientX, clientY }) {
     const { left, top, width, height } = this.#frame.getBoundingClientRect();
     return {
@@ -301,11 +282,7 @@ export class RegionCard {
  *   or a corner, by the points of the compass
  */
 
-/**
- * @param {number} value
- * @param {number} low
- * @param {number} high
- */
+/** @param {number} value @param {number} low @param {number} high */
 const clamp = (value, low, high) => Math.max(low, Math.min(value, high));
 
 /**
@@ -369,20 +346,12 @@ export function dragged(rectangle, grip, by, size) {
     const left = clamp(Math.round(rectangle.left + by.x), 0, Math.max(0, size.width - rectangle.width));
     return { ...rectangle, top, left };
   }
-  let { top, left } = rectangle;
-  let [bottom, right] = [top + rectangle.height, left + rectangle.width];
-  if (grip.includes("n")) {
-    top = clamp(Math.round(top + by.y), 0, bottom - 1);
-  }
-  if (grip.includes("s")) {
-    bottom = clamp(Math.round(bottom + by.y), top + 1, size.height);
-  }
-  if (grip.includes("w")) {
-    left = clamp(Math.round(left + by.x), 0, right - 1);
-  }
-  if (grip.includes("e")) {
-    right = clamp(Math.round(right + by.x), left + 1, size.width);
-  }
+  const { top: north, left: west } = rectangle;
+  const [south, east] = [north + rectangle.height, west + rectangle.width];
+  const top = grip.includes("n") ? clamp(Math.round(north + by.y), 0, south - 1) : north;
+  const bottom = grip.includes("s") ? clamp(Math.round(south + by.y), north + 1, size.height) : south;
+  const left = grip.includes("w") ? clamp(Math.round(west + by.x), 0, east - 1) : west;
+  const right = grip.includes("e") ? clamp(Math.round(east + by.x), west + 1, size.width) : east;
   return { top, left, height: bottom - top, width: right - left };
 }
 

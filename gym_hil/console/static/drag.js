@@ -58,10 +58,7 @@ export class Drag {
   /** @type {MeshBasicMaterial} */
   #material = new MeshBasicMaterial({ depthTest: false, transparent: true, opacity: 0.95, toneMapped: false });
 
-  /**
-   * @param {import("./view.js").View} view
-   * @param {DragParts} parts
-   */
+  /** @param {import("./view.js").View} view @param {DragParts} parts */
   constructor(view, parts) {
     this.#view = view;
     this.#parts = parts;
@@ -285,11 +282,7 @@ export class Drag {
     }
   }
 
-  /**
-   * The plane in which the handle moves: towards the camera, or with Shift upright.
-   *
-   * @param {PointerEvent} event
-   */
+  /** The plane in which the handle moves: towards the camera, or with Shift upright. @param {PointerEvent} event */
   #plane(event) {
     const normal = this.#view.camera.getWorldDirection(new Vector3());
     if (event.shiftKey) {
@@ -317,10 +310,7 @@ export class Drag {
     }
   }
 
-  /**
-   * @param {PointerEvent} event
-   * @param {Plane} plane
-   */
+  /** @param {PointerEvent} event @param {Plane} plane */
   #hit({ offsetX, offsetY }, plane) {
     const { camera, canvas } = this.#view;
     const point = new Vector2((2 * offsetX) / canvas.clientWidth - 1, 1 - (2 * offsetY) / canvas.clientHeight);
@@ -336,22 +326,13 @@ export class Drag {
   }
 }
 
-/**
- * A point of the circle of radius 1 about an axis.
- *
- * @param {Vector3} axis
- * @param {number} angle rad
- */
+/** A point of the circle of radius 1 about an axis. @param {Vector3} axis @param {number} angle rad */
 function pointOf(axis, angle) {
   const start = new Vector3(axis.y, axis.z, axis.x); // across the axis, which is one of the base's
   return start.applyAxisAngle(axis, angle);
 }
 
-/**
- * A thin tube along the circle of radius 1 about an axis.
- *
- * @param {Vector3} axis
- */
+/** A thin tube along the circle of radius 1 about an axis. @param {Vector3} axis */
 function hoop(axis) {
   const [sides, thickness] = [6, 0.03];
   const corners = [];

@@ -67,9 +67,10 @@ export function showDriver(driver, bindings, hasLock, keyOf, status) {
   const asks = driver === "policy" && Boolean(status?.asks_for_help);
   const [name, does] = asks ? [DRIVERS.policy[0], "asks for help"] : DRIVERS[driver];
   const by = key ? ` with ${key}` : "";
+  const toggle = driver === "you" ? `Hand back${by}` : `Take over${by}`;
   const hints = {
-    toggle: driver === "you" ? `Hand back${by}` : `Take over${by}`,
-    stay: driver === "you" ? `Hand back${by}` : `Take over${by}`,
+    toggle,
+    stay: toggle,
     hold: driver === "you" ? "Release to hand back" : `Hold ${key || "the button"} to drive`,
     auto: driver === "you" ? "Stop moving to hand back" : "Move to take over",
   };
@@ -90,10 +91,7 @@ export function showDriver(driver, bindings, hasLock, keyOf, status) {
   }
 }
 
-/**
- * @param {Lock | null} lock
- * @param {boolean} drivable
- */
+/** @param {Lock | null} lock @param {boolean} drivable */
 export function showLock(lock, drivable) {
   const button = html("lock-button");
   const holder = lock?.holder ?? "none";
@@ -112,10 +110,7 @@ export function showLock(lock, drivable) {
   html("ask").hidden = !(holder === "you" && lock?.asked === "other");
 }
 
-/**
- * @param {Status} status
- * @param {Session | null} session
- */
+/** @param {Status} status @param {Session | null} session */
 export function showStatus(status, session) {
   const { max_steps: limit, seconds_left: left, gripper } = status;
   const step = status.step ?? 0;
@@ -250,10 +245,7 @@ export function showConnection(info) {
   html("retry").hidden = state !== "lost" || !retryAt;
 }
 
-/**
- * @param {ConnectionInfo} info
- * @returns {[title: string, text: string]}
- */
+/** @param {ConnectionInfo} info @returns {[title: string, text: string]} */
 function noticeFor({ state, opened, hasChannel, wasDriving, retryAt, farewell }) {
   switch (state) {
     case "connecting":

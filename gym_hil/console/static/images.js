@@ -91,11 +91,7 @@ export class Images {
     });
   }
 
-  /**
-   * @param {Image} image
-   * @param {Uint8Array<ArrayBuffer>} jpeg
-   * @param {number} sequence
-   */
+  /** @param {Image} image @param {Uint8Array<ArrayBuffer>} jpeg @param {number} sequence */
   async #decode(image, jpeg, sequence) {
     const bitmap = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
     // Images may be decoded in another order than they came in.
@@ -141,10 +137,7 @@ export class Images {
   }
 }
 
-/**
- * @param {ImageBitmap | HTMLCanvasElement} source
- * @param {HTMLCanvasElement} canvas
- */
+/** @param {ImageBitmap | HTMLCanvasElement} source @param {HTMLCanvasElement} canvas */
 function copy(source, canvas) {
   if (canvas.width !== source.width || canvas.height !== source.height) {
     [canvas.width, canvas.height] = [source.width, source.height];

@@ -16,10 +16,10 @@ export class InputState {
   #motions = new Map();
   /** @type {["press" | "release", Button][]} */
   #changes = [];
-  /** @type {[number, number, number] | null} */
-  #target = null;
-  /** @type {[number, number, number, number] | null} */
-  #targetRotation = null;
+  /** m, where the tool should go; null if it is not dragged. @type {[number, number, number] | null} */
+  target = null;
+  /** How the tool should be turned, w first; null likewise. @type {[number, number, number, number] | null} */
+  targetRotation = null;
   /** The hand of a WebXR session, as it was last measured. @type {import("./messages.js").Hand | null} */
   hand = null;
   /** Called when there is something to send. */
@@ -46,10 +46,7 @@ export class InputState {
     return [...this.#down.values()].some((buttons) => buttons.has(button));
   }
 
-  /**
-   * @param {string} source
-   * @param {Button} button
-   */
+  /** @param {string} source @param {Button} button */
   press(source, button) {
     if (!this.#enabled) {
       return;
@@ -62,21 +59,14 @@ export class InputState {
     }
   }
 
-  /**
-   * @param {string} source
-   * @param {Button} button
-   */
+  /** @param {string} source @param {Button} button */
   release(source, button) {
     if (this.#down.get(source)?.delete(button) && !this.isDown(button)) {
       this.#change("release", button);
     }
   }
 
-  /**
-   * Presses and releases.
-   *
-   * @param {Button} button
-   */
+  /** Presses and releases. @param {Button} button */
   tap(button) {
     this.press("tap", button);
     this.release("tap", button);
@@ -94,23 +84,13 @@ export class InputState {
     }
   }
 
-  /** @param {[number, number, number] | null} target m, where the tool should go */
-  set target(target) {
-    this.#target = this.#enabled ? target : null;
-  }
-
-  /** @param {[number, number, number, number] | null} quaternion how the tool should be turned, w first */
-  set targetRotation(quaternion) {
-    this.#targetRotation = this.#enabled ? quaternion : null;
-  }
-
   /** Releases everything, on every source. */
   releaseAll() {
     for (const [source, buttons] of this.#down) {
       [...buttons].forEach((button) => this.release(source, button));
     }
     this.#motions.clear();
-    this.#target = this.#targetRotation = null;
+    this.target = this.targetRotation = null;
     this.onReleaseAll.forEach((forget) => forget());
   }
 
@@ -119,11 +99,7 @@ export class InputState {
     this.#changes = [];
   }
 
-  /**
-   * The message to send now; its changes count as sent.
-   *
-   * @returns {import("./messages.js").Input}
-   */
+  /** The message to send now; its changes count as sent. @returns {import("./messages.js").Input} */
   collect() {
     const [x, y, z, rx, ry, rz] = [0, 1, 2, 3, 4, 5].map((axis) => {
       const sum = [...this.#motions.values()].reduce((total, motion) => total + (motion[axis] ?? 0), 0);
@@ -132,26 +108,20 @@ export class InputState {
     const held = new Set([...this.#down.values()].flatMap((buttons) => [...buttons]));
     const changes = this.#changes;
     this.#changes = [];
-    const target = this.#target;
-    // A headset that was taken off draws no frames, and its last measurement must not go on driving.
-    const hand = this.hand && performance.now() - this.hand.time < FORGET ? this.hand : null;
-    const motion = /** @type {import("./messages.js").Input["motion"]} */ ([x, y, z, rx, ry, rz]);
     return {
       type: "input",
       time: performance.now(),
-      motion,
+      motion: [x, y, z, rx, ry, rz],
       held: [...held],
       changes,
-      target,
-      target_rotation: this.#targetRotation,
-      hand,
+      target: this.target,
+      target_rotation: this.targetRotation,
+      // A headset that was taken off draws no frames, and its last measurement must not go on driving.
+      hand: this.hand && performance.now() - this.hand.time < FORGET ? this.hand : null,
     };
   }
 
-  /**
-   * @param {"press" | "release"} kind
-   * @param {Button} button
-   */
+  /** @param {"press" | "release"} kind @param {Button} button */
   #change(kind, button) {
     this.#changes.push([kind, button]);
     this.onChange();

@@ -55,11 +55,7 @@ export class Keyboard {
     });
   }
 
-  /**
-   * Gives keys away for a while, such as Shift while it changes how to drag.
-   *
-   * @param {string[]} codes
-   */
+  /** Gives keys away for a while, such as Shift while it changes how to drag. @param {string[]} codes */
   lend(codes) {
     this.#lent = new Set(codes);
     codes.forEach((code) => this.#up(code));
@@ -105,7 +101,7 @@ export class Keyboard {
       return;
     }
     this.#down.add(event.code);
-    this.#input.press("keyboard", button);
+    this.#input.press(event.code, button);
   }
 
   /** @param {KeyboardEvent} event */
@@ -119,9 +115,8 @@ export class Keyboard {
 
   /** @param {string} code */
   #up(code) {
-    const button = /** @type {Button} */ (this.keys[code]);
-    if (this.#down.delete(code) && ![...this.#down].some((other) => this.keys[other] === button)) {
-      this.#input.release("keyboard", button);
+    if (this.#down.delete(code)) {
+      this.#input.release(code, /** @type {Button} */ (this.keys[code]));
     }
   }
 
@@ -244,11 +239,7 @@ const DECISIONS = { SUCCESS: "Keep", RERECORD: "Again" };
 /** @type {Record<string, string>} */
 const NAMES = { SUCCESS: "Success", RERECORD: "Re-record" };
 
-/**
- * Lets the page's buttons be held as long as a finger or the mouse holds them.
- *
- * @param {InputState} input
- */
+/** Lets the page's buttons be held as long as a finger or the mouse holds them. @param {InputState} input */
 export function addButtons(input) {
   for (const [button, name] of inputButtons()) {
     button.addEventListener("pointerdown", (event) => {
@@ -306,11 +297,7 @@ export function keyFor(keys, button) {
   return labels.sort((one, other) => one.length - other.length)[0] ?? "";
 }
 
-/**
- * What is printed on a key.
- *
- * @param {string} code
- */
+/** What is printed on a key. @param {string} code */
 export function keyLabel(code) {
   const side = /^(Shift|Control|Alt)(Left|Right)$/.exec(code);
   if (side) {
@@ -366,10 +353,7 @@ export function addJoysticks(input, plane, height) {
   input.onReleaseAll.add(() => motion.fill(0));
 }
 
-/**
- * @param {HTMLElement} zone
- * @param {boolean} lockY
- */
+/** @param {HTMLElement} zone @param {boolean} lockY */
 function joystick(zone, lockY) {
   return create({
     zone,

@@ -297,7 +297,6 @@ class Page {
     this.forces.clear();
     html("part-events").replaceChildren();
     html("training").hidden = true;
-    this.session = null;
     this.#phaseEnd = 0;
     hud.showSession(null);
     this.#showLock();
@@ -416,10 +415,7 @@ class Page {
     }
   }
 
-  /**
-   * @param {Frame} frame
-   * @param {number} duration ms
-   */
+  /** @param {Frame} frame @param {number} duration ms */
   #draw(frame, duration) {
     const { view } = this;
     if (frame.revision !== this.description?.revision) {
@@ -537,10 +533,7 @@ class Page {
     html("look").hidden = source.presets.length < 2;
   }
 
-  /**
-   * @param {import("./connection.js").ConnectionState} state
-   * @param {number} retryAt ms
-   */
+  /** @param {import("./connection.js").ConnectionState} state @param {number} retryAt ms */
   #setState(state, retryAt) {
     if (this.state === "ended" || this.state === "outdated" || (state === "quiet" && this.state !== "open")) {
       return;

@@ -14,10 +14,7 @@ export class Plot {
   /** @type {EpisodeSummary[]} */
   #episodes = [];
 
-  /**
-   * @param {EpisodeSummary[]} episodes
-   * @param {boolean} first whether these are all
-   */
+  /** @param {EpisodeSummary[]} episodes @param {boolean} first whether these are all */
   add(episodes, first) {
     this.#episodes = [...(first ? [] : this.#episodes), ...episodes].slice(-KEPT);
     const counted = this.#episodes.filter((episode) => !episode.discarded);
@@ -33,10 +30,7 @@ export class Plot {
   }
 }
 
-/**
- * @param {number} index
- * @param {number} count
- */
+/** @param {number} index @param {number} count */
 function x(index, count) {
   return MARGIN.left + (count > 1 ? index / (count - 1) : 1) * (WIDTH - MARGIN.left - MARGIN.right);
 }
@@ -81,21 +75,14 @@ function percent(rate) {
   return `${Math.round(100 * rate)}%`;
 }
 
-/**
- * @param {number} counted
- * @param {number} all
- */
+/** @param {number} counted @param {number} all */
 function summary(counted, all) {
   const discarded = all > counted ? `, ${all - counted} re-recorded` : "";
   const newest = `Last ${Math.min(counted, WINDOW)} of ${counted} episode${counted === 1 ? "" : "s"}${discarded}`;
   return all ? newest : "Shown after the first episode";
 }
 
-/**
- * @param {string} name
- * @param {Record<string, string | number>} attributes
- * @param {string} [text]
- */
+/** @param {string} name @param {Record<string, string | number>} attributes @param {string} [text] */
 export function node(name, attributes, text = "") {
   const made = document.createElementNS(SVG, name);
   Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, String(value)));

@@ -57,10 +57,7 @@ export class ChannelScene {
   #moving = false;
   #placed = false;
 
-  /**
-   * @param {SceneDescription} description
-   * @param {ArrayBuffer} meshes
-   */
+  /** @param {SceneDescription} description @param {ArrayBuffer} meshes */
   constructor(description, meshes) {
     this.description = description;
     this.#bodies = description.bodies.map((name) => {
@@ -155,10 +152,7 @@ function quaternion([w, x, y, z]) {
   return new Quaternion(x, y, z, w);
 }
 
-/**
- * @param {Geom} geom
- * @param {Map<string, BufferGeometry>} meshes
- */
+/** @param {Geom} geom @param {Map<string, BufferGeometry>} meshes */
 function solid(geom, meshes) {
   const [red, green, blue, alpha] = geom.rgba;
   const material = new MeshStandardMaterial({ roughness: 0.55, metalness: 0.05 });
@@ -173,11 +167,7 @@ function solid(geom, meshes) {
   return mesh;
 }
 
-/**
- * @param {Geom} geom
- * @param {Map<string, BufferGeometry>} meshes
- * @returns {BufferGeometry}
- */
+/** @param {Geom} geom @param {Map<string, BufferGeometry>} meshes @returns {BufferGeometry} */
 function shape({ type, size: [x, y, z], mesh }, meshes) {
   const known = mesh === null ? undefined : meshes.get(mesh);
   if (known) {
@@ -201,10 +191,7 @@ function shape({ type, size: [x, y, z], mesh }, meshes) {
   }
 }
 
-/**
- * @param {import("./messages.js").MeshInfo} info
- * @param {ArrayBuffer} blob
- */
+/** @param {import("./messages.js").MeshInfo} info @param {ArrayBuffer} blob */
 function meshGeometry(info, blob) {
   const packed = new Uint16Array(blob, info.position, 4 * info.vertices);
   const positions = new Float32Array(3 * info.vertices);
@@ -284,10 +271,7 @@ export class Surroundings {
     this.#frame.color.set(look.line);
   }
 
-  /**
-   * @param {ChannelScene} scene
-   * @param {number} overlay the layer for what is not in the robot's world
-   */
+  /** @param {ChannelScene} scene @param {number} overlay the layer for what is not in the robot's world */
   surround(scene, overlay) {
     this.#scenery.traverse((object) => {
       if (object instanceof Mesh || object instanceof LineSegments || object instanceof LineLoop) {
@@ -384,10 +368,7 @@ function tiles(width, depth, square) {
   return geometry;
 }
 
-/**
- * @param {BufferGeometry} geometry of tiles
- * @param {{sky: string, light: string, dark: string}} look
- */
+/** @param {BufferGeometry} geometry of tiles @param {{sky: string, light: string, dark: string}} look */
 function paint(geometry, look) {
   const [sky, light, dark] = [look.sky, look.light, look.dark].map((colour) => new Color(colour));
   const { position, color } = geometry.attributes;

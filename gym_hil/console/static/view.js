@@ -25,13 +25,13 @@ export class View {
   surroundings = new Surroundings();
   /** How often the scene was drawn. */
   drawn = 0;
+  renderer;
   /** Called before each drawing; true asks for one more. @type {((now: number) => boolean)[]} */
   steps = [];
   /** Called before the view itself is drawn. @type {(renderer: WebGLRenderer) => void} */
   beforeDrawing = () => {};
   /** @type {import("./scene.js").ChannelScene | null} */
   #channel = null;
-  #renderer;
   #requested = 0;
   #timer = 0;
   #last = -Infinity; // ms
@@ -41,16 +41,13 @@ export class View {
   /** Whether a WebXR session draws, in place of the page. */
   #presented = false;
 
-  /**
-   * @param {HTMLCanvasElement} canvas
-   * @throws where there is no WebGL, see `graphics`
-   */
+  /** @param {HTMLCanvasElement} canvas @throws where there is no WebGL, see `graphics` */
   constructor(canvas) {
-    this.#renderer = new WebGLRenderer({ canvas, antialias: !this.slow && devicePixelRatio < 2, stencil: false });
-    this.#renderer.shadowMap.enabled = true;
-    this.#renderer.shadowMap.type = PCFShadowMap;
-    this.#renderer.shadowMap.autoUpdate = false;
-    this.#renderer.toneMapping = NeutralToneMapping;
+    this.renderer = new WebGLRenderer({ canvas, antialias: !this.slow && devicePixelRatio < 2, stencil: false });
+    this.renderer.shadowMap.enabled = true;
+    this.renderer.shadowMap.type = PCFShadowMap;
+    this.renderer.shadowMap.autoUpdate = false;
+    this.renderer.toneMapping = NeutralToneMapping;
     this.camera.up.set(0, 0, 1);
     this.camera.layers.enable(OVERLAY);
     this.scene.add(this.surroundings.group);
@@ -59,12 +56,8 @@ export class View {
     canvas.addEventListener("webglcontextrestored", () => this.request());
   }
 
-  get renderer() {
-    return this.#renderer;
-  }
-
   get canvas() {
-    return this.#renderer.domElement;
+    return this.renderer.domElement;
   }
 
   get channel() {
@@ -112,8 +105,8 @@ export class View {
     this.#last = now;
     this.#advance(now);
     const again = this.steps.map((step) => step(now)).some(Boolean) || this.#channel?.moving;
-    this.beforeDrawing(this.#renderer);
-    this.#renderer.render(this.scene, this.camera);
+    this.beforeDrawing(this.renderer);
+    this.renderer.render(this.scene, this.camera);
     this.drawn += 1;
     if (again) {
       this.request();
@@ -127,19 +120,14 @@ export class View {
     this.request();
   }
 
-  /**
-   * Draws at once, for a WebXR session.
-   *
-   * @param {PerspectiveCamera} camera
-   * @param {number} now ms
-   */
+  /** Draws at once, for a WebXR session. @param {PerspectiveCamera} camera @param {number} now ms */
   drawFor(camera, now) {
     this.#advance(now);
     this.steps.forEach((step) => step(now));
     camera.near = this.camera.near;
     camera.far = this.camera.far;
     camera.layers.mask = this.camera.layers.mask;
-    this.#renderer.render(this.scene, camera);
+    this.renderer.render(this.scene, camera);
     this.drawn += 1;
   }
 
@@ -148,7 +136,7 @@ export class View {
     const moved = this.#channel?.advance(now) ?? false;
     // Where the processor draws for two eyes, shadows may come late.
     if (moved && !(this.slow && this.#presented && now - this.#shaded < SLOW.shadows)) {
-      this.#renderer.shadowMap.needsUpdate = true;
+      this.renderer.shadowMap.needsUpdate = true;
       this.#shaded = now;
     }
   }
@@ -156,8 +144,8 @@ export class View {
   #resize() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     if (width && height && !this.#presented) {
-      this.#renderer.setPixelRatio(this.slow ? SLOW.pixelRatio : Math.min(devicePixelRatio, PIXEL_RATIO));
-      this.#renderer.setSize(width, height, false);
+      this.renderer.setPixelRatio(this.slow ? SLOW.pixelRatio : Math.min(devicePixelRatio, PIXEL_RATIO));
+      this.renderer.setSize(width, height, false);
       this.camera.aspect = width / height;
       this.camera.updateProjectionMatrix();
       this.request();
@@ -165,11 +153,7 @@ export class View {
   }
 }
 
-/**
- * What draws WebGL in this browser; null where there is no WebGL.
- *
- * @returns {"card" | "processor" | null}
- */
+/** What draws WebGL in this browser; null where there is no WebGL. @returns {"card" | "processor" | null} */
 export function graphics() {
   const canvas = document.createElement("canvas");
   const context = canvas.getContext("webgl2", { failIfMajorPerformanceCaveat: true });
@@ -206,10 +190,7 @@ export class Cameras {
   #from = { position: new Vector3(), quaternion: new Quaternion(), since: -Infinity };
   #onChange;
 
-  /**
-   * @param {View} view
-   * @param {() => void} onChange called when the preset changes
-   */
+  /** @param {View} view @param {() => void} onChange called when the preset changes */
   constructor(view, onChange) {
     this.#view = view;
     this.#onChange = onChange;
