@@ -26,7 +26,7 @@ def run_command_line(
     *,
     extra: str | None = None,
 ) -> int:
-    """Run a program that consists of commands, each a module of its own.
+    """Run a program that consists of commands, each a module of its own; returns the exit status.
 
     The module of a command has `add_arguments(parser)` and `run(arguments) -> int`, or `run_words(words) -> int` when
     it parses its words itself. Only the module of the command that was given is imported, because some need packages
@@ -41,8 +41,7 @@ def run_command_line(
         extra: the extra that brings packages that a command fails to import; None if the commands say it themselves.
 
     Returns:
-        The exit status: that of the command, 1 after a message about what went wrong, 130 after Ctrl-C, 141 when the
-        output was closed early.
+        That of the command, 1 after a message about what went wrong, 130 after Ctrl-C, 141 when the output was closed.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     # The command lies elsewhere; `module:function` has to find a module in the current folder all the same.

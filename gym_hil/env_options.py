@@ -51,27 +51,15 @@ class EnvOptions:
         check(steps is None or steps >= 1 or steps == -1, "max_episode_steps", steps, "1 or more, or -1 for no limit")
 
     def spec(self) -> EnvSpec:
-        """What Gymnasium knows of the environment.
-
-        Raises:
-            ConfigurationError: there is none, or its module cannot be imported.
-        """
+        """What Gymnasium knows of the environment; a ConfigurationError if there is none, as in the next two."""
         return find_env(self.id)
 
     def is_task(self) -> bool:
-        """Whether it is a task of `register_task`, which takes this package's own keyword arguments.
-
-        Raises:
-            ConfigurationError: there is no such environment.
-        """
+        """Whether it is a task of `register_task`, which takes this package's own keyword arguments."""
         return is_task(self.spec())
 
     def render_modes(self) -> list[str]:
-        """The ways in which the environment can be asked to render.
-
-        Raises:
-            ConfigurationError: there is no such environment.
-        """
+        """The ways in which the environment can be asked to render."""
         entry_point = self.spec().entry_point
         creator = entry_point if callable(entry_point) else load_env_creator(str(entry_point))
         parameters = inspect.signature(creator).parameters
@@ -141,11 +129,7 @@ class EnvOptions:
 
 
 def parse_kwargs(words: Iterable[str]) -> dict[str, Any]:
-    """The values of `key=value`, as Python literals or else as text.
-
-    Raises:
-        ConfigurationError: a word has another form.
-    """
+    """The values of `key=value`, as Python literals or else as text; a ConfigurationError for another form."""
     values: dict[str, Any] = {}
     for word in words:
         key, equals, text = word.partition("=")
@@ -161,12 +145,7 @@ def parse_kwargs(words: Iterable[str]) -> dict[str, Any]:
 def with_randomize(kwargs: dict[str, Any], words: Sequence[str] | None) -> dict[str, Any]:
     """Add the argument `randomize` of a task, as it is given on a command line: a preset, or `name=low,high`.
 
-    Args:
-        kwargs: keyword arguments of the task.
-        words: None to add nothing.
-
-    Raises:
-        ConfigurationError: a word has another form, or `kwargs` has the argument, too.
+    A ConfigurationError if a word has another form, or `kwargs` has the argument, too.
     """
     if words is None:
         return kwargs

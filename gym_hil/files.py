@@ -15,11 +15,7 @@ from gym_hil.errors import ConfigurationError
 
 
 def expand_path(path: str | PathLike[str]) -> Path:
-    """A path as a user gives it, with a leading `~` expanded, the same everywhere.
-
-    Raises:
-        ConfigurationError: the path begins with `~` and there is no such home directory.
-    """
+    """A path of a user with a leading `~` expanded; a ConfigurationError if there is no such home directory."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
@@ -31,8 +27,7 @@ def expand_path(path: str | PathLike[str]) -> Path:
 def user_config_dir() -> Path:
     """The folder for this user's own files, such as the console's certificate; not created here.
 
-    Raises:
-        ConfigurationError: this user has no home directory (a container's user without an entry in passwd).
+    A ConfigurationError if this user has no home directory, as a container's user without an entry in passwd.
     """
     if sys.platform == "win32":
         return Path(os.environ.get("APPDATA") or _home("APPDATA") / "AppData" / "Roaming") / "gym-hil"

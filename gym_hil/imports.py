@@ -19,15 +19,7 @@ def is_function_name(text: str) -> bool:
 
 
 def import_function(name: str, *, role: str) -> Any:
-    """Import the function or class that `module:function` names.
-
-    Args:
-        name: of the function.
-        role: what it is for, such as "reward"; for messages.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
+    """Import what `module:function` names, in a role such as "reward"; a ConfigurationError if there is none."""
     check(is_function_name(name), f"The {role}", name, "MODULE:FUNCTION")
     module, _, function = name.partition(":")
     found: Any = import_module(module, what=f"The {role} {name}")
@@ -39,15 +31,7 @@ def import_function(name: str, *, role: str) -> Any:
 
 
 def import_module(module: str, *, what: str) -> ModuleType:
-    """Import a user's module.
-
-    Args:
-        module: its name.
-        what: what it is needed for, for messages.
-
-    Raises:
-        ConfigurationError: it cannot be imported.
-    """
+    """Import a user's module; a ConfigurationError that begins with `what` it is needed for if that fails."""
     advice = "Install what is missing, or name the folder of the module in PYTHONPATH."
     with running_user_code(f"{what} cannot be imported", advice):
         return importlib.import_module(module)
@@ -57,10 +41,7 @@ def import_module(module: str, *, what: str) -> ModuleType:
 def running_user_code(problem: str, advice: str = "", error: type[GymHilError] = ConfigurationError) -> Iterator[None]:
     """A block that runs a user's code: an exception that is none of ours becomes an error of one line.
 
-    Args:
-        problem: what does not work if it fails.
-        advice: what the user can do.
-        error: type of the error.
+    That says the problem, what was raised and where, and the advice.
     """
     try:
         yield

@@ -126,11 +126,9 @@ def env_id(task: str, control: str = "", version: int = 0) -> str:
 
 
 def find_task(name: str) -> tuple[str, int]:
-    """Find a task by its name or id.
+    """Find a task by its name or id, such as `PandaPickCube`, `PandaPickCube-v0` or `gym_hil/PandaPickCube-v0`.
 
-    Args:
-        name: such as `PandaPickCube`, `PandaPickCube-v0` or `gym_hil/PandaPickCube-v0`; without version the newest.
-            With `module:` before it, that module is imported first.
+    With `module:` before it, that module is imported first; without version it is the newest.
 
     Returns:
         The task and its version number.
@@ -150,11 +148,7 @@ def find_task(name: str) -> tuple[str, int]:
 
 
 def find_env(name: str) -> EnvSpec:
-    """Find any environment by its id or, if it is a task of this package, by its name.
-
-    Args:
-        name: such as `Pendulum-v1`, `PandaPickCube`, or `module:Id`, for which the module is imported first; without
-            version the newest.
+    """Find any environment by its id, `module:Id`, or the name of a task, as `find_task` does.
 
     Raises:
         ConfigurationError: there is no such environment, or the module cannot be imported.
@@ -228,13 +222,6 @@ _modules: dict[str, str] = {}  # id -> the module that was named to find it
 
 
 def make_task(name: str) -> FrankaGymEnv:
-    """Make the environment of a task without any wrapper.
-
-    Args:
-        name: see `find_task`.
-
-    Raises:
-        ConfigurationError: there is no such task or version.
-    """
+    """Make the environment of a task without any wrapper; see `find_task` for its name."""
     task, version = find_task(name)
     return cast("FrankaGymEnv", gym.make(env_id(task, "Base", version)).unwrapped)

@@ -58,16 +58,7 @@ def build_scene(home: ArrayLike, bounds: ArrayLike, *, force_torque: bool = Fals
 def add_box(
     spec: mujoco.MjSpec, name: str, position: ArrayLike, half_size: float, rgba: ArrayLike, mass: float = 0.1
 ) -> None:
-    """Add a cube that can be pushed and picked up.
-
-    Args:
-        spec: the scene.
-        name: of the body and, with the suffix `_geom`, of its geom.
-        position: (3,) m, of its centre.
-        half_size: m.
-        rgba: (4,) in [0, 1].
-        mass: kg.
-    """
+    """Add a cube of this half size (m) that can be pushed and picked up; its geom is called `NAME_geom`."""
     body = spec.worldbody.add_body(name=name, pos=position)
     body.add_freejoint(name=name)
     geom = body.add_geom(name=f"{name}_geom", type=mujoco.mjtGeom.mjGEOM_BOX, size=[half_size] * 3)
@@ -97,13 +88,9 @@ def finish_scene(spec: mujoco.MjSpec) -> None:
 
 
 def rotation_command(xmat: ArrayLike) -> NDArray[np.float64]:
-    """The rotation command that holds a tool orientation.
+    """The rotation command that holds a tool orientation, given as the 9 numbers of a matrix in the base frame.
 
-    Args:
-        xmat: (9,) rotation matrix of the tool in the base frame, row by row.
-
-    Returns:
-        (3,) rad, the rotation vector from a tool that points straight down, in that tool's axes.
+    It is (3,) rad, the rotation vector from a tool that points straight down, in that tool's axes.
     """
     actual, command = np.empty(4), np.empty(3)
     mujoco.mju_mat2Quat(actual, np.asarray(xmat, float).ravel())

@@ -53,9 +53,8 @@ class StatusLine:
     def update(self, parts: Sequence[str] | Callable[[], Sequence[str]]) -> None:
         """Set the status. Cheap enough for every step: most calls draw nothing.
 
-        Args:
-            parts: parts of the line, the most important first, or a function that returns them and is called only
-                when the line is drawn. Parts that do not fit into the terminal's width are left out from the end.
+        `parts` are those of the line, the most important first, or a function that returns them when the line is drawn.
+        What does not fit into the terminal's width is left out from the end.
         """
         with self._lock:
             self._parts = parts
@@ -89,11 +88,7 @@ class StatusLine:
                 self._live.update("", refresh=True)
 
     def close(self, *, keep: bool = False) -> None:
-        """End the status line.
-
-        Args:
-            keep: leave the last status where it can be read, instead of removing it.
-        """
+        """End the status line; `keep` leaves the last status where it can be read."""
         with self._lock:
             live, self._live = self._live, None
             if live is not None:

@@ -30,12 +30,7 @@ def path_argument(text: str) -> Path:
 
 
 def add_env_arguments(parser: argparse.ArgumentParser, *, time_limit: bool = True) -> None:
-    """Declare the arguments about the environment, for `env_options`.
-
-    Args:
-        parser: of the command.
-        time_limit: whether the command's episodes have one.
-    """
+    """Declare the arguments about the environment, for `env_options`; `time_limit` if its episodes may have one."""
     group = parser.add_argument_group("environment")
     which = group.add_mutually_exclusive_group()
     which.add_argument("--task", default="PandaPickCube", help="task, with or without version (default: %(default)s)")
@@ -90,14 +85,7 @@ def add_randomize_argument(parser: argparse._ActionsContainer) -> None:
 
 
 def env_options(arguments: argparse.Namespace) -> EnvOptions:
-    """The environment that the arguments describe.
-
-    Args:
-        arguments: of a parser that was given to `add_env_arguments`.
-
-    Raises:
-        ConfigurationError: there is no such task, or a value cannot be read.
-    """
+    """The environment of `add_env_arguments`; a ConfigurationError if there is no such task, or a value is wrong."""
     if arguments.env is None:
         find_task(arguments.task)
     return EnvOptions(
@@ -120,11 +108,7 @@ def add_force_torque_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def force_torque_kwargs(arguments: argparse.Namespace, options: EnvOptions) -> dict[str, Any]:
-    """The task's keyword arguments that `--force-torque` means.
-
-    Raises:
-        ConfigurationError: the environment is no task of this package.
-    """
+    """The task's arguments that `--force-torque` means; a ConfigurationError if it is none of this package."""
     if not arguments.force_torque:
         return {}
     if not options.is_task():
@@ -147,12 +131,7 @@ def add_policy_arguments(parser: argparse.ArgumentParser, *, required: bool = Fa
 
 
 def read_policy(arguments: argparse.Namespace, env: gym.Env[Any, Any]) -> LoadedPolicy | None:
-    """The policy that the arguments name, for an environment; None if they name none.
-
-    Raises:
-        PolicyError: there is no policy, or it does not fit the environment.
-        MissingExtraError: what runs it is not installed.
-    """
+    """The policy that the arguments name, for an environment; None if they name none. Errors: `load_policy`."""
     if arguments.policy is None:
         return None
     policy = load_policy(arguments.policy, env, state_key=getattr(arguments, "state_key", None))
@@ -202,14 +181,7 @@ def add_operator_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def operator_options(arguments: argparse.Namespace) -> OperatorOptions:
-    """The operator that the arguments describe.
-
-    Args:
-        arguments: of a parser that was given to `add_operator_arguments`.
-
-    Raises:
-        ConfigurationError: nothing would drive.
-    """
+    """The operator of `add_operator_arguments`; a ConfigurationError if nothing would drive."""
     alone = arguments.device == [NONE]
     if alone and getattr(arguments, "policy", None) is None:
         raise ConfigurationError(f"--device {NONE} is for a policy that acts alone, which needs --policy.")
@@ -240,14 +212,7 @@ def add_console_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def console_options(arguments: argparse.Namespace) -> ConsoleOptions:
-    """The console options that were given.
-
-    Args:
-        arguments: of a parser that was given to `add_console_arguments`.
-
-    Raises:
-        ConfigurationError: an option makes no sense.
-    """
+    """The console options that were given to `add_console_arguments`."""
     return ConsoleOptions(
         host=arguments.host,
         port=arguments.port,
@@ -258,11 +223,7 @@ def console_options(arguments: argparse.Namespace) -> ConsoleOptions:
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
-    """Make sure that a file can be written later, and create its folder.
-
-    Raises:
-        ConfigurationError: the file exists and must not be overwritten, or its folder cannot be written to.
-    """
+    """Make sure that a file can be written later, and create its folder; else a ConfigurationError."""
     if path.exists() and not overwrite:
         raise ConfigurationError(f"{path} exists already; give --overwrite to replace it.")
     try:
@@ -274,11 +235,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
 
 
 def write_output(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all, and its folder where that is missing.
-
-    Raises:
-        ConfigurationError: the file cannot be written.
-    """
+    """Write a text file, whole or not at all, and its folder where that is missing; else a ConfigurationError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, text)

@@ -118,12 +118,7 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def describe(dataset: EpisodeDataset, *, episodes: bool = False) -> str:
-    """What a dataset holds, in lines of text.
-
-    Args:
-        dataset: to be described.
-        episodes: add a line for each episode.
-    """
+    """What a dataset holds, in lines of text, with a line for each episode if `episodes`."""
     metadata = dataset.metadata
     size = sum(path.stat().st_size for path in dataset_files(dataset.path, dataset.features))
     lines = [

@@ -36,17 +36,7 @@ class Step(NamedTuple):
 def operator_env(
     arguments: argparse.Namespace, *, task_kwargs: Mapping[str, Any] | None = None
 ) -> Iterator[gym.Env[Any, Any]]:
-    """Make the environment with the operator inside; close it, and the console, in the end.
-
-    Args:
-        arguments: of a parser that was given to `add_env_arguments` and `add_operator_arguments`.
-        task_kwargs: more keyword arguments of a task of this package.
-
-    Raises:
-        ConfigurationError: no such environment, or an option does not fit.
-        DeviceError: a device cannot be used, or there is none.
-        MissingExtraError: the console is asked for without its extra.
-    """
+    """Make the environment with the operator inside; close it, and the console, in the end."""
     options = env_options(arguments)
     try:
         env = options.make(operator_options(arguments), task_kwargs=task_kwargs)
@@ -83,11 +73,7 @@ def add_session_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_session(arguments: argparse.Namespace) -> None:
-    """Check `--countdown` and `--ask` before anything is made.
-
-    Raises:
-        ConfigurationError: the countdown is negative or not finite, or no policy could ask.
-    """
+    """Check `--countdown` and `--ask` before anything is made; else a ConfigurationError."""
     if arguments.ask and arguments.policy is None:
         raise ConfigurationError("--ask is for a policy that acts, which needs --policy.")
     seconds = arguments.countdown
@@ -98,15 +84,10 @@ def check_session(arguments: argparse.Namespace) -> None:
 def control_steps(
     env: gym.Env[Any, Any], observation: Any, pacer: Pacer | None, policy: LoadedPolicy | None = None
 ) -> Iterator[Step]:
-    """Step an environment until the caller stops; after a reset.
+    """Step an environment with an operator in it until the caller stops; after the reset that returned `observation`.
 
-    The policy is not asked while the operator drives. When they let go, it drops what is left of its plan.
-
-    Args:
-        env: with an operator in it, whose actions take the place of the policy's.
-        observation: of the reset.
-        pacer: keeps the steps in real time; pauses on the console do not count as delays. None for no pace.
-        policy: that acts; None for actions that leave the robot where it is.
+    The policy (None: actions that leave the robot where it is) is not asked while the operator drives. When they let
+    go, it drops what is left of its plan. Pauses on the console are no delays of the `pacer` (None: no pace).
     """
     if policy is not None:
         policy.reset()

@@ -118,16 +118,10 @@ def _make(options: EnvOptions, arguments: argparse.Namespace) -> gym.Env[Any, An
 def evaluate(
     envs: Sequence[gym.Env[Any, Any]], arguments: argparse.Namespace, *, threads: int | None, film: bool
 ) -> int:
-    """Run the episodes, as many at a time as there are environments, and print how each ends.
+    """Run the episodes, as many at a time as there are environments, and print how each ends; returns the successes.
 
-    Args:
-        envs: wrapped for an operator, without one. Each has a policy of its own, which may keep a plan.
-        arguments: of the command.
-        threads: that share the environments; None for one per core.
-        film: the video shows a camera of ours, instead of the environment's `render()`.
-
-    Returns:
-        The number of successes.
+    The environments are wrapped for an operator, without one, and share the threads (None: one per core). Each has a
+    policy of its own, which may keep a plan. `film` a camera of ours, instead of the environment's `render()`.
     """
     policies = [read_policy(arguments, env) for env in envs]
     numbers = iter(range(1, arguments.episodes + 1))

@@ -20,13 +20,7 @@ PERIOD = 0.05  # s between looks
 def watch_gamepad(
     seconds: float = math.inf, *, controller_config_path: str | PathLike[str] | None = None, out: TextIO | None = None
 ) -> None:
-    """Show a gamepad's name, its entry for a configuration file, and its values whenever they change.
-
-    Args:
-        seconds: how long, at most until Ctrl-C.
-        controller_config_path: a mapping file of one's own instead of the bundled one.
-        out: where to; None for standard output.
-    """
+    """Show a gamepad's name, its entry for a configuration file, and its values whenever they change, until Ctrl-C."""
     out = sys.stdout if out is None else out
     end = time.monotonic() + seconds
     shown, line = None, ""

@@ -71,12 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 def measured(env: gym.Env[Any, Any], mode: str = "ee") -> tuple[Callable[[Any], NDArray[np.float64]], Parts]:
     """What is measured in an environment: a function that makes numbers of an observation, and what they are.
 
-    Args:
-        env: a task of this package, whose `agent_pos` is measured, or another one, of which all vectors are.
-        mode: "ee" or "joint".
-
-    Raises:
-        ConfigurationError: the environment is no task, and the mode is "joint".
+    Of a task of this package `agent_pos`, by the mode "ee" or "joint"; of any other all vectors, by "ee" alone.
     """
     if isinstance(env.unwrapped, FrankaGymEnv):
         return lambda observation: observation["agent_pos"].astype(np.float64), MODES[mode]
@@ -97,20 +92,10 @@ def measured(env: gym.Env[Any, Any], mode: str = "ee") -> tuple[Callable[[Any], 
 def measure(
     env: gym.Env[Any, Any], seconds: float, mode: str = "ee", seed: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Drive an environment, and return the smallest and the largest values.
+    """Drive an environment for seconds of simulated time; returns the lowest and highest numbers, see `measured`.
 
     A human drives in real time, a scripted operator as fast as the machine can. The end of the task does not end it: a
-    human goes on from there, and starts again by a re-record; a scripted operator starts again. Ctrl-C and quit end
-    it.
-
-    Args:
-        env: with an operator in it and without a time limit.
-        seconds: of simulated time.
-        mode: "ee" or "joint", what is shown meanwhile.
-        seed: of the first episode.
-
-    Returns:
-        Lowest and highest numbers, see `measured`; of a task `agent_pos`, each (18,).
+    human goes on from there, and starts again by a re-record; a scripted operator starts again. Ctrl-C and quit end it.
     """
     human = env.get_wrapper_attr("device").human
     dt = env.get_wrapper_attr("control_dt")
@@ -138,16 +123,9 @@ def measure(
 
 
 def make_bounds(lowest: NDArray[np.float64], highest: NDArray[np.float64], parts: Parts) -> Bounds:
-    """The limits as a configuration has them.
+    """The limits as a configuration has them: `min` and `max` of each of the parts.
 
-    Args:
-        lowest: the smallest numbers.
-        highest: the largest numbers.
-        parts: what they are.
-
-    Returns:
-        `bounds` with `min` and `max`, in m; with the mode "joint" also `joint_bounds`, in rad. Of an environment that
-        is no task, the same by the names of its vectors in a dataset.
+    For a task `bounds` in m, in the mode "joint" also `joint_bounds` in rad; else the names of vectors in a dataset.
     """
     return {key: {"min": _rounded(lowest[part]), "max": _rounded(highest[part])} for key, (_, part) in parts.items()}
 

@@ -85,19 +85,9 @@ def replay(
     env_kwargs: Mapping[str, Any] = MappingProxyType({}),
     overwrite: bool = False,
 ) -> list[Replayed]:
-    """Replay a dataset and print the outcome.
+    """Replay a dataset, or one episode, and print the outcome of each; returns the outcomes.
 
-    Args:
-        path: folder of the dataset.
-        episode: number of an episode; None for all.
-        video: an .mp4 file to write; None for none.
-        check: print deviations.
-        task: to be used instead of the recorded one, or the id of any environment.
-        env_kwargs: arguments of the environment that replace the recorded ones.
-        overwrite: replace an existing video.
-
-    Returns:
-        The outcome of each episode.
+    `video` is an .mp4 file to write, `check` prints deviations, `task` and `env_kwargs` replace the recorded ones.
 
     Raises:
         DatasetError: the dataset cannot be read or replayed.

@@ -81,19 +81,15 @@ def drive(
     countdown: float | None = None,
     bell: bool = False,
 ) -> Pacer:
-    """Let an operator drive in real time; print how each episode ends and how the pace was kept.
+    """Let an operator drive in real time; print how each episode ends, and return how the pace was kept.
 
     Args:
         env: with an operator in it.
-        episodes: number of episodes, not counting those that are started again; None to go on until Ctrl-C or until
-            the operator quits.
+        episodes: number of episodes, not counting those that are started again; None to go on until Ctrl-C or quit.
         seed: from which the seeds of all episodes are drawn; None for different ones each time.
         policy: that acts while the operator does not; None to hold still.
         countdown: see `OperatorSession`.
         bell: whether the terminal's bell rings when an episode starts and ends.
-
-    Returns:
-        How the pace was kept.
     """
     rng = np.random.default_rng(seed)
     pacer = Pacer(env.get_wrapper_attr("control_dt"))

@@ -387,11 +387,7 @@ def encode(message: ServerMessage) -> str:
 
 
 def decode(text: str) -> PageMessage:
-    """Read a message of the page.
-
-    Raises:
-        DeviceError: it is not JSON, its type is unknown, or a field is missing or has a value that makes no sense.
-    """
+    """Read a message of the page; a DeviceError if it is none, or a field is missing or makes no sense."""
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:

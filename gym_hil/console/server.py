@@ -106,11 +106,7 @@ class Console(WebServer):
         return [channel for channel in list(self._channels.values()) if not channel.closed]
 
     def channel_for(self, env: Any) -> Channel:
-        """The channel of an environment; opened when it has none.
-
-        Args:
-            env: unwrapped. When it is no longer used anywhere, its channel closes.
-        """
+        """The channel of an unwrapped environment, opened when it has none, closed when nothing else uses that."""
         with self._lock:
             for channel in self.channels:
                 if channel.shows(env):
@@ -348,9 +344,7 @@ _shared_lock = threading.Lock()
 def get_console(options: ConsoleOptions | None = None, **fields: Any) -> Console:
     """The console that all environments of this process share, made at the first call; that prints the link.
 
-    Args:
-        options: what the console has to be like; fields that are None accept a running console as it is.
-        **fields: of `ConsoleOptions`, instead of `options`.
+    Options that are None accept a running console as it is; fields of `ConsoleOptions` may be given instead of it.
 
     Raises:
         ConfigurationError: the console runs already and is not as asked for.

@@ -265,15 +265,7 @@ class WebServer:
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """A socket that listens.
-
-    Args:
-        host: address.
-        port: None takes the first free one of `PORTS`, 0 any.
-
-    Raises:
-        DeviceError: the address cannot be listened at.
-    """
+    """A socket that listens; without a port at the first free one of `PORTS`. A DeviceError if that cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     candidates = [*PORTS, 0] if port is None else [port]
     for candidate in candidates:

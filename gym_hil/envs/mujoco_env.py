@@ -135,14 +135,7 @@ class MujocoGymEnv(gym.Env[Observation, NDArray[np.float32]], ABC):
         return EnvState(physics, dict(self.np_random.bit_generator.state))
 
     def set_state(self, state: EnvState) -> Observation:
-        """Go back to a saved state.
-
-        Returns:
-            The observation of that state.
-
-        Raises:
-            InvalidStateError: it comes from another kind of environment, or is not finite.
-        """
+        """Go back to a saved state and return its observation; an InvalidStateError if it does not fit."""
         physics = np.asarray(state.physics, dtype=np.float64)
         if physics.shape != (self._state_size,) or not np.isfinite(physics).all():
             raise InvalidStateError(
@@ -215,11 +208,7 @@ def substeps(control_dt: float, physics_dt: float | None) -> tuple[int, float]:
 def check_action(
     action: ArrayLike, low: NDArray[Any], high: NDArray[Any], dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
-    """The action clipped to its limits (n,), a new array.
-
-    Raises:
-        InvalidActionError: the shape is wrong, or a value is not a finite number.
-    """
+    """The action clipped to its limits (n,), a new array; an InvalidActionError if it is no n finite numbers."""
     try:
         values = np.asarray(action, dtype=np.float64)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:

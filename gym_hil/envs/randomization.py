@@ -67,14 +67,7 @@ Draw = dict[str, Any]  # name -> what was drawn: a number, or nested lists of nu
 
 
 def parse_ranges(randomize: bool | str | Mapping[str, ArrayLike] | None) -> dict[str, tuple[float, float]]:
-    """The ranges that the argument `randomize` means; none for False.
-
-    Args:
-        randomize: False, a preset, or (low, high) of names in `RANGES`.
-
-    Raises:
-        ConfigurationError: there is no such preset or name, or a range is outside of its limits.
-    """
+    """The ranges that `randomize=` means: none for False, those of a preset, or (low, high) by name; else an error."""
     if randomize is None or randomize is False:
         return {}
     if isinstance(randomize, str) and randomize in PRESETS:
@@ -164,11 +157,7 @@ class Randomization:
         return drawn
 
     def checked(self, draw: Any) -> Draw:
-        """Check that a draw fits the model, and copy it as plain numbers and lists.
-
-        Raises:
-            ConfigurationError: a name is unknown, a value has another shape, or is out of its limits.
-        """
+        """A draw as plain numbers and lists, if it fits the model; else a ConfigurationError."""
         if not isinstance(draw, Mapping):
             raise ConfigurationError(f"randomization is {draw!r}; expected values by name, as info['randomization'].")
         limits = {**{name: entry.limits for name, entry in RANGES.items()}, NOISE_SEED: (0, 2**31)}

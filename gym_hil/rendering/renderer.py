@@ -45,14 +45,11 @@ class Renderer(ABC):
         self._closed = False
 
     def render(self, data: mujoco.MjData, cameras: Sequence[str | int]) -> list[Image]:
-        """Draw one image per camera.
+        """Draw one image per camera, (height, width, 3) uint8 RGB arrays that the caller owns.
 
         Args:
             data: a state of the model on which `mj_kinematics` and `mj_camlight` have run.
             cameras: names or ids of the model's cameras.
-
-        Returns:
-            One (height, width, 3) uint8 RGB array per camera, in the order of `cameras`. The caller owns them.
 
         Raises:
             RenderingError: the model has no such camera, the renderer is closed, or nothing can draw on this machine.

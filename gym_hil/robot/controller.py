@@ -25,15 +25,10 @@ TORQUE_LIMIT = 20.0  # N m about each axis
 
 
 def add_controller(spec: mujoco.MjSpec, site: str, bounds: ArrayLike) -> None:
-    """Add the six actuators to a model.
+    """Add the six actuators that drive a site; `bounds` (2, 3) m are the range of the position commands.
 
     `tcp_x`, `tcp_y`, `tcp_z` take a position in metres in the base frame; `tcp_rx`, `tcp_ry`, `tcp_rz` a rotation
     vector in radians, from a tool that points straight down, in that tool's axes.
-
-    Args:
-        spec: the model under construction.
-        site: the site to be driven.
-        bounds: (2, 3) m, lower and upper corner of the workspace: the range of the position commands.
     """
     spec.worldbody.add_site(name="base", group=4)
     spec.worldbody.add_site(name="tool_down", quat=TOOL_DOWN, group=4)

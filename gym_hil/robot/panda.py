@@ -164,15 +164,10 @@ _FLANGE_QUAT = (0.3826834323650898, 0.0, 0.0, 0.9238795325112867)
 
 
 def add_panda(spec: mujoco.MjSpec, home: ArrayLike, posture_stiffness: float) -> mujoco.MjsBody:
-    """Add the arm to a model, its base at the world's origin. The model's angles are in radians from then on.
+    """Add the arm to a model, its base at the world's origin, and return the flange's body, for a tool.
 
-    Args:
-        spec: the model under construction.
-        home: (7,) rad, where the arm starts and where the posture springs pull.
-        posture_stiffness: N m/rad, of those springs; they settle the one degree of freedom that the tool leaves open.
-
-    Returns:
-        The flange's body, for a tool to be mounted on.
+    The model's angles are in radians from then on. `home` (7,) rad is where the arm starts and where the posture
+    springs pull with `posture_stiffness` N m/rad; they settle the one degree of freedom that the tool leaves open.
     """
     spec.compiler.degree = False
     for name, rgba in MATERIALS.items():

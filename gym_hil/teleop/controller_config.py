@@ -34,15 +34,13 @@ class ControllerConfig(TypedDict):
 
 
 def load_controller_config(name: str | None, config_path: str | PathLike[str] | None = None) -> ControllerConfig:
-    """The mapping of the controller called `name`.
+    """The mapping of the controller called `name` by SDL (`pygame.joystick.Joystick.get_name`), the caller's own.
+
+    A name without an entry gets the entry `default`; axes that `axis_inversion` leaves out have the default's sign.
 
     Args:
-        name: what SDL calls the controller (`pygame.joystick.Joystick.get_name`). A name without an entry gets the
-            entry `default`.
+        name: of the controller.
         config_path: a JSON file of the same structure as `controller_config.json`; None for the bundled one.
-
-    Returns:
-        The mapping, the caller's own. Stick axes that the file's `axis_inversion` leaves out have the default's sign.
 
     Raises:
         ControllerConfigError: the file is missing, is not JSON, or has neither the entry nor a default, or the entry

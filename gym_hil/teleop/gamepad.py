@@ -331,9 +331,7 @@ class Gamepad(InputDevice):
 def stick_motion(level: Callable[[str], float], *, turning: bool) -> NDArray[np.float64]:
     """The sticks of a game controller as a motion (6,): x forward, y left, z up, and a rotation vector about these.
 
-    Args:
-        level: how far a stick axis of `STICKS` is pushed right or up, in [-1, 1].
-        turning: whether the turn button is held.
+    `level` says how far a stick axis of `STICKS` is pushed right or up, in [-1, 1]; `turning`, the turn button is held.
     """
     motion = np.zeros(6)
     for (stick, turns), (component, sign) in STICKS.items():
@@ -345,12 +343,9 @@ def stick_motion(level: Callable[[str], float], *, turning: bool) -> NDArray[np.
 def pad_legend(
     label: Callable[[Button], str], names: Mapping[str, str], idle: Collection[Button] = ()
 ) -> list[tuple[str, str]]:
-    """Sticks and buttons of a game controller and what they do.
+    """Sticks and buttons of a game controller and what they do, without the idle ones.
 
-    Args:
-        label: the text of a button.
-        names: what is printed on the controller's buttons, where it is not the name of an Xbox controller.
-        idle: buttons that do nothing.
+    `names` are printed on the buttons where they are not those of an Xbox controller.
     """
 
     def printed(name: str) -> str:

@@ -56,11 +56,7 @@ class OperatorOptions:
         return tuple(entry.strip() if isinstance(entry, str) else entry for entries in names for entry in entries)
 
     def check(self) -> None:
-        """Refuse devices that commands and the trainer do not offer.
-
-        Raises:
-            UnknownDeviceError: no such device has that name.
-        """
+        """Refuse, with an UnknownDeviceError, devices that commands and the trainer do not offer."""
         for entry in self.devices:
             if isinstance(entry, str) and entry not in operator_choices() and not is_function_name(entry):
                 raise UnknownDeviceError(
@@ -69,12 +65,7 @@ class OperatorOptions:
                 )
 
     def resolve(self) -> OperatorOptions:
-        """The same options with every device named once and a device in place of `auto`.
-
-        Raises:
-            UnknownDeviceError: no device has that name.
-            DeviceError: `auto` finds nothing to drive with.
-        """
+        """The same options with every device named once and a device in place of `auto`; errors as of `env_kwargs`."""
         self.check()
         if self.device is None:
             return self
@@ -123,10 +114,7 @@ class OperatorOptions:
         return kwargs
 
     def make_device(self, env: Any) -> Device | None:
-        """Make the device for an environment; None for no operator.
-
-        Args:
-            env: the environment that will ask the device.
+        """Make the device for an environment that will ask it; None for no operator.
 
         Raises:
             UnknownDeviceError: no device has that name.
@@ -150,11 +138,7 @@ def operator_choices() -> tuple[str, ...]:
 
 
 def find_device() -> str:
-    """The name of the best device there is here: an attached gamepad, else a keyboard with a display, else the page.
-
-    Raises:
-        DeviceError: there is none of these.
-    """
+    """The best device there is: an attached gamepad, else a keyboard with a display, else the page, or a DeviceError."""
     from gym_hil.teleop.gamepad import gamepad_attached
 
     if gamepad_attached():
@@ -171,11 +155,7 @@ def find_device() -> str:
 
 
 def introduce(env: gym.Env[Any, Any]) -> str:
-    """What an operator has to know before the first step: the devices, what does what, and how to see the robot.
-
-    Args:
-        env: with a device in it.
-    """
+    """What an operator has to know before the first step: the devices, what does what, and how to see the robot."""
     device: Device = env.get_wrapper_attr("device")
     lines = []
     for one in device.devices if isinstance(device, DeviceGroup) else (device,):
@@ -194,11 +174,9 @@ def introduce(env: gym.Env[Any, Any]) -> str:
 
 
 def neutral_action(space: gym.spaces.Box) -> NDArray[np.float32]:
-    """The action that moves nothing, for when no policy acts.
+    """The action that moves nothing, for when no policy acts: the middle of each number's limits.
 
-    Args:
-        space: the environment's; the middle of a number's limits moves nothing. Where a limit is missing, that is 0, or
-            the limit that is nearest to 0.
+    Where a limit is missing, that is 0, or the limit that is nearest to 0.
     """
     bounded = is_limit(space.low) & is_limit(space.high)
     low, high = np.where(bounded, space.low, 0), np.where(bounded, space.high, 0)

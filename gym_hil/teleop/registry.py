@@ -91,11 +91,10 @@ def selectable_devices() -> tuple[str, ...]:
 
 
 def find_device_class(name: str) -> type[Device] | Callable[..., Device]:
-    """The class of a device by its name, or the function that makes it.
+    """The class of a device by its name in `DEVICES`, or the function `module:function` that makes it.
 
-    Args:
-        name: in `DEVICES`, or `module:function`, which is called with the environment. A function is taken for one of a
-            human's device; set its attribute `human` to False if it is not.
+    A function, which is called with the environment, is taken for one of a human's device; set its attribute `human` to
+    False if it is not.
 
     Raises:
         UnknownDeviceError: no device has that name.

@@ -124,12 +124,7 @@ class OperatorSession:
         self._status.bell()
 
     def decide(self, outcome: str, *, is_last: bool) -> Choice:
-        """What the operator decides about the episode that was recorded last; GO to keep it.
-
-        Args:
-            outcome: how it ended, in words.
-            is_last: whether no further episode is to be recorded.
-        """
+        """What the operator decides about the episode that was recorded last, and ended so; GO to keep it."""
         if self._device is None or not self._human:
             return Choice.GO
         choices = {
@@ -148,11 +143,7 @@ class OperatorSession:
         return Choice.GO
 
     def note_deleted(self, last: str | None) -> None:
-        """The last episode was deleted.
-
-        Args:
-            last: the one before it, see `last`.
-        """
+        """The last episode was deleted; `last` is the one before it."""
         self.last = last
         channel = self._channel
         if channel is not None:

@@ -59,12 +59,7 @@ class SimulatedOperator(Device):
         self._rng = np.random.default_rng([self._seed, seed])
 
     def _takes_over(self, left: float, progress: float) -> bool:
-        """Whether to take over on a step.
-
-        Args:
-            left: how much is left to do.
-            progress: by how much less than ever must be left to count as progress.
-        """
+        """Whether to take over with so much left to do; progress is less than ever, by more than `progress`."""
         if self._takeover == "always":
             return True
         if self._takeover == "probability":

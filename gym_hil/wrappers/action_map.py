@@ -209,11 +209,7 @@ class FittedMap:
         self.full_rotation_speed = min(speed[axis] for axis in ("rx", "ry", "rz")) if turns else None
 
     def start(self, observation: Any, info: dict[str, Any]) -> NDArray[np.float32]:
-        """The action before the first of an episode, which changes nothing.
-
-        Raises:
-            ConfigurationError: the map names a number that the observation does not have.
-        """
+        """The action before the first of an episode; a ConfigurationError if the observation lacks its number."""
         action = self._neutral.copy()
         for index, source in self._measured:
             try:
@@ -223,23 +219,14 @@ class FittedMap:
         return np.clip(action, self._low, self._high)
 
     def idle(self, last: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The action that changes nothing.
-
-        Args:
-            last: (n,), the action of the step before.
-        """
+        """The action that changes nothing, by that of the step before, (n,)."""
         action = self._neutral.copy()
         if self._kept:
             action[self._kept] = last[self._kept]
         return action
 
     def action(self, command: TeleopCommand, last: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The action for a command.
-
-        Args:
-            command: the operator's.
-            last: (n,), the action of the step before.
-        """
+        """The action for a command, by that of the step before, (n,)."""
         action = self.idle(last)
         if self._indices:
             motion = command.motion[self._motion]
@@ -336,14 +323,9 @@ def choose_action_map(action_map: ActionMapLike | None, env: gym.Env[Any, Any]) 
 
 
 def guess_action_map(env: gym.Env[Any, Any], scales: Mapping[str, float | None] = MappingProxyType({})) -> ActionMap:
-    """The map that is assumed for an environment by the length of its action.
+    """The map that is assumed for an environment by the length of its action: 3, 4, 6 or 7 numbers.
 
-    Args:
-        env: with 3, 4, 6 or 7 numbers in its action.
-        scales: axis -> what full speed adds to its number.
-
-    Raises:
-        ConfigurationError: the action has another length or is no `Box` of one dimension.
+    `scales` say what full speed adds to the number of an axis. A ConfigurationError for another action.
     """
     space = check_action_space(env)
     size = space.shape[0]
@@ -358,11 +340,7 @@ def guess_action_map(env: gym.Env[Any, Any], scales: Mapping[str, float | None] 
 
 
 def check_action_space(env: gym.Env[Any, Any]) -> gym.spaces.Box:
-    """The action space, if an operator can drive in it.
-
-    Raises:
-        ConfigurationError: it is no `Box` of one dimension with real numbers.
-    """
+    """The action space, if it is a `Box` of one dimension with real numbers; else a ConfigurationError."""
     space = env.action_space
     if not isinstance(space, gym.spaces.Box) or len(space.shape) != 1 or space.dtype.kind != "f" or not space.shape[0]:
         raise ConfigurationError(

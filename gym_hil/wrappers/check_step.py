@@ -21,21 +21,13 @@ class CheckStepWrapper(gym.Wrapper[Any, Any, Any, Any], RecordedArguments):
     """Refuses observations and rewards that are not finite numbers, and says where an exception comes from."""
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        """Start an episode.
-
-        Raises:
-            InvalidStepError: the observation is not finite, or the environment raised.
-        """
+        """Start an episode; an InvalidStepError if the observation is not finite, or the environment raised."""
         observation, info = self._call("reset", ("observation", "info"), self.env.reset, **kwargs)
         self._check(observation, "reset")
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Make a step; its reward is a float.
-
-        Raises:
-            InvalidStepError: the observation or the reward is not finite, or the environment raised.
-        """
+        """Make a step, whose reward is a float; an InvalidStepError if it or the observation is not finite."""
         observation, reward, terminated, truncated, info = self._call("step", _STEP, self.env.step, action)
         self._check(observation, "step")
         try:

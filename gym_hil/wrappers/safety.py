@@ -173,12 +173,7 @@ class SafetyWrapper(OperatorWrapper):
 
 
 class _Watchdog:
-    """A thread that holds the robot when no step has begun for a while.
-
-    Args:
-        seconds: for which a step is awaited.
-        hold: holds the robot.
-    """
+    """A thread that holds the robot when no step has begun for a while."""
 
     def __init__(self, seconds: float, hold: Callable[[], Any]):
         self._hold = hold
