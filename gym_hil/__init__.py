@@ -8,66 +8,38 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from gym_hil.errors import GymHilError
+from gym_hil.errors import GymHilError as GymHilError
 from gym_hil.registration import register_envs
 
-if TYPE_CHECKING:
-    from gym_hil.datasets import EpisodeDataset, RecordEpisodes
-    from gym_hil.envs import (
-        EnvState,
-        FrankaGymEnv,
-        GymRenderingSpec,
-        MujocoGymEnv,
-        PandaArrangeBoxesGymEnv,
-        PandaInsertPegGymEnv,
-        PandaPickCubeGymEnv,
-    )
-    from gym_hil.pacing import Pacer
-    from gym_hil.policies import load_policy
-    from gym_hil.teleop import Device, Event, TeleopCommand, make_device
-    from gym_hil.wrappers.action_map import ActionMap
-    from gym_hil.wrappers.console_wrapper import ConsoleWrapper
-    from gym_hil.wrappers.factory import make_env, wrap, wrap_env
-    from gym_hil.wrappers.hil_wrappers import (
-        EEActionWrapper,
-        GripperPenaltyWrapper,
-        InputsControlWrapper,
-        ResetDelayWrapper,
-    )
-    from gym_hil.wrappers.safety import SafetyWrapper
-    from gym_hil.wrappers.viewer_wrapper import PassiveViewerWrapper
+if TYPE_CHECKING:  # which take a name for offered that is imported as itself
+    from gym_hil.datasets import EpisodeDataset as EpisodeDataset
+    from gym_hil.datasets import RecordEpisodes as RecordEpisodes
+    from gym_hil.envs import EnvState as EnvState
+    from gym_hil.envs import FrankaGymEnv as FrankaGymEnv
+    from gym_hil.envs import GymRenderingSpec as GymRenderingSpec
+    from gym_hil.envs import MujocoGymEnv as MujocoGymEnv
+    from gym_hil.envs import PandaArrangeBoxesGymEnv as PandaArrangeBoxesGymEnv
+    from gym_hil.envs import PandaInsertPegGymEnv as PandaInsertPegGymEnv
+    from gym_hil.envs import PandaPickCubeGymEnv as PandaPickCubeGymEnv
+    from gym_hil.pacing import Pacer as Pacer
+    from gym_hil.policies import load_policy as load_policy
+    from gym_hil.teleop import Device as Device
+    from gym_hil.teleop import Event as Event
+    from gym_hil.teleop import TeleopCommand as TeleopCommand
+    from gym_hil.teleop import make_device as make_device
+    from gym_hil.wrappers.action_map import ActionMap as ActionMap
+    from gym_hil.wrappers.console_wrapper import ConsoleWrapper as ConsoleWrapper
+    from gym_hil.wrappers.factory import make_env as make_env
+    from gym_hil.wrappers.factory import wrap as wrap
+    from gym_hil.wrappers.factory import wrap_env as wrap_env
+    from gym_hil.wrappers.hil_wrappers import EEActionWrapper as EEActionWrapper
+    from gym_hil.wrappers.hil_wrappers import GripperPenaltyWrapper as GripperPenaltyWrapper
+    from gym_hil.wrappers.hil_wrappers import InputsControlWrapper as InputsControlWrapper
+    from gym_hil.wrappers.hil_wrappers import ResetDelayWrapper as ResetDelayWrapper
+    from gym_hil.wrappers.safety import SafetyWrapper as SafetyWrapper
+    from gym_hil.wrappers.viewer_wrapper import PassiveViewerWrapper as PassiveViewerWrapper
 
 __version__ = "0.1.24"
-
-__all__ = [
-    "ActionMap",
-    "ConsoleWrapper",
-    "Device",
-    "EEActionWrapper",
-    "EnvState",
-    "EpisodeDataset",
-    "Event",
-    "FrankaGymEnv",
-    "GripperPenaltyWrapper",
-    "GymHilError",
-    "GymRenderingSpec",
-    "InputsControlWrapper",
-    "MujocoGymEnv",
-    "Pacer",
-    "PandaArrangeBoxesGymEnv",
-    "PandaInsertPegGymEnv",
-    "PandaPickCubeGymEnv",
-    "PassiveViewerWrapper",
-    "RecordEpisodes",
-    "ResetDelayWrapper",
-    "SafetyWrapper",
-    "TeleopCommand",
-    "load_policy",
-    "make_device",
-    "make_env",
-    "wrap",
-    "wrap_env",
-]
 
 # Module -> the names that it offers here; it is imported when one of them is first used.
 _OFFERS = {
@@ -97,6 +69,7 @@ _OFFERS = {
     "gym_hil.wrappers.viewer_wrapper": ("PassiveViewerWrapper",),
 }
 _MODULES = {name: module for module, names in _OFFERS.items() for name in names}
+__all__ = ["GymHilError", *_MODULES]
 # Packages that can be named without an import of their own, and what makes them whole.
 _PACKAGES = {"envs": ("gym_hil.envs",), "wrappers": ("gym_hil.wrappers.factory", "gym_hil.wrappers.hil_wrappers")}
 

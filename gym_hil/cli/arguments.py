@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import gymnasium as gym
 
 from gym_hil.display import ConsoleOptions
 from gym_hil.env_options import EnvOptions, parse_kwargs, with_randomize
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError, check
 from gym_hil.files import atomic_write, expand_path
 from gym_hil.policies import LoadedPolicy, load_policy
 from gym_hil.registration import find_task
@@ -33,21 +34,14 @@ def add_env_arguments(parser: argparse.ArgumentParser, *, time_limit: bool = Tru
     """Declare the arguments about the environment, for `env_options`; `time_limit` if its episodes may have one."""
     group = parser.add_argument_group("environment")
     which = group.add_mutually_exclusive_group()
-    which.add_argument("--task", default="PandaPickCube", help="task, with or without version (default: %(default)s)")
+    add_task_argument(which)
     which.add_argument(
         "--env",
         metavar="ID",
         help="id of any Gymnasium environment in place of a task, or MODULE:ID to import its module first, see "
         "docs/your_environment.md",
     )
-    group.add_argument(
-        "--env-kwargs",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="arguments of the environment; a value is a Python literal, or else text",
-    )
+    add_env_kwargs_argument(group)
     add_randomize_argument(group)
     group.add_argument(
         "--action-map",
@@ -140,6 +134,31 @@ def read_policy(arguments: argparse.Namespace, env: gym.Env[Any, Any]) -> Loaded
     return policy
 
 
+def check_at_least(arguments: argparse.Namespace, **least: int) -> None:
+    """Make sure that numbers that were given are not smaller; else a ConfigurationError."""
+    for name, minimum in least.items():
+        value = getattr(arguments, name)
+        fits = value is None or value >= minimum
+        check(fits, f"--{name.replace('_', '-')}", value, f"{minimum} or more")
+
+
+def add_task_argument(parser: argparse._ActionsContainer) -> None:
+    """Declare which task."""
+    parser.add_argument("--task", default="PandaPickCube", help="task, with or without version (default: %(default)s)")
+
+
+def add_env_kwargs_argument(parser: argparse._ActionsContainer, what: str = "arguments of the environment") -> None:
+    """Declare arguments of the environment, for `parse_kwargs`."""
+    parser.add_argument(
+        "--env-kwargs",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help=f"{what}; a value is a Python literal, or else text",
+    )
+
+
 def add_state_key_argument(parser: argparse.ArgumentParser) -> None:
     """Declare which part of the observation is called `observation.state`."""
     parser.add_argument(
@@ -213,13 +232,7 @@ def add_console_arguments(parser: argparse.ArgumentParser) -> None:
 
 def console_options(arguments: argparse.Namespace) -> ConsoleOptions:
     """The console options that were given to `add_console_arguments`."""
-    return ConsoleOptions(
-        host=arguments.host,
-        port=arguments.port,
-        allow_remote=arguments.allow_remote,
-        tls=arguments.tls,
-        public_url=arguments.public_url,
-    )
+    return ConsoleOptions(**{field.name: getattr(arguments, field.name) for field in fields(ConsoleOptions)})
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:

@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.cli.arguments import add_randomize_argument, check_output, path_argument
+from gym_hil.cli.arguments import add_randomize_argument, add_task_argument, check_at_least, check_output, path_argument
 from gym_hil.env_options import with_randomize
 from gym_hil.envs import FrankaGymEnv
 from gym_hil.errors import ConfigurationError
@@ -32,7 +32,7 @@ _ACTORS = {False: ("POLICY", (122, 134, 147)), True: ("OPERATOR", (46, 204, 113)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil demo`."""
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--task", default="PandaPickCube", help="task, with or without version (default: %(default)s)")
+    add_task_argument(which)
     which.add_argument(
         "--policy",
         metavar="POLICY",
@@ -59,11 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil demo`."""
-    if arguments.episodes < 1:
-        raise ConfigurationError(f"--episodes is {arguments.episodes}; expected 1 or more.")
-    if arguments.out.suffix not in SUFFIXES:
-        raise ConfigurationError(f"--out is {arguments.out}; expected a file that ends in {' or '.join(SUFFIXES)}.")
-    check_output(arguments.out, overwrite=True)
+    check_at_least(arguments, episodes=1)
+    check_video("--out", arguments.out)
     env = _make(arguments)
     try:
         env.action_space.seed(arguments.seed)
@@ -153,6 +150,13 @@ def _frame(
         at = left + (right - left) * np.array([index, index + 1]) / max(len(actors), 50)
         draw.rectangle((at[0], 446, at[1], 460), fill=_ACTORS[actor][1])
     return np.asarray(frame)
+
+
+def check_video(flag: str, path: Path) -> None:
+    """Make sure that a video can be written to the path that a flag names; else a ConfigurationError."""
+    if path.suffix not in SUFFIXES:
+        raise ConfigurationError(f"{flag} is {path}; expected a file that ends in {' or '.join(SUFFIXES)}.")
+    check_output(path, overwrite=True)
 
 
 def open_video(path: Path, fps: int) -> Any:

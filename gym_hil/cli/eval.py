@@ -17,13 +17,13 @@ from gym_hil.cli.arguments import (
     add_force_torque_argument,
     add_policy_arguments,
     add_state_key_argument,
-    check_output,
+    check_at_least,
     env_options,
     force_torque_kwargs,
     path_argument,
     read_policy,
 )
-from gym_hil.cli.demo import open_video
+from gym_hil.cli.demo import check_video, open_video
 from gym_hil.cli.driving import Step, control_steps
 from gym_hil.env_options import EnvOptions
 from gym_hil.envs import GymRenderingSpec
@@ -73,10 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil eval`."""
-    for name, least in (("episodes", 1), ("seed", 0), ("image_size", 1), ("num_envs", 1)):
-        value = getattr(arguments, name)
-        if value < least:
-            raise ConfigurationError(f"--{name.replace('_', '-')} is {value}; expected {least} or more.")
+    check_at_least(arguments, episodes=1, seed=0, image_size=1, num_envs=1)
     options = env_options(arguments)
     if (arguments.images or arguments.orientation) and not options.is_task():
         raise ConfigurationError(
@@ -87,9 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise ConfigurationError(
                 f"--num-envs is {arguments.num_envs}, but --video films one episode after the other; leave one out."
             )
-        if arguments.video.suffix not in (".mp4", ".gif"):
-            raise ConfigurationError(f"--video is {arguments.video}; expected a file that ends in .mp4 or .gif.")
-        check_output(arguments.video, overwrite=True)
+        check_video("--video", arguments.video)
     with contextlib.ExitStack() as stack:
         envs = []
         for _ in range(min(arguments.num_envs, arguments.episodes)):
@@ -145,13 +140,8 @@ def evaluate(
                 break
             workers.run(advance, list(running))
             first = min(running.values(), key=lambda episode: episode.number)
-            line.update(
-                (
-                    f"episode {first.number} of {arguments.episodes}",
-                    f"step {first.length}",
-                    f"successes: {successes}",
-                )
-            )
+            title = f"episode {first.number} of {arguments.episodes}"
+            line.update((title, f"step {first.length}", f"successes: {successes}"))
             for index in [index for index, episode in running.items() if episode.last.ends_episode]:
                 episode = running.pop(index)
                 success = bool(episode.last.info["next.success"])

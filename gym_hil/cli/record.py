@@ -16,6 +16,7 @@ from gym_hil.cli.arguments import (
     add_operator_arguments,
     add_policy_arguments,
     add_state_key_argument,
+    check_at_least,
     env_options,
     force_torque_kwargs,
     path_argument,
@@ -85,8 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil record`."""
-    if arguments.episodes < 1:
-        raise ConfigurationError(f"--episodes is {arguments.episodes}; expected 1 or more.")
+    check_at_least(arguments, episodes=1)
     check_session(arguments)
     check_repo_id(arguments.repo_id)
     root: Path = arguments.root

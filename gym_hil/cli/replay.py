@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import gym_hil
-from gym_hil.cli.arguments import path_argument
+from gym_hil.cli.arguments import add_env_kwargs_argument, path_argument
 from gym_hil.datasets.reader import Episode, EpisodeDataset
 from gym_hil.datasets.replay import VIDEO_SIZE, Replayed, ReplayVideo, make_recorded_env, replay_episode
 from gym_hil.env_options import parse_kwargs
@@ -40,14 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--env", metavar="ID", help="id of any Gymnasium environment in place of a task, or MODULE:ID, to replay in"
     )
-    parser.add_argument(
-        "--env-kwargs",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="arguments of the environment in place of the recorded ones; a value is a Python literal, or else text",
-    )
+    add_env_kwargs_argument(parser, "arguments of the environment in place of the recorded ones")
     parser.add_argument(
         "--force-torque",
         action="store_true",
@@ -60,16 +53,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil replay`."""
     if arguments.task is not None:
         find_task(arguments.task)
+    env_kwargs = parse_kwargs(arguments.env_kwargs) | ({"force_torque_obs": True} if arguments.force_torque else {})
     results = replay(
         arguments.dataset,
         episode=arguments.episode,
         video=arguments.video,
         check=arguments.check,
         task=arguments.task or arguments.env,
-        env_kwargs={
-            **parse_kwargs(arguments.env_kwargs),
-            **({"force_torque_obs": True} if arguments.force_torque else {}),
-        },
+        env_kwargs=env_kwargs,
         overwrite=arguments.overwrite,
     )
     return 1 if arguments.check and not all(result.repeats for result in results) else 0

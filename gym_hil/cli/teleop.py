@@ -15,6 +15,7 @@ from gym_hil.cli.arguments import (
     add_operator_arguments,
     add_policy_arguments,
     add_state_key_argument,
+    check_at_least,
     env_options,
     force_torque_kwargs,
     read_policy,
@@ -54,10 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil teleop`."""
-    if arguments.episodes is not None and arguments.episodes < 1:
-        raise ConfigurationError(f"--episodes is {arguments.episodes}; expected 1 or more.")
-    if arguments.seed is not None and arguments.seed < 0:
-        raise ConfigurationError(f"--seed is {arguments.seed}; expected 0 or more.")
+    check_at_least(arguments, episodes=1, seed=0)
     check_session(arguments)
     options = env_options(arguments)
     if arguments.images and not options.is_task():

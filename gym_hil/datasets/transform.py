@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -70,11 +71,8 @@ def merge_datasets(
     if not paths:
         raise DatasetError("There is nothing to merge; name one dataset or more.")
     sources = [EpisodeDataset(path) for path in paths]
-    with NewDataset(out, sources, by="merge", repo_id=repo_id, overwrite=overwrite, force=force) as new:
-        for source in sources:
-            for episode in source:
-                new.add(episode)
-    return EpisodeDataset(out)
+    episodes = [episode for source in sources for episode in source]
+    return _make(out, sources, episodes, by="merge", repo_id=repo_id, overwrite=overwrite, force=force)
 
 
 def convert_dataset(
@@ -82,10 +80,7 @@ def convert_dataset(
 ) -> EpisodeDataset:
     """Make a dataset of v3.0 from one of v2.0 or v2.1; arguments and errors are those of `merge_datasets`."""
     source = EpisodeDataset(path)
-    with NewDataset(out, [source], by="convert", repo_id=repo_id, overwrite=overwrite) as new:
-        for episode in source:
-            new.add(episode)
-    return EpisodeDataset(out)
+    return _make(out, [source], source, by="convert", repo_id=repo_id, overwrite=overwrite)
 
 
 def filter_dataset(
@@ -120,10 +115,7 @@ def filter_dataset(
     ]
     if not kept:
         raise DatasetError(f"None of the {len(source)} episodes of {path} is left; nothing was written.")
-    with NewDataset(out, [source], by="filter", repo_id=repo_id, overwrite=overwrite) as new:
-        for episode in kept:
-            new.add(episode)
-    return EpisodeDataset(out)
+    return _make(out, [source], kept, by="filter", repo_id=repo_id, overwrite=overwrite)
 
 
 def relabel_dataset(
@@ -141,10 +133,11 @@ def relabel_dataset(
     source = EpisodeDataset(path)
     if "next.reward" not in source.features:
         raise DatasetError(f"{path} has no 'next.reward' that could be replaced.")
-    with NewDataset(out, [source], by="relabel", repo_id=repo_id, overwrite=overwrite) as new:
-        for episode in source:
-            new.add(episode, columns={"next.reward": _rewards(reward, episode)})
-    return EpisodeDataset(out)
+
+    def columns(episode: Episode) -> dict[str, NDArray[Any]]:
+        return {"next.reward": _rewards(reward, episode)}
+
+    return _make(out, [source], source, columns=columns, by="relabel", repo_id=repo_id, overwrite=overwrite)
 
 
 def crop_dataset(
@@ -175,12 +168,23 @@ def crop_dataset(
             if channels != 3 or is_depth(source.features[key]):
                 raise DatasetError(f"{source.path}: {key} is a depth map; only colour images can be cropped.")
             changes[key], sizes[key] = region.crop(*size), size
-    details = crop_params(regions, resize)
-    with NewDataset(
-        out, [source], by="crop", details=details, sizes=sizes, repo_id=repo_id, overwrite=overwrite
-    ) as new:
-        for episode in source:
-            new.add(episode, images=changes)
+    how: dict[str, Any] = {"by": "crop", "details": crop_params(regions, resize), "sizes": sizes}
+    return _make(out, [source], source, images=changes, **how, repo_id=repo_id, overwrite=overwrite)
+
+
+def _make(
+    out: DatasetPath,
+    sources: Sequence[EpisodeDataset],
+    episodes: Iterable[Episode],
+    *,
+    columns: Callable[[Episode], Mapping[str, NDArray[Any]]] = lambda episode: {},
+    images: Mapping[str, ImageChange] = MappingProxyType({}),
+    **options: Any,
+) -> EpisodeDataset:
+    """Make a dataset of episodes of some sources, with changed columns and images; options: those of `NewDataset`."""
+    with NewDataset(out, sources, **options) as new:
+        for episode in episodes:
+            new.add(episode, columns=columns(episode), images=images)
     return EpisodeDataset(out)
 
 
@@ -190,19 +194,15 @@ def _has_intervention(episode: Episode) -> bool:
 
 
 def _rewards(reward: Callable[[Episode], ArrayLike], episode: Episode) -> np.ndarray:
-    made = reward(episode)
+    made, number = reward(episode), episode.record.index
     try:
         rewards = np.asarray(made, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise DatasetError(
-            f"The rewards of episode {episode.record.index} are {made!r}, not numbers: {error}."
-        ) from error
+        raise DatasetError(f"The rewards of episode {number} are {made!r}, not numbers: {error}.") from error
     if rewards.shape != (len(episode),) or not np.isfinite(rewards).all():
         what = "" if np.isfinite(rewards).all() else " and are not all finite"
-        raise DatasetError(
-            f"The rewards of episode {episode.record.index} have shape {rewards.shape}{what}; expected one finite "
-            f"number for each of its {len(episode)} frames."
-        )
+        expected = f"one finite number for each of its {len(episode)} frames"
+        raise DatasetError(f"The rewards of episode {number} have shape {rewards.shape}{what}; expected {expected}.")
     return rewards.astype(np.float32)
 
 
@@ -314,8 +314,8 @@ class NewDataset:
         self,
         episode: Episode,
         *,
-        columns: Mapping[str, NDArray[Any]] | None = None,
-        images: Mapping[str, ImageChange] | None = None,
+        columns: Mapping[str, NDArray[Any]],
+        images: Mapping[str, ImageChange],
     ) -> None:
         """Add an episode of a source, behind those before.
 
@@ -326,16 +326,15 @@ class NewDataset:
         """
         record, dataset = episode.record, episode.dataset
         numbers = episode.numbers()
-        changed, images = columns or {}, images or {}
         frames = np.arange(len(episode), dtype=np.int64)[:, None]
         arrays = {
-            key: np.asarray(changed.get(key, numbers.get(key)), dtype=feature["dtype"]).reshape(len(episode), -1)
+            key: np.asarray(columns.get(key, numbers.get(key)), dtype=feature["dtype"]).reshape(len(episode), -1)
             for key, feature in self._features.items()
             if feature["dtype"] != "video"
         }
         statistics = {
             key: known
-            for key in self._features.keys() - changed.keys() - images.keys()
+            for key in self._features.keys() - columns.keys() - images.keys()
             if (known := dataset.statistics_of(record, key)) is not None
         }
         arrays.update(frame_index=frames, timestamp=(frames / self._fps).astype(np.float32))

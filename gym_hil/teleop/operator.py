@@ -138,7 +138,7 @@ def operator_choices() -> tuple[str, ...]:
 
 
 def find_device() -> str:
-    """The best device there is: an attached gamepad, else a keyboard with a display, else the page, or a DeviceError."""
+    """The best device: an attached gamepad, else a keyboard with a display, else the page; a DeviceError without."""
     from gym_hil.teleop.gamepad import gamepad_attached
 
     if gamepad_attached():
