@@ -70,11 +70,7 @@ class EnvOptions:
         return list(metadata.get("render_modes", [])) if takes_mode else []
 
     def make(
-        self,
-        operator: OperatorOptions | None = None,
-        *,
-        task_kwargs: Mapping[str, Any] | None = None,
-        **kwargs: Any,
+        self, operator: OperatorOptions | None = None, *, task_kwargs: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> gym.Env[Any, Any]:
         """Make the environment, wrapped for an operator.
 

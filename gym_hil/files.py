@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError, GymHilError
 
 
 def expand_path(path: str | PathLike[str]) -> Path:
@@ -82,6 +83,15 @@ def write_advice(error: Exception) -> str:
     if number in (errno.ENOENT, errno.ESTALE if hasattr(errno, "ESTALE") else None):
         return "A folder on this path is missing; was it moved or deleted?"
     return "Choose another folder."
+
+
+@contextlib.contextmanager
+def writing(what: object, error: type[GymHilError], rest: str = "") -> Iterator[None]:
+    """A block that writes files: where the system refuses, an error says what, why, what to do, and the rest."""
+    try:
+        yield
+    except (OSError, UnicodeError) as problem:
+        raise error(f"{what} cannot be written: {problem}. {write_advice(problem)} {rest}".rstrip()) from problem
 
 
 def sync_dir(folder: str | PathLike[str]) -> None:

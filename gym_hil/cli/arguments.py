@@ -13,7 +13,7 @@ import gymnasium as gym
 from gym_hil.display import ConsoleOptions
 from gym_hil.env_options import EnvOptions, parse_kwargs, with_randomize
 from gym_hil.errors import ConfigurationError, check
-from gym_hil.files import atomic_write, expand_path
+from gym_hil.files import atomic_write, expand_path, writing
 from gym_hil.policies import LoadedPolicy, load_policy
 from gym_hil.registration import find_task
 from gym_hil.teleop import MODES
@@ -239,22 +239,14 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     """Make sure that a file can be written later, and create its folder; else a ConfigurationError."""
     if path.exists() and not overwrite:
         raise ConfigurationError(f"{path} exists already; give --overwrite to replace it.")
-    try:
+    with writing(path, ConfigurationError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
-    except OSError as error:
-        raise _cannot_be_written(path, error) from error
 
 
 def write_output(path: Path, text: str) -> None:
     """Write a text file, whole or not at all, and its folder where that is missing; else a ConfigurationError."""
-    try:
+    with writing(path, ConfigurationError):
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, text)
-    except OSError as error:
-        raise _cannot_be_written(path, error) from error
-
-
-def _cannot_be_written(path: Path, error: OSError) -> ConfigurationError:
-    return ConfigurationError(f"{path} cannot be written: {error}. Choose another place.")

@@ -37,23 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     merge.add_argument("--force", action="store_true", help="merge although the names of a feature's numbers differ")
     keep = add("filter", "copy some episodes of a dataset into a new one")
     keep.add_argument(
-        "--success",
-        action=argparse.BooleanOptionalAction,
-        help="keep episodes that ended in success, or the others",
+        "--success", action=argparse.BooleanOptionalAction, help="keep episodes that ended in success, or the others"
     )
     keep.add_argument(
         "--interventions",
         action=argparse.BooleanOptionalAction,
         help="keep episodes in which the operator intervened, or the others",
     )
-    keep.add_argument(
-        "--drop",
-        type=int,
-        nargs="+",
-        default=[],
-        metavar="I",
-        help="numbers of episodes to leave out",
-    )
+    keep.add_argument("--drop", type=int, nargs="+", default=[], metavar="I", help="numbers of episodes to leave out")
     relabel = add("relabel", "copy a dataset into a new one with other rewards")
     relabel.add_argument(
         "--reward",

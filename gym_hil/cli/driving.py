@@ -61,9 +61,7 @@ def add_session_arguments(parser: argparse.ArgumentParser) -> None:
         "who has taken over, or at once with a policy)",
     )
     parser.add_argument(
-        "--bell",
-        action="store_true",
-        help="ring the terminal's bell when an episode starts and when it ends",
+        "--bell", action="store_true", help="ring the terminal's bell when an episode starts and when it ends"
     )
     parser.add_argument(
         "--ask",

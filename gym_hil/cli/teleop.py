@@ -20,14 +20,7 @@ from gym_hil.cli.arguments import (
     force_torque_kwargs,
     read_policy,
 )
-from gym_hil.cli.driving import (
-    Step,
-    add_session_arguments,
-    check_session,
-    control_steps,
-    introduction,
-    operator_env,
-)
+from gym_hil.cli.driving import Step, add_session_arguments, check_session, control_steps, introduction, operator_env
 from gym_hil.errors import ConfigurationError
 from gym_hil.pacing import Pacer
 from gym_hil.policies import LoadedPolicy

@@ -72,12 +72,7 @@ class MeshBlob:
         return name
 
     def _pack(
-        self,
-        name: str,
-        vertices: NDArray[Any],
-        faces: NDArray[Any],
-        normals: NDArray[Any],
-        face_normals: NDArray[Any],
+        self, name: str, vertices: NDArray[Any], faces: NDArray[Any], normals: NDArray[Any], face_normals: NDArray[Any]
     ) -> None:
         low = vertices.min(axis=0)
         extent = np.maximum(vertices.max(axis=0) - low, 1e-9)

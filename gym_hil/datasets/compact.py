@@ -34,7 +34,7 @@ from gym_hil.datasets.store import remove_leftovers
 from gym_hil.datasets.tables import for_pyarrow, pa, pc, pq
 from gym_hil.datasets.video import Span, images_kind, join_videos
 from gym_hil.errors import DatasetError
-from gym_hil.files import expand_path, write_advice
+from gym_hil.files import expand_path, writing
 
 
 class _File(NamedTuple):
@@ -59,7 +59,7 @@ def compact_dataset(path: str | PathLike[str]) -> tuple[int, int]:
     root = expand_path(path)
     metadata = read_metadata(root)
     features = metadata.info["features"]
-    try:
+    with writing(root, DatasetError, "It is as it was."):
         lock = FolderLock(root / STAGING / "lock")
         try:
             remove_leftovers(root, features)
@@ -69,8 +69,6 @@ def compact_dataset(path: str | PathLike[str]) -> tuple[int, int]:
             return before, after
         finally:
             lock.release()
-    except OSError as error:
-        raise DatasetError(f"{root} cannot be written: {error}. {write_advice(error)} It is as it was.") from error
 
 
 def join_files(root: Path, info: dict[str, Any]) -> int:

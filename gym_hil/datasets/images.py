@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gym_hil.datasets.features import IMAGES
 from gym_hil.errors import ConfigurationError, DatasetError
-from gym_hil.files import atomic_write, expand_path
+from gym_hil.files import atomic_write, expand_path, writing
 
 if TYPE_CHECKING:
     from gym_hil.datasets.reader import Episode, EpisodeDataset
@@ -109,10 +109,8 @@ def write_contact_sheet(dataset: EpisodeDataset, path: str | PathLike[str], came
         for index, frame in enumerate((0, len(episode) // 2, len(episode) - 1)):
             image = Image.fromarray(resize(episode.image(key, frame), SHEET_IMAGE, SHEET_IMAGE))
             sheet.paste(image, (left + _STRIPE + index * SHEET_IMAGE, top + _BAR))
-    try:
+    with writing(path, DatasetError):
         atomic_write(expand_path(path), lambda file: sheet.save(file, format="PNG"))
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be written: {error}.") from error
     return len(episodes)
 
 

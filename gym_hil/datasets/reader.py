@@ -381,10 +381,7 @@ class _Cache(Generic[Value]):
     """Keeps the values that were used last, up to a total size; the last one is always kept."""
 
     def __init__(
-        self,
-        limit: int,
-        size: Callable[[Value], int] = lambda _: 1,
-        drop: Callable[[Value], None] = lambda _: None,
+        self, limit: int, size: Callable[[Value], int] = lambda _: 1, drop: Callable[[Value], None] = lambda _: None
     ):
         self._limit, self._size, self._drop = limit, size, drop
         self._kept: OrderedDict[Hashable, Value] = OrderedDict()

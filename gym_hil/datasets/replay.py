@@ -20,7 +20,7 @@ from gym_hil.datasets.reader import Episode, EpisodeDataset
 from gym_hil.datasets.video import VideoWriter
 from gym_hil.envs import FrankaGymEnv, GymRenderingSpec
 from gym_hil.errors import ConfigurationError, DatasetError
-from gym_hil.files import expand_path, write_advice
+from gym_hil.files import expand_path, writing
 from gym_hil.registration import NAMESPACE, find_env, is_task
 
 # Length of an action -> use_gripper, orientation.
@@ -203,11 +203,9 @@ class ReplayVideo:
         self._cameras = [IMAGES + camera for camera in CAMERAS if IMAGES + camera in keys] or keys[: len(CAMERAS)]
         height = (VIDEO_SIZE + _BAR) * (2 if self._cameras else 1)
         self._path, self._part = path, path.with_name(f".{path.stem}.unfinished.mp4")
-        try:
+        with writing(path, ConfigurationError):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = VideoWriter(self._part, height, VIDEO_SIZE * len(CAMERAS), round(dataset.fps))
-        except OSError as error:
-            raise ConfigurationError(f"{path} cannot be written: {error}. {write_advice(error)}") from error
 
     def __enter__(self) -> ReplayVideo:
         return self

@@ -44,7 +44,7 @@ from gym_hil.datasets.layout import DATA, EPISODES, INDICES, INFO, OWN, STAGING,
 from gym_hil.datasets.metadata import check_episodes, read_info, row_statistics
 from gym_hil.datasets.statistics import Statistics, describe, merge
 from gym_hil.errors import DatasetError
-from gym_hil.files import write_advice
+from gym_hil.files import writing
 
 # A file of `meta/episodes` is written anew for each episode until it has this many rows. LeRobot takes 20 ms to open
 # a file, however short it is; writing one takes about as long.
@@ -271,7 +271,7 @@ def open_store(
     Raises:
         DatasetError: the folder cannot be used; nothing was changed.
     """
-    try:
+    with writing(root, DatasetError):
         _check_folder(root, resume or overwrite)
         lock = FolderLock(root / STAGING / "lock")
         try:
@@ -287,8 +287,6 @@ def open_store(
         except BaseException:
             lock.release()
             raise
-    except (OSError, UnicodeError) as error:
-        raise DatasetError(f"{root} cannot be written: {error}. {write_advice(error)}") from error
     return store, lock
 
 

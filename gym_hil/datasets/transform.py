@@ -39,7 +39,7 @@ from gym_hil.datasets.store import DatasetStore, EpisodeData
 from gym_hil.datasets.tables import is_number
 from gym_hil.datasets.video import VideoReader, VideoWriter, copy_video, describe_video
 from gym_hil.errors import DatasetError
-from gym_hil.files import expand_path, write_advice
+from gym_hil.files import expand_path, write_advice, writing
 
 DatasetPath = str | PathLike[str]
 ImageChange = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -255,21 +255,18 @@ class NewDataset:
                 "derived": {"by": by, "from": [_name(source) for source in sources], **(details or {})},
             },
         }
-        try:
+        with writing(path, DatasetError):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FolderLock(path.with_name(f".{path.name}.lock"))
-        except (OSError, UnicodeError) as error:
-            raise DatasetError(f"{path} cannot be written: {error}. {write_advice(error)}") from error
         try:
             if self._root.exists() and not (self._root / STAGING).is_dir():
                 raise DatasetError(f"{self._root} is in the way; move it, or choose another name than {path.name}.")
-            shutil.rmtree(self._root, ignore_errors=True)  # of one that was killed
-            (self._root / STAGING).mkdir(parents=True)
-            self._store = DatasetStore.create(self._root, info, self._features)
-        except BaseException as error:
+            with writing(self._root, DatasetError):
+                shutil.rmtree(self._root, ignore_errors=True)  # of one that was killed
+                (self._root / STAGING).mkdir(parents=True)
+                self._store = DatasetStore.create(self._root, info, self._features)
+        except BaseException:
             self._lock.release()
-            if isinstance(error, OSError):
-                raise DatasetError(f"{self._root} cannot be written: {error}. {write_advice(error)}") from error
             raise
 
     def __enter__(self) -> NewDataset:
@@ -278,12 +275,11 @@ class NewDataset:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             if error is None:
-                join_files(self._root, self._store.info)
-                self._take_place()
-                clear_staging(self.path)
-                (self.path / STAGING).rmdir()
-        except OSError as problem:
-            raise DatasetError(f"{self.path} cannot be written: {problem}. {write_advice(problem)}") from problem
+                with writing(self.path, DatasetError):
+                    join_files(self._root, self._store.info)
+                    self._take_place()
+                    clear_staging(self.path)
+                    (self.path / STAGING).rmdir()
         finally:
             shutil.rmtree(self._root, ignore_errors=True)
             self._lock.release()
@@ -310,13 +306,7 @@ class NewDataset:
                 path.replace(place)
         _remove_empty(old)
 
-    def add(
-        self,
-        episode: Episode,
-        *,
-        columns: Mapping[str, NDArray[Any]],
-        images: Mapping[str, ImageChange],
-    ) -> None:
+    def add(self, episode: Episode, *, columns: Mapping[str, NDArray[Any]], images: Mapping[str, ImageChange]) -> None:
         """Add an episode of a source, behind those before.
 
         Args:

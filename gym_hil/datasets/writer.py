@@ -30,7 +30,7 @@ from gym_hil.datasets.store import EpisodeData, open_store
 from gym_hil.datasets.tables import is_number
 from gym_hil.datasets.video import VideoWriter, check_encoder, describe_video
 from gym_hil.errors import ConfigurationError, DatasetError, check
-from gym_hil.files import expand_path, write_advice
+from gym_hil.files import expand_path, write_advice, writing
 
 OWN_INFO = ("seed", "success", "options")
 
@@ -141,10 +141,8 @@ class DatasetWriter:
 
     def check_room(self) -> None:
         """Make sure that there is room on the disk for another episode; else a DatasetError."""
-        try:
+        with writing(self.root, DatasetError):
             check_room(self.root)
-        except OSError as error:
-            raise DatasetError(f"{self.root} cannot be written: {error}.") from error
 
     def add_frame(self, frame: Mapping[str, Any], task: str) -> None:
         """Add a frame to the episode. The values are copied; no encoding or writing is waited for.

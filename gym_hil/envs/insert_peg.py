@@ -52,11 +52,7 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
     SCALED_TOGETHER = ("peg", "socket")
 
     def __init__(
-        self,
-        *args: Any,
-        clearance: float = 0.001,
-        estimate_error: tuple[float, float] = (0.0, 0.0),
-        **kwargs: Any,
+        self, *args: Any, clearance: float = 0.001, estimate_error: tuple[float, float] = (0.0, 0.0), **kwargs: Any
     ):
         check(0 < clearance < 0.02, "clearance", clearance, "m between 0 and 0.02")
         fits = len(estimate_error) == 2 and np.isfinite(estimate_error).all() and min(estimate_error) >= 0

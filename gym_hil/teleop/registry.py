@@ -58,10 +58,7 @@ DEVICES: dict[str, DeviceEntry] = {
         "gym_hil.teleop.gamepad_hid:GamepadHid", None, "game controller read as raw HID, where SDL has no access to it"
     ),
     "web": DeviceEntry(
-        "gym_hil.console.web_device:WebDevice",
-        "Web",
-        "web page with keys, gamepad, mouse and touch",
-        extra="web",
+        "gym_hil.console.web_device:WebDevice", "Web", "web page with keys, gamepad, mouse and touch", extra="web"
     ),
     "meta_quest": DeviceEntry(
         "gym_hil.console.headset:Headset",
@@ -124,11 +121,7 @@ def turns_by_default(device: str | Device) -> bool:
 
 
 def make_device(
-    device: str | Device | Sequence[str | Device],
-    *,
-    env: Any = None,
-    intervention: str | None = None,
-    **options: Any,
+    device: str | Device | Sequence[str | Device], *, env: Any = None, intervention: str | None = None, **options: Any
 ) -> Device:
     """Make an input device.
 
