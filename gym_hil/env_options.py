@@ -27,24 +27,16 @@ _FRAMES = "rgb_array"  # the render mode of what returns frames
 class EnvOptions:
     """Which environment, and how an operator drives it.
 
-    Attributes:
-        id: a task such as `PandaPickCube`, the id of any environment, or `module:Id`; see `find_env`.
-        kwargs: of its constructor.
-        action_map: how the operator's command becomes an action; see `gym_hil.wrap`.
-        max_episode_steps: time limit in steps, -1 for none; None for the id's own.
-        success: takes the place of the environment's own success; see `gym_hil.wrap`.
-        fps: steps per second of an environment that does not say it; None for what it says.
-
     Raises:
         ConfigurationError: the time limit is 0, or negative and not -1.
     """
 
-    id: str
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    action_map: ActionMapLike | None = None
-    max_episode_steps: int | None = None
-    success: SuccessHook | str | None = None
-    fps: float | None = None
+    id: str  # a task such as `PandaPickCube`, the id of any environment, or `module:Id`; see `find_env`
+    kwargs: Mapping[str, Any] = field(default_factory=dict)  # of its constructor
+    action_map: ActionMapLike | None = None  # how the operator's command becomes an action; see `gym_hil.wrap`
+    max_episode_steps: int | None = None  # time limit in steps, -1 for none; None for the id's own
+    success: SuccessHook | str | None = None  # takes the place of the environment's own success; see `gym_hil.wrap`
+    fps: float | None = None  # steps per second of an environment that does not say it; None for what it says
 
     def __post_init__(self) -> None:
         steps = self.max_episode_steps

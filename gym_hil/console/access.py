@@ -19,11 +19,8 @@ class Access:
     does not get the cookie (SameSite); the name in `Host` shows a domain that was pointed at this machine after its
     page was loaded (DNS rebinding); `Origin` shows which page opened the WebSocket.
 
-    Args:
-        token: the secret.
-        secure: whether TLS is used.
-        remote: whether other machines may connect, by this machine's names and by any numeric address.
-        public_url: where a reverse proxy serves the page; its name and its origin are accepted too.
+    `secure` says whether TLS is used, `remote` whether other machines may connect, by this machine's names and by any
+    numeric address; of a `public_url`, where a reverse proxy serves the page, name and origin are accepted, too.
     """
 
     def __init__(self, token: str, *, secure: bool, remote: bool, public_url: str | None = None):

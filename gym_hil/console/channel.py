@@ -128,14 +128,12 @@ class Channel:
     The environment's thread publishes and continues; the server's thread takes the newest when a page is ready for it.
     Nothing here takes a lock: the garbage collector may close a channel in the middle of any other call.
 
-    Args:
-        number: by which pages name it.
-        env: the unwrapped environment; held weakly.
-        title: for humans.
-        send: takes the channel and a message for the pages that watch it, or None when there is a new snapshot.
-        on_close: called once.
+    `send` takes the channel and a message for the pages that watch it, or None when there is a new snapshot; `on_close`
+    is called once. The unwrapped environment is held weakly.
 
     Attributes:
+        number: by which pages name it.
+        title: for humans.
         view: what is to be seen.
         requests: buttons that a training run offers.
         session: what a command does with the environment.

@@ -44,13 +44,11 @@ class RateLimit:
 class PageConnection:
     """One page's WebSocket. Lives in the server's loop.
 
-    Args:
-        page: the name that the page gave itself.
-        socket: connected.
-        receive: takes this connection and each message of the page but acknowledgements.
-        latencies: gets the time from a frame's publishing to its acknowledgement, in s.
+    `receive` takes this connection and each message of the page but acknowledgements; `latencies` gets the time from a
+    frame's publishing to its acknowledgement, in s.
 
     Attributes:
+        page: the name that the page gave itself.
         channel: that the page watches.
         images: whether the page needs images of the scene.
         refusal: why the connection was closed by this side; None if it was not.

@@ -33,15 +33,10 @@ class Captured(NamedTuple):
 
 
 class EnvView:
-    """Captures what is to be seen of an environment, in its thread.
-
-    Args:
-        env: the unwrapped environment. It is not kept.
-        title: for humans.
+    """Captures what is to be seen of an environment, in its thread. The environment itself is not kept.
 
     Attributes:
         description: what does not change from step to step.
-        meshes: for `meshes.bin`.
         watched: whether any page watches. Without one, only the first frame of an episode is taken.
         needs_images: whether a page asks for images of the scene, because it cannot draw the scene.
     """

@@ -23,12 +23,7 @@ _IDENTITY = [1.0, 0.0, 0.0, 0.0]
 
 
 class MeshBlob:
-    """The triangles of a model for `meshes.bin`, packed once.
-
-    Attributes:
-        data: see `MeshInfo`.
-        infos: name of a mesh or height field -> where its numbers are.
-    """
+    """The triangles of a model for `meshes.bin`, packed once: `data`, and where in it the numbers of each name are."""
 
     def __init__(self, model: mujoco.MjModel):
         self.model = model
@@ -105,13 +100,8 @@ class MeshBlob:
 class PackedScene:
     """A model as the page gets it.
 
-    Attributes:
-        bodies: names of what moves: the model's bodies, then the visible sites and the cameras that are not fixed to a
-            body, which some environments move without moving a body.
-        geoms: visible shapes.
-        cameras: of the model.
-        blob: for `meshes.bin`.
-        signature: of the values that can change in a running model; see `signature`.
+    `bodies` are names of what moves: the model's bodies, then the visible sites and the cameras that are not fixed to a
+    body, which some environments move without moving a body. The `signature` tells whether it still looks like this.
     """
 
     bodies: list[str]

@@ -74,7 +74,6 @@ class WebServer:
         options: as they are in force, with the port that was found.
         loop: in which everything runs.
         refusals: how many requests, and messages of a page, were refused.
-        closed: whether `close` was called.
 
     Raises:
         ConfigurationError: the host can be reached by others, but `allow_remote` or `tls` is missing; or the token is

@@ -25,32 +25,20 @@ _COUNTS = {"total_episodes": 0, "total_frames": 0, "chunks_size": 1}  # the smal
 
 @dataclass(frozen=True)
 class EpisodeRecord:
-    """What `meta/episodes` says about an episode.
+    """What `meta/episodes` says about an episode."""
 
-    Attributes:
-        index: its number.
-        length: frames.
-        tasks: instructions given to the robot.
-        success: how it ended: as recorded by this package, else whether a frame has `next.success`, else whether one
-            has a reward of 1 or more; None if none of these is known.
-        seed: of the reset, if this package recorded it.
-        options: of the reset, likewise.
-        interventions: share of the frames in which an operator acted; None if that was not recorded.
-        metadata: what this package recorded about the environment; empty for datasets of others.
-        row: of `meta/episodes`, without statistics: where the frames and videos are.
-        file: of `meta/episodes` that holds the row.
-    """
-
-    index: int
-    length: int
-    tasks: tuple[str, ...]
+    index: int  # its number
+    length: int  # frames
+    tasks: tuple[str, ...]  # instructions given to the robot
+    # How it ended: as recorded by this package, else whether a frame has `next.success`, else whether one has a reward
+    # of 1 or more; None if none of these is known.
     success: bool | None
-    seed: int | None
-    options: dict[str, Any] | None
-    interventions: float | None
-    metadata: dict[str, Any]
-    row: dict[str, Any]
-    file: Path
+    seed: int | None  # of the reset, if this package recorded it
+    options: dict[str, Any] | None  # of the reset, likewise
+    interventions: float | None  # share of the frames in which an operator acted; None if that was not recorded
+    metadata: dict[str, Any]  # what this package recorded about the environment; empty for datasets of others
+    row: dict[str, Any]  # of `meta/episodes`, without statistics: where the frames and videos are
+    file: Path  # of `meta/episodes` that holds the row
 
     @property
     def task(self) -> str:

@@ -37,30 +37,19 @@ _BAR = 32  # pixels, where the text is
 
 @dataclass(frozen=True)
 class Replayed:
-    """The outcome of a replay.
+    """The outcome of a replay."""
 
-    Attributes:
-        episode: its number.
-        steps: how many.
-        recorded_success: whether it ended in success when it was recorded; None if that is unknown.
-        success: whether it does now: the task's own test, at any step.
-        compared: the recorded vectors that the environment observes, too.
-        first_difference: the first frame in which one of these differs in any bit; None if there is none.
-        largest_force: N, the largest at the wrist; None if force and torque are not observed.
-        largest_torque: N m, likewise.
-        deviation: m, the largest distance between the recorded and the replayed TCP, over all steps; None if the
-            recorded states are of another kind, or the robot is not the Panda.
-    """
-
-    episode: int
-    steps: int
-    recorded_success: bool | None
-    success: bool
-    compared: tuple[str, ...]
-    first_difference: int | None
+    episode: int  # its number
+    steps: int  # how many
+    recorded_success: bool | None  # whether it ended in success when it was recorded; None if that is unknown
+    success: bool  # whether it does now: the task's own test, at any step
+    compared: tuple[str, ...]  # the recorded vectors that the environment observes, too
+    first_difference: int | None  # the first frame in which one of these differs in any bit; None if there is none
+    # M, the largest distance between the recorded and the replayed TCP, over all steps; None if the recorded states are
+    # of another kind, or the robot is not the Panda.
     deviation: float | None
-    largest_force: float | None = None
-    largest_torque: float | None = None
+    largest_force: float | None = None  # N, the largest at the wrist; None if force and torque are not observed
+    largest_torque: float | None = None  # N m, likewise
 
     @property
     def repeats(self) -> bool:

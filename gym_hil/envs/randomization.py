@@ -25,20 +25,13 @@ _ROUND = {mujoco.mjtGeom.mjGEOM_SPHERE, mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mj
 
 
 class Range(NamedTuple):
-    """What one name of `randomize=` varies.
+    """What one name of `randomize=` varies."""
 
-    Attributes:
-        about: what the values are, with their unit, for messages and docs/randomization.md.
-        limits: minimum and maximum that a range may have.
-        light: range in the preset "light", likewise `full`.
-        whole: whether only whole numbers are drawn.
-    """
-
-    about: str
-    limits: tuple[float, float]
-    light: tuple[float, float]
+    about: str  # what the values are, with their unit, for messages and docs/randomization.md
+    limits: tuple[float, float]  # minimum and maximum that a range may have
+    light: tuple[float, float]  # range in the preset "light", likewise `full`
     full: tuple[float, float]
-    whole: bool = False
+    whole: bool = False  # whether only whole numbers are drawn
 
 
 RANGES: dict[str, Range] = {

@@ -8,14 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 
 class WorkThreads:
-    """Threads that do some work for each of several environments, the next one in the next free thread.
+    """Threads that do some work for each of `count` environments, the next one in the next free thread.
 
-    It pays for work that releases Python's lock, such as `mj_step` and the rasteriser.
-
-    Args:
-        threads: number of threads, including the calling one; None for one per core.
-        count: number of environments; more threads are not started.
-        main: number of an environment that only the calling thread works on: one with a device or a window.
+    It pays for work that releases Python's lock, such as `mj_step` and the rasteriser. `threads` includes the calling
+    one, which alone works on the environment of number `main`, with a device or a window; None for one per core.
     """
 
     def __init__(self, count: int, *, threads: int | None = None, main: int | None = None):

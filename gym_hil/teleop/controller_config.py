@@ -19,17 +19,13 @@ DEFAULT_INVERSION = {"left_x": False, "left_y": True, "right_x": False, "right_y
 
 
 class ControllerConfig(TypedDict):
-    """Where the sticks and buttons of one controller are.
+    """Where the sticks and buttons of one controller are."""
 
-    Attributes:
-        axes: axis index of each of `left_x`, `left_y`, `right_x`, `right_y` and, where triggers are axes, `lt`, `rt`.
-        buttons: button index of each of `a`, `b`, `x`, `y`, `lb`, `rb` and, where they exist, `lt`, `rt`, `back` and
-            `start`.
-        axis_inversion: for each stick axis, whether its sign is flipped, so that right and up become positive.
-    """
-
+    # Axis index of each of `left_x`, `left_y`, `right_x`, `right_y` and, where triggers are axes, `lt`, `rt`.
     axes: dict[str, int]
+    # Button index of each of `a`, `b`, `x`, `y`, `lb`, `rb` and, where they exist, `lt`, `rt`, `back` and `start`.
     buttons: dict[str, int]
+    # For each stick axis, whether its sign is flipped, so that right and up become positive.
     axis_inversion: dict[str, bool]
 
 

@@ -101,13 +101,10 @@ class Source:
 
 
 class Pad:
-    """One controller that is plugged in.
+    """One controller that is plugged in: an open joystick of pygame, and where a configuration's controls are on it.
 
-    Args:
-        joystick: pygame's, open.
-        sources: name of the controller configuration -> where it is; what the joystick does not have is left out.
-        origin: where the mapping is from, for messages.
-        rank: 0 if the configuration file has the controller's name, 1 if SDL knows the controller, else 2.
+    `origin` says where the mapping is from; `rank` is 0 if the configuration file has the controller's name, 1 if SDL
+    knows the controller, else 2.
 
     Attributes:
         config: the mapping as an entry of a configuration file, as far as it can be expressed there.

@@ -51,12 +51,8 @@ class HidDevice(InputDevice):
     """A device that sends HID reports.
 
     It may be missing, and come and go at any time. A background thread reads its reports, so that presses are not lost
-    while a step takes long; the device is searched for in the constructor and in `poll` only.
-
-    Args:
-        intervention: `toggle`, `stay`, `hold` or `auto`.
-        deadzone: the part of an axis' range that counts as 0; the rest is stretched to the full range.
-        clock: s, monotonic.
+    while a step takes long; the device is searched for in the constructor and in `poll` only. The `deadzone` is the
+    part of an axis' range that counts as 0; the rest is stretched to the full range.
 
     Raises:
         ConfigurationError: the dead zone is not in [0, 1).

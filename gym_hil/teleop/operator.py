@@ -25,26 +25,18 @@ UNLIMITED = 1e9  # bounds beyond it, mostly infinity or the largest float, limit
 
 @dataclass(frozen=True)
 class OperatorOptions:
-    """Who drives an environment besides the policy.
+    """Who drives an environment besides the policy."""
 
-    Attributes:
-        device: `auto`, a name in `DEVICES`, `module:function` for one of your own, names with commas between, a
-            `Device`, or a sequence of these to be used together; None for no operator.
-        intervention: `toggle`, `stay`, `hold` or `auto`; None leaves the device's own.
-        orientation: whether the action has a rotation vector; None for what the task needs, or the device is made for.
-        controller_config: mapping file for gamepads; None for the bundled one.
-        viewer: whether to open MuJoCo's viewer; None opens it where there is a display.
-        device_options: constructor arguments for devices given by name.
-        console: how the web console is reached; None for its defaults.
-    """
-
+    # `auto`, a name in `DEVICES`, `module:function` for one of your own, names with commas between, a `Device`, or a
+    # sequence of these to be used together; None for no operator.
     device: str | Device | Sequence[str | Device] | None = AUTO
-    intervention: str | None = None
+    intervention: str | None = None  # `toggle`, `stay`, `hold` or `auto`; None leaves the device's own
+    # Whether the action has a rotation vector; None for what the task needs, or the device is made for.
     orientation: bool | None = None
-    controller_config: str | PathLike[str] | None = None
-    viewer: bool | None = None
-    device_options: Mapping[str, Any] = field(default_factory=dict)
-    console: ConsoleOptions | None = None
+    controller_config: str | PathLike[str] | None = None  # mapping file for gamepads; None for the bundled one
+    viewer: bool | None = None  # whether to open MuJoCo's viewer; None opens it where there is a display
+    device_options: Mapping[str, Any] = field(default_factory=dict)  # constructor arguments for devices given by name
+    console: ConsoleOptions | None = None  # how the web console is reached; None for its defaults
 
     @property
     def devices(self) -> tuple[str | Device, ...]:

@@ -18,25 +18,15 @@ from gym_hil.teleop.modes import InterventionMode
 
 @dataclass(frozen=True)
 class DeviceEntry:
-    """One kind of input device.
+    """One kind of input device."""
 
-    Attributes:
-        target: `module:Class`; imported when the device is made.
-        control: suffix of the environment ids that use it, such as "Gamepad"; None for a device without ids.
-        summary: what it is, for help texts and docs.
-        extra: extra of `gym-hil` that it needs.
-        viewer: whether its ids open the viewer.
-        orientation: whether the action has a rotation vector by default.
-        selectable: whether commands and the trainer offer it; False where the constructor needs arguments.
-    """
-
-    target: str
-    control: str | None
-    summary: str
-    extra: str | None = None
-    viewer: bool = False
-    orientation: bool = False
-    selectable: bool = True
+    target: str  # `module:Class`; imported when the device is made
+    control: str | None  # suffix of the environment ids that use it, such as "Gamepad"; None for a device without ids
+    summary: str  # what it is, for help texts and docs
+    extra: str | None = None  # extra of `gym-hil` that it needs
+    viewer: bool = False  # whether its ids open the viewer
+    orientation: bool = False  # whether the action has a rotation vector by default
+    selectable: bool = True  # whether commands and the trainer offer it; False where the constructor needs arguments
 
     def load(self) -> type[Device]:
         """Import the device's class."""

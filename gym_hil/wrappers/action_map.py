@@ -41,39 +41,25 @@ _GRIPPER_TERM = re.compile(rf"(?P<sign>-?)(?P<index>\d+)(?::(?P<open>{_NUMBER}):
 
 @dataclass(frozen=True)
 class AxisTerm:
-    """How one axis of the operator's motion sets a number of the action.
+    """How one axis of the operator's motion sets a number of the action."""
 
-    Attributes:
-        index: of the number.
-        sign: -1 if the number falls along the axis.
-        scale: what full speed adds to the number; None to reach the limit.
-        hold: what motion is added to: None for the neutral value, "last" for the last executed one, `key[i]` for that,
-            beginning at each reset with this number of the observation.
-    """
-
-    index: int
-    sign: int = 1
-    scale: float | None = None
+    index: int  # of the number
+    sign: int = 1  # -1 if the number falls along the axis
+    scale: float | None = None  # what full speed adds to the number; None to reach the limit
+    # What motion is added to: None for the neutral value, "last" for the last executed one, `key[i]` for that,
+    # beginning at each reset with this number of the observation.
     hold: str | None = None
 
 
 @dataclass(frozen=True)
 class GripperTerm:
-    """How the operator's gripper command sets a number of the action.
+    """How the operator's gripper command sets a number of the action."""
 
-    Attributes:
-        index: of the number.
-        open: value that opens; None for the smallest.
-        close: value that closes; None for the largest.
-        is_reversed: whether the smallest closes and the largest opens.
-        hold: the value where the operator asks for neither; see `AxisTerm`.
-    """
-
-    index: int
-    open: float | None = None
-    close: float | None = None
-    is_reversed: bool = False
-    hold: str | None = None
+    index: int  # of the number
+    open: float | None = None  # value that opens; None for the smallest
+    close: float | None = None  # value that closes; None for the largest
+    is_reversed: bool = False  # whether the smallest closes and the largest opens
+    hold: str | None = None  # the value where the operator asks for neither; see `AxisTerm`
 
 
 class ActionMap:
@@ -153,12 +139,7 @@ ActionMapLike: TypeAlias = str | Mapping[str, Any] | ActionMap | Callable[[Teleo
 
 
 class FittedMap:
-    """An action map on the action space of an environment.
-
-    Args:
-        action_map: the map.
-        space: of the actions.
-        threshold: motion below this share of full speed counts as none.
+    """An action map on an action space. Motion below `threshold`, a share of full speed, counts as none.
 
     Attributes:
         gripper: index of the gripper's number, its value for open and for closed; None where the map has no gripper.
@@ -255,10 +236,8 @@ class FittedMap:
 class FunctionMap:
     """A function from the operator's command to the action; the same interface as `FittedMap`.
 
-    Args:
-        function: called with a `TeleopCommand`; returns an action. With an empty command it returns the action that
-            changes nothing. May have a method `reset(observation, info)`, called at each reset.
-        space: of the actions.
+    With an empty command it returns the action that changes nothing. May have a method `reset(observation, info)`,
+    called at each reset.
     """
 
     gripper: tuple[int, float, float] | None = None

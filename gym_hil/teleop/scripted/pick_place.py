@@ -36,25 +36,16 @@ QUARTER = math.pi / 2  # rad, after which a square looks the same
 
 
 class PickPlaceGoal(NamedTuple):
-    """An object and where it should be.
+    """An object and where it should be."""
 
-    Attributes:
-        object: (3,) m, its centre.
-        goal: (3,) m, where its centre should be.
-        put_down: True if it should be released there, False if held.
-        object_yaw: rad about the vertical, modulo a quarter of a turn: where its sides are; None for any.
-        goal_yaw: rad likewise, how it should be turned there; None for any.
-        grip_height: m above its centre, where the fingers should grip it.
-        socket_depth: m, of the socket in which it should stand; 0 for a place on a plane.
-    """
-
-    object: Point
-    goal: Point
-    put_down: bool
+    object: Point  # (3,) m, its centre
+    goal: Point  # (3,) m, where its centre should be
+    put_down: bool  # True if it should be released there, False if held
+    # Rad about the vertical, modulo a quarter of a turn: where its sides are; None for any.
     object_yaw: float | None = None
-    goal_yaw: float | None = None
-    grip_height: float = 0.0
-    socket_depth: float = 0.0
+    goal_yaw: float | None = None  # rad likewise, how it should be turned there; None for any
+    grip_height: float = 0.0  # m above its centre, where the fingers should grip it
+    socket_depth: float = 0.0  # m, of the socket in which it should stand; 0 for a place on a plane
 
     @property
     def grip(self) -> Point:
@@ -70,41 +61,24 @@ class PickPlaceGoal(NamedTuple):
 
 
 class SceneSnapshot(NamedTuple):
-    """What the planner sees of the scene at one moment.
+    """What the planner sees of the scene at one moment."""
 
-    Attributes:
-        tcp: (3,) m, the point between the finger tips.
-        tcp_target: (3,) m, where the controller pulls it to.
-        tool: (3, 3), the tool's orientation in the base frame.
-        tool_target: (3, 3), the orientation that the controller turns it to.
-        gripper_command: 0 open to 1 closed.
-        gripper_closed: how far it really is.
-        goals: one for each object of the task.
-    """
-
-    tcp: Point
-    tcp_target: Point
-    tool: Rotation
-    tool_target: Rotation
-    gripper_command: float
-    gripper_closed: float
-    goals: Sequence[PickPlaceGoal]
+    tcp: Point  # (3,) m, the point between the finger tips
+    tcp_target: Point  # (3,) m, where the controller pulls it to
+    tool: Rotation  # (3, 3), the tool's orientation in the base frame
+    tool_target: Rotation  # (3, 3), the orientation that the controller turns it to
+    gripper_command: float  # 0 open to 1 closed
+    gripper_closed: float  # how far it really is
+    goals: Sequence[PickPlaceGoal]  # one for each object of the task
 
 
 class PlannedMove(NamedTuple):
-    """What to do next.
+    """What to do next."""
 
-    Attributes:
-        tcp_target: (3,) m, where the TCP should go.
-        gripper: -1 opens, 0 leaves, +1 closes.
-        rotation: (3,) rad, rotation vector in the base frame by which the tool's target should turn.
-        speed: share of full speed at which the motion should be made.
-    """
-
-    tcp_target: Point
-    gripper: int
-    rotation: Point
-    speed: float = 1.0
+    tcp_target: Point  # (3,) m, where the TCP should go
+    gripper: int  # -1 opens, 0 leaves, +1 closes
+    rotation: Point  # (3,) rad, rotation vector in the base frame by which the tool's target should turn
+    speed: float = 1.0  # share of full speed at which the motion should be made
 
 
 class PickPlacePlanner:
