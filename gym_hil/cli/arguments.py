@@ -103,13 +103,14 @@ def add_force_torque_argument(parser: argparse.ArgumentParser) -> None:
 
 def force_torque_kwargs(arguments: argparse.Namespace, options: EnvOptions) -> dict[str, Any]:
     """The task's arguments that `--force-torque` means; a ConfigurationError if it is none of this package."""
-    if not arguments.force_torque:
-        return {}
-    if not options.is_task():
-        raise ConfigurationError(
-            f"--force-torque is for tasks of gym_hil; choose what {options.id} observes with --env-kwargs."
-        )
-    return {"force_torque_obs": True}
+    check_task(options, "--force-torque is", arguments.force_torque)
+    return {"force_torque_obs": True} if arguments.force_torque else {}
+
+
+def check_task(options: EnvOptions, flags: str, given: Any) -> None:
+    """Refuse flags that were given for an environment that is no task of this package."""
+    if given and not options.is_task():
+        raise ConfigurationError(f"{flags} for tasks of gym_hil; choose what {options.id} observes with --env-kwargs.")
 
 
 def add_policy_arguments(parser: argparse.ArgumentParser, *, required: bool = False) -> None:

@@ -18,6 +18,7 @@ from gym_hil.cli.arguments import (
     add_policy_arguments,
     add_state_key_argument,
     check_at_least,
+    check_task,
     env_options,
     force_torque_kwargs,
     path_argument,
@@ -75,10 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil eval`."""
     check_at_least(arguments, episodes=1, seed=0, image_size=1, num_envs=1)
     options = env_options(arguments)
-    if (arguments.images or arguments.orientation) and not options.is_task():
-        raise ConfigurationError(
-            f"--images and --orientation are for tasks of gym_hil; choose what {options.id} observes with --env-kwargs."
-        )
+    check_task(options, "--images and --orientation are", arguments.images or arguments.orientation)
     if arguments.video is not None:
         if arguments.num_envs > 1:
             raise ConfigurationError(

@@ -17,6 +17,7 @@ from gym_hil.cli.arguments import (
     add_policy_arguments,
     add_state_key_argument,
     check_at_least,
+    check_task,
     env_options,
     force_torque_kwargs,
     path_argument,
@@ -95,10 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.overwrite_on_hub:
             check_upload(root if arguments.resume else None, arguments.repo_id)
     options = env_options(arguments)
-    if (arguments.no_images or arguments.renderer != "raster") and not options.is_task():
-        raise ConfigurationError(
-            f"--no-images and --renderer are for tasks of gym_hil; choose what {options.id} observes with --env-kwargs."
-        )
+    check_task(options, "--no-images and --renderer are", arguments.no_images or arguments.renderer != "raster")
     if options.fps is not None and options.fps != round(options.fps):
         raise ConfigurationError(f"--fps is {options.fps:g}; only whole numbers can be recorded.")
     task_kwargs = {"image_obs": not arguments.no_images, "renderer": arguments.renderer}

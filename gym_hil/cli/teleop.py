@@ -16,12 +16,12 @@ from gym_hil.cli.arguments import (
     add_policy_arguments,
     add_state_key_argument,
     check_at_least,
+    check_task,
     env_options,
     force_torque_kwargs,
     read_policy,
 )
 from gym_hil.cli.driving import Step, add_session_arguments, check_session, control_steps, introduction, operator_env
-from gym_hil.errors import ConfigurationError
 from gym_hil.pacing import Pacer
 from gym_hil.policies import LoadedPolicy
 from gym_hil.registration import NAMESPACE
@@ -51,8 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_at_least(arguments, episodes=1, seed=0)
     check_session(arguments)
     options = env_options(arguments)
-    if arguments.images and not options.is_task():
-        raise ConfigurationError(f"--images is for tasks of gym_hil; {options.id} shows the images that it observes.")
+    check_task(options, "--images is", arguments.images)
     task_kwargs = {"image_obs": arguments.images, **force_torque_kwargs(arguments, options)}
     with operator_env(arguments, task_kwargs=task_kwargs) as env:
         name = options.spec().id.removeprefix(f"{NAMESPACE}/")

@@ -14,20 +14,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from gym_hil.console import messages
 from gym_hil.console.env_view import Captured, EnvView
-from gym_hil.console.messages import (
-    Bindings,
-    Episodes,
-    EpisodeSummary,
-    EventKind,
-    Input,
-    LogEvent,
-    Metrics,
-    ServerMessage,
-    Session,
-    Status,
-    pack_frame,
-)
 
 EPISODES_KEPT = 500  # for the plot
 JPEG_QUALITY = 80
@@ -50,13 +38,13 @@ class PageDevice(Protocol):
     def pending(self) -> str | None:
         """What was pressed and has not taken effect yet, in words."""
 
-    def page_bindings(self, channel: int, requests: Sequence[str]) -> Bindings:
+    def page_bindings(self, channel: int, requests: Sequence[str]) -> messages.Bindings:
         """Which key and which button does what."""
 
     def page_status(self) -> Mapping[str, Any]:
         """Fields of `messages.Status` that the device adds; called in the environment's thread after each step."""
 
-    def receive(self, message: Input) -> None:
+    def receive(self, message: messages.Input) -> None:
         """Take in what the operator does."""
 
     def disconnect(self) -> None:
@@ -149,7 +137,7 @@ class Channel:
         env: Any,
         title: str,
         *,
-        send: Callable[[Channel, ServerMessage | None], None],
+        send: Callable[[Channel, messages.ServerMessage | None], None],
         on_close: Callable[[Channel], None],
     ):
         self.number, self.title = number, title
@@ -157,7 +145,7 @@ class Channel:
         self.lock = ControlLock()
         self.asker: str | None = None
         self.requests: tuple[str, ...] = ()
-        self.session = Session(number)
+        self.session = messages.Session(number)
         self.farewell = "The program has ended."
         self.paused = self.closed = self._stopped = False
         self._env = weakref.ref(env)
@@ -166,7 +154,7 @@ class Channel:
         self._snapshot: Snapshot | None = None
         self._frame: tuple[int, bytes] | None = None
         self._jpegs: dict[str, tuple[NDArray[np.uint8], bytes]] = {}
-        self._episodes: tuple[EpisodeSummary, ...] = ()
+        self._episodes: tuple[messages.EpisodeSummary, ...] = ()
         self._requested: deque[str] = deque()
 
     # For the environment's thread.
@@ -210,15 +198,15 @@ class Channel:
         if self._stopped != before:
             self.refresh()
 
-    def log_event(self, kind: EventKind, text: str) -> None:
+    def log_event(self, kind: messages.EventKind, text: str) -> None:
         """Show something that happened in the page's list of events."""
-        self._send(self, LogEvent(self.number, time.time(), kind, text))
+        self._send(self, messages.LogEvent(self.number, time.time(), kind, text))
 
     def add_episode(self, record: Mapping[str, Any]) -> None:
         """Add a finished episode to the history; `record` has the fields of `messages.EpisodeSummary`."""
-        episode = EpisodeSummary(**record)
+        episode = messages.EpisodeSummary(**record)
         self._episodes = (*self._episodes, episode)[-EPISODES_KEPT:]
-        self._send(self, Episodes(self.number, False, [episode]))
+        self._send(self, messages.Episodes(self.number, False, [episode]))
 
     def discard_last_episode(self) -> None:
         """Mark the newest episode of the history that was not discarded as discarded: it was deleted."""
@@ -232,11 +220,11 @@ class Channel:
 
     def publish_metrics(self, values: Mapping[str, float]) -> None:
         """Show numbers of a training run, such as losses and steps per second."""
-        self._send(self, Metrics(self.number, dict(values)))
+        self._send(self, messages.Metrics(self.number, dict(values)))
 
     def set_session(self, **fields: Any) -> None:
         """Show what a command does, by fields of `messages.Session`; the others are as if they did not apply."""
-        self.session = Session(self.number, **fields)
+        self.session = messages.Session(self.number, **fields)
         self._send(self, self.session)
 
     def set_requests(self, requests: Sequence[str]) -> None:
@@ -301,7 +289,7 @@ class Channel:
         if self._frame is None or self._frame[0] != snapshot.sequence:
             description, poses, images = snapshot.captured
             names = description.images if images else []
-            packed = pack_frame(
+            packed = messages.pack_frame(
                 channel=self.number,
                 sequence=snapshot.sequence,
                 revision=description.revision,
@@ -314,16 +302,16 @@ class Channel:
             self._frame = (snapshot.sequence, packed)
         return snapshot.sequence, snapshot.published, self._frame[1]
 
-    def bindings(self) -> Bindings:
+    def bindings(self) -> messages.Bindings:
         """What is pressed for what."""
         device = self.device
         if device is None:
-            return Bindings(self.number, requests=list(self.requests))
+            return messages.Bindings(self.number, requests=list(self.requests))
         return device.page_bindings(self.number, self.requests)
 
-    def history(self) -> Episodes:
+    def history(self) -> messages.Episodes:
         """All episodes that are kept."""
-        return Episodes(self.number, True, list(self._episodes))
+        return messages.Episodes(self.number, True, list(self._episodes))
 
     def request(self, name: str) -> bool:
         """Note a button of a training run. False if it is not offered."""
@@ -346,7 +334,7 @@ class Channel:
         if shown is not None:
             self._show(shown._replace(sequence=shown.sequence + 2, published=time.time()))
 
-    def _status(self, snapshot: Snapshot) -> Status:
+    def _status(self, snapshot: Snapshot) -> messages.Status:
         tcp, target, rotation, closed = snapshot.tool
         device = self.device
         known: dict[str, Any] = {
@@ -360,7 +348,7 @@ class Channel:
             "gripper": _number(closed),
         }
         given = {name: _number(value) if type(value) is float else value for name, value in snapshot.status.items()}
-        return Status(**{**known, **given})
+        return messages.Status(**{**known, **given})
 
     def _show(self, snapshot: Snapshot) -> None:
         # Should both threads show something at the same moment, one of the two is skipped like any frame in a hurry.

@@ -22,27 +22,9 @@ from typing import Any
 
 from aiohttp import web
 
+from gym_hil.console import messages
 from gym_hil.console.channel import Channel
 from gym_hil.console.connection import PageConnection
-from gym_hil.console.messages import (
-    MESSAGE_LIMIT,
-    PAGE_ID_LENGTH,
-    VERSION,
-    Answer,
-    ChannelInfo,
-    Channels,
-    Hello,
-    Input,
-    Lock,
-    PageMessage,
-    Pause,
-    Refused,
-    Release,
-    Request,
-    ServerMessage,
-    Take,
-    Watch,
-)
 from gym_hil.console.web_server import WebServer
 from gym_hil.display import ConsoleOptions
 from gym_hil.errors import ConfigurationError
@@ -52,7 +34,7 @@ HEARTBEAT = 2.0  # s between pings; a connection that answers none is closed
 LOCK_CHECK = 1.0  # s
 LATENCIES_KEPT = 2000
 SECONDS_TO_END = 1.5  # until pages that do not take the farewell are left behind
-PAGE_ID = re.compile(rf"[A-Za-z0-9_-]{{{PAGE_ID_LENGTH[0]},{PAGE_ID_LENGTH[1]}}}")
+PAGE_ID = re.compile(rf"[A-Za-z0-9_-]{{{messages.PAGE_ID_LENGTH[0]},{messages.PAGE_ID_LENGTH[1]}}}")
 
 
 class Console(WebServer):
@@ -151,7 +133,7 @@ class Console(WebServer):
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self.loop.call_soon_threadsafe(call[0], *call[1])
 
-    def _send(self, channel: Channel, message: ServerMessage | None) -> None:
+    def _send(self, channel: Channel, message: messages.ServerMessage | None) -> None:
         if self._connections:
             self._post(self._send_to_pages, channel, message)
 
@@ -171,44 +153,44 @@ class Console(WebServer):
     def _pages_of(self, channel: Channel) -> list[PageConnection]:
         return [connection for connection in self._connections.values() if connection.channel is channel]
 
-    def _send_to_pages(self, channel: Channel, message: ServerMessage | None) -> None:
+    def _send_to_pages(self, channel: Channel, message: messages.ServerMessage | None) -> None:
         for connection in self._pages_of(channel):
             connection.send_frame() if message is None else connection.send(message)
 
-    def _channel_list(self) -> list[ChannelInfo]:
-        return [ChannelInfo(channel.number, channel.title, channel.controllable) for channel in self.channels]
+    def _channel_list(self) -> list[messages.ChannelInfo]:
+        return [messages.ChannelInfo(channel.number, channel.title, channel.controllable) for channel in self.channels]
 
     def _send_channels(self) -> None:
-        message = Channels(self._channel_list())
+        message = messages.Channels(self._channel_list())
         for connection in list(self._connections.values()):
             connection.send(message)
             if connection.channel is not None and connection.channel.closed:
                 connection.watch(None)
 
-    def _receive(self, connection: PageConnection, message: PageMessage) -> None:
+    def _receive(self, connection: PageConnection, message: messages.PageMessage) -> None:
         channel = connection.channel
-        if isinstance(message, Watch):
+        if isinstance(message, messages.Watch):
             self._watch(connection, message)
         elif channel is None:
-            connection.send(Refused("No environment is shown on this page."))
-        elif isinstance(message, Input):
+            connection.send(messages.Refused("No environment is shown on this page."))
+        elif isinstance(message, messages.Input):
             if channel.lock.renew(connection.page, time.monotonic()) and channel.device is not None:
                 channel.device.receive(message)
-        elif isinstance(message, Take):
+        elif isinstance(message, messages.Take):
             self._take(connection, channel)
-        elif isinstance(message, Release):
+        elif isinstance(message, messages.Release):
             self._release(connection, channel)
             self._send_lock(channel)
         elif not self._holds_lock(connection, channel):
-            connection.send(Refused("Take the controls first."))
-        elif isinstance(message, Answer):
+            connection.send(messages.Refused("Take the controls first."))
+        elif isinstance(message, messages.Answer):
             self._answer(connection, channel, grant=message.grant)
-        elif isinstance(message, Pause):
+        elif isinstance(message, messages.Pause):
             channel.pause(message.on)
-        elif isinstance(message, Request) and not channel.request(message.name):
-            connection.send(Refused(f"There is no button {message.name!r} here."))
+        elif isinstance(message, messages.Request) and not channel.request(message.name):
+            connection.send(messages.Refused(f"There is no button {message.name!r} here."))
 
-    def _watch(self, connection: PageConnection, message: Watch) -> None:
+    def _watch(self, connection: PageConnection, message: messages.Watch) -> None:
         before = connection.channel
         channel = next((channel for channel in self.channels if channel.number == message.channel), None)
         if before is not None and before is not channel:
@@ -222,7 +204,9 @@ class Console(WebServer):
 
     def _take(self, connection: PageConnection, channel: Channel) -> None:
         if not channel.controllable:
-            connection.send(Refused('This environment cannot be driven from the page: it has no device "web".'))
+            connection.send(
+                messages.Refused('This environment cannot be driven from the page: it has no device "web".')
+            )
         elif channel.lock.take(connection.page, time.monotonic()):
             channel.log_event("control", "controls taken")
         elif channel.asker is None:
@@ -230,7 +214,7 @@ class Console(WebServer):
             channel.log_event("control", "another page asks for the controls")
         elif channel.asker != connection.page:
             self.refusals += 1
-            connection.send(Refused("Another page has asked for the controls already."))
+            connection.send(messages.Refused("Another page has asked for the controls already."))
         self._send_lock(channel)
 
     def _answer(self, connection: PageConnection, channel: Channel, *, grant: bool) -> None:
@@ -240,7 +224,7 @@ class Console(WebServer):
             self._release(connection, channel)
             channel.asker = asker
         elif asker in self._connections:
-            self._connections[asker].send(Refused("The page that has the controls keeps them."))
+            self._connections[asker].send(messages.Refused("The page that has the controls keeps them."))
         self._send_lock(channel)
 
     def _release(self, connection: PageConnection, channel: Channel) -> None:
@@ -275,7 +259,7 @@ class Console(WebServer):
                 "none" if page is None else "you" if page == connection.page else "other"
                 for page in (holder, channel.asker)
             )
-            connection.send(Lock(channel.number, who, left, len(pages), asked))  # type: ignore[arg-type]
+            connection.send(messages.Lock(channel.number, who, left, len(pages), asked))  # type: ignore[arg-type]
 
     async def _watch_locks(self) -> None:
         """Notify the pages when a holder goes silent, and when its lock is free again."""
@@ -307,7 +291,7 @@ class Console(WebServer):
             raise web.HTTPBadRequest(text="page has to be 16 to 64 letters, digits, - and _.")
         if len(self._connections) >= MAX_PAGES and page not in self._connections:
             raise web.HTTPServiceUnavailable(text=f"{MAX_PAGES} pages are open already.")
-        socket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=MESSAGE_LIMIT, compress=False)
+        socket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=messages.MESSAGE_LIMIT, compress=False)
         await socket.prepare(request)
         earlier = self._connections.get(page)
         connection = PageConnection(page, socket, receive=self._receive, latencies=self._latencies)
@@ -315,7 +299,7 @@ class Console(WebServer):
         if earlier is not None:
             await earlier.replace()
         try:
-            await connection.serve(Hello(VERSION, self._channel_list()))
+            await connection.serve(messages.Hello(messages.VERSION, self._channel_list()))
         finally:
             self.refusals += connection.refusal is not None
             if self._connections.get(page) is connection:

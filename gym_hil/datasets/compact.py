@@ -18,17 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gym_hil.datasets import tables
+from gym_hil.datasets import layout, tables
 from gym_hil.datasets.folder import ROOM, FolderLock, clear_staging, move, remove, write_journal
-from gym_hil.datasets.layout import (
-    FILES_PER_CHUNK,
-    STAGING,
-    dataset_files,
-    file_of,
-    location,
-    numbered_files,
-    video_keys,
-)
 from gym_hil.datasets.metadata import read_metadata
 from gym_hil.datasets.store import remove_leftovers
 from gym_hil.datasets.tables import for_pyarrow, pa, pc, pq
@@ -60,10 +51,10 @@ def compact_dataset(path: str | PathLike[str]) -> tuple[int, int]:
     metadata = read_metadata(root)
     features = metadata.info["features"]
     with writing(root, DatasetError, "It is as it was."):
-        lock = FolderLock(root / STAGING / "lock")
+        lock = FolderLock(root / layout.STAGING / "lock")
         try:
             remove_leftovers(root, features)
-            before = len(list(dataset_files(root, features)))
+            before = len(list(layout.dataset_files(root, features)))
             after = before - join_files(root, metadata.info)
             clear_staging(root)
             return before, after
@@ -83,7 +74,7 @@ def join_files(root: Path, info: dict[str, Any]) -> int:
     if not count:
         return 0
     removed = 0
-    for prefix in ("data", *(f"videos/{key}" for key in video_keys(info["features"]))):
+    for prefix in ("data", *(f"videos/{key}" for key in layout.video_keys(info["features"]))):
         files = _files(root, info, rows, prefix)
         limit = info.get("data_files_size_in_mb", 100) if prefix == "data" else info.get("video_files_size_in_mb", 200)
         for group in reversed(list(_groups(files, limit * 1e6))):
@@ -98,7 +89,7 @@ class _Rows:
 
     def __init__(self, root: Path):
         self._root = root
-        self.files = numbered_files(root / "meta/episodes")
+        self.files = layout.numbered_files(root / "meta/episodes")
         parts = [tables.read(path) for path in self.files]
         table = pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({"episode_index": []})
         # Where a row is there twice, because joining was interrupted, the first counts.
@@ -121,10 +112,10 @@ class _Rows:
     def replace(self, moves: list[tuple[Path, Path]], old: list[Path]) -> None:
         """Bring joined files to their place, then the rows, into one file, and delete what nothing refers to."""
         head, *others = self.files
-        number = int(head.parent.name.partition("-")[2]) * FILES_PER_CHUNK + int(head.stem.partition("-")[2])
-        for name, value in location(number).items():
+        number = int(head.parent.name.partition("-")[2]) * layout.FILES_PER_CHUNK + int(head.stem.partition("-")[2])
+        for name, value in layout.location(number).items():
             self.set(f"meta/episodes/{name}", dict.fromkeys(range(len(self._table)), value))
-        staged = self._root / STAGING / "episodes.parquet"
+        staged = self._root / layout.STAGING / "episodes.parquet"
         tables.write(staged, self._table)
         write_journal(self._root, [*old, *others])
         move(moves)
@@ -138,7 +129,7 @@ def _files(root: Path, info: dict[str, Any], rows: _Rows, prefix: str) -> list[_
     lengths, names = rows["length"], [f"{prefix}/{name}" for name in ("chunk_index", "file_index")]
     spans: list[tuple[Path, range]] = []
     for row, at in enumerate(zip(*(rows[name] for name in names), strict=True)):
-        path = file_of(root, info, dict(zip(names, at, strict=True)), prefix.partition("/")[2] or None)
+        path = layout.file_of(root, info, dict(zip(names, at, strict=True)), prefix.partition("/")[2] or None)
         if spans and spans[-1][0] == path:
             spans[-1] = path, range(spans[-1][1].start, row + 1)
         else:
@@ -176,7 +167,7 @@ def _join(root: Path, info: dict[str, Any], rows: _Rows, prefix: str, group: lis
     if shutil.disk_usage(root).free < size + ROOM:
         raise OSError(errno.ENOSPC, f"{size / 1e6:.0f} MB have to be free to join files")
     head, *others = [file.path for file in group]
-    staged = root / STAGING / f"joined{head.suffix}"
+    staged = root / layout.STAGING / f"joined{head.suffix}"
     numbers = [row for file in group for row in file.rows]
     lengths, fps = rows["length"], info["fps"]
     if prefix == "data":

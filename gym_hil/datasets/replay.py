@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from os import PathLike
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any
 
 import gymnasium as gym
@@ -199,9 +199,7 @@ class ReplayVideo:
     def __enter__(self) -> ReplayVideo:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is None:
             self._file.close()
             self._part.replace(self._path)

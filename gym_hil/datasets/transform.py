@@ -14,24 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import gym_hil
+from gym_hil.datasets import layout
 from gym_hil.datasets.compact import join_files
 from gym_hil.datasets.folder import FolderLock, clear_staging, remove
 from gym_hil.datasets.images import Region, crop_params
-from gym_hil.datasets.layout import (
-    DATA,
-    FILES_PER_CHUNK,
-    FORMAT,
-    INDICES,
-    INFO,
-    OWN,
-    STAGING,
-    VIDEO,
-    dataset_files,
-    feature_differences,
-    image_shape,
-    is_depth,
-    video_keys,
-)
 from gym_hil.datasets.metadata import read_info
 from gym_hil.datasets.reader import Episode, EpisodeDataset
 from gym_hil.datasets.statistics import ImageCounter, Statistics
@@ -160,12 +146,12 @@ def crop_dataset(
             raise DatasetError(f"{path} has no video {key!r}; it has {', '.join(source.video_keys) or 'none'}.")
     changes, sizes = {}, {}
     for key in source.video_keys:
-        channels, height, width = image_shape(source.features[key])
+        channels, height, width = layout.image_shape(source.features[key])
         region = regions.get(key, Region(0, 0, height, width))
         region.check_inside(key, height, width)
         size = (region.height, region.width) if resize is None else resize
         if region != Region(0, 0, height, width) or size != (height, width):
-            if channels != 3 or is_depth(source.features[key]):
+            if channels != 3 or layout.is_depth(source.features[key]):
                 raise DatasetError(f"{source.path}: {key} is a depth map; only colour images can be cropped.")
             changes[key], sizes[key] = region.crop(*size), size
     how: dict[str, Any] = {"by": "crop", "details": crop_params(regions, resize), "sizes": sizes}
@@ -243,12 +229,12 @@ class NewDataset:
         self._metadata = _common_metadata(sources)
         info = {
             **first.info,
-            "codebase_version": FORMAT,
-            "features": {**self._features, **INDICES},
-            "chunks_size": FILES_PER_CHUNK,
-            "data_path": DATA,
-            "video_path": VIDEO if video_keys(self._features) else None,
-            OWN: {
+            "codebase_version": layout.FORMAT,
+            "features": {**self._features, **layout.INDICES},
+            "chunks_size": layout.FILES_PER_CHUNK,
+            "data_path": layout.DATA,
+            "video_path": layout.VIDEO if layout.video_keys(self._features) else None,
+            layout.OWN: {
                 **self._metadata,
                 "version": gym_hil.__version__,
                 "repo_id": repo_id or first.metadata.get("repo_id") or f"local/{path.name}",
@@ -259,11 +245,11 @@ class NewDataset:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FolderLock(path.with_name(f".{path.name}.lock"))
         try:
-            if self._root.exists() and not (self._root / STAGING).is_dir():
+            if self._root.exists() and not (self._root / layout.STAGING).is_dir():
                 raise DatasetError(f"{self._root} is in the way; move it, or choose another name than {path.name}.")
             with writing(self._root, DatasetError):
                 shutil.rmtree(self._root, ignore_errors=True)  # of one that was killed
-                (self._root / STAGING).mkdir(parents=True)
+                (self._root / layout.STAGING).mkdir(parents=True)
                 self._store = DatasetStore.create(self._root, info, self._features)
         except BaseException:
             self._lock.release()
@@ -279,7 +265,7 @@ class NewDataset:
                     join_files(self._root, self._store.info)
                     self._take_place()
                     clear_staging(self.path)
-                    (self.path / STAGING).rmdir()
+                    (self.path / layout.STAGING).rmdir()
         finally:
             shutil.rmtree(self._root, ignore_errors=True)
             self._lock.release()
@@ -298,7 +284,7 @@ class NewDataset:
             features = self._features
         self.path.replace(old)
         self._root.replace(self.path)
-        remove(old, [*dataset_files(old, features)])
+        remove(old, [*layout.dataset_files(old, features)])
         for path in [path for path in old.rglob("*") if not path.is_dir()]:
             place = self.path / path.relative_to(old)
             if not place.exists():
@@ -335,19 +321,19 @@ class NewDataset:
             if key not in _NOT_SHARED and (key not in self._metadata or self._metadata[key] != value)
         }
         own = {
-            f"{OWN}/seed": record.seed,
-            f"{OWN}/success": record.success,
-            f"{OWN}/options": None if record.options is None else json.dumps(record.options),
-            f"{OWN}/metadata": json.dumps(metadata) if metadata else None,
+            f"{layout.OWN}/seed": record.seed,
+            f"{layout.OWN}/success": record.success,
+            f"{layout.OWN}/options": None if record.options is None else json.dumps(record.options),
+            f"{layout.OWN}/metadata": json.dumps(metadata) if metadata else None,
         }
         videos = {}
         try:
-            for key in video_keys(self._features):
-                videos[key] = self._root / STAGING / f"{key}.mp4"
+            for key in layout.video_keys(self._features):
+                videos[key] = self._root / layout.STAGING / f"{key}.mp4"
                 if key in images:
                     statistics[key] = self._encode(episode, key, images[key], videos[key])
                     continue
-                depth = is_depth(self._features[key])
+                depth = layout.is_depth(self._features[key])
                 copy_video(dataset.video_of(record, key), self._fps, videos[key], depth=depth)
                 if key not in statistics:
                     statistics[key] = _sampled(videos[key], len(episode), self._fps, depth)
@@ -382,7 +368,7 @@ def check_place(path: DatasetPath, sources: Sequence[EpisodeDataset], overwrite:
             )
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
-    if not (path / INFO).is_file():
+    if not (path / layout.INFO).is_file():
         raise DatasetError(f"{path} is there already and no dataset; choose another folder.")
     if not overwrite:
         raise DatasetError(f"{path} already holds a dataset. Replace it with overwrite=True, or choose another folder.")
@@ -393,11 +379,11 @@ def _common_features(sources: Sequence[EpisodeDataset], force: bool) -> dict[str
     first = sources[0]
     if first.fps != int(first.fps):
         raise DatasetError(f"{first.path} has {first.fps} frames per second; only whole numbers can be written.")
-    features = {key: dict(feature) for key, feature in first.features.items() if key not in INDICES}
+    features = {key: dict(feature) for key, feature in first.features.items() if key not in layout.INDICES}
     for key, feature in features.items():
         if feature["dtype"] == "video":
-            if not is_depth(feature):
-                feature.update(shape=list(image_shape(feature)), names=["channels", "height", "width"])
+            if not layout.is_depth(feature):
+                feature.update(shape=list(layout.image_shape(feature)), names=["channels", "height", "width"])
         elif len(feature["shape"]) != 1 or not is_number(feature["dtype"]):
             raise DatasetError(
                 f"{first.path}: {key} is {feature['dtype']} of shape {list(feature['shape'])}; only vectors of numbers "
@@ -406,10 +392,10 @@ def _common_features(sources: Sequence[EpisodeDataset], force: bool) -> dict[str
     for other in sources[1:]:
         if other.fps != first.fps:
             raise DatasetError(f"{first.path} has {first.fps} frames per second, {other.path} {other.fps}.")
-        different = feature_differences(features, other.features, names=not force)
+        different = layout.feature_differences(features, other.features, names=not force)
         if different:
             listed = "; ".join(f"{key}: {here} and {there}" for key, here, there in different)
-            only_names = not feature_differences(features, other.features, names=False)
+            only_names = not layout.feature_differences(features, other.features, names=False)
             advice = " If they mean the same, merge with force=True." if only_names else ""
             raise DatasetError(f"{first.path} and {other.path} have different features: {listed}.{advice}")
     return features
