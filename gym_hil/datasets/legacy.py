@@ -12,18 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gym_hil.datasets import tables
+from gym_hil.datasets import metadata, tables
 from gym_hil.datasets.layout import INFO, OWN, file_of, unreadable, video_keys
-from gym_hil.datasets.metadata import (
-    LEGACY_VERSIONS,
-    OUTCOMES,
-    Metadata,
-    check_episodes,
-    check_info,
-    episode_record,
-    load_info,
-    read_metadata,
-)
 from gym_hil.errors import DatasetError
 
 DATA = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
@@ -31,31 +21,31 @@ VIDEO = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d
 EPISODES, STATS, TASKS = "meta/episodes.jsonl", "meta/episodes_stats.jsonl", "meta/tasks.jsonl"
 
 
-def read_any_metadata(root: Path) -> Metadata:
+def read_any_metadata(root: Path) -> metadata.Metadata:
     """Read and check the `meta` folder of a dataset of v2.0, v2.1 or v3.0; see `read_metadata`."""
-    info = load_info(root)
-    if info["codebase_version"] not in LEGACY_VERSIONS:
-        return read_metadata(root)
+    info = metadata.load_info(root)
+    if info["codebase_version"] not in metadata.LEGACY_VERSIONS:
+        return metadata.read_metadata(root)
     for name, default in (("data_path", DATA), ("video_path", VIDEO)):
         template = str(info.get(name) or default)
         info[name] = template.replace("{episode_chunk", "{chunk_index").replace("{episode_index", "{file_index")
     info = {key: value for key, value in info.items() if key not in ("total_chunks", "total_videos")}
-    check_info(root / INFO, info)
+    metadata.check_info(root / INFO, info)
     statistics = {line["episode_index"]: line["stats"] for line in _lines(root / STATS, episode_index=int, stats=dict)}
     episodes = _lines(root / EPISODES, episode_index=int, length=int, tasks=list)
     episodes.sort(key=lambda line: line["episode_index"])
-    check_episodes(root, info, [line["episode_index"] for line in episodes])
+    metadata.check_episodes(root, info, [line["episode_index"] for line in episodes])
     records, first = [], 0
     for line in episodes:
         row = _row(info, line, first)
         first = row["dataset_to_index"]
         try:
             row.update(_outcome(root, info, row, statistics.get(line["episode_index"])))
-            records.append(episode_record(row, info.get(OWN) or {}, root / EPISODES))
+            records.append(metadata.episode_record(row, info.get(OWN) or {}, root / EPISODES))
         except (LookupError, TypeError, ValueError) as error:
             raise unreadable(root / (STATS if statistics else EPISODES), repr(error)) from error
     tasks = sorted((line["task_index"], line["task"]) for line in _lines(root / TASKS, task_index=int, task=str))
-    return Metadata(info, tuple(task for _, task in tasks), tuple(records))
+    return metadata.Metadata(info, tuple(task for _, task in tasks), tuple(records))
 
 
 def _row(info: dict[str, Any], line: dict[str, Any], first: int) -> dict[str, Any]:
@@ -71,7 +61,7 @@ def _row(info: dict[str, Any], line: dict[str, Any], first: int) -> dict[str, An
 
 def _outcome(root: Path, info: dict[str, Any], row: dict[str, Any], known: dict[str, Any] | None) -> dict[str, Any]:
     """The statistics from which success and interventions are known; v2.0 has none of single episodes."""
-    features = [key for key in OUTCOMES if key in info["features"]]
+    features = [key for key in metadata.OUTCOMES if key in info["features"]]
     if known is None and features:
         try:
             table = tables.read(file_of(root, info, row), features)

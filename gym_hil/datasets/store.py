@@ -29,17 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.datasets import layout, tables
-from gym_hil.datasets.folder import (
-    FolderLock,
-    check_room,
-    clear_staging,
-    move,
-    read_journal,
-    remove,
-    write_journal,
-    write_json,
-)
+from gym_hil.datasets import folder, layout, tables
 from gym_hil.datasets.layout import DATA, EPISODES, INDICES, INFO, OWN, STAGING, STATS, TASKS, VIDEO, location
 from gym_hil.datasets.metadata import check_episodes, read_info, row_statistics
 from gym_hil.datasets.statistics import Statistics, describe, merge
@@ -95,13 +85,15 @@ class DatasetStore:
             present = {**features, **read_info(root)["features"]}
         except DatasetError:
             present = features
-        old = [path for path in (*layout.dataset_files(root, present), *read_journal(root)) if path != root / INFO]
+        old = [
+            path for path in (*layout.dataset_files(root, present), *folder.read_journal(root)) if path != root / INFO
+        ]
         store = cls(root, info, features, State(files=dict.fromkeys([EPISODES, *_kinds(features)], 0)))
-        write_journal(root, old)
+        folder.write_journal(root, old)
         # The rows go first: without them the rest counts for nothing, whatever happens now.
-        remove(root, [path for path in old if path.is_relative_to(root / "meta/episodes")])
+        folder.remove(root, [path for path in old if path.is_relative_to(root / "meta/episodes")])
         store._write_summary(store.state)
-        remove(root, old)
+        folder.remove(root, old)
         return store
 
     @classmethod
@@ -147,7 +139,7 @@ class DatasetStore:
         tables.write(staged["episodes"], tables.episodes_table(rows, self._features))
         new = [(episode.videos[key], _path(self._root, key, files[key])) for key in episode.videos]
         new.append((staged["data"], _path(self._root, DATA, files[DATA])))
-        write_journal(self._root, [destination for _, destination in new])
+        folder.write_journal(self._root, [destination for _, destination in new])
         if tasks != state.tasks:
             tables.write(staged["tasks"], tables.tasks_table(tasks))
             new.append((staged["tasks"], self._root / TASKS))
@@ -163,8 +155,8 @@ class DatasetStore:
             },
             files={kind: number + (kind != EPISODES or is_full) for kind, number in files.items()},
         )
-        move(new)
-        move([(staged["episodes"], _path(self._root, EPISODES, files[EPISODES]))])
+        folder.move(new)
+        folder.move([(staged["episodes"], _path(self._root, EPISODES, files[EPISODES]))])
         self._write_summary(after)
         self.state = after
         self._added.append((state, [destination for _, destination in new if destination != self._root / TASKS]))
@@ -185,24 +177,24 @@ class DatasetStore:
                 "`gym-hil dataset filter`."
             )
         before, files = self._added[-1]
-        write_journal(self._root, files)
+        folder.write_journal(self._root, files)
         rows, staged = _path(self._root, EPISODES, before.files[EPISODES]), self._staging / "episodes.parquet"
         if before.rows:
             tables.write(staged, tables.episodes_table(before.rows, self._features))
         # First, because readers refuse a count above that of the rows.
         self._write_summary(before)
         if before.rows:
-            move([(staged, rows)])
+            folder.move([(staged, rows)])
         else:
-            remove(self._root, [rows])
+            folder.remove(self._root, [rows])
         tasks, self.state = self.state.tasks, before
         self._added.pop()
         with contextlib.suppress(OSError):  # the row is gone: nothing refers to what stays, such as an open file
             if before.tasks not in ((), tasks):
                 staged = self._staging / "tasks.parquet"
                 tables.write(staged, tables.tasks_table(before.tasks))
-                move([(staged, self._root / TASKS)])
-            remove(self._root, [*files, *([] if before.episodes else [self._root / TASKS, self._root / STATS])])
+                folder.move([(staged, self._root / TASKS)])
+            folder.remove(self._root, [*files, *([] if before.episodes else [self._root / TASKS, self._root / STATS])])
 
     def _complete(self, episode: EpisodeData, tasks: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         """The columns with all indices, in the order in which the features are listed."""
@@ -253,13 +245,13 @@ class DatasetStore:
             listed = {
                 key: {name: value.tolist() for name, value in part.items()} for key, part in state.statistics.items()
             }
-            write_json(self._root / STATS, listed, self._staging)
-        write_json(self._root / INFO, info, self._staging)
+            folder.write_json(self._root / STATS, listed, self._staging)
+        folder.write_json(self._root / INFO, info, self._staging)
 
 
 def open_store(
     root: Path, info: dict[str, Any], features: dict[str, dict[str, Any]], *, resume: bool, overwrite: bool
-) -> tuple[DatasetStore, FolderLock]:
+) -> tuple[DatasetStore, folder.FolderLock]:
     """Open a folder for recording: everything about it that can fail is tried here, before the robot moves.
 
     The folder is made if it is missing. If there is a dataset in it, `resume` goes on with it and `overwrite` deletes
@@ -273,17 +265,17 @@ def open_store(
     """
     with writing(root, DatasetError):
         _check_folder(root, resume or overwrite)
-        lock = FolderLock(root / STAGING / "lock")
+        lock = folder.FolderLock(root / STAGING / "lock")
         try:
             # Again, now that no other recorder can change it.
             present = _check_folder(root, resume or overwrite)
-            check_room(root)
+            folder.check_room(root)
             if present and resume:
                 store = DatasetStore.resume(root, _continued(root, info, features), features)
             else:
                 store = DatasetStore.create(root, info, features)
             # What a killed recorder has left there is of no use any more.
-            clear_staging(root)
+            folder.clear_staging(root)
         except BaseException:
             lock.release()
             raise
@@ -292,13 +284,13 @@ def open_store(
 
 def remove_leftovers(root: Path, features: dict[str, dict[str, Any]]) -> None:
     """Delete the files that a killed recorder had begun to add or to replace, and that no row refers to."""
-    journal = read_journal(root)
+    journal = folder.read_journal(root)
     if not journal:
         return
     rows, _, superseded = _read_rows(root)
     known = {path for of_kind in _files_of(root, rows, features).values() for path in of_kind.values()}
     known |= set(layout.numbered_files(root / "meta/episodes")) - superseded
-    remove(root, [path for path in journal if path not in known])
+    folder.remove(root, [path for path in journal if path not in known])
 
 
 def _check_folder(root: Path, dataset_allowed: bool) -> bool:

@@ -51,8 +51,7 @@ class PandaArrangeBoxesGymEnv(FrankaGymEnv):
 
     def is_failure(self) -> bool:
         """True when a box has left the workspace."""
-        (x_min, y_min, _), (x_max, y_max, _) = self.cartesian_bounds.tolist()
-        return not all(x_min <= x <= x_max and y_min <= y <= y_max for x, y, _ in self.box_positions.tolist())
+        return self._has_left(self.box_positions)
 
     @property
     def box_positions(self) -> NDArray[np.float64]:

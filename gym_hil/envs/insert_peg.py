@@ -120,9 +120,7 @@ class PandaInsertPegGymEnv(FrankaGymEnv):
 
     def is_failure(self) -> bool:
         """True when the peg has left the workspace."""
-        (x_min, y_min, _), (x_max, y_max, _) = self.cartesian_bounds.tolist()
-        x, y, _ = self._peg.xpos.tolist()
-        return not (x_min <= x <= x_max and y_min <= y <= y_max)
+        return self._has_left(self._peg.xpos[None])
 
     def environment_state(self) -> NDArray[np.float64]:
         """Position (m) and orientation of the peg, then of the socket as it is observed, (14,)."""

@@ -297,6 +297,11 @@ class FrankaGymEnv(MujocoGymEnv, gym.utils.EzPickle):
             return state
         return dataclasses.replace(state, randomization=self._drawn, pending=tuple(self._pending))
 
+    def _has_left(self, positions: NDArray[np.float64]) -> bool:
+        """Whether any of some positions, (n, 3) m, is beside the workspace, seen from above."""
+        (x_min, y_min, _), (x_max, y_max, _) = self.cartesian_bounds.tolist()
+        return not all(x_min <= x <= x_max and y_min <= y <= y_max for x, y, _ in positions.tolist())
+
     def _command(self, action: NDArray[Any]) -> None:
         """Move the controller's target; a target that is never re-read from the arm does not drift."""
         # plain numbers: several times faster than numpy's

@@ -1,20 +1,7 @@
 // A handle at the tool's target: dragged with the mouse or a finger, it says where the tool should go. Its rings, and a
 // second finger, say how the tool should be turned.
 
-import {
-  BufferGeometry,
-  Float32BufferAttribute,
-  Group,
-  Mesh,
-  MeshBasicMaterial,
-  Plane,
-  Quaternion,
-  Raycaster,
-  RingGeometry,
-  SphereGeometry,
-  Vector2,
-  Vector3,
-} from "./vendor/three.js";
+import * as THREE from "./vendor/three.js";
 import { OVERLAY } from "./view.js";
 
 const GRAB = { mouse: 24, pen: 30, touch: 40 }; // px around the handle
@@ -26,7 +13,7 @@ const GRAB_RING = { mouse: 10, pen: 14, touch: 22 }; // px beside a ring
 const RING_ABOUT = 54; // px, radius of the rings that turn
 const RING_COLOURS = ["#e03131", "#2f9e44", "#1c7ed6"]; // about x, y and z
 const RING_STEPS = 72;
-const AXES = [new Vector3(1, 0, 0), new Vector3(0, 1, 0), new Vector3(0, 0, 1)]; // of the robot's base
+const AXES = [new THREE.Vector3(1, 0, 0), new THREE.Vector3(0, 1, 0), new THREE.Vector3(0, 0, 1)]; // of the robot's base
 
 /**
  * @typedef {{input: import("./input.js").InputState, cameras: import("./view.js").Cameras,
@@ -38,32 +25,32 @@ const AXES = [new Vector3(1, 0, 0), new Vector3(0, 1, 0), new Vector3(0, 0, 1)];
 export class Drag {
   #view;
   #parts;
-  #handle = new Group();
-  /** m, where the controller pulls the tool to; null if unknown. @type {Vector3 | null} */
+  #handle = new THREE.Group();
+  /** m, where the controller pulls the tool to; null if unknown. @type {THREE.Vector3 | null} */
   #target = null;
-  /** How the controller turns the tool; null if unknown. @type {Quaternion | null} */
+  /** How the controller turns the tool; null if unknown. @type {THREE.Quaternion | null} */
   #rotation = null;
-  /** @type {{pointer: number, plane: Plane, offset: Vector3, vertical: boolean} | null} */
+  /** @type {{pointer: number, plane: THREE.Plane, offset: THREE.Vector3, vertical: boolean} | null} */
   #grip = null;
   /** What turns the tool: a pointer on a ring, or a second finger; `from` is the tool's orientation at its beginning.
-   * @type {{pointer: number, axis: Vector3, from: Quaternion, angle: (event: PointerEvent) => number} | null} */
+   * @type {{pointer: number, axis: THREE.Vector3, from: THREE.Quaternion, angle: (event: PointerEvent) => number} | null} */
   #turn = null;
   #rings = AXES.map((axis, index) => {
     const colour = RING_COLOURS[index];
-    const material = new MeshBasicMaterial({ color: colour, depthTest: false, transparent: true, toneMapped: false });
-    return new Mesh(hoop(axis), material);
+    const material = new THREE.MeshBasicMaterial({ color: colour, depthTest: false, transparent: true, toneMapped: false });
+    return new THREE.Mesh(hoop(axis), material);
   });
   #intervenedAt = -Infinity; // ms
-  #raycaster = new Raycaster();
-  /** @type {MeshBasicMaterial} */
-  #material = new MeshBasicMaterial({ depthTest: false, transparent: true, opacity: 0.95, toneMapped: false });
+  #raycaster = new THREE.Raycaster();
+  /** @type {THREE.MeshBasicMaterial} */
+  #material = new THREE.MeshBasicMaterial({ depthTest: false, transparent: true, opacity: 0.95, toneMapped: false });
 
   /** @param {import("./view.js").View} view @param {DragParts} parts */
   constructor(view, parts) {
     this.#view = view;
     this.#parts = parts;
-    const dot = new Mesh(new SphereGeometry(DOT, 20, 14), this.#material);
-    const ring = new Mesh(new RingGeometry(0.84, 1, 48), this.#material);
+    const dot = new THREE.Mesh(new THREE.SphereGeometry(DOT, 20, 14), this.#material);
+    const ring = new THREE.Mesh(new THREE.RingGeometry(0.84, 1, 48), this.#material);
     dot.renderOrder = ring.renderOrder = 10;
     this.#handle.add(dot, ring);
     this.#handle.traverse((part) => part.layers.set(OVERLAY));
@@ -106,13 +93,13 @@ export class Drag {
 
   /** @param {number[] | null} target m */
   set toolTarget(target) {
-    this.#target = target && new Vector3().fromArray(target);
+    this.#target = target && new THREE.Vector3().fromArray(target);
     this.#view.request();
   }
 
   /** @param {number[] | null} quaternion w first */
   set toolRotation(quaternion) {
-    this.#rotation = quaternion && new Quaternion(quaternion[1], quaternion[2], quaternion[3], quaternion[0]);
+    this.#rotation = quaternion && new THREE.Quaternion(quaternion[1], quaternion[2], quaternion[3], quaternion[0]);
   }
 
   #place() {
@@ -192,7 +179,7 @@ export class Drag {
     if (event.pointerType !== "touch" || !this.#rotation || !this.#parts.turns()[2]) {
       return null;
     }
-    const isAbove = this.#view.camera.getWorldDirection(new Vector3()).z < 0;
+    const isAbove = this.#view.camera.getWorldDirection(new THREE.Vector3()).z < 0;
     const towards = (/** @type {PointerEvent} */ { offsetX, offsetY }) => Math.atan2(offsetY - centre.y, offsetX - centre.x);
     let [last, total] = [towards(event), 0];
     const angle = (/** @type {PointerEvent} */ moved) => {
@@ -230,7 +217,7 @@ export class Drag {
     if (this.#turn?.pointer === event.pointerId) {
       event.stopImmediatePropagation();
       const { axis, from, angle } = this.#turn;
-      const { w, x, y, z } = new Quaternion().setFromAxisAngle(axis, angle(event)).multiply(from);
+      const { w, x, y, z } = new THREE.Quaternion().setFromAxisAngle(axis, angle(event)).multiply(from);
       this.#parts.input.targetRotation = [w, x, y, z];
       return;
     }
@@ -284,11 +271,11 @@ export class Drag {
 
   /** The plane in which the handle moves: towards the camera, or with Shift upright. @param {PointerEvent} event */
   #plane(event) {
-    const normal = this.#view.camera.getWorldDirection(new Vector3());
+    const normal = this.#view.camera.getWorldDirection(new THREE.Vector3());
     if (event.shiftKey) {
       normal.z = 0;
     }
-    const plane = new Plane().setFromNormalAndCoplanarPoint(normal.normalize(), this.#handle.position);
+    const plane = new THREE.Plane().setFromNormalAndCoplanarPoint(normal.normalize(), this.#handle.position);
     const hit = this.#hit(event, plane) ?? this.#handle.position;
     return { plane, offset: this.#handle.position.clone().sub(hit), vertical: event.shiftKey };
   }
@@ -301,7 +288,7 @@ export class Drag {
       const [low, high] = this.#view.channel?.description.workspace ?? [];
       hit.add(grip.offset);
       if (low && high) {
-        hit.clamp(new Vector3().fromArray(low), new Vector3().fromArray(high));
+        hit.clamp(new THREE.Vector3().fromArray(low), new THREE.Vector3().fromArray(high));
       }
       this.#handle.position.copy(hit);
       const { x, y, z } = hit;
@@ -310,15 +297,15 @@ export class Drag {
     }
   }
 
-  /** @param {PointerEvent} event @param {Plane} plane */
+  /** @param {PointerEvent} event @param {THREE.Plane} plane */
   #hit({ offsetX, offsetY }, plane) {
     const { camera, canvas } = this.#view;
-    const point = new Vector2((2 * offsetX) / canvas.clientWidth - 1, 1 - (2 * offsetY) / canvas.clientHeight);
+    const point = new THREE.Vector2((2 * offsetX) / canvas.clientWidth - 1, 1 - (2 * offsetY) / canvas.clientHeight);
     this.#raycaster.setFromCamera(point, camera);
-    return this.#raycaster.ray.intersectPlane(plane, new Vector3());
+    return this.#raycaster.ray.intersectPlane(plane, new THREE.Vector3());
   }
 
-  /** @param {Vector3} point */
+  /** @param {THREE.Vector3} point */
   #onScreen(point) {
     const { camera, canvas } = this.#view;
     const { x, y } = point.clone().project(camera);
@@ -326,13 +313,13 @@ export class Drag {
   }
 }
 
-/** A point of the circle of radius 1 about an axis. @param {Vector3} axis @param {number} angle rad */
+/** A point of the circle of radius 1 about an axis. @param {THREE.Vector3} axis @param {number} angle rad */
 function pointOf(axis, angle) {
-  const start = new Vector3(axis.y, axis.z, axis.x); // across the axis, which is one of the base's
+  const start = new THREE.Vector3(axis.y, axis.z, axis.x); // across the axis, which is one of the base's
   return start.applyAxisAngle(axis, angle);
 }
 
-/** A thin tube along the circle of radius 1 about an axis. @param {Vector3} axis */
+/** A thin tube along the circle of radius 1 about an axis. @param {THREE.Vector3} axis */
 function hoop(axis) {
   const [sides, thickness] = [6, 0.03];
   const corners = [];
@@ -348,7 +335,7 @@ function hoop(axis) {
       indices.push(here + side, next + side, here + beside, here + beside, next + side, next + beside);
     }
   }
-  const geometry = new BufferGeometry().setAttribute("position", new Float32BufferAttribute(corners, 3));
+  const geometry = new THREE.BufferGeometry().setAttribute("position", new THREE.Float32BufferAttribute(corners, 3));
   geometry.setIndex(indices);
   return geometry;
 }

@@ -1,33 +1,7 @@
 // The scene of a channel as three.js objects, with light and floor. The world is that of MuJoCo: metres, z up.
 
 import { POSE } from "./connection.js";
-import {
-  BoxGeometry,
-  BufferAttribute,
-  BufferGeometry,
-  CapsuleGeometry,
-  Color,
-  CylinderGeometry,
-  DirectionalLight,
-  EdgesGeometry,
-  Float32BufferAttribute,
-  Group,
-  HemisphereLight,
-  LineBasicMaterial,
-  LineLoop,
-  LineSegments,
-  MathUtils,
-  Mesh,
-  MeshBasicMaterial,
-  MeshStandardMaterial,
-  PerspectiveCamera,
-  PlaneGeometry,
-  Quaternion,
-  ShadowMaterial,
-  SphereGeometry,
-  SRGBColorSpace,
-  Vector3,
-} from "./vendor/three.js";
+import * as THREE from "./vendor/three.js";
 
 const NEAR = 0.01; // m
 const FAR = 100; // m
@@ -36,17 +10,17 @@ const USUAL = 1.84; // m, distance of the view for which sizes below are meant
 /**
  * @typedef {import("./messages.js").SceneDescription} SceneDescription
  * @typedef {import("./messages.js").Geom} Geom
- * @typedef {{position: Vector3, quaternion: Quaternion}} Pose
+ * @typedef {{position: THREE.Vector3, quaternion: THREE.Quaternion}} Pose
  */
 
 export class ChannelScene {
-  root = new Group();
-  /** @type {PerspectiveCamera[]} in the order of the description */
+  root = new THREE.Group();
+  /** @type {THREE.PerspectiveCamera[]} in the order of the description */
   cameras = [];
   description;
   /** Level planes of the world, for the view to draw its floor there. @type {Geom[]} */
   floors = [];
-  /** @type {Group[]} */
+  /** @type {THREE.Group[]} */
   #bodies;
   /** Where each body was when the newest poses came. @type {Pose[]} */
   #start;
@@ -61,12 +35,12 @@ export class ChannelScene {
   constructor(description, meshes) {
     this.description = description;
     this.#bodies = description.bodies.map((name) => {
-      const group = new Group();
+      const group = new THREE.Group();
       group.name = name;
       this.root.add(group);
       return group;
     });
-    const pose = () => ({ position: new Vector3(), quaternion: new Quaternion() });
+    const pose = () => ({ position: new THREE.Vector3(), quaternion: new THREE.Quaternion() });
     this.#start = this.#bodies.map(pose);
     this.#goal = this.#bodies.map(pose);
     const geometries = new Map(
@@ -80,7 +54,7 @@ export class ChannelScene {
       }
     }
     for (const { body, pos, quat, fovy } of description.cameras) {
-      const camera = new PerspectiveCamera(fovy, 1, NEAR, FAR);
+      const camera = new THREE.PerspectiveCamera(fovy, 1, NEAR, FAR);
       camera.position.fromArray(pos);
       camera.quaternion.copy(quaternion(quat));
       this.#bodies[body].add(camera);
@@ -139,7 +113,7 @@ export class ChannelScene {
   dispose() {
     this.root.removeFromParent();
     this.root.traverse((object) => {
-      if (object instanceof Mesh) {
+      if (object instanceof THREE.Mesh) {
         object.geometry.dispose();
         object.material.dispose();
       }
@@ -149,17 +123,17 @@ export class ChannelScene {
 
 /** @param {number[]} quat w first */
 function quaternion([w, x, y, z]) {
-  return new Quaternion(x, y, z, w);
+  return new THREE.Quaternion(x, y, z, w);
 }
 
-/** @param {Geom} geom @param {Map<string, BufferGeometry>} meshes */
+/** @param {Geom} geom @param {Map<string, THREE.BufferGeometry>} meshes */
 function solid(geom, meshes) {
   const [red, green, blue, alpha] = geom.rgba;
-  const material = new MeshStandardMaterial({ roughness: 0.55, metalness: 0.05 });
-  material.color.setRGB(red, green, blue, SRGBColorSpace);
+  const material = new THREE.MeshStandardMaterial({ roughness: 0.55, metalness: 0.05 });
+  material.color.setRGB(red, green, blue, THREE.SRGBColorSpace);
   material.transparent = alpha < 1;
   material.opacity = alpha;
-  const mesh = new Mesh(shape(geom, meshes), material);
+  const mesh = new THREE.Mesh(shape(geom, meshes), material);
   mesh.position.fromArray(geom.pos);
   mesh.quaternion.copy(quaternion(geom.quat));
   mesh.castShadow = alpha > 0.5;
@@ -167,7 +141,7 @@ function solid(geom, meshes) {
   return mesh;
 }
 
-/** @param {Geom} geom @param {Map<string, BufferGeometry>} meshes @returns {BufferGeometry} */
+/** @param {Geom} geom @param {Map<string, THREE.BufferGeometry>} meshes @returns {THREE.BufferGeometry} */
 function shape({ type, size: [x, y, z], mesh }, meshes) {
   const known = mesh === null ? undefined : meshes.get(mesh);
   if (known) {
@@ -175,17 +149,17 @@ function shape({ type, size: [x, y, z], mesh }, meshes) {
   }
   switch (type) {
     case "plane":
-      return new PlaneGeometry(2 * (x || ENDLESS), 2 * (y || ENDLESS));
+      return new THREE.PlaneGeometry(2 * (x || ENDLESS), 2 * (y || ENDLESS));
     case "box":
-      return new BoxGeometry(2 * x, 2 * y, 2 * z);
+      return new THREE.BoxGeometry(2 * x, 2 * y, 2 * z);
     case "cylinder":
-      return new CylinderGeometry(x, x, 2 * y, 32).rotateX(Math.PI / 2);
+      return new THREE.CylinderGeometry(x, x, 2 * y, 32).rotateX(Math.PI / 2);
     case "capsule":
-      return new CapsuleGeometry(x, 2 * y, 8, 24).rotateX(Math.PI / 2);
+      return new THREE.CapsuleGeometry(x, 2 * y, 8, 24).rotateX(Math.PI / 2);
     case "sphere":
-      return new SphereGeometry(x, 32, 20);
+      return new THREE.SphereGeometry(x, 32, 20);
     case "ellipsoid":
-      return new SphereGeometry(1, 32, 20).scale(x, y, z);
+      return new THREE.SphereGeometry(1, 32, 20).scale(x, y, z);
     default:
       throw new Error(`The scene has a geom of type ${type}, which the page cannot draw.`);
   }
@@ -203,11 +177,11 @@ function meshGeometry(info, blob) {
       normals[3 * vertex + axis] = packedNormals[4 * vertex + axis] / 127;
     }
   }
-  const geometry = new BufferGeometry();
-  geometry.setAttribute("position", new BufferAttribute(positions, 3));
-  geometry.setAttribute("normal", new BufferAttribute(normals, 3));
+  const geometry = new THREE.BufferGeometry();
+  geometry.setAttribute("position", new THREE.BufferAttribute(positions, 3));
+  geometry.setAttribute("normal", new THREE.BufferAttribute(normals, 3));
   const Indices = info.wide ? Uint32Array : Uint16Array;
-  geometry.setIndex(new BufferAttribute(new Indices(blob, info.index, info.indices), 1));
+  geometry.setIndex(new THREE.BufferAttribute(new Indices(blob, info.index, info.indices), 1));
   return geometry;
 }
 
@@ -217,7 +191,7 @@ const FLOOR = 3; // m, half side that is drawn of a floor that has no end, or is
 const FADE = [0.35, 0.95]; // from where to where the floor fades into the sky, as shares of its half side
 const SHADOW = 1.1; // m, half side of what casts shadows
 const SHADOW_MAP = 1024; // px
-const SUN = new Vector3(-0.25, -1.3, 2.4); // m, from what is looked at
+const SUN = new THREE.Vector3(-0.25, -1.3, 2.4); // m, from what is looked at
 
 const LOOKS = {
   light: { sky: "#e9eef3", light: "#f3f5f8", dark: "#d5dde6", line: "#2563c9", ground: "#c7d0d9", shade: 0.22 },
@@ -225,18 +199,18 @@ const LOOKS = {
 };
 
 export class Surroundings {
-  group = new Group();
-  sky = new Color();
-  #hemisphere = new HemisphereLight("#ffffff", "#c7d0d9", 1.7);
-  #sun = new DirectionalLight("#fff6ea", 2.1);
+  group = new THREE.Group();
+  sky = new THREE.Color();
+  #hemisphere = new THREE.HemisphereLight("#ffffff", "#c7d0d9", 1.7);
+  #sun = new THREE.DirectionalLight("#fff6ea", 2.1);
   // Colours of corners cost a fraction of lights and textures, and the floor is most of the image.
-  #floor = new MeshBasicMaterial({ vertexColors: true, toneMapped: false });
-  #shade = new ShadowMaterial({ transparent: true, opacity: 0.3 });
-  #edge = new LineBasicMaterial({ transparent: true, opacity: 0.45 });
-  #frame = new LineBasicMaterial({ transparent: true, opacity: 0.12 });
+  #floor = new THREE.MeshBasicMaterial({ vertexColors: true, toneMapped: false });
+  #shade = new THREE.ShadowMaterial({ transparent: true, opacity: 0.3 });
+  #edge = new THREE.LineBasicMaterial({ transparent: true, opacity: 0.45 });
+  #frame = new THREE.LineBasicMaterial({ transparent: true, opacity: 0.12 });
   /** Replaced with each scene. */
-  #scenery = new Group();
-  /** @type {Mesh<BufferGeometry>[]} */
+  #scenery = new THREE.Group();
+  /** @type {THREE.Mesh<THREE.BufferGeometry>[]} */
   #floors = [];
   #floorless = false;
   #look = LOOKS.light;
@@ -254,7 +228,7 @@ export class Surroundings {
     this.#sun.shadow.mapSize.set(SHADOW_MAP, SHADOW_MAP);
     this.#sun.shadow.radius = 3;
     this.#sun.shadow.bias = -0.0004;
-    const fill = new DirectionalLight("#dbe8ff", 0.5);
+    const fill = new THREE.DirectionalLight("#dbe8ff", 0.5);
     fill.position.set(1.6, 1.4, 1.1);
     this.group.add(this.#hemisphere, this.#sun, this.#sun.target, fill, this.#scenery);
   }
@@ -274,7 +248,7 @@ export class Surroundings {
   /** @param {ChannelScene} scene @param {number} overlay the layer for what is not in the robot's world */
   surround(scene, overlay) {
     this.#scenery.traverse((object) => {
-      if (object instanceof Mesh || object instanceof LineSegments || object instanceof LineLoop) {
+      if (object instanceof THREE.Mesh || object instanceof THREE.LineSegments || object instanceof THREE.LineLoop) {
         object.geometry.dispose();
       }
     });
@@ -289,8 +263,8 @@ export class Surroundings {
     this.#floors = scene.floors.map(({ pos, size: [x, y], quat }) => {
       const [square, most] = [SQUARE * 2 ** Math.round(Math.log2(this.#scale)), FLOOR * this.#scale];
       const isEndless = [x, y].map((side) => !side || side > most);
-      const floor = new Mesh(tiles(isEndless[0] ? most : x, isEndless[1] ? most : y, square), this.#floor);
-      const shade = new Mesh(new PlaneGeometry(2.5 * reach, 2.5 * reach), this.#shade);
+      const floor = new THREE.Mesh(tiles(isEndless[0] ? most : x, isEndless[1] ? most : y, square), this.#floor);
+      const shade = new THREE.Mesh(new THREE.PlaneGeometry(2.5 * reach, 2.5 * reach), this.#shade);
       shade.position.z = 0.0005 * this.#scale;
       shade.receiveShadow = true;
       floor.add(shade);
@@ -310,10 +284,10 @@ export class Surroundings {
       outline.forEach((line) => line.layers.set(overlay));
       this.#scenery.add(...outline);
     }
-    this.moveTo(new Vector3().fromArray(view?.centre ?? [0, 0, 0]));
+    this.moveTo(new THREE.Vector3().fromArray(view?.centre ?? [0, 0, 0]));
   }
 
-  /** Brings light, shadows and floors without end to where one looks. @param {Vector3} centre */
+  /** Brings light, shadows and floors without end to where one looks. @param {THREE.Vector3} centre */
   moveTo(centre) {
     this.#sun.target.position.copy(centre);
     this.#sun.position.copy(centre).addScaledVector(SUN, this.#scale);
@@ -329,14 +303,14 @@ export class Surroundings {
   /** @param {number[][]} workspace */
   #outline([low, high]) {
     const size = low.map((value, axis) => high[axis] - value);
-    const box = new BoxGeometry(size[0], size[1], size[2]);
-    const frame = new LineSegments(new EdgesGeometry(box), this.#frame);
+    const box = new THREE.BoxGeometry(size[0], size[1], size[2]);
+    const frame = new THREE.LineSegments(new THREE.EdgesGeometry(box), this.#frame);
     box.dispose();
     frame.position.set(low[0] + size[0] / 2, low[1] + size[1] / 2, low[2] + size[2] / 2);
     const above = low[2] + 0.002; // m, so that it does not flicker with the floor
     const corners = [low[0], low[1], above, high[0], low[1], above, high[0], high[1], above, low[0], high[1], above];
-    const base = new BufferGeometry().setAttribute("position", new Float32BufferAttribute(corners, 3));
-    return [frame, new LineLoop(base, this.#edge)];
+    const base = new THREE.BufferGeometry().setAttribute("position", new THREE.Float32BufferAttribute(corners, 3));
+    return [frame, new THREE.LineLoop(base, this.#edge)];
   }
 }
 
@@ -351,7 +325,7 @@ export class Surroundings {
 function tiles(width, depth, square) {
   const corners = [];
   const squares = [];
-  const clip = (/** @type {number} */ at, /** @type {number} */ side) => MathUtils.clamp(at * square, -side, side);
+  const clip = (/** @type {number} */ at, /** @type {number} */ side) => THREE.MathUtils.clamp(at * square, -side, side);
   const [columns, rows] = [Math.ceil(width / square), Math.ceil(depth / square)];
   for (let column = -columns; column < columns; column += 1) {
     for (let row = -rows; row < rows; row += 1) {
@@ -361,22 +335,22 @@ function tiles(width, depth, square) {
       squares.push(column + row);
     }
   }
-  const geometry = new BufferGeometry();
-  geometry.setAttribute("position", new Float32BufferAttribute(corners, 3));
-  geometry.setAttribute("color", new Float32BufferAttribute(new Float32Array(corners.length), 3));
+  const geometry = new THREE.BufferGeometry();
+  geometry.setAttribute("position", new THREE.Float32BufferAttribute(corners, 3));
+  geometry.setAttribute("color", new THREE.Float32BufferAttribute(new Float32Array(corners.length), 3));
   geometry.userData = { squares, reach: Math.max(width, depth) };
   return geometry;
 }
 
-/** @param {BufferGeometry} geometry of tiles @param {{sky: string, light: string, dark: string}} look */
+/** @param {THREE.BufferGeometry} geometry of tiles @param {{sky: string, light: string, dark: string}} look */
 function paint(geometry, look) {
-  const [sky, light, dark] = [look.sky, look.light, look.dark].map((colour) => new Color(colour));
+  const [sky, light, dark] = [look.sky, look.light, look.dark].map((colour) => new THREE.Color(colour));
   const { position, color } = geometry.attributes;
   const { squares, reach } = geometry.userData;
   for (let index = 0; index < position.count; index += 1) {
     const isDark = squares[Math.floor(index / 6)] % 2 !== 0;
     const distance = Math.hypot(position.getX(index), position.getY(index)) / reach;
-    const mixed = (isDark ? dark : light).clone().lerp(sky, MathUtils.smoothstep(distance, FADE[0], FADE[1]));
+    const mixed = (isDark ? dark : light).clone().lerp(sky, THREE.MathUtils.smoothstep(distance, FADE[0], FADE[1]));
     color.setXYZ(index, mixed.r, mixed.g, mixed.b);
   }
   color.needsUpdate = true;

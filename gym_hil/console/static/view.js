@@ -1,17 +1,7 @@
 // The 3-D view and where the operator looks from.
 
 import { Surroundings } from "./scene.js";
-import {
-  MathUtils,
-  NeutralToneMapping,
-  OrbitControls,
-  PCFShadowMap,
-  PerspectiveCamera,
-  Quaternion,
-  Scene,
-  Vector3,
-  WebGLRenderer,
-} from "./vendor/three.js";
+import * as THREE from "./vendor/three.js";
 
 /** What is not in the robot's world, such as handles, is on this layer, which the robot's own cameras do not see. */
 export const OVERLAY = 3; // 1 and 2 are those of the eyes in a headset
@@ -20,15 +10,15 @@ const SOFTWARE = /swiftshader|llvmpipe|softpipe|basic render/i; // names of rend
 const SLOW = { pixelRatio: 0.6, interval: 80, shadows: 400 }; // ms
 
 export class View {
-  camera = new PerspectiveCamera(40, 1, 0.02, 30);
-  scene = new Scene();
+  camera = new THREE.PerspectiveCamera(40, 1, 0.02, 30);
+  scene = new THREE.Scene();
   surroundings = new Surroundings();
   /** How often the scene was drawn. */
   drawn = 0;
   renderer;
   /** Called before each drawing; true asks for one more. @type {((now: number) => boolean)[]} */
   steps = [];
-  /** Called before the view itself is drawn. @type {(renderer: WebGLRenderer) => void} */
+  /** Called before the view itself is drawn. @type {(renderer: THREE.WebGLRenderer) => void} */
   beforeDrawing = () => {};
   /** @type {import("./scene.js").ChannelScene | null} */
   #channel = null;
@@ -43,11 +33,11 @@ export class View {
 
   /** @param {HTMLCanvasElement} canvas @throws where there is no WebGL, see `graphics` */
   constructor(canvas) {
-    this.renderer = new WebGLRenderer({ canvas, antialias: !this.slow && devicePixelRatio < 2, stencil: false });
+    this.renderer = new THREE.WebGLRenderer({ canvas, antialias: !this.slow && devicePixelRatio < 2, stencil: false });
     this.renderer.shadowMap.enabled = true;
-    this.renderer.shadowMap.type = PCFShadowMap;
+    this.renderer.shadowMap.type = THREE.PCFShadowMap;
     this.renderer.shadowMap.autoUpdate = false;
-    this.renderer.toneMapping = NeutralToneMapping;
+    this.renderer.toneMapping = THREE.NeutralToneMapping;
     this.camera.up.set(0, 0, 1);
     this.camera.layers.enable(OVERLAY);
     this.scene.add(this.surroundings.group);
@@ -120,7 +110,7 @@ export class View {
     this.request();
   }
 
-  /** Draws at once, for a WebXR session. @param {PerspectiveCamera} camera @param {number} now ms */
+  /** Draws at once, for a WebXR session. @param {THREE.PerspectiveCamera} camera @param {number} now ms */
   drawFor(camera, now) {
     this.#advance(now);
     this.steps.forEach((step) => step(now));
@@ -184,17 +174,17 @@ export class Cameras {
   #view;
   /** @type {import("./messages.js").ViewPoint} */
   #point = { centre: [0, 0, 0], distance: USUAL, azimuth: 0, elevation: 0, track: null };
-  #centre = new Vector3();
+  #centre = new THREE.Vector3();
   /** Whether the view stands where its preset says, and the operator has not moved it. */
   #home = true;
-  #from = { position: new Vector3(), quaternion: new Quaternion(), since: -Infinity };
+  #from = { position: new THREE.Vector3(), quaternion: new THREE.Quaternion(), since: -Infinity };
   #onChange;
 
   /** @param {View} view @param {() => void} onChange called when the preset changes */
   constructor(view, onChange) {
     this.#view = view;
     this.#onChange = onChange;
-    this.orbit = new OrbitControls(view.camera, view.canvas);
+    this.orbit = new THREE.OrbitControls(view.camera, view.canvas);
     this.orbit.maxPolarAngle = 0.52 * Math.PI;
     this.orbit.zoomToCursor = true;
     this.orbit.addEventListener("start", () => this.#leavePreset());
@@ -247,9 +237,9 @@ export class Cameras {
     this.#from.since = -Infinity;
     this.#home = false;
     if (this.#mounted) {
-      const ahead = new Vector3(0, 0, -1).applyQuaternion(camera.quaternion);
+      const ahead = new THREE.Vector3(0, 0, -1).applyQuaternion(camera.quaternion);
       const reach = (camera.position.z - this.#centre.z) / Math.max(-ahead.z, 0.05);
-      const distance = MathUtils.clamp(reach, this.#point.distance / 6, this.#point.distance);
+      const distance = THREE.MathUtils.clamp(reach, this.#point.distance / 6, this.#point.distance);
       this.orbit.target.copy(camera.position).addScaledVector(ahead, distance);
       this.#zoomTo(FOV);
     }
@@ -267,17 +257,17 @@ export class Cameras {
     const mounted = this.#mounted;
     if (mounted) {
       mounted.updateWorldMatrix(true, false);
-      mounted.matrixWorld.decompose(camera.position, camera.quaternion, new Vector3());
+      mounted.matrixWorld.decompose(camera.position, camera.quaternion, new THREE.Vector3());
       // The model's angle is that of the narrower side of the window.
-      const half = Math.tan(MathUtils.degToRad(mounted.fov / 2)) / Math.min(camera.aspect, 1);
-      this.#zoomTo(MathUtils.radToDeg(2 * Math.atan(half)));
+      const half = Math.tan(THREE.MathUtils.degToRad(mounted.fov / 2)) / Math.min(camera.aspect, 1);
+      this.#zoomTo(THREE.MathUtils.radToDeg(2 * Math.atan(half)));
     } else if (this.#home) {
       const [azimuth, elevation] =
         PRESETS.find(([name]) => name === this.preset)?.[1] ?? [this.#point.azimuth, this.#point.elevation];
-      const [around, up] = [MathUtils.degToRad(azimuth), MathUtils.degToRad(elevation)];
+      const [around, up] = [THREE.MathUtils.degToRad(azimuth), THREE.MathUtils.degToRad(elevation)];
       // Further away where there is less room, so that the same things are to be seen.
       const distance = this.#point.distance * Math.max(1, 1 / camera.aspect);
-      const ahead = new Vector3(Math.cos(up) * Math.cos(around), Math.cos(up) * Math.sin(around), Math.sin(up));
+      const ahead = new THREE.Vector3(Math.cos(up) * Math.cos(around), Math.cos(up) * Math.sin(around), Math.sin(up));
       camera.position.copy(this.#centre).addScaledVector(ahead, -distance);
       this.orbit.target.copy(this.#centre);
       camera.lookAt(this.#centre);
@@ -285,7 +275,7 @@ export class Cameras {
       this.orbit.update();
     }
     if (this.#from.since > -Infinity && share < 1) {
-      const eased = MathUtils.smoothstep(share, 0, 1);
+      const eased = THREE.MathUtils.smoothstep(share, 0, 1);
       camera.position.lerpVectors(this.#from.position, camera.position.clone(), eased);
       camera.quaternion.slerpQuaternions(this.#from.quaternion, camera.quaternion.clone(), eased);
       return true;
@@ -299,7 +289,7 @@ export class Cameras {
     const { track } = this.#point;
     const body = track === null ? undefined : this.#view.channel?.root.children[track];
     if (body) {
-      const by = new Vector3(body.position.x - this.#centre.x, body.position.y - this.#centre.y, 0);
+      const by = new THREE.Vector3(body.position.x - this.#centre.x, body.position.y - this.#centre.y, 0);
       this.#centre.add(by);
       this.orbit.target.add(by);
       this.#view.camera.position.add(by);
