@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gym_hil.pacing import find_control_dt
+from gym_hil.teleop.operator import seconds_paused
 from gym_hil.wrappers.base import OperatorWrapper
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ class ConsoleWrapper(OperatorWrapper):
     @property
     def seconds_paused(self) -> float:
         """How long steps and resets have waited for the operator, in s: while paused, and to get ready."""
-        inside = self.env.get_wrapper_attr("seconds_paused") if self.env.has_wrapper_attr("seconds_paused") else 0.0
-        return self._seconds_paused + inside
+        return self._seconds_paused + seconds_paused(self.env)
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         """Start an episode and show it."""
@@ -134,9 +134,8 @@ class ConsoleWrapper(OperatorWrapper):
             self.channel.log_event("help", "the policy asks for help")
         self._asks = asks
         if operator != self._operator:
-            self.channel.log_event(
-                *(("takeover", "the operator drives") if operator else ("handback", "the policy drives"))
-            )
+            takeover, handback = ("takeover", "the operator drives"), ("handback", "the policy drives")
+            self.channel.log_event(*(takeover if operator else handback))
             self._operator = operator
         if (terminated or truncated) and not self._over:
             self._episode = self.channel.session.episode or self._episode  # one before it may have been deleted

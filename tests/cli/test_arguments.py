@@ -95,5 +95,5 @@ def test_a_file_that_exists_is_refused_before_the_work_begins(tmp_path: Path) ->
 def test_a_folder_that_cannot_be_created_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for call in (lambda path: check_output(path, overwrite=False), lambda path: write_output(path, "")):
-        with pytest.raises(ConfigurationError, match=r"limits.json cannot be written.*Choose another place"):
+        with pytest.raises(ConfigurationError, match=r"limits.json cannot be written.*Choose another folder"):
             call(tmp_path / "file" / "limits.json")
