@@ -34,15 +34,10 @@ def sleep(seconds: float) -> None:
 
 
 def find_control_dt(env: Any, fps: float | None = None) -> float:
-    """How long a step of an environment takes on a real robot, in s.
+    """How long a step of any Gymnasium environment takes on a real robot, in s; a ConfigurationError if not positive.
 
-    Args:
-        env: any Gymnasium environment.
-        fps: steps per second; None for what the environment says: `control_dt`, else `metadata["render_fps"]`, else
-            `DEFAULT_FPS`.
-
-    Raises:
-        ConfigurationError: that is not a positive number.
+    Without `fps`, steps per second, it is what the environment says: `control_dt`, else `metadata["render_fps"]`, else
+    `DEFAULT_FPS`.
     """
     control_dt = env.get_wrapper_attr("control_dt") if env.has_wrapper_attr("control_dt") else None
     if control_dt is None or fps is not None:

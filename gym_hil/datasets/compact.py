@@ -39,13 +39,9 @@ class _File(NamedTuple):
 
 
 def compact_dataset(path: str | PathLike[str]) -> tuple[int, int]:
-    """Join the files of a dataset as far as its `meta/info.json` allows.
+    """Join the files of a dataset as far as its `meta/info.json` allows; returns how many it had, and how many it has.
 
-    Returns:
-        How many files it had, and how many it has.
-
-    Raises:
-        DatasetError: it cannot be read or written, or another process writes to it.
+    A DatasetError if it cannot be read or written, or another process writes to it.
     """
     root = expand_path(path)
     metadata = read_metadata(root)

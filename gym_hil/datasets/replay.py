@@ -116,15 +116,10 @@ def make_recorded_env(
 def replay_episode(
     env: gym.Env[Any, Any], episode: Episode, on_step: Callable[[int], None] = lambda frame: None
 ) -> Replayed:
-    """Reset an environment as it was then, and play the recorded actions.
+    """Reset an environment of `make_recorded_env` as it was then, and play the recorded actions.
 
-    Args:
-        env: from `make_recorded_env`.
-        episode: to be played.
-        on_step: called with the frame's number before each action, and once after the last one.
-
-    Raises:
-        DatasetError: the episode cannot be read.
+    `on_step` is called with the frame's number before each action, and once after the last one. A DatasetError if the
+    episode cannot be read.
     """
     record, columns = episode.record, episode.numbers()
     observed = ObservationFeatures(env.observation_space, record.metadata.get("state_key"))
@@ -207,12 +202,7 @@ class ReplayVideo:
             self._file.abandon()
 
     def replay(self, env: gym.Env[Any, Any], episode: Episode) -> Replayed:
-        """Replay an episode and add it to the video.
-
-        Args:
-            env: from `make_recorded_env`, with images of `VIDEO_SIZE` pixels.
-            episode: to be played.
-        """
+        """Replay an episode, in an environment with images of `VIDEO_SIZE` pixels, and add it to the video."""
 
         def film(frame: int) -> None:
             title = f"replayed, episode {episode.record.index}, step {frame}"

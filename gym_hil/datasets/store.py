@@ -163,13 +163,10 @@ class DatasetStore:
         return state.episodes
 
     def delete_last(self) -> None:
-        """Delete the episode that was added last; after an OSError it is there as before.
+        """Delete the episode that was added here last (else a DatasetError); after an OSError it is there as before.
 
-        As in `add`, the row decides: until it is gone the episode counts, and the next `resume` removes what a crash
-        has left over.
-
-        Raises:
-            DatasetError: no episode was added here.
+        As in `add`, the row decides: until it is gone the episode counts, and the next `resume` removes what a crash has
+        left over.
         """
         if not self._added:
             raise DatasetError(

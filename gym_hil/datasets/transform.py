@@ -293,12 +293,9 @@ class NewDataset:
         _remove_empty(old)
 
     def add(self, episode: Episode, *, columns: Mapping[str, NDArray[Any]], images: Mapping[str, ImageChange]) -> None:
-        """Add an episode of a source, behind those before.
+        """Add an episode of a source, behind those before, with changes by feature.
 
-        Args:
-            episode: of a source.
-            columns: features that are changed -> (frames,) or (frames, size).
-            images: videos that are changed -> a function from an old image to a new one.
+        `columns` are new, (frames,) or (frames, size); `images` of a video are made by a function from an old one.
         """
         record, dataset = episode.record, episode.dataset
         numbers = episode.numbers()

@@ -250,17 +250,14 @@ class FunctionMap:
         self._low, self._high = action_limits(space)
 
     def start(self, observation: Any, info: dict[str, Any]) -> NDArray[np.float32]:
-        """See `FittedMap.start`."""
         if hasattr(self._function, "reset"):
             self._function.reset(observation, info)
         return self.idle(self._low)
 
     def idle(self, last: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See `FittedMap.idle`."""
         return self.action(TeleopCommand(), last)
 
     def action(self, command: TeleopCommand, last: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See `FittedMap.action`."""
         try:
             return check_action(self._function(command), self._low, self._high)
         except InvalidActionError as error:
