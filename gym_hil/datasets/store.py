@@ -165,8 +165,7 @@ class DatasetStore:
     def delete_last(self) -> None:
         """Delete the episode that was added here last (else a DatasetError); after an OSError it is there as before.
 
-        As in `add`, the row decides: until it is gone the episode counts, and the next `resume` removes what a crash has
-        left over.
+        As in `add`, the row decides: until it is gone the episode counts, and the next `resume` removes what is left.
         """
         if not self._added:
             raise DatasetError(

@@ -1,5 +1,7 @@
 // The WebSocket to the server: reconnects by itself, reads frames and acknowledges each.
 
+/** @import {PageMessage, ServerMessage, Status} from "./messages.js" */
+
 /** @type {typeof import("./messages.js").VERSION} */
 export const VERSION = 4;
 export const POSE = 7; // numbers for a body: x, y, z, then a quaternion, w first
@@ -18,9 +20,9 @@ const ID_WAIT = 200; // ms that another page has to claim the id
 /**
  * @typedef {"connecting" | "open" | "quiet" | "lost" | "refused" | "replaced" | "outdated" | "ended"} ConnectionState
  * @typedef {{channel: number, sequence: number, revision: number, published: number, inputTime: number, poses: Float32Array,
- *   status: import("./messages.js").Status, images: (Uint8Array<ArrayBuffer> | null)[]}} Frame
+ *   status: Status, images: (Uint8Array<ArrayBuffer> | null)[]}} Frame
  * @typedef {{onState: (state: ConnectionState, retryAt: number) => void,
- *   onMessage: (message: import("./messages.js").ServerMessage) => void, onFrame: (frame: Frame) => void}} Handlers
+ *   onMessage: (message: ServerMessage) => void, onFrame: (frame: Frame) => void}} Handlers
  */
 
 export class Connection {
@@ -60,7 +62,7 @@ export class Connection {
     return !this.#socket || this.#socket.bufferedAmount > BUFFER_LIMIT;
   }
 
-  /** @param {import("./messages.js").PageMessage} message */
+  /** @param {PageMessage} message */
   send(message) {
     if (this.open) {
       this.#socket?.send(JSON.stringify(message));

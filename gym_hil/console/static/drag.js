@@ -3,6 +3,9 @@
 
 import * as THREE from "./vendor/three.js";
 import { OVERLAY } from "./view.js";
+/** @import {InputState} from "./input.js" */
+/** @import {Keyboard} from "./input_sources.js" */
+/** @import {Cameras, View} from "./view.js" */
 
 const GRAB = { mouse: 24, pen: 30, touch: 40 }; // px around the handle
 const RING = 13; // px
@@ -16,8 +19,8 @@ const RING_STEPS = 72;
 const AXES = [new THREE.Vector3(1, 0, 0), new THREE.Vector3(0, 1, 0), new THREE.Vector3(0, 0, 1)]; // of the robot's base
 
 /**
- * @typedef {{input: import("./input.js").InputState, cameras: import("./view.js").Cameras,
- *   keyboard: import("./input_sources.js").Keyboard, intervention: () => "toggle" | "stay" | "hold" | "auto" | null,
+ * @typedef {{input: InputState, cameras: Cameras,
+ *   keyboard: Keyboard, intervention: () => "toggle" | "stay" | "hold" | "auto" | null,
  *   driving: () => boolean, seenUntil: () => number, turns: () => boolean[]}} DragParts with whether the tool can be
  *   turned about each axis
  */
@@ -45,7 +48,7 @@ export class Drag {
   /** @type {THREE.MeshBasicMaterial} */
   #material = new THREE.MeshBasicMaterial({ depthTest: false, transparent: true, opacity: 0.95, toneMapped: false });
 
-  /** @param {import("./view.js").View} view @param {DragParts} parts */
+  /** @param {View} view @param {DragParts} parts */
   constructor(view, parts) {
     this.#view = view;
     this.#parts = parts;

@@ -1,18 +1,13 @@
 // Text and numbers around the view: who drives, the episode, the connection, what happened.
 
 import { html, make, setText, within } from "./dom.js";
+/** @import {ConnectionState} from "./connection.js" */
+/** @import {Bindings, LegendPart, Lock, LogEvent, Session, Status} from "./messages.js" */
 
 const EVENTS_KEPT = 50;
 const TOAST = 5000; // ms
 
-/**
- * @typedef {import("./messages.js").Status} Status
- * @typedef {import("./messages.js").Lock} Lock
- * @typedef {import("./messages.js").Bindings} Bindings
- * @typedef {import("./connection.js").ConnectionState} ConnectionState
- * @typedef {import("./messages.js").Session} Session
- * @typedef {"none" | "stopped" | "nobody" | "policy" | "you" | "other" | "operator"} Driver
- */
+/** @typedef {"none" | "stopped" | "nobody" | "policy" | "you" | "other" | "operator"} Driver */
 
 /** Driver -> name in the banner, and what it says about them. */
 const DRIVERS = {
@@ -166,7 +161,7 @@ export function showBadge(silence, status, session, left) {
 }
 
 /**
- * @param {import("./messages.js").LegendPart[]} legend
+ * @param {LegendPart[]} legend
  * @param {[string, string][]} keys what is printed on the keys of this keyboard, and what they do
  * @param {[string, string][]} warnings
  * @param {string | null} pad the gamepad that is attached
@@ -190,7 +185,7 @@ export function showLegend(legend, keys, warnings, pad) {
   html("part-controls").replaceChildren(...(parts.length ? parts : [none]));
 }
 
-/** @param {import("./messages.js").LogEvent} event */
+/** @param {LogEvent} event */
 export function addEvent({ time, kind, text }) {
   const row = document.createElement("li");
   const when = new Date(1000 * time);

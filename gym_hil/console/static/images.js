@@ -1,6 +1,10 @@
 // The images of an environment: a row of small ones, and the large one where the page draws no scene.
 
 import { make } from "./dom.js";
+/** @import {Frame} from "./connection.js" */
+/** @import {SceneDescription} from "./messages.js" */
+/** @import {WebGLRenderer} from "./vendor/three.js" */
+/** @import {View} from "./view.js" */
 
 const SIZE = 256; // px, of a view that is drawn here
 const MOST_DRAWN = 2; // cameras of a model; one with more shows them in the list of views only
@@ -21,7 +25,7 @@ export class Images {
 
   /**
    * @param {HTMLElement} root
-   * @param {import("./view.js").View | null} view what draws scenes; null in a browser without WebGL
+   * @param {View | null} view what draws scenes; null in a browser without WebGL
    * @param {HTMLCanvasElement} big the canvas of the large image
    */
   constructor(root, view, big) {
@@ -47,10 +51,7 @@ export class Images {
     }
   }
 
-  /**
-   * @param {import("./messages.js").SceneDescription} description
-   * @param {boolean} drawn whether the page draws the scene
-   */
+  /** @param {SceneDescription} description @param {boolean} drawn whether the page draws the scene */
   reset(description, drawn) {
     const cameras = description.cameras.map(({ name }) => name);
     this.#images = description.images.map((name) => {
@@ -77,7 +78,7 @@ export class Images {
     this.#stale = true;
   }
 
-  /** @param {import("./connection.js").Frame} frame */
+  /** @param {Frame} frame */
   update({ sequence, images }) {
     this.#stale = true;
     this.#images.forEach((image, index) => {
@@ -109,10 +110,10 @@ export class Images {
   /**
    * Draws what was not sent into the corner of the view's canvas, and copies it from there before the view is drawn.
    *
-   * @param {import("./vendor/three.js").WebGLRenderer} renderer
+   * @param {WebGLRenderer} renderer
    */
   #draw(renderer) {
-    const { channel, scene } = /** @type {import("./view.js").View} */ (this.#view);
+    const { channel, scene } = /** @type {View} */ (this.#view);
     if (!this.#stale || !channel || this.#root.clientWidth === 0) {
       return;
     }

@@ -1,10 +1,11 @@
 // What the operator does, merged over every source, and sent to the server 60 times a second.
 
+/** @import {Connection} from "./connection.js" */
+/** @import {Button, Hand, Input} from "./messages.js" */
+
 const PERIOD = 1000 / 60; // ms between messages
 const FORGET = 1000; // ms without a measurement, after which the hand counts as gone
 const RECENT = 0.6 * PERIOD; // ms since the previous message; a further one is sent only after that
-
-/** @typedef {import("./messages.js").Button} Button */
 
 /** A button is down while any source holds it. */
 export class InputState {
@@ -20,7 +21,7 @@ export class InputState {
   target = null;
   /** How the tool should be turned, w first; null likewise. @type {[number, number, number, number] | null} */
   targetRotation = null;
-  /** The hand of a WebXR session, as it was last measured. @type {import("./messages.js").Hand | null} */
+  /** The hand of a WebXR session, as it was last measured. @type {Hand | null} */
   hand = null;
   /** Called when there is something to send. */
   report = () => {};
@@ -99,7 +100,7 @@ export class InputState {
     this.#changes = [];
   }
 
-  /** The message to send now; its changes count as sent. @returns {import("./messages.js").Input} */
+  /** The message to send now; its changes count as sent. @returns {Input} */
   collect() {
     const [x, y, z, rx, ry, rz] = [0, 1, 2, 3, 4, 5].map((axis) => {
       const sum = [...this.#motions.values()].reduce((total, motion) => total + (motion[axis] ?? 0), 0);
@@ -132,7 +133,7 @@ export class InputState {
  * Sends the input regularly, and at once when a button changes.
  *
  * @param {InputState} input
- * @param {import("./connection.js").Connection} connection
+ * @param {Connection} connection
  * @param {() => void} poll asks the sources that do not report by themselves
  */
 export function sendInput(input, connection, poll) {

@@ -2,6 +2,8 @@
 
 import { element } from "./dom.js";
 import { create } from "./vendor/nipplejs.js";
+/** @import {InputState} from "./input.js" */
+/** @import {Bindings, Button, Session, StickAxis} from "./messages.js" */
 
 const DEADZONE = 0.1; // of a stick's travel
 const PRESSED = 0.5; // of a trigger's travel
@@ -21,11 +23,6 @@ const LABELS = {
 const layout = new Map();
 /** Keys that a focused button needs for itself. */
 const ACTIVATION = new Set(["Enter", "NumpadEnter", "Space"]);
-
-/**
- * @typedef {import("./input.js").InputState} InputState
- * @typedef {import("./messages.js").Button} Button
- */
 
 /** Keys, by where they are on the keyboard, so that WASD is in the same place on every layout. */
 export class Keyboard {
@@ -157,7 +154,7 @@ function isForFocused(event) {
 export class GamepadSource {
   /** @type {Record<string, string>} index of a standard gamepad's button -> button */
   pad = {};
-  /** @type {import("./messages.js").StickAxis[]} */
+  /** @type {StickAxis[]} */
   sticks = [];
   /** What is attached, for humans; null if nothing is. @type {string | null} */
   name = null;
@@ -263,9 +260,9 @@ export function addButtons(input) {
 /**
  * Shows which buttons there are, and which key does the same.
  *
- * @param {import("./messages.js").Bindings} bindings
+ * @param {Bindings} bindings
  * @param {boolean} enabled
- * @param {import("./messages.js").Session | null} session whose `choices` are the buttons that decide something now
+ * @param {Session | null} session whose `choices` are the buttons that decide something now
  */
 export function showButtons({ buttons, keys, intervention }, enabled, session) {
   const choices = session?.choices ?? [];
@@ -309,7 +306,7 @@ export function keyLabel(code) {
 /**
  * The keys as rows of a legend, with what is printed on them.
  *
- * @param {import("./messages.js").Bindings} bindings
+ * @param {Bindings} bindings
  * @returns {[string, string][]}
  */
 export function keyRows({ keys, buttons }) {

@@ -22,6 +22,10 @@ import { ChannelScene } from "./scene.js";
 import { Sounds } from "./sounds.js";
 import { Cameras, graphics, View } from "./view.js";
 import { Xr } from "./xr.js";
+/** @import {ConnectionState, Frame} from "./connection.js" */
+/** @import {Bindings, Button, ChannelInfo, Lock, SceneDescription, ServerMessage, Session} from "./messages.js" */
+/** @import {Hands} from "./xr_hands.js" */
+/** @import {Facts} from "./xr_panel.js" */
 
 /** Buttons without which the handle has no ring about x, y and z. */
 const RINGS = ["TURN_X_PLUS", "TURN_Y_PLUS", "TURN_Z_PLUS"];
@@ -36,13 +40,6 @@ const NO_WEBGL = "This browser has no 3-D graphics (WebGL), so you see images th
 const NO_VIEW =
   "This browser has no 3-D graphics (WebGL), and the model has no camera. To see it here, make the environment with " +
   'render_mode="rgb_array".';
-
-/**
- * @typedef {import("./connection.js").Frame} Frame
- * @typedef {import("./messages.js").ChannelInfo} ChannelInfo
- * @typedef {import("./messages.js").Bindings} Bindings
- * @typedef {import("./messages.js").SceneDescription} SceneDescription
- */
 
 /** @type {Bindings} */
 const NO_BINDINGS = {
@@ -65,15 +62,15 @@ class Page {
   channel = null;
   /** @type {Bindings} */
   bindings = NO_BINDINGS;
-  /** @type {import("./messages.js").Lock | null} */
+  /** @type {Lock | null} */
   lock = null;
-  /** @type {import("./messages.js").Session | null} */
+  /** @type {Session | null} */
   session = null;
   /** What is shown. @type {SceneDescription | null} */
   description = null;
   /** @type {Frame | null} */
   frame = null;
-  /** @type {import("./connection.js").ConnectionState} */
+  /** @type {ConnectionState} */
   state = "connecting";
   input = new InputState();
   keyboard = new Keyboard(this.input);
@@ -192,7 +189,7 @@ class Page {
     });
   }
 
-  /** @param {import("./messages.js").ServerMessage} message */
+  /** @param {ServerMessage} message */
   #receive(message) {
     if (this.state === "outdated" || ("channel" in message && message.channel !== this.channel?.id)) {
       return;
@@ -247,7 +244,7 @@ class Page {
     }
   }
 
-  /** @param {import("./messages.js").Session} session */
+  /** @param {Session} session */
   #setSession(session) {
     const before = this.session?.phase ?? null;
     this.session = session;
@@ -366,7 +363,7 @@ class Page {
     }
   }
 
-  /** @param {import("./messages.js").Lock} lock */
+  /** @param {Lock} lock */
   #setLock(lock) {
     this.lock = lock;
     this.#showLock();
@@ -488,12 +485,7 @@ class Page {
     }
   }
 
-  /**
-   * What the panel in the headset shows.
-   *
-   * @param {import("./xr_hands.js").Hands} hands
-   * @returns {import("./xr_panel.js").Facts}
-   */
+  /** What the panel in the headset shows. @param {Hands} hands @returns {Facts} */
   #facts(hands) {
     const { frame, session, lock } = this;
     const status = frame?.status;
@@ -502,7 +494,7 @@ class Page {
     const other = lock && lock.holder !== "you" ? "Another page has the controls: this one only watches" : "";
     const text = (/** @type {string} */ id) => html(id).textContent ?? "";
     const choices = (session?.choices ?? []).map((name) => {
-      const button = /** @type {import("./messages.js").Button} */ (name);
+      const button = /** @type {Button} */ (name);
       const control = hands.controlFor(button);
       return control && `${CHOICES[name]}: ${control}${TWICE.has(name) ? ", twice" : ""}`;
     });
@@ -533,7 +525,7 @@ class Page {
     html("look").hidden = source.presets.length < 2;
   }
 
-  /** @param {import("./connection.js").ConnectionState} state @param {number} retryAt ms */
+  /** @param {ConnectionState} state @param {number} retryAt ms */
   #setState(state, retryAt) {
     if (this.state === "ended" || this.state === "outdated" || (state === "quiet" && this.state !== "open")) {
       return;

@@ -1,14 +1,13 @@
 // Success and intervention rate over the episodes, as a small plot.
 
 import { element, html, setText } from "./dom.js";
+/** @import {EpisodeSummary} from "./messages.js" */
 
 const WINDOW = 20; // episodes that a rate is taken over
 const KEPT = 500; // episodes
 const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT] = [310, 92];
 const MARGIN = { left: 36, right: 8, top: 8, bottom: 18 };
-
-/** @typedef {import("./messages.js").EpisodeSummary} EpisodeSummary */
 
 export class Plot {
   /** @type {EpisodeSummary[]} */

@@ -2,16 +2,13 @@
 
 import { POSE } from "./connection.js";
 import * as THREE from "./vendor/three.js";
+/** @import {Geom, MeshInfo, SceneDescription} from "./messages.js" */
 
 const NEAR = 0.01; // m
 const FAR = 100; // m
 const USUAL = 1.84; // m, distance of the view for which sizes below are meant
 
-/**
- * @typedef {import("./messages.js").SceneDescription} SceneDescription
- * @typedef {import("./messages.js").Geom} Geom
- * @typedef {{position: THREE.Vector3, quaternion: THREE.Quaternion}} Pose
- */
+/** @typedef {{position: THREE.Vector3, quaternion: THREE.Quaternion}} Pose */
 
 export class ChannelScene {
   root = new THREE.Group();
@@ -165,7 +162,7 @@ function shape({ type, size: [x, y, z], mesh }, meshes) {
   }
 }
 
-/** @param {import("./messages.js").MeshInfo} info @param {ArrayBuffer} blob */
+/** @param {MeshInfo} info @param {ArrayBuffer} blob */
 function meshGeometry(info, blob) {
   const packed = new Uint16Array(blob, info.position, 4 * info.vertices);
   const positions = new Float32Array(3 * info.vertices);

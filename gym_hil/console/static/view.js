@@ -2,6 +2,8 @@
 
 import { Surroundings } from "./scene.js";
 import * as THREE from "./vendor/three.js";
+/** @import {ViewPoint} from "./messages.js" */
+/** @import {ChannelScene} from "./scene.js" */
 
 /** What is not in the robot's world, such as handles, is on this layer, which the robot's own cameras do not see. */
 export const OVERLAY = 3; // 1 and 2 are those of the eyes in a headset
@@ -20,7 +22,7 @@ export class View {
   steps = [];
   /** Called before the view itself is drawn. @type {(renderer: THREE.WebGLRenderer) => void} */
   beforeDrawing = () => {};
-  /** @type {import("./scene.js").ChannelScene | null} */
+  /** @type {ChannelScene | null} */
   #channel = null;
   #requested = 0;
   #timer = 0;
@@ -172,7 +174,7 @@ export class Cameras {
   orbit;
   preset = "Free";
   #view;
-  /** @type {import("./messages.js").ViewPoint} */
+  /** @type {ViewPoint} */
   #point = { centre: [0, 0, 0], distance: USUAL, azimuth: 0, elevation: 0, track: null };
   #centre = new THREE.Vector3();
   /** Whether the view stands where its preset says, and the operator has not moved it. */
@@ -198,7 +200,7 @@ export class Cameras {
     return [...PRESETS.map(([name]) => name), ...mounted];
   }
 
-  /** Looks at another environment. @param {import("./messages.js").ViewPoint} point */
+  /** Looks at another environment. @param {ViewPoint} point */
   start(point) {
     this.#point = point;
     this.#centre.fromArray(point.centre);
