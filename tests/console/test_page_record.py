@@ -30,6 +30,7 @@ def recording(tmp_path, monkeypatch):
     thread.join()
 
 
+@pytest.mark.slow
 def test_operator_is_waited_for_records_again_deletes_and_quits(recording, browser, tmp_path):
     console = server._shared
     channel = console.channels[0]

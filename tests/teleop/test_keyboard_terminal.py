@@ -198,7 +198,8 @@ def test_keyboard_that_its_own_thread_collects_restores_the_terminal(terminal):
     assert terminal.echoes
 
 
-def test_terminal_that_hangs_up_lets_go_of_everything(keyboard, terminal, caplog):
+def test_terminal_that_hangs_up_lets_go_of_everything(keyboard, terminal, caplog, monkeypatch):
+    monkeypatch.setattr("gym_hil.teleop.input_state.RESUME_WITHIN", 0.5)
     terminal.type(" ")
     poll_until(keyboard, lambda command: command.engaged)
     terminal.type("w")
