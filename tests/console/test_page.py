@@ -49,7 +49,7 @@ def image(visitor: Any, selector: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(visitor.page.locator(selector).screenshot())).convert("RGB"), dtype=float)
 
 
-def test_bodies_and_cameras_are_where_the_environment_has_them(visitor, stand):
+def test_bodies_and_cameras_are_where_the_environment_has_them_and_drawn_when_something_changes(visitor, stand):
     visitor.page.click("#pause")
     visitor.wait(lambda: stand.channel.paused)
     visitor.until("page.frame.status.paused && !page.view.channel.moving")
@@ -67,21 +67,16 @@ def test_bodies_and_cameras_are_where_the_environment_has_them(visitor, stand):
     world = np.array(cameras).reshape(-1, 4, 4).transpose(0, 2, 1)
     np.testing.assert_allclose(world[:, :3, 3], data.cam_xpos, atol=1e-6)
     np.testing.assert_allclose(world[:, :3, :3], data.cam_xmat.reshape(-1, 3, 3), atol=1e-5)
+    visitor.page.wait_for_timeout(500)
+    drawn = visitor.js("page.view.drawn")
+    visitor.page.wait_for_timeout(300)
+    assert visitor.js("page.view.drawn") == drawn
 
 
 def test_the_robot_is_drawn_and_so_are_its_cameras(visitor, stand):
     visitor.wait(lambda: visitor.page.locator("#cameras canvas").count() == 2)
     for selector in ("#view", "#cameras figure:nth-child(1) canvas", "#cameras figure:nth-child(2) canvas"):
         visitor.wait(lambda selector=selector: image(visitor, selector).std() > 10)
-
-
-def test_nothing_is_drawn_when_nothing_changes(visitor, stand):
-    visitor.page.click("#pause")
-    visitor.wait(lambda: stand.channel.paused)
-    visitor.page.wait_for_timeout(500)
-    drawn = visitor.js("page.view.drawn")
-    visitor.page.wait_for_timeout(300)
-    assert visitor.js("page.view.drawn") == drawn
 
 
 def test_pause_is_shown_and_ended_by_the_same_button(visitor, stand):

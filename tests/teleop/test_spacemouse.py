@@ -265,7 +265,7 @@ def test_impossible_dead_zone_is_refused(bus, deadzone):
         SpaceMouse(deadzone=deadzone)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(st.one_of(st.sampled_from([0, 1, 2, 3]), st.none(), st.binary(min_size=1, max_size=20)), max_size=60))
 def test_every_press_of_both_buttons_switches_exactly_once_whatever_else_comes(reports):
     with pytest.MonkeyPatch.context() as patch:
