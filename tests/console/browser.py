@@ -156,7 +156,7 @@ class Tab:
         deadline = time.monotonic() + SECONDS
         while not condition():
             assert time.monotonic() < deadline, f"waited in vain; the browser says {self.problems}"
-            self.page.wait_for_timeout(10)
+            self.page.wait_for_timeout(20)
 
     def text(self, element: str) -> str:
         return self.page.locator(f"#{element}").inner_text()

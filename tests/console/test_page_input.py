@@ -115,22 +115,17 @@ def test_a_hidden_page_releases_everything_and_sends_nothing(visitor, stand, mon
     visitor.wait(lambda: len(visitor.sent("input")) > count)
 
 
-@pytest.mark.parametrize(
-    ("axes", "motion"),
-    [
+def test_sticks_move_with_a_deadzone(visitor, stand):
+    visitor.plug_in()
+    for axes, motion in (
         ([0, -1, 0, 0], [1, 0, 0]),
         ([-1, 0, 0, 0], [0, 1, 0]),
         ([0, 0, 0, -1], [0, 0, 1]),
         ([0.09, -0.09, 1, 0.09], [0, 0, 0]),
         ([0, 0.55, 0, 0], [-0.5, 0, 0]),
-    ],
-)
-def test_sticks_move_with_a_deadzone(visitor, stand, axes, motion):
-    visitor.plug_in()
-    visitor.page.keyboard.down("Shift")  # a sign that messages came after the sticks moved
-    visitor.page.evaluate(f"pad.axes = {axes}")
-    visitor.page.keyboard.up("Shift")
-    visitor.wait(lambda: stand.motion() == pytest.approx([*motion, 0, 0, 0]))
+    ):
+        visitor.page.evaluate(f"pad.axes = {axes}")
+        visitor.wait(lambda: stand.motion() == pytest.approx([*motion, 0, 0, 0]))  # noqa: B023
 
 
 def test_buttons_and_triggers_of_a_gamepad(visitor, stand):
