@@ -18,8 +18,7 @@ from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.policy import Policy
 from hil_trainer.checkpoints import checkpoints, read_learner_state
 from hil_trainer.cli import main
-from hil_trainer.cli.train import run_words
-from hil_trainer.errors import CheckpointError, DemonstrationsError, DivergenceError
+from hil_trainer.errors import DemonstrationsError, DivergenceError
 from hil_trainer.logging.metrics import DISCARDED, read_metrics
 from hil_trainer.rollout.actor import NeutralAgent
 from hil_trainer.train import Training
@@ -166,11 +165,6 @@ def test_what_does_not_start_leaves_no_run(small, tmp_path, monkeypatch, setting
     assert not multiprocessing.active_children()
 
 
-def test_a_run_that_is_not_there_cannot_be_resumed(small, tmp_path):
-    with pytest.raises(CheckpointError, match="no run to resume"):
-        Training(small(), tmp_path / "run", resume=True)
-
-
 @pytest.mark.slow
 def test_the_same_seed_trains_the_same_whenever_evaluations_end(small, tmp_path, monkeypatch):
     one = Training(small(steps=60, every=20), tmp_path / "one")
@@ -274,16 +268,6 @@ def test_learning_from_chunks_goes_on_after_a_kill_with_the_same_weights(tmp_pat
     for part in parts:
         for name, value in one["algorithm"][part].items():
             assert torch.equal(value, other["algorithm"][part][name])
-
-
-def test_a_setting_that_is_not_known_ends_with_2(tmp_path, capsys):
-    with pytest.raises(SystemExit) as exit_:
-        main(["train", "--out", str(tmp_path / "run"), "--nonsense", "1"])
-    assert exit_.value.code == 2
-    assert "--nonsense" in capsys.readouterr().err
-    with pytest.raises(ConfigurationError, match="steps is 0"):
-        run_words(["--out", str(tmp_path / "run"), "--steps", "0"])
-    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

@@ -5,27 +5,7 @@ import sys
 
 import pytest
 
-from gym_hil.errors import ConfigurationError
 from hil_trainer import cli
-
-
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (ConfigurationError("steps is 0."), "hil-trainer plot: steps is 0.\n"),
-        (
-            ModuleNotFoundError("No module named 'tyro'", name="tyro"),
-            "hil-trainer plot: tyro is not installed: pip install 'gym-hil[train]'\n",
-        ),
-    ],
-)
-def test_what_cannot_work_is_one_line(error, message, capsys, monkeypatch):
-    def run(arguments):
-        raise error
-
-    monkeypatch.setattr("hil_trainer.cli.plot.run_words", run)
-    assert cli.main(["plot", "run"]) == 1
-    assert capsys.readouterr().err == message
 
 
 @pytest.mark.parametrize("words", [[], ["juggle"]])
