@@ -186,7 +186,7 @@ class Training:
         end = self.config.offline_steps
         if not end or self._offline_steps > end or self._step > self._offline_steps:
             return
-        nothing = self.actor.run(self.policy, 0)
+        nothing = self.actor.run(self.policy.plans, 0)
         while not self._stopped and self._offline_steps < end:
             step_before = self._step
             steps = min(_OFFLINE_STEPS, end - self._offline_steps)
@@ -241,7 +241,7 @@ class Training:
             self._policy_rollouts = self._snapshot.rollouts
         if self.config.operator.ask:
             self.actor.help_after = help_after([*self._demonstrated, *self._evaluations.successful_lengths])
-        rollout = self.actor.run(self.policy, min(self.config.rollout_steps, self._last_step - self._step))
+        rollout = self.actor.run(self.policy.plans, min(self.config.rollout_steps, self._last_step - self._step))
         self._step += rollout.steps
         self._operator_steps += rollout.operator_steps
         self._send(rollout)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gym_hil.errors import ConfigurationError
+from hil_trainer.agents.agent import Action
 from hil_trainer.agents.encoders import Bottleneck, CellEncoder, Encoder, SpatialSoftmaxEncoder, prepare
 from hil_trainer.agents.frozen_encoder import FrozenEncoder, load_encoder
 from hil_trainer.agents.networks import (
@@ -23,7 +24,7 @@ from hil_trainer.agents.networks import (
     integrate,
     sample,
 )
-from hil_trainer.data.observations import ImageEncoder, Observation, ObservationLayout, object_features
+from hil_trainer.data.observations import Observation, ObservationLayout, object_features
 
 Weights = dict[str, NDArray[Any]]  # of a policy, as they are sent to actors
 ENCODER_SHA256 = "encoder_sha256"
@@ -101,9 +102,6 @@ class BasePolicy(nn.Module):
         measured = self.features if self.attention is None else self.attention
         self.inputs = measured.size + (0 if self.encoder is None else self.encoder.size)
 
-    def reset(self) -> None:
-        """Forget what was planned: an episode begins, or the operator has acted."""
-
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load weights, as `torch.nn.Module.load_state_dict` does.
 
@@ -151,21 +149,9 @@ class BasePolicy(nn.Module):
         """
         raise NotImplementedError
 
-    def act(self, obs: Observation, *, greedy: bool = False) -> NDArray[np.float32]:
-        """Choose an action for one observation.
-
-        Args:
-            obs: from the layout's `read`.
-            greedy: see `choose`.
-
-        Returns:
-            (actions,) float32 in [-1, 1].
-        """
-        return self.plans([obs], greedy=greedy)[0][0]
-
     @torch.no_grad()
-    def plans(self, observations: Sequence[Observation], *, greedy: bool = False) -> list[list[NDArray[np.float32]]]:
-        """Choose for several observations at once.
+    def plans(self, observations: Sequence[Observation], *, greedy: bool = False) -> list[list[Action]]:
+        """Choose for several observations at once; an `Agent`.
 
         Args:
             observations: from the layout's `read`.
@@ -180,24 +166,9 @@ class BasePolicy(nn.Module):
         images = self.prepare(torch.from_numpy(np.stack(views)).to(device)) if views else None
         return self.executed(self.choose(self.encode(state, images), greedy=greedy).cpu().numpy())
 
-    def executed(self, chosen: NDArray[np.float32]) -> list[list[NDArray[np.float32]]]:
+    def executed(self, chosen: NDArray[np.float32]) -> list[list[Action]]:
         """What is executed of what `choose` returned, for each observation."""
         return [[action] for action in chosen]
-
-    def act_in(
-        self, observation: Any, *, greedy: bool = True, encoder: ImageEncoder | None = None
-    ) -> NDArray[np.float32]:
-        """Choose an action for an environment's observation.
-
-        Args:
-            observation: see the layout's `read`.
-            greedy: see `choose`.
-            encoder: of the images, if the layout has an encoding.
-
-        Returns:
-            (actions,) float32 in [-1, 1].
-        """
-        return self.act(self.shape.layout.read(observation, encoder=encoder), greedy=greedy)
 
     def _make_encoder(self) -> Encoder | None:
         """The learned encoder of images, or of a frozen encoder's features."""
@@ -272,19 +243,8 @@ class FlowPolicy(BasePolicy):
     def __init__(self, shape: FlowPolicyShape):
         super().__init__(shape)
         self.velocity = VelocityField(self.inputs, shape.chunk_size * shape.actions, shape.width)
-        self._plan: list[NDArray[np.float32]] = []
 
-    def reset(self) -> None:
-        """Drop the rest of the plan."""
-        self._plan = []
-
-    def act(self, obs: Observation, *, greedy: bool = False) -> NDArray[np.float32]:
-        """The next action of the plan; a new plan if all that is executed of the last one was."""
-        if not self._plan:
-            (self._plan,) = self.plans([obs], greedy=greedy)
-        return self._plan.pop(0)
-
-    def executed(self, chosen: NDArray[np.float32]) -> list[list[NDArray[np.float32]]]:
+    def executed(self, chosen: NDArray[np.float32]) -> list[list[Action]]:
         """The first actions of each plan."""
         return [list(plan[: self.shape.n_action_steps]) for plan in chosen]
 

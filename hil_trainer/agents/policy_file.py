@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from gym_hil.errors import ConfigurationError
 from gym_hil.files import expand_path
-from hil_trainer.agents.agent import help_after
+from hil_trainer.agents.agent import Plans, help_after
 from hil_trainer.agents.frozen_encoder import FrozenEncoder, load_encoder
 from hil_trainer.agents.policy import (
     ENCODER_SHA256,
@@ -60,7 +61,7 @@ class LoadedPolicy:
 
     def __init__(self, policy: BasePolicy, description: dict[str, Any], encoder: FrozenEncoder | None = None):
         self.policy, self.description, self.encoder = policy, description, encoder
-        self._action_scale = ActionScale(**description["action"])
+        self._action_scale, self._plans = ActionScale(**description["action"]), Plans(1)
 
     @property
     def trained_in(self) -> tuple[str, dict[str, Any]] | None:
@@ -97,7 +98,8 @@ class LoadedPolicy:
         Raises:
             ConfigurationError: the observation lacks something, or images have a size that does not fit.
         """
-        return self._action_scale.to_env(self.policy.act_in(observation, greedy=greedy, encoder=self.encoder))
+        obs = self.policy.shape.layout.read(observation, encoder=self.encoder)
+        return self._action_scale.to_env(self._plans.act(partial(self.policy.plans, greedy=greedy), {0: obs})[0])
 
     __call__ = act
 
@@ -111,7 +113,7 @@ class LoadedPolicy:
 
     def reset(self) -> None:
         """Drop what is left of a plan: call it when an episode begins, and when the operator has acted."""
-        self.policy.reset()
+        self._plans.drop(0)
 
 
 def save_policy(

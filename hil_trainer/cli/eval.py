@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from hil_trainer.agents.policy_file import LoadedPolicy, load_policy
 from hil_trainer.config.defaults import defaults
 from hil_trainer.logging.videos import write_grid_video
 from hil_trainer.rollout.env import RolloutEnv
-from hil_trainer.rollout.evaluation import Greedy, evaluate, evaluation_envs
+from hil_trainer.rollout.evaluation import evaluate, evaluation_envs, greedy
 from hil_trainer.rollout.run_evaluations import FILMED
 
 
@@ -66,19 +67,16 @@ def evaluate_policy(
     agent = dataclasses.replace(config.agent, gripper=gripper)
     config = dataclasses.replace(config, env=env_config, agent=agent)
     envs = evaluation_envs(config, min(num_envs, episodes), encoder=loaded.encoder, filmed=video is not None)
-    env = envs[0]
-    try:
+    with contextlib.closing(envs):
+        env = envs[0]
         _check_fit(loaded, env, provenance["task"], config.env.task)
         filmed = FILMED if video is not None else 0
-        evaluation = evaluate(envs, Greedy(loaded.policy), episodes=episodes, seed=seed, filmed=filmed)
+        evaluation = evaluate(envs, greedy(loaded.policy), episodes=episodes, seed=seed, filmed=filmed)
         fps = round(1 / env.control_dt)
-    finally:
-        envs.close()
-    if video is not None and not evaluation.frames:
-        raise ConfigurationError(f"{env.render_problem}; leave --video out.")
     if video is not None:
-        path = write_grid_video(video, evaluation.frames, fps, evaluation.outcomes[:FILMED])
-        print(f"video in {path}")
+        if not evaluation.frames:
+            raise ConfigurationError(f"{env.render_problem}; leave --video out.")
+        print(f"video in {write_grid_video(video, evaluation.frames, fps, evaluation.outcomes[:FILMED])}")
     print(f"{evaluation.mean_length:.1f} steps an episode")
     print(f"successes: {evaluation.successes}/{evaluation.episodes}")
 

@@ -7,34 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hil_trainer.agents.agent import Agent, Plans
+from hil_trainer.agents.agent import Action, Agent, Plans
 from hil_trainer.data.observations import Observation
 from hil_trainer.data.transitions import EpisodeSummary, NStepReturns, Rollout, RowFormat, Step, Transitions
 from hil_trainer.rollout.env import RolloutEnv, RolloutEnvs
-
-
-class NeutralAgent:
-    """Holds still: what drives a demonstration while the operator does not.
-
-    Args:
-        actions: size of an action.
-    """
-
-    def __init__(self, actions: int):
-        self._action = np.zeros(actions, np.float32)
-
-    def act(self, obs: Observation) -> NDArray[np.float32]:
-        """(actions,) zeros."""
-        return self._action
-
-    def plans(self, observations: Sequence[Observation]) -> list[list[NDArray[np.float32]]]:
-        """Zeros for each environment."""
-        return [[self._action] for _ in observations]
-
-    def reset(self) -> None:
-        """Nothing is planned."""
 
 
 class Actor:
@@ -105,14 +82,18 @@ class Actor:
         Args:
             wait: called after the reset, returns when the operator is ready, or False if the operator wants to stop.
         """
-        scripted_operator, agent = self.env.scripted_operator, NeutralAgent(self.env.actions)
+        scripted_operator = self.env.scripted_operator
+
+        def hold_still(observations: Sequence[Observation]) -> list[list[Action]]:
+            return [[np.zeros(self.env.actions, np.float32)] for _ in observations]
+
         if scripted_operator is not None:
             scripted_operator.demonstrates = True
         self.abandon_episode()
         summary = None
         try:
             if wait is not None:
-                self._begin(agent, 1)
+                self._begin(1)
                 if not wait():
                     self.abandon_episode()
                     return Rollout(
@@ -120,7 +101,7 @@ class Actor:
                     )
                 self.env.restart_pace()
             while summary is None:
-                ((step, summary),) = self._step(agent, 1)
+                ((step, summary),) = self._step(hold_still, 1)
         finally:
             if scripted_operator is not None:
                 scripted_operator.demonstrates = False
@@ -158,7 +139,7 @@ class Actor:
         joined, self._number = self._format.join(parts, self._number)
         return joined
 
-    def _begin(self, agent: Agent, count: int) -> None:
+    def _begin(self, count: int) -> None:
         """Reset those of the first environments in which no episode runs."""
         begins = [index for index in range(count) if self._running[index].obs is None]
         seeds = {index: int(self._rng.integers(2**31)) for index in begins}
@@ -168,7 +149,7 @@ class Actor:
 
         self.envs.run(begin, begins)
         for index in begins:
-            self._plans.drop(agent, index)
+            self._plans.drop(index)
 
     def _step(self, agent: Agent, count: int) -> list[tuple[Step, EpisodeSummary | None]]:
         """Make a step in the first environments. Returns each, and a summary if it ended its episode."""
@@ -178,13 +159,13 @@ class Actor:
         def advance(index: int) -> None:
             made[index] = self._running[index].advance(self.envs[index], actions[index], self.help_after)
 
-        self._begin(agent, count)
+        self._begin(count)
         observations = {index: self._running[index].obs for index in indices}
         actions = self._plans.act(agent, observations)  # type: ignore[arg-type]  # all have begun
         self.envs.run(advance, indices)
         for index, (step, _) in enumerate(made):
             if step.is_intervention:
-                self._plans.drop(agent, index)  # a plan from before is of no use once the operator lets go
+                self._plans.drop(index)  # a plan from before is of no use once the operator lets go
         return made
 
 
@@ -208,9 +189,7 @@ class _Episode:
         self._total = 0.0
         self.obs = env.reset(seed)
 
-    def advance(
-        self, env: RolloutEnv, action: NDArray[np.float32], help_after: float
-    ) -> tuple[Step, EpisodeSummary | None]:
+    def advance(self, env: RolloutEnv, action: Action, help_after: float) -> tuple[Step, EpisodeSummary | None]:
         """Make a step. Returns it, and a summary if it ended the episode."""
         assert self.obs is not None
         if self._length >= help_after:

@@ -8,13 +8,14 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hil_trainer.agents.agent import Agent, Plans
+from hil_trainer.agents.agent import Action, Agent, Plans
 from hil_trainer.agents.policy import BasePolicy, BaseShape, Weights, load_weights
 from hil_trainer.child_process import exit_with_parent, interrupts_blocked
 from hil_trainer.config import NO_OPERATOR, TrainConfig
@@ -58,27 +59,9 @@ class Evaluation(NamedTuple):
         return float(np.mean(self.lengths))
 
 
-class Greedy:
-    """Acts with the most likely action of a policy.
-
-    Args:
-        policy: to act with.
-    """
-
-    def __init__(self, policy: BasePolicy):
-        self.policy = policy
-
-    def reset(self) -> None:
-        """Forget what was planned."""
-        self.policy.reset()
-
-    def act(self, obs: Observation) -> NDArray[np.float32]:
-        """(actions,) float32 in [-1, 1]."""
-        return self.policy.act(obs, greedy=True)
-
-    def plans(self, observations: Sequence[Observation]) -> list[list[NDArray[np.float32]]]:
-        """See `BasePolicy.plans`."""
-        return self.policy.plans(observations, greedy=True)
+def greedy(policy: BasePolicy) -> Agent:
+    """Acts with the most likely action of a policy."""
+    return partial(policy.plans, greedy=True)
 
 
 def evaluation_env(config: TrainConfig, *, encoder: FrozenEncoder | None = None, filmed: bool = False) -> RolloutEnv:
@@ -103,12 +86,12 @@ def evaluation_envs(
     )
 
 
-def evaluate(env: RolloutEnv | RolloutEnvs, policy: Agent, *, episodes: int, seed: int, filmed: int = 0) -> Evaluation:
+def evaluate(env: RolloutEnv | RolloutEnvs, agent: Agent, *, episodes: int, seed: int, filmed: int = 0) -> Evaluation:
     """Run episodes, as many at a time as there are environments.
 
     Args:
         env: from `evaluation_env` or `evaluation_envs`.
-        policy: to evaluate.
+        agent: to evaluate.
         episodes: number of episodes.
         seed: of the first episode; the others count up from it.
         filmed: number of episodes, from the first one, whose images are kept, if the environment renders any.
@@ -119,59 +102,47 @@ def evaluate(env: RolloutEnv | RolloutEnvs, policy: Agent, *, episodes: int, see
     ended: list[_Episode] = []
 
     def begin(index: int) -> None:
-        running[index].begin(envs[index])
+        running[index].see(envs[index], envs[index].reset(seed + running[index].number))
 
     def advance(index: int) -> None:
-        running[index].advance(envs[index], actions[index])
+        episode, step = running[index], envs[index].step(actions[index])
+        episode.length, episode.success = episode.length + 1, step.success
+        episode.ended = step.terminated or step.truncated
+        episode.see(envs[index], step.obs)
 
     while running or waiting:
         free = [index for index in range(len(envs)) if index not in running][: len(waiting)]
         for index in free:
             number = waiting.popleft()
-            running[index] = _Episode(number, seed + number, [] if number < filmed else None)
+            running[index] = _Episode(number, [] if number < filmed else None)
+            plans.drop(index)
         envs.run(begin, free)
-        for index in free:
-            plans.drop(policy, index)
-        actions = plans.act(policy, {index: episode.obs for index, episode in running.items()})
+        actions = plans.act(agent, {index: episode.obs for index, episode in running.items()})
         envs.run(advance, list(running))
-        for index in [index for index, episode in running.items() if episode.ended]:
-            ended.append(running.pop(index))
+        ended += [running.pop(index) for index in list(running) if running[index].ended]
     ended.sort(key=lambda episode: episode.number)
     outcomes, lengths = [episode.success for episode in ended], [episode.length for episode in ended]
     films = [episode.film for episode in ended if episode.film is not None]
     return Evaluation(episodes, sum(outcomes), lengths, seed, outcomes, films)
 
 
+@dataclasses.dataclass(eq=False)
 class _Episode:
-    """One episode of an evaluation, in the environment that is free for it."""
+    """One episode of an evaluation, in the environment that is free for it; `film` is None if it is not filmed."""
 
-    obs: Observation
+    number: int
+    film: Frames | None
+    obs: Observation = dataclasses.field(init=False)
+    length: int = 0
+    success: bool = False
+    ended: bool = False
 
-    def __init__(self, number: int, seed: int, film: Frames | None):
-        self.number, self.film = number, film
-        self.length, self.ended, self.success = 0, False, False
-        self._seed = seed
-
-    def begin(self, env: RolloutEnv) -> None:
-        """Reset the environment."""
-        self.obs = env.reset(self._seed)
-        self.film = _filmed(env, self.film)
-
-    def advance(self, env: RolloutEnv, action: NDArray[np.float32]) -> None:
-        """Make a step."""
-        step = env.step(action)
-        self.obs, self.length = step.obs, self.length + 1
-        self.ended, self.success = step.terminated or step.truncated, step.success
-        self.film = _filmed(env, self.film)
-
-
-def _filmed(env: RolloutEnv, film: Frames | None) -> Frames | None:
-    """A film with one more frame; None if there is no film or the environment renders nothing."""
-    frame = None if film is None else env.render()
-    if film is None or frame is None:
-        return None
-    film.append(frame)
-    return film
+    def see(self, env: RolloutEnv, obs: Observation) -> None:
+        """Note an observation, and film it."""
+        self.obs = obs
+        if self.film is not None:
+            frame = env.render()
+            self.film = None if frame is None else [*self.film, frame]
 
 
 class Evaluator:
@@ -232,21 +203,6 @@ class _StoppedError(Exception):
     """The run ends before the evaluation does."""
 
 
-class _Stoppable(Greedy):
-    def act(self, obs: Observation) -> NDArray[np.float32]:
-        _stop_if_asked()
-        return super().act(obs)
-
-    def plans(self, observations: Sequence[Observation]) -> list[list[NDArray[np.float32]]]:
-        _stop_if_asked()
-        return super().plans(observations)
-
-
-def _stop_if_asked() -> None:
-    if _worker["stop"].is_set():
-        raise _StoppedError
-
-
 def _prepare(config: TrainConfig, shape: BaseShape, stop: Any) -> None:
     exit_with_parent()
     torch.set_num_threads(1)
@@ -254,7 +210,14 @@ def _prepare(config: TrainConfig, shape: BaseShape, stop: Any) -> None:
 
 
 def _evaluate(weights: Weights, episodes: int, seed: int) -> Evaluation:
+    envs, policy = _worker["envs"], _worker["policy"]
     # Checked here because an error while the process starts is reported only as its end.
-    _worker["envs"][0].layout.require_encoding_of(_worker["policy"].shape.layout)
-    load_weights(_worker["policy"], weights)
-    return evaluate(_worker["envs"], _Stoppable(_worker["policy"]), episodes=episodes, seed=seed)
+    envs[0].layout.require_encoding_of(policy.shape.layout)
+    load_weights(policy, weights)
+
+    def act_until_stopped(observations: Sequence[Observation]) -> list[list[Action]]:
+        if _worker["stop"].is_set():
+            raise _StoppedError
+        return policy.plans(observations, greedy=True)
+
+    return evaluate(envs, act_until_stopped, episodes=episodes, seed=seed)

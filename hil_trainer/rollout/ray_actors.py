@@ -81,7 +81,7 @@ def act(learner: Any, setup: LearnerSetup, actor: Actor) -> None:
                 version, policy_steps = reply.version, reply.snapshot.env_steps
             if reply.act:
                 actor.set_episodes(reply.episodes)
-                rollout = actor.run(policy, setup.config.rollout_steps)
+                rollout = actor.run(policy.plans, setup.config.rollout_steps)
             else:
                 if not waits:
                     time.sleep(_ASK_EVERY)

@@ -18,7 +18,7 @@ from hil_trainer.logging.metrics import FINAL, Milestone
 from hil_trainer.logging.status import TrainingStatus
 from hil_trainer.logging.videos import write_grid_video
 from hil_trainer.rollout.env import RolloutEnv
-from hil_trainer.rollout.evaluation import Evaluation, Evaluator, Greedy, evaluate, evaluation_envs
+from hil_trainer.rollout.evaluation import Evaluation, Evaluator, evaluate, evaluation_envs, greedy
 
 QUICK_MARGIN = 0.05  # by which a quick evaluation may miss the target and still be followed by a full one
 FINAL_SEED_OFFSET = 1_000_000  # from the seeds of evaluations during training, which choose the exported policy
@@ -196,7 +196,7 @@ class RunEvaluations:
         try:
             evaluation = evaluate(
                 envs,
-                Greedy(loaded.policy),
+                greedy(loaded.policy),
                 episodes=self._config.evaluation.episodes,
                 seed=self._config.evaluation.seed + FINAL_SEED_OFFSET,
                 filmed=FILMED,

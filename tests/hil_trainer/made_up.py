@@ -42,6 +42,11 @@ def obs(layout=STATE, number=0):
     )
 
 
+def act(policy, observation, **options):
+    """The first action that a policy plans."""
+    return policy.plans([observation], **options)[0][0]
+
+
 def transition(layout=STATE, number=0, **values):
     """A transition whose reward is its number, too."""
     action = np.random.default_rng(number).uniform(-1, 1, ACTIONS).astype(np.float32)

@@ -20,8 +20,8 @@ from hil_trainer.checkpoints import checkpoints, read_learner_state
 from hil_trainer.cli import main
 from hil_trainer.errors import DemonstrationsError, DivergenceError
 from hil_trainer.logging.metrics import DISCARDED, read_metrics
-from hil_trainer.rollout.actor import NeutralAgent
 from hil_trainer.train import Training
+from tests.hil_trainer.rollout.test_actor import Still
 from tests.hil_trainer.rollout.test_evaluation import Reaching
 
 PATIENCE = 120  # s
@@ -111,11 +111,11 @@ def test_a_run_goes_on_learning_from_all_it_had(finished):
     assert state_after["buffers"]["demo"]["added"] >= state["buffers"]["demo"]["added"] > 0
 
 
-@pytest.mark.parametrize(("agent", "successes"), [(Reaching(), 2), (NeutralAgent(4), 0)], ids=["able", "idle"])
+@pytest.mark.parametrize(("agent", "successes"), [(Reaching(), 2), (Still(), 0)], ids=["able", "idle"])
 def test_successes_of_a_policy_are_counted_from_its_directory_and_its_file(
     finished, capsys, tmp_path, monkeypatch, agent, successes
 ):
-    monkeypatch.setattr(Policy, "act", lambda self, obs, greedy: agent.act(obs))
+    monkeypatch.setattr(Policy, "plans", lambda self, observations, greedy: agent(observations))
     video = tmp_path / "film.mp4"
     assert main(["eval", str(finished), "--episodes", "2", "--seed", "3", "--video", str(video)]) == 0
     printed = capsys.readouterr().out.splitlines()

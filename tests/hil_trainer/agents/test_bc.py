@@ -1,8 +1,11 @@
 """What imitation learns from, and how its policy plans."""
 
+from functools import partial
+
 import pytest
 import torch
 
+from hil_trainer.agents.agent import Plans
 from hil_trainer.agents.bc import BC, policy_shape
 from hil_trainer.agents.policy import FlowPolicyShape
 from hil_trainer.config import BCConfig
@@ -34,15 +37,18 @@ def test_the_policy_learns_what_the_operator_does_and_ignores_the_rest():
     assert plan[:2].min() > 0.4 > 0.2 > abs(plan[2])
 
 
-def test_a_plan_is_executed_in_part_and_dropped_on_reset():
+def test_a_plan_is_executed_in_part_and_dropped_where_the_operator_has_acted():
     policy = FlowPolicyShape(STATE, ACTIONS, width=16, chunk_size=3, n_action_steps=2).make_policy()
-    first = policy.act(obs(STATE, 1), greedy=True)
-    rest = policy.act(obs(STATE, 2), greedy=True)  # planned before what is seen now
-    anew = policy.act(obs(STATE, 1), greedy=True)
+    plans = Plans(1)
+
+    def act(number):
+        return plans.act(partial(policy.plans, greedy=True), {0: obs(STATE, number)})[0]
+
+    first, rest, anew = act(1), act(2), act(1)  # the second was planned before what is seen then
     assert (first == anew).all()
-    policy.reset()
-    assert (policy.act(obs(STATE, 1), greedy=True) == first).all()
-    assert (policy.act(obs(STATE, 7), greedy=True) == rest).all()
+    plans.drop(0)
+    assert (act(1) == first).all()
+    assert (act(7) == rest).all()
 
 
 @pytest.mark.parametrize("discrete", [True, False])

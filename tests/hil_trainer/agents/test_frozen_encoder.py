@@ -29,6 +29,7 @@ from hil_trainer.rollout.env import RolloutEnv
 from hil_trainer.rollout.evaluation import Evaluator
 from tests.hil_trainer.agents import tiny_encoder
 from tests.hil_trainer.agents.tiny_encoder import FEATURES, SIZE
+from tests.hil_trainer.made_up import act
 
 SOURCE = f"{tiny_encoder.__name__}:network"
 
@@ -202,7 +203,7 @@ def test_a_policy_imports_its_encoder_and_refuses_other_weights(env, write, tmp_
     one = env(encoder=write("vision", ""))
     policy = saved(tmp_path / "policy.safetensors", one)
     observation, _ = one.env.reset(seed=4)
-    expected = one.action_scale.to_env(policy.act(one.reset(4), greedy=True))
+    expected = one.action_scale.to_env(act(policy, one.reset(4), greedy=True))
     np.testing.assert_allclose(load_policy(tmp_path).act(observation), expected, atol=1e-5)
     description = json.loads((tmp_path / "policy.json").read_text())
     assert description["provenance"]["encoder"] == {"source": "vision:network", "sha256": one.encoder.sha256}

@@ -16,7 +16,7 @@ from hil_trainer.agents.policy import FlowPolicyShape, Policy, PolicyShape
 from hil_trainer.agents.policy_file import load_policy, read_description, save_policy
 from hil_trainer.data.actions import ActionScale
 from hil_trainer.errors import CheckpointError
-from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, HIDDEN, OBJECTS, PIXELS, STATE, obs
+from tests.hil_trainer.made_up import ACTIONS, ASYMMETRIC, HIDDEN, OBJECTS, PIXELS, STATE, act, obs
 
 LOW, HIGH = [-1.0, -1.0, -1.0, 0.0], [1.0, 1.0, 1.0, 2.0]
 LAYOUTS = {"state": STATE, "hidden": HIDDEN, "pixels": PIXELS, "both": ASYMMETRIC}
@@ -62,7 +62,7 @@ def observation(layout):
 def test_a_policy_that_is_read_back_acts_the_same(tmp_path, layout, discrete):
     before = policy(layout, discrete_gripper=discrete)
     after = load_policy(save(tmp_path / "policy.safetensors", before))
-    action = before.act(obs(layout, 2), greedy=True)
+    action = act(before, obs(layout, 2), greedy=True)
     expected = action * [1, 1, 1, 1] + [0, 0, 0, 1]  # from [-1, 1] to the space of the environment
     np.testing.assert_allclose(after.act(observation(layout)), expected, atol=1e-6)
     assert after.act(observation(layout)).dtype == np.float32
@@ -73,7 +73,7 @@ def test_a_policy_that_is_read_back_acts_the_same(tmp_path, layout, discrete):
 def test_a_policy_that_attends_is_read_back_too(tmp_path):
     before = policy(OBJECTS, attention_heads=2)
     after = load_policy(save(tmp_path / "policy.safetensors", before))
-    expected = before.act(obs(OBJECTS, 2), greedy=True) + np.array([0, 0, 0, 1], np.float32)
+    expected = act(before, obs(OBJECTS, 2), greedy=True) + np.array([0, 0, 0, 1], np.float32)
     np.testing.assert_allclose(after.act(observation(OBJECTS)), expected, atol=1e-6)
 
 
@@ -88,7 +88,7 @@ def test_the_file_alone_acts_where_there_is_no_simulation(tmp_path):
     np.savez(tmp_path / "given.npz", **given, **images)
     command = [sys.executable, "-c", ELSEWHERE, str(elsewhere), str(tmp_path / "given.npz"), str(tmp_path / "done.npy")]
     subprocess.run(command, check=True)
-    expected = before.act(obs(ASYMMETRIC, 2), greedy=True) + np.array([0, 0, 0, 1], np.float32)
+    expected = act(before, obs(ASYMMETRIC, 2), greedy=True) + np.array([0, 0, 0, 1], np.float32)
     np.testing.assert_allclose(np.load(tmp_path / "done.npy"), expected, atol=1e-5)
 
 
@@ -154,10 +154,11 @@ def test_a_flow_policy_keeps_its_plan_s_length_and_needs_no_settings(tmp_path):
     made = shape.make_policy()
     loaded = load_policy(save(tmp_path / "policy.safetensors", made))
     assert (loaded.policy.shape, loaded.description["algorithm"]) == (made.shape, "bc")
-    planned = [made.act(obs(OBJECTS, 2), greedy=True) for _ in range(4)]
+    (plan,) = made.plans([obs(OBJECTS, 2)], greedy=True)
+    assert len(plan) == 3
     loaded.act(observation(OBJECTS))
     loaded.reset()
-    for action in planned:
+    for action in (*plan, plan[0]):
         np.testing.assert_allclose(loaded.act(observation(OBJECTS)), action + np.array([0, 0, 0, 1]), atol=1e-6)
 
 

@@ -15,6 +15,7 @@ from tests.hil_trainer.made_up import (
     OBJECTS,
     PIXELS,
     STATE,
+    act,
     batch,
     obs,
     transition,
@@ -137,7 +138,7 @@ def test_a_policy_learns_the_better_actions():
     sac, together = learner(learning_rate=3e-3), batch(steps)
     for _ in range(150):
         sac.update(together)
-    assert sac.policy.act(steps[0].obs, greedy=True)[0] > 0.7
+    assert act(sac.policy, steps[0].obs, greedy=True)[0] > 0.7
 
 
 @pytest.mark.parametrize(("gripper", "value"), [("continuous", 0.25), ("discrete", 0.5)])
@@ -162,7 +163,7 @@ def test_a_discrete_gripper_counts_its_penalty():
     inputs = sac.policy.encode(together.observation.state[:1])
     with torch.no_grad():
         np.testing.assert_allclose(sac.policy.gripper(inputs).mean(0)[0], [0.6, 0.0, -0.5], atol=0.1)
-    assert sac.policy.act(steps[0].obs)[-1] == -1.0
+    assert act(sac.policy, steps[0].obs)[-1] == -1.0
 
 
 def test_a_discrete_gripper_looks_beyond_time_outs_but_not_beyond_terminations():
@@ -191,7 +192,7 @@ def test_what_only_the_simulation_knows_reaches_critics_alone(layout):
     second = copy.deepcopy(sac).update(batch(other))
     assert (float(first["q"]) != float(second["q"])) == bool(layout.privileged)
     for one, changed in zip(steps, other, strict=True):
-        np.testing.assert_array_equal(sac.policy.act(one.obs, greedy=True), sac.policy.act(changed.obs, greedy=True))
+        np.testing.assert_array_equal(act(sac.policy, one.obs, greedy=True), act(sac.policy, changed.obs, greedy=True))
 
 
 @GRIPPERS
@@ -245,7 +246,7 @@ def test_imitation_follows_the_operator_and_nobody_else():
     sac, together = learner(imitation=100.0, policy_learning_rate=3e-3), batch(steps)
     for _ in range(150):
         sac.update(together)
-    np.testing.assert_allclose(sac.policy.act(steps[0].obs, greedy=True), action, atol=0.1)
+    np.testing.assert_allclose(act(sac.policy, steps[0].obs, greedy=True), action, atol=0.1)
 
 
 @GRIPPERS
@@ -277,7 +278,7 @@ def test_attention_learns_whose_turn_it_is():
     sac = learner(OBJECTS, attention_heads=1, imitation=100.0, policy_learning_rate=3e-3)
     for _ in range(60):
         sac.update(batch(steps[:192]))
-    acted = np.array([sac.policy.act(step.obs, greedy=True)[1] for step in steps[192:]])
+    acted = np.array([act(sac.policy, step.obs, greedy=True)[1] for step in steps[192:]])
     assert np.mean(np.sign(acted) == np.sign([step.action[1] for step in steps[192:]])) > 0.9
 
 

@@ -11,6 +11,7 @@ from hil_trainer.agents.policy_file import save_policy
 from hil_trainer.config import NO_OPERATOR
 from hil_trainer.data.actions import ActionScale
 from hil_trainer.rollout.env import RolloutEnv
+from tests.hil_trainer.made_up import act
 
 
 class GripperFirst(gym.Env):
@@ -82,6 +83,6 @@ def test_a_file_of_the_policy_acts_in_the_environments_order(env, tmp_path):
     save_policy(file, policy, action_scale=one.action_scale, provenance={"task": "GripperFirst-v0"})
     obs = one.reset(0)
     loaded = gym_hil.load_policy(file, one.env)
-    moved, gripper = policy.act(obs, greedy=True)
+    moved, gripper = act(policy, obs, greedy=True)
     observation, _ = one.env.reset(seed=0)
     np.testing.assert_allclose(loaded(observation), [0.04 + 0.04 * gripper, 0.1 * moved], atol=1e-6)

@@ -14,19 +14,15 @@ from hil_trainer.rollout.env import RolloutEnv
 
 
 class Still:
-    """Holds still, or repeats an action."""
+    """Holds still, or repeats an action; it plans for some steps."""
 
-    def __init__(self, action=(0.0, 0.0, 0.0, 0.0)):
-        self.action = np.array(action, np.float32)
-        self.resets = []  # number of actions before each
-        self.acted = 0
+    def __init__(self, action=(0.0, 0.0, 0.0, 0.0), steps=1):
+        self.action, self.steps = np.array(action, np.float32), steps
+        self.planned = []  # for how many environments
 
-    def reset(self):
-        self.resets.append(self.acted)
-
-    def act(self, obs):
-        self.acted += 1
-        return self.action
+    def __call__(self, observations):
+        self.planned.append(len(observations))
+        return [[self.action] * self.steps for _ in observations]
 
 
 class Presses(Device):
@@ -68,7 +64,7 @@ def batch(actor, rollout):
 
 
 def test_an_intervention_is_stored_instead_of_the_policy_s_action(actor):
-    policy = Still([0.4, -0.6, 0.2, 0.0])
+    policy = Still([0.4, -0.6, 0.2, 0.0], steps=10)
     one = actor(Presses({}, drives=(3, 4)))
     rollout = one.run(policy, 6)
     found = batch(one, rollout)
@@ -78,7 +74,7 @@ def test_an_intervention_is_stored_instead_of_the_policy_s_action(actor):
     np.testing.assert_allclose(found.action[:, :3], expected, atol=1e-6)
     assert np.abs(found.action).max() <= 1
     # A plan is dropped at the beginning and whenever the operator has acted, and made anew when the operator lets go.
-    assert policy.resets == [0, 3, 4]
+    assert policy.planned == [1, 1, 1]
 
 
 def test_actions_are_stored_in_the_policy_s_range_whatever_the_environment_s(actor):

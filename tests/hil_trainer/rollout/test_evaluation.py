@@ -10,8 +10,7 @@ import pytest
 
 from hil_trainer.errors import LearnerError
 from hil_trainer.learner.learner import Learner, LearnerSetup
-from hil_trainer.rollout.actor import NeutralAgent
-from hil_trainer.rollout.evaluation import Evaluator, Greedy, evaluate, evaluation_env
+from hil_trainer.rollout.evaluation import Evaluator, evaluate, evaluation_env, greedy
 
 EPISODES = 10**6  # more than there is time for
 
@@ -19,8 +18,8 @@ EPISODES = 10**6  # more than there is time for
 class Reaching:
     """Goes down to the cube, closes the gripper, and lifts."""
 
-    def reset(self):
-        pass
+    def __call__(self, observations):
+        return [[self.act(obs)] for obs in observations]
 
     def act(self, obs):
         tcp, cube, gripper = obs.state[15:18], obs.state[18:21], obs.state[14]
@@ -38,15 +37,14 @@ def env(small):
 
 
 def test_no_operator_helps_and_the_same_seeds_give_the_same(env):
-    class Still(NeutralAgent):
-        def act(self, obs):
-            starts.append(obs.state)
-            return super().act(obs)
+    def still(observations):
+        starts.extend(obs.state for obs in observations)
+        return [[np.zeros(4, np.float32)] for _ in observations]
 
     starts = []
-    first = evaluate(env, Still(4), episodes=2, seed=5, filmed=1)
+    first = evaluate(env, still, episodes=2, seed=5, filmed=1)
     half = len(starts)
-    again = evaluate(env, Still(4), episodes=2, seed=5)
+    again = evaluate(env, still, episodes=2, seed=5)
     np.testing.assert_array_equal(starts[:half], starts[half:])
     assert (first.successes, first.episodes, first.seed, first.rate) == (0, 2, 5, 0.0)
     assert first.outcomes == again.outcomes == [False, False]
@@ -70,7 +68,7 @@ def test_a_process_of_its_own_evaluates_alike_and_reports_its_end_and_can_be_sto
     learner = Learner(setup)
     evaluator = Evaluator(config, learner.algorithm.policy.shape)
     there = evaluator.result(evaluator.start(learner.weights(), episodes=2, seed=3))
-    here = evaluate(env, Greedy(learner.algorithm.policy.eval()), episodes=2, seed=3)
+    here = evaluate(env, greedy(learner.algorithm.policy.eval()), episodes=2, seed=3)
     assert (there.lengths, there.outcomes) == (here.lengths, here.outcomes)
 
     endless = evaluator.start(learner.weights(), episodes=EPISODES, seed=0)

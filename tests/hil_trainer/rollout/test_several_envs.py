@@ -11,7 +11,7 @@ from hil_trainer.config import NO_OPERATOR
 from hil_trainer.data.transitions import NUMBER, RowFormat
 from hil_trainer.rollout.actor import Actor
 from hil_trainer.rollout.env import make_envs
-from hil_trainer.rollout.evaluation import Greedy, evaluate, evaluation_envs
+from hil_trainer.rollout.evaluation import evaluate, evaluation_envs, greedy
 from tests.hil_trainer.rollout.test_actor import Presses, Still
 from tests.hil_trainer.rollout.test_evaluation import Reaching
 
@@ -25,25 +25,13 @@ def opened():
         one.close()
 
 
-class Both(Reaching):
-    """Acts for one as for several."""
-
-    def plans(self, observations):
-        return [[self.act(obs)] for obs in observations]
-
-
-class StillInAll(Still):
-    def plans(self, observations):
-        return [[self.action] for _ in observations]
-
-
 @pytest.mark.parametrize("count", [2, 5])
 def test_evaluation_counts_the_same_episodes_however_many_run_at_a_time(small, opened, count):
     config = small(max_episode_steps=25)
     one, several = evaluation_envs(config, 1), evaluation_envs(config, count)
     opened += [one, several]
-    alone = evaluate(one, Both(), episodes=4, seed=7, filmed=2)
-    together = evaluate(several, Both(), episodes=4, seed=7, filmed=2)
+    alone = evaluate(one, Reaching(), episodes=4, seed=7, filmed=2)
+    together = evaluate(several, Reaching(), episodes=4, seed=7, filmed=2)
     assert together._replace(frames=[]) == alone._replace(frames=[])
     assert len(set(alone.lengths)) > 1  # so that environments get free at different steps
     for film, other in zip(together.frames, alone.frames, strict=True):
@@ -53,7 +41,7 @@ def test_evaluation_counts_the_same_episodes_however_many_run_at_a_time(small, o
 def test_steps_are_made_in_all_and_transitions_are_those_of_each(small, opened):
     envs = make_envs(small(max_episode_steps=5), 3, operator=NO_OPERATOR)
     opened.append(envs)
-    rollout = Actor(envs, discount=0.9, n_step=1, seed=0).run(StillInAll((0.5, 0, 0, 0)), 20)
+    rollout = Actor(envs, discount=0.9, n_step=1, seed=0).run(Still((0.5, 0, 0, 0)), 20)
     assert rollout.steps == 21
     assert [episode.length for episode in rollout.episodes] == [5] * 3
     found = RowFormat(envs[0].layout, envs[0].actions).batch(rollout.transitions.rows, None)
@@ -69,9 +57,9 @@ def test_whole_episodes_stay_together_over_all_rollouts(small, opened):
     envs = make_envs(small(max_episode_steps=5), 2, operator=NO_OPERATOR)
     opened.append(envs)
     actor = Actor(envs, discount=0.9, n_step=1, seed=0, whole_episodes=True)
-    counts = [len(actor.run(StillInAll(), 6).transitions) for _ in range(4)]
+    counts = [len(actor.run(Still(), 6).transitions) for _ in range(4)]
     assert counts == [0, 10, 0, 10]
-    numbers = np.concatenate([actor.run(StillInAll(), 10).transitions.rows[:, NUMBER] for _ in range(3)])
+    numbers = np.concatenate([actor.run(Still(), 10).transitions.rows[:, NUMBER] for _ in range(3)])
     assert (np.diff(numbers) == 1).sum() == 3 * 2 * 4
     assert len(set(numbers)) == len(numbers)
 
@@ -82,15 +70,9 @@ def test_an_intervention_drops_the_plan_of_its_environment_alone(small, opened, 
     monkeypatch.setattr(Presses, "attach", lambda self, env: None, raising=False)
     envs = make_envs(small(), 2)
     opened.append(envs)
-    planned = []
-
-    class Planner(StillInAll):
-        def plans(self, observations):
-            planned.append(len(observations))
-            return [[self.action] * 3 for _ in observations]
-
-    rollout = Actor(envs, discount=0.9, n_step=1, seed=0).run(Planner(), 100)
-    assert planned == [2, 1]
+    policy = Still(steps=3)
+    rollout = Actor(envs, discount=0.9, n_step=1, seed=0).run(policy, 100)
+    assert policy.planned == [2, 1]
     assert (rollout.steps, rollout.operator_steps, rollout.quit) == (4, 2, True)
 
 
@@ -98,10 +80,10 @@ def test_an_intervention_drops_the_plan_of_its_environment_alone(small, opened, 
 def test_policy_chooses_for_several_as_for_one(small, opened, shape):
     envs = evaluation_envs(small(), 3)
     opened.append(envs)
-    policy = Greedy(shape(envs[0].layout, envs[0].actions, width=16).make_policy().eval())
+    policy = greedy(shape(envs[0].layout, envs[0].actions, width=16).make_policy().eval())
     observations = {index: env.reset(index) for index, env in enumerate(envs)}
     plans = Plans(3)
-    alone = [policy.plans([obs])[0] for obs in observations.values()]
+    alone = [policy([obs])[0] for obs in observations.values()]
     for step in range(3):
         together = plans.act(policy, observations)
         for index in observations:
