@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gym_hil.errors import ConfigurationError
 from hil_trainer.agents import bc
-from hil_trainer.agents.networks import CriticEnsemble, Features, VelocityField, integrate, polyak_update, target_of
+from hil_trainer.agents.networks import CriticEnsemble, VelocityField, integrate, polyak_update, target_of
 from hil_trainer.agents.policy import BestOfNPolicy, BestOfNPolicyShape, FlowPolicy, FlowPolicyShape, OneStepPolicyShape
 from hil_trainer.config import ACFQLConfig
 from hil_trainer.data.observations import Observation, ObservationLayout
@@ -64,11 +64,11 @@ class ACFQL(bc.BC):
     def __init__(self, shape: FlowPolicyShape, config: ACFQLConfig, **options: Any):
         super().__init__(shape, config, **options)
         network = self.network
-        self._privileged: Features | None = self._truth if shape.layout.privileged else None
+        self._is_privileged = bool(shape.layout.privileged)
         if isinstance(network, BestOfNPolicy):
             self.critic = network.critic
         else:
-            inputs = network.inputs if self._privileged is None else self._privileged.size
+            inputs = self.features.size if self._is_privileged else network.inputs
             size = shape.chunk_size * shape.actions
             self.critic = CriticEnsemble(config.critics, inputs + size, width=config.width).to(self.device)
             self._learned.append(self.flow)
@@ -90,15 +90,7 @@ class ACFQL(bc.BC):
         self._started = True
 
     def update(self, batch: Chunks, *, updates: int = 1) -> dict[str, Tensor]:
-        """Update the critics some times, and the flow and the policy once.
-
-        Args:
-            batch: windows with returns, for all updates.
-            updates: number of updates of the critics.
-
-        Returns:
-            The last losses and values, each a scalar.
-        """
+        """Update the critics some times, and the flow and the policy once."""
         assert batch.returns is not None
         with self._precision():
             target = self._targets(batch.returns)
@@ -172,9 +164,7 @@ class ACFQL(bc.BC):
         return loss + alpha * distillation + q_loss, report  # FQL, eq. 8
 
     def _critic_obs(self, obs: Observation, features: Tensor) -> Tensor:
-        if self._privileged is None:
-            return features
-        return self._privileged(torch.cat([obs.state, obs.privileged], -1))
+        return self._privileged_features(obs) if self._is_privileged else features
 
     @property
     def _updates_per_step(self) -> int:
@@ -188,11 +178,9 @@ class ACFQL(bc.BC):
         return VelocityField(network.inputs, shape.chunk_size * shape.actions, shape.width)
 
     def state_dict(self) -> dict[str, Any]:
-        """All networks and optimizers, and the number of updates."""
         return super().state_dict() | {name: part.state_dict() for name, part in self._critic_parts().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
         super().load_state_dict(state)
         for name, part in self._critic_parts().items():
             part.load_state_dict(state[name])

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hil_trainer.agents.algorithm import Algorithm
 from hil_trainer.agents.encoders import prepare, random_shift
-from hil_trainer.agents.networks import Features, VelocityField, polyak_update
+from hil_trainer.agents.networks import VelocityField, polyak_update
 from hil_trainer.agents.policy import FlowPolicy, FlowPolicyShape
 from hil_trainer.config import BCConfig
 from hil_trainer.data.observations import Observation, ObservationLayout
@@ -48,7 +49,7 @@ def policy_shape(
     )
 
 
-class BC:
+class BC(Algorithm):
     """Network, its moving average, and updates.
 
     With images and privileged parts in the layout, an auxiliary head predicts these from the images.
@@ -57,43 +58,26 @@ class BC:
         shape: of the policy, from `policy_shape`.
         config: settings of the algorithm.
         offline_steps: steps over which the learning rate falls.
-        device: to learn on.
-        mixed_precision: compute hidden layers in bfloat16.
+        options: as of `Algorithm`.
 
     Attributes:
-        policy: the moving average of the network; it acts and is exported.
-        chunk_size: steps of the windows that it learns from.
-        imitates_only: it learns from the operator's steps alone.
-        encoded: shape of what it keeps of the images of a transition; None for the images.
+        policy: the moving average of the network.
     """
 
     imitates_only = True
 
-    def __init__(
-        self,
-        shape: FlowPolicyShape,
-        config: BCConfig,
-        *,
-        offline_steps: int = 0,
-        device: torch.device | str = "cpu",
-        mixed_precision: bool = False,
-    ):
-        self.config, self.device, self.mixed_precision = config, torch.device(device), mixed_precision
+    def __init__(self, shape: FlowPolicyShape, config: BCConfig, *, offline_steps: int = 0, **options: Any):
+        super().__init__(shape.layout, **options)
+        self.config = config
         self.chunk_size, self._offline_updates = config.chunk_size, offline_steps * self._updates_per_step
         self._updates, self._started = 0, False
-        layout = shape.layout
         self.network = shape.make_policy().to(self.device)
         self.flow = self._make_flow().to(self.device)
         self.policy = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.encoded: tuple[int, ...] | None = None
         if (frozen := self.policy.frozen) is not None:
             frozen.to(self.device)
-            self.encoded = (config.encoded_copies, len(layout.cameras), *frozen.shape)
-        self._truth = Features.of([*layout.measured, *layout.privileged]).to(self.device)
-        self.auxiliary_head: nn.Linear | None = None
-        if layout.privileged and self.network.encoder is not None:
-            outputs = self._truth.size - self.network.features.size
-            self.auxiliary_head = nn.Linear(self.network.encoder.size, outputs).to(self.device)
+            self.encoded = (config.encoded_copies, len(shape.layout.cameras), *frozen.shape)
+        self._make_auxiliary_head(self.network)
         self._learned = nn.ModuleList(
             [self.network] if self.auxiliary_head is None else [self.network, self.auxiliary_head]
         )
@@ -113,19 +97,11 @@ class BC:
 
     def normalise(self, states: Tensor) -> None:
         """See `Algorithm.normalise`."""
-        for policy in (self.network, self.policy):
-            policy.features.normalise(states)
+        super().normalise(states)
+        self.network.features.normalise(states)
 
     def update(self, batch: Chunks, *, updates: int = 1) -> dict[str, Tensor]:
-        """Update the network and its moving average some times.
-
-        Args:
-            batch: windows for all updates.
-            updates: number of updates.
-
-        Returns:
-            The last losses, each a scalar.
-        """
+        """Update the network and its moving average some times."""
         for number in range(updates):
             with self._precision():
                 loss, report = self._loss(batch.minibatch(number, updates))
@@ -158,7 +134,7 @@ class BC:
 
     def _imitation(self, features: Tensor, batch: Chunks) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of the flow, on the operator's steps, and of the auxiliary head."""
-        config, obs, samples = self.config, batch.observation, self.config.noise_samples
+        config, samples = self.config, self.config.noise_samples
         action, mask = (part.repeat(samples, *[1] * (part.ndim - 1)) for part in batch[1:3])
         # Conditional flow matching with straight paths: E |v(x_t, t) - (a - z)|^2, x_t = (1 - t) z + t a
         target = action.flatten(1)
@@ -168,9 +144,7 @@ class BC:
         loss = imitation = (error * mask).sum() / mask.sum().clamp(min=1)
         report = {"imitation_loss": imitation.detach()}
         if self.auxiliary_head is not None:
-            predicted = self.auxiliary_head(features[:, -self.auxiliary_head.in_features :])
-            truth = self._truth(torch.cat([obs.state, obs.privileged], -1))[:, self.network.features.size :]
-            auxiliary = (predicted - truth).square().mean()
+            auxiliary = self._auxiliary_loss(self.auxiliary_head, features, batch.observation)
             loss = loss + config.auxiliary * auxiliary
             report["auxiliary_loss"] = auxiliary.detach()
         return loss, report
@@ -189,9 +163,6 @@ class BC:
         return torch.optim.AdamW(
             learned.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision)
 
     def _images(self, obs: Observation) -> Tensor | None:
         if obs.images is None or self.encoded is not None:

@@ -130,6 +130,21 @@ def load_encoder(source: str, size: int) -> FrozenEncoder:
         return FrozenEncoder(source, _make(function), size)
 
 
+def load_cell_encoder(source: str, size: int) -> FrozenEncoder:
+    """Load an encoder whose features are looked for points in; arguments and errors as of `load_encoder`.
+
+    Raises:
+        ConfigurationError: also where its features have no height and width.
+    """
+    encoder = load_encoder(source, size)
+    if len(encoder.shape) != 3 or min(encoder.shape) < 2:
+        raise ConfigurationError(
+            f"The encoder {source} turns an image into features of shape {encoder.shape}; expected (channels, height, "
+            "width), to look for points in them. End the encoder before its pooling layer."
+        )
+    return encoder
+
+
 def cell_encoder(source: str | None) -> str | None:
     """The encoder for networks that look for points in its cells: of a name of `NAMED` the one with small cells."""
     return None if source is None else _WITH_CELLS.get(source, source)

@@ -11,10 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.agent import Action
 from hil_trainer.agents.encoders import Bottleneck, CellEncoder, Encoder, SpatialSoftmaxEncoder, prepare
-from hil_trainer.agents.frozen_encoder import FrozenEncoder, load_encoder
+from hil_trainer.agents.frozen_encoder import FrozenEncoder, load_cell_encoder
 from hil_trainer.agents.networks import (
     Attention,
     CriticEnsemble,
@@ -92,9 +91,7 @@ class BasePolicy(nn.Module):
         self.features = Features.of(layout.measured)
         self.measured = layout.state_size - layout.encoded_size
         if layout.encoding is not None:
-            # What was learned from the features of one encoder is useless with another.
-            sha256 = bytes.fromhex(layout.encoding.sha256)
-            self.register_buffer(ENCODER_SHA256, torch.tensor(list(sha256), dtype=torch.uint8))
+            self._note_encoder(layout.encoding.sha256)
         self.encoder = self._make_encoder()
         has_attention = shape.attention_heads and object_features(layout.measured)[1]
         heads = shape.attention_heads
@@ -169,6 +166,10 @@ class BasePolicy(nn.Module):
     def executed(self, chosen: NDArray[np.float32]) -> list[list[Action]]:
         """What is executed of what `choose` returned, for each observation."""
         return [[action] for action in chosen]
+
+    def _note_encoder(self, sha256: str) -> None:
+        """Note the frozen encoder's weights: what was learned from the features of one is useless with another."""
+        self.register_buffer(ENCODER_SHA256, torch.tensor(list(bytes.fromhex(sha256)), dtype=torch.uint8))
 
     def _make_encoder(self) -> Encoder | None:
         """The learned encoder of images, or of a frozen encoder's features."""
@@ -281,14 +282,8 @@ class FlowPolicy(BasePolicy):
         layout, source = self.shape.layout, self.shape.encoder
         if source is None:
             return super()._make_encoder()
-        self.frozen = load_encoder(source, layout.image_size)
-        if len(self.frozen.shape) != 3 or min(self.frozen.shape) < 2:
-            raise ConfigurationError(
-                f"The encoder {source} turns an image into features of shape {self.frozen.shape}; a flow policy looks "
-                "for points in them and expects (channels, height, width). End the encoder before its pooling layer."
-            )
-        sha256 = bytes.fromhex(self.frozen.sha256)
-        self.register_buffer(ENCODER_SHA256, torch.tensor(list(sha256), dtype=torch.uint8))
+        self.frozen = load_cell_encoder(source, layout.image_size)
+        self._note_encoder(self.frozen.sha256)
         return CellEncoder(len(layout.cameras), self.frozen.shape)
 
 

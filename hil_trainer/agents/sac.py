@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hil_trainer.agents.algorithm import Algorithm
 from hil_trainer.agents.encoders import prepare, random_shift
-from hil_trainer.agents.networks import CriticEnsemble, Features, polyak_update, sample, target_of
+from hil_trainer.agents.networks import CriticEnsemble, polyak_update, sample, target_of
 from hil_trainer.agents.policy import Policy, PolicyShape
 from hil_trainer.config import SACConfig
 from hil_trainer.data.observations import Observation, ObservationLayout
-from hil_trainer.data.transitions import Batch, Transitions
+from hil_trainer.data.transitions import Batch
 
 _IMAGE_BATCH = 128  # observations with images at once: more do not fit a processor's cache, and take longer
 
@@ -35,7 +36,7 @@ def policy_shape(layout: ObservationLayout, actions: int, config: SACConfig) -> 
     return PolicyShape(layout, actions, config.width, discrete_gripper=discrete, attention_heads=config.attention_heads)
 
 
-class SAC:
+class SAC(Algorithm):
     """Networks, optimizers and updates.
 
     With images there are two ways. If the layout has privileged parts, the critics see these instead of images, and the
@@ -50,26 +51,15 @@ class SAC:
         layout: of the observations.
         actions: size of an action.
         config: settings of the algorithm.
-        device: to learn on.
-        mixed_precision: compute hidden layers in bfloat16.
+        options: as of `Algorithm`.
     """
 
-    chunk_size, imitates_only = 0, False
-    encoded: tuple[int, ...] | None = None
+    policy: Policy
 
-    def __init__(
-        self,
-        layout: ObservationLayout,
-        actions: int,
-        config: SACConfig,
-        *,
-        device: torch.device | str = "cpu",
-        mixed_precision: bool = False,
-    ):
-        self.config, self.device, self.mixed_precision = config, torch.device(device), mixed_precision
+    def __init__(self, layout: ObservationLayout, actions: int, config: SACConfig, **options: Any):
+        super().__init__(layout, **options)
+        self.config = config
         self.policy = Policy(policy_shape(layout, actions, config)).to(self.device)
-        # The policy's features come first; those behind them are only the critics'.
-        self.features = Features.of([*layout.measured, *layout.privileged]).to(self.device)
         self._normalised = layout.is_foreign
         self.critics_see_images = bool(layout.views) and not layout.privileged
         self.arm_actions = actions - self.policy.shape.discrete_gripper
@@ -78,10 +68,7 @@ class SAC:
         self.critic_target = target_of(self.critic)
         self.gripper_target = None if self.policy.gripper is None else target_of(self.policy.gripper)
         self.log_temperature = torch.full((), math.log(config.temperature), device=self.device, requires_grad=True)
-        privileged = self.features.size - self.policy.features.size
-        self.auxiliary_head: nn.Linear | None = None
-        if self.policy.encoder is not None and privileged:
-            self.auxiliary_head = nn.Linear(self.policy.encoder.size, privileged).to(self.device)
+        self._make_auxiliary_head(self.policy)
         self.optimizers = self._make_optimizers()
 
     @property
@@ -89,25 +76,8 @@ class SAC:
         """The entropy temperature alpha."""
         return self.log_temperature.exp()
 
-    def keep(self, transitions: Transitions) -> Transitions:
-        """Transitions as they are stored."""
-        return transitions
-
-    def normalise(self, states: Tensor) -> None:
-        """See `Algorithm.normalise`."""
-        for features in (self.policy.features, self.features):
-            features.normalise(states)
-
     def update(self, batch: Batch, *, updates: int = 1) -> dict[str, Tensor]:
-        """Update the critics some times, and the policy and the temperature once.
-
-        Args:
-            batch: transitions for all updates; see `Batch.minibatch`.
-            updates: number of updates of the critics.
-
-        Returns:
-            The last losses and values, each a scalar.
-        """
+        """Update the critics some times, and the policy and the temperature once."""
         # The targets of all updates are computed at once, which is faster than one by one. They miss the polyak updates
         # in between, of a hundredth at most each.
         with self._precision():
@@ -176,10 +146,8 @@ class SAC:
             imitation = (distance * batch.is_intervention).mean()
             loss = loss + config.imitation * imitation
             report["imitation_loss"] = imitation.detach()
-        if self.auxiliary_head is not None and self.policy.encoder is not None:
-            predicted = self.auxiliary_head(features[:, -self.policy.encoder.size :])
-            truth = self._critic_obs(batch.observation)[:, self.policy.features.size :]
-            auxiliary = (predicted - truth).square().mean()
+        if self.auxiliary_head is not None:
+            auxiliary = self._auxiliary_loss(self.auxiliary_head, features, batch.observation)
             loss = loss + config.auxiliary * auxiliary
             report["auxiliary_loss"] = auxiliary.detach()
         self._step("policy", loss)
@@ -203,16 +171,13 @@ class SAC:
     def _critic_obs(self, obs: Observation) -> Tensor:
         if self.critics_see_images:
             return self._encode(obs)
-        return self.features(torch.cat([obs.state[:, : self.policy.measured], obs.privileged], -1))
+        return self._privileged_features(obs)
 
     def _step(self, name: str, loss: Tensor) -> None:
         optimizer = self.optimizers[name]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision)
 
     def _make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         config, policy = self.config, self.policy

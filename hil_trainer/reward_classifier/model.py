@@ -18,7 +18,7 @@ from gym_hil.datasets.images import resize
 from gym_hil.errors import ConfigurationError
 from gym_hil.files import expand_path
 from hil_trainer.agents.encoders import CellEncoder
-from hil_trainer.agents.frozen_encoder import FrozenEncoder, cell_encoder, load_encoder
+from hil_trainer.agents.frozen_encoder import FrozenEncoder, cell_encoder, load_cell_encoder
 from hil_trainer.agents.weights_file import as_damage, read_weights, write_weights
 from hil_trainer.errors import CheckpointError
 
@@ -102,12 +102,7 @@ class RewardClassifier(nn.Module):
         self.provenance: dict[str, Any] = dict(provenance or {})
         self.frozen: FrozenEncoder | None = None
         if (source := cell_encoder(shape.encoder)) is not None:
-            self.frozen = load_encoder(source, shape.image_size)
-            if len(self.frozen.shape) != 3 or min(self.frozen.shape) < 2:
-                raise ConfigurationError(
-                    f"The encoder {source} turns an image into features of shape {self.frozen.shape}; expected "
-                    "(channels, height, width). End the encoder before its pooling layer."
-                )
+            self.frozen = load_cell_encoder(source, shape.image_size)
         encoded = None if self.frozen is None else self.frozen.shape
         self.members = nn.ModuleList([StageNetwork(shape, encoded) for _ in range(members)])
 
