@@ -29,6 +29,7 @@ KEPT = 2  # checkpoints
 _BUFFERS, _PREFIX, _UNFINISHED = "buffers", "step_", ".unfinished-"
 
 Manifest = dict[str, list[dict[str, Any]]]  # buffer -> its files, oldest first: name, first and end number
+WriteTo = Callable[[Any], object]  # writes to a file
 Segments = dict[str, dict[str, Any]]  # buffer -> what `ReplayBuffer.segment` returns
 
 
@@ -72,7 +73,8 @@ class CheckpointWriter:
             CheckpointError: a previous one could not be written.
         """
         self.wait()
-        arguments = (step, learner, segments, stored, run)
+        files = {"learner.pt": partial(torch.save, learner), "run.json": _as_json({"step": step, **run})}
+        arguments = (f"{_PREFIX}{step:08d}", files, segments, stored)
         self._thread = threading.Thread(target=self._write, args=arguments, daemon=True, name="hil-checkpoint")
         self._thread.start()
 
@@ -88,20 +90,17 @@ class CheckpointWriter:
         if self._failure is not None:
             raise self._failure
 
-    def _write(
-        self, step: int, learner: dict[str, Any], segments: Segments, stored: dict[str, int], run: dict[str, Any]
-    ) -> None:
+    def _write(self, name: str, files: dict[str, WriteTo], segments: Segments, stored: dict[str, int]) -> None:
         folder = self._directory / FOLDER
         try:
             (folder / _BUFFERS).mkdir(parents=True, exist_ok=True)
             for left in folder.glob(f"{_UNFINISHED}*"):
                 shutil.rmtree(left)
             manifest = self._write_segments(folder / _BUFFERS, segments, stored)
-            unfinished, final = folder / f"{_UNFINISHED}{step}", _free_name(folder / f"{_PREFIX}{step:08d}")
+            unfinished, final = folder / f"{_UNFINISHED}{name}", _free_name(folder / name)
             unfinished.mkdir()
-            _write_file(unfinished / "learner.pt", lambda file: torch.save(learner, file))
-            _write_file(unfinished / "run.json", lambda file: file.write(json.dumps({"step": step, **run}).encode()))
-            _write_file(unfinished / "buffers.json", lambda file: file.write(json.dumps(manifest).encode()))
+            for file, write in {**files, "buffers.json": _as_json(manifest)}.items():
+                _write_file(unfinished / file, write)
             sync_dir(unfinished)
             os.replace(unfinished, final)
             sync_dir(folder)
@@ -210,7 +209,11 @@ def _free_name(final: Path) -> Path:
     return final.with_name(f"{final.name}.{int(existing[-1].suffix[1:] or 0) + 1:03d}")
 
 
-def _write_file(path: Path, write: Callable[[Any], object]) -> None:
+def _as_json(content: Any) -> WriteTo:
+    return lambda file: file.write(json.dumps(content).encode())
+
+
+def _write_file(path: Path, write: WriteTo) -> None:
     with open(path, "wb") as file:
         write(file)
         file.flush()

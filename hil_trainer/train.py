@@ -25,7 +25,7 @@ from hil_trainer.data.transitions import EpisodeSummary, Rollout
 from hil_trainer.errors import CheckpointError, DivergenceError
 from hil_trainer.learner.device import find_device
 from hil_trainer.learner.learner import LearnerSetup
-from hil_trainer.learner.process import LearnerClient, ProcessLearner
+from hil_trainer.learner.process import ProcessLearner
 from hil_trainer.logging.metrics import MetricsLog, Milestone, ResumePoint, read_metrics
 from hil_trainer.logging.status import TrainingStatus
 from hil_trainer.rollout.actor import Actor
@@ -425,7 +425,7 @@ class Training:
 
     def _start_learner(self, resources: ExitStack, setup: LearnerSetup, checkpoint: Path | None) -> None:
         self._actors: RayActors | None = None
-        self.learner: LearnerClient
+        self.learner: ProcessLearner | RayActors
         if self.config.ray.address is None:
             real_time = self.env.in_real_time
             self._max_lag = MAX_LAG if real_time else 1

@@ -31,15 +31,14 @@ def policy_shape(
         ConfigurationError: critics that choose among samples would see what the policy does not see.
     """
     flow = bc.policy_shape(layout, actions, config, encoder)
-    options: dict[str, Any] = {name: getattr(flow, name) for name in flow.__dataclass_fields__}
     if config.policy == "one_step":
-        return OneStepPolicyShape(**{**options, "flow_steps": 1})
+        return OneStepPolicyShape(**{**vars(flow), "flow_steps": 1})
     if layout.privileged:
         raise ConfigurationError(
             "policy is best_of_n, whose critics act, but they would see simulation state; give --no-privileged or "
             "--acfql.policy one_step."
         )
-    return BestOfNPolicyShape(**options, samples=config.samples, critics=config.critics)
+    return BestOfNPolicyShape(**vars(flow), samples=config.samples, critics=config.critics)
 
 
 class ACFQL(bc.BC):

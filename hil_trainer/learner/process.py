@@ -6,7 +6,7 @@ import multiprocessing
 import queue
 import threading
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from gym_hil.errors import GymHilError
 from hil_trainer.child_process import exit_with_parent, interrupts_blocked
@@ -15,22 +15,6 @@ from hil_trainer.errors import LearnerError
 from hil_trainer.learner.learner import LearnerLoop, LearnerSetup, SaveRequest, Snapshot, StopRequest
 
 _STOP_TIMEOUT = 120.0  # s; a checkpoint with many images takes a while
-
-
-class LearnerClient(Protocol):
-    """A learner somewhere, as the training sees it."""
-
-    def send(self, rollout: Rollout) -> None:
-        """Send a rollout; returns at once."""
-
-    def snapshot(self, *, rollouts: int = 0) -> Snapshot:
-        """The newest snapshot, once the learner has learned from at least that many rollouts of this process."""
-
-    def save(self, step: int, run: dict[str, Any]) -> None:
-        """Ask for a checkpoint of what is learned from all rollouts that were sent; returns at once."""
-
-    def close(self) -> None:
-        """End the learner, once its checkpoints are written."""
 
 
 class ProcessLearner:
@@ -84,7 +68,7 @@ class ProcessLearner:
         self._messages.put(rollout)
 
     def snapshot(self, *, rollouts: int = 0) -> Snapshot:
-        """See `LearnerClient`.
+        """The newest snapshot, once the learner has learned from at least that many rollouts of this process.
 
         Raises:
             LearnerError: the learner has ended.
@@ -98,7 +82,7 @@ class ProcessLearner:
         return self._newest
 
     def save(self, step: int, run: dict[str, Any]) -> None:
-        """Ask for a checkpoint; returns at once."""
+        """Ask for a checkpoint of what is learned from all rollouts that were sent; returns at once."""
         self._messages.put(SaveRequest(step, run))
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from gym_hil.errors import ConfigurationError
+from gym_hil.errors import ConfigurationError, require
 from hil_trainer.agents.weights_file import versions
 from hil_trainer.errors import DemonstrationsError, DivergenceError
 from hil_trainer.reward_classifier.evaluation import Scores, calibrate, score_stages, write_report
@@ -94,20 +94,14 @@ class TrainingSettings:
     amp: bool = False
 
     def __post_init__(self) -> None:
-        count, share = (lambda value: value >= 1), (lambda value: 0 <= value < 1)
-        limits: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
-            ("1 or more", count, ("epochs", "patience", "batch_size")),
-            ("1 or more", lambda value: value is None or count(value), ("members",)),
-            ("0 or more and less than 1", share, ("brightness", "state_dropout")),
-            ("more than 0 and at most 0.5", lambda value: 0 < value <= 0.5, ("validation_share",)),
-            ("more than 0 and at most 1", lambda value: 0 < value <= 1, ("precision",)),
-            ("more than 0", lambda value: value > 0, ("learning_rate",)),
-            ("0 or more", lambda value: value >= 0, ("seed",)),
-        )
-        for expected, fits, names in limits:
-            for name in names:
-                if not fits(getattr(self, name)):
-                    raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected {expected}.")
+        counts = ("epochs", "patience", "batch_size", *(() if self.members is None else ("members",)))
+        require(self, "1 or more", counts, lambda value: value >= 1)
+        shares = ("brightness", "state_dropout")
+        require(self, "0 or more and less than 1", shares, lambda value: 0 <= value < 1)
+        require(self, "more than 0 and at most 0.5", ("validation_share",), lambda value: 0 < value <= 0.5)
+        require(self, "more than 0 and at most 1", ("precision",), lambda value: 0 < value <= 1)
+        require(self, "more than 0", ("learning_rate",), lambda value: value > 0)
+        require(self, "0 or more", ("seed",), lambda value: value >= 0)
 
 
 @dataclass(frozen=True, slots=True)

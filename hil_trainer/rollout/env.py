@@ -102,22 +102,13 @@ class RolloutEnv:
         intervention = None if self.scripted_operator is not None or device is None else config.operator.intervention
         self._has_classifier = config.env.reward_classifier is not None
         self._needs_own_success = not self._is_task and options.success == "info"
-        kwargs = {}
-        if (
-            filmed
-            and not self._is_task
-            and "rgb_array" in options.render_modes()
-            and "render_mode" not in options.kwargs
-        ):
-            kwargs["render_mode"] = "rgb_array"
+        can_choose = filmed and not self._is_task and "render_mode" not in options.kwargs
+        mode = {"render_mode": "rgb_array"} if can_choose and "rgb_array" in options.render_modes() else {}
         viewer = None if isinstance(device, str) else False
-        self.env: gym.Env[Any, Any] = options.make(
-            OperatorOptions(
-                device=device, intervention=intervention, orientation=config.env.orientation, viewer=viewer
-            ),
-            task_kwargs=task_kwargs,
-            **kwargs,
+        operator_options = OperatorOptions(
+            device=device, intervention=intervention, orientation=config.env.orientation, viewer=viewer
         )
+        self.env: gym.Env[Any, Any] = options.make(operator_options, task_kwargs=task_kwargs, **mode)
         try:
             self._adopt_env(config, operator)
         except BaseException:
@@ -296,22 +287,6 @@ class RolloutEnvs:
         """One environment or several, as several."""
         return env if isinstance(env, RolloutEnvs) else cls([env])
 
-    @classmethod
-    def make(cls, make_env: Callable[[RolloutEnv | None], RolloutEnv], count: int) -> RolloutEnvs:
-        """Make environments; where one cannot be made, those before it are closed.
-
-        Args:
-            make_env: makes one; called with the first one, None for that itself.
-            count: number of environments.
-        """
-        made: list[RolloutEnv] = []
-        with ExitStack() as opened:
-            for _ in range(count):
-                made.append(make_env(made[0] if made else None))
-                opened.callback(made[-1].close)
-            opened.pop_all()
-        return cls(made)
-
     def __len__(self) -> int:
         return len(self._envs)
 
@@ -332,31 +307,41 @@ class RolloutEnvs:
             env.close()
 
 
-def make_envs(config: TrainConfig, count: int, *, operator: str | None = None) -> RolloutEnvs:
-    """Make the environments of a configuration.
+def make_envs(
+    config: TrainConfig,
+    count: int,
+    *,
+    operator: str | None = None,
+    encoder: FrozenEncoder | None = None,
+    filmed: bool = False,
+) -> RolloutEnvs:
+    """Make the environments of a configuration; where one cannot be made, those before it are closed.
 
     Args:
-        config: of the run.
+        config: of the run. Of several environments, only the first one is on the console.
         count: number of environments.
-        operator: who can take over in each; None for the one of the configuration.
+        operator: see `RolloutEnv`, likewise the others.
+        encoder: of the images.
+        filmed: whether `render` will be called.
 
     Raises:
         ConfigurationError: there is no such environment, a setting does not fit it, or several would have one human or
             one real time.
     """
-    unseen = replace(config, env=replace(config.env, console=False))
-
-    def make_env(first: RolloutEnv | None) -> RolloutEnv:
-        if first is not None and (first.is_human or first.in_real_time):
-            raise ConfigurationError(
-                f"num_envs is {count}, but {'a human drives' if first.is_human else 'real time is for'} one "
-                "environment; leave --num-envs out. Evaluations have --evaluation.num-envs."
-            )
-        if first is None:
-            return RolloutEnv(config, operator=operator)
-        return RolloutEnv(unseen, operator=operator, encoder=first.encoder)
-
-    return RolloutEnvs.make(make_env, count)
+    envs: list[RolloutEnv] = []
+    with ExitStack() as opened:
+        for _ in range(count):
+            envs.append(RolloutEnv(config, operator=operator, encoder=encoder, filmed=filmed))
+            opened.callback(envs[-1].close)
+            first = envs[0]
+            if count > 1 and (first.is_human or first.in_real_time):
+                raise ConfigurationError(
+                    f"num_envs is {count}, but {'a human drives' if first.is_human else 'real time is for'} one "
+                    "environment; leave --num-envs out. Evaluations have --evaluation.num-envs."
+                )
+            config, encoder = replace(config, env=replace(config.env, console=False)), first.encoder
+        opened.pop_all()
+    return RolloutEnvs(envs)
 
 
 def env_options(config: EnvConfig) -> EnvOptions:
@@ -404,40 +389,34 @@ def _encoder(config: TrainConfig) -> FrozenEncoder | None:
 def _layout(
     env: gym.Env[Any, Any], config: TrainConfig, encoder: FrozenEncoder | None, *, is_task: bool
 ) -> ObservationLayout:
-    spaces = env.observation_space
-    if not is_task:
-        return _foreign_layout(spaces, config, encoder)
-    assert isinstance(spaces, gym.spaces.Dict)
-    state: tuple[Part, ...] = tuple(
-        (name, int(np.prod(space.shape or ()))) for name, space in spaces.items() if name != "pixels"
-    )
-    if env.get_wrapper_attr("rotation_speed") is not None:
-        state += (JOINT_POSITIONS_PART,)
+    """What the policy and the critics see of an environment."""
+    privileged: tuple[Part, ...] = ()
+    if is_task:
+        spaces: Any = env.observation_space
+        state: tuple[Part, ...] = tuple((name, gym.spaces.flatdim(spaces[name])) for name in spaces if name != "pixels")
+        if env.get_wrapper_attr("rotation_speed") is not None:
+            state += (JOINT_POSITIONS_PART,)
+        cameras = tuple(spaces.get("pixels", ()))
+        if config.env.obs == "pixels" and config.env.privileged:
+            privileged = tuple((name, np.size(_simulation_state(env.unwrapped, name))) for name in _PRIVILEGED)
+    else:
+        sample = foreign_parts(_zeros(env.observation_space))
+        cameras = tuple(sample.pop("pixels"))
+        state = tuple((name, int(value.size)) for name, value in sample.items())
+        if config.env.obs == "pixels" and not cameras:
+            raise ConfigurationError(
+                f"obs is pixels, but {config.env.task} observes no images: Box of uint8, (height, width, 3). Give "
+                "--obs state."
+            )
+        if config.env.obs == "state" and not state:
+            raise ConfigurationError(f"obs is state, but {config.env.task} observes only images. Give --obs pixels.")
     if config.env.obs == "state":
         return ObservationLayout(state)
-    pixels = spaces["pixels"]
-    assert isinstance(pixels, gym.spaces.Dict)
-    cameras = tuple(pixels)
-    names = _PRIVILEGED if config.env.privileged else ()
-    privileged = tuple((name, np.size(_simulation_state(env.unwrapped, name))) for name in names)
-    return _with_images(state, privileged, cameras, config, encoder)
-
-
-def _foreign_layout(space: gym.Space[Any], config: TrainConfig, encoder: FrozenEncoder | None) -> ObservationLayout:
-    """The layout of an environment that is no task of gym_hil."""
-    sample = foreign_parts(_zeros(space))
-    cameras = tuple(sample.pop("pixels"))
-    state = tuple((name, int(value.size)) for name, value in sample.items())
-    if config.env.obs == "pixels" and not cameras:
-        raise ConfigurationError(
-            f"obs is pixels, but {config.env.task} observes no images: Box of uint8, (height, width, 3). Give --obs "
-            "state."
-        )
-    if config.env.obs == "state" and not state:
-        raise ConfigurationError(f"obs is state, but {config.env.task} observes only images. Give --obs pixels.")
-    if config.env.obs == "state":
-        return ObservationLayout(state)
-    return _with_images(state, (), cameras, config, encoder)
+    if encoder is None:
+        return ObservationLayout(state, privileged, cameras, config.image_size)
+    state += tuple((encoded(camera), encoder.numbers) for camera in cameras)
+    encoding = Encoding(cameras, encoder.size, encoder.source, encoder.sha256)
+    return ObservationLayout(state, privileged, encoding=encoding)
 
 
 def _zeros(space: gym.Space[Any]) -> Any:
@@ -450,20 +429,6 @@ def _zeros(space: gym.Space[Any]) -> Any:
         f"The observation has a part {space}; a policy sees Box, MultiBinary, and Dict of these. Make one of it with "
         "gymnasium.wrappers.TransformObservation, or leave it out with FilterObservation."
     )
-
-
-def _with_images(
-    state: tuple[Part, ...],
-    privileged: tuple[Part, ...],
-    cameras: tuple[str, ...],
-    config: TrainConfig,
-    encoder: FrozenEncoder | None,
-) -> ObservationLayout:
-    if encoder is None:
-        return ObservationLayout(state, privileged, cameras, config.image_size)
-    state += tuple((encoded(camera), encoder.numbers) for camera in cameras)
-    encoding = Encoding(cameras, encoder.size, encoder.source, encoder.sha256)
-    return ObservationLayout(state, privileged, encoding=encoding)
 
 
 def _simulation_state(base: Any, name: str) -> Any:

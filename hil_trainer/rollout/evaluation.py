@@ -21,7 +21,7 @@ from hil_trainer.child_process import exit_with_parent, interrupts_blocked
 from hil_trainer.config import NO_OPERATOR, TrainConfig
 from hil_trainer.data.observations import Observation
 from hil_trainer.errors import LearnerError
-from hil_trainer.rollout.env import RolloutEnv, RolloutEnvs
+from hil_trainer.rollout.env import RolloutEnv, RolloutEnvs, make_envs
 
 if TYPE_CHECKING:
     from hil_trainer.agents.frozen_encoder import FrozenEncoder
@@ -64,33 +64,27 @@ def greedy(policy: BasePolicy) -> Agent:
     return partial(policy.plans, greedy=True)
 
 
-def evaluation_env(config: TrainConfig, *, encoder: FrozenEncoder | None = None, filmed: bool = False) -> RolloutEnv:
-    """The environment for evaluations: without an operator, with the simulation's success.
+def evaluation_envs(
+    config: TrainConfig, count: int, *, encoder: FrozenEncoder | None = None, filmed: bool = False
+) -> RolloutEnvs:
+    """Environments for `count` episodes at a time: without an operator, with the simulation's success.
 
     Args:
         config: of the run.
+        count: number of environments.
         encoder: of the images; None for that of the configuration.
         filmed: whether episodes will be filmed.
     """
     env = dataclasses.replace(config.env, reward_classifier=None, real_time=False, console=False)
     config = dataclasses.replace(config, env=env)
-    return RolloutEnv(config, operator=NO_OPERATOR, encoder=encoder, filmed=filmed)
-
-
-def evaluation_envs(
-    config: TrainConfig, count: int, *, encoder: FrozenEncoder | None = None, filmed: bool = False
-) -> RolloutEnvs:
-    """Environments for `count` episodes at a time; see `evaluation_env`."""
-    return RolloutEnvs.make(
-        lambda first: evaluation_env(config, encoder=encoder if first is None else first.encoder, filmed=filmed), count
-    )
+    return make_envs(config, count, operator=NO_OPERATOR, encoder=encoder, filmed=filmed)
 
 
 def evaluate(env: RolloutEnv | RolloutEnvs, agent: Agent, *, episodes: int, seed: int, filmed: int = 0) -> Evaluation:
     """Run episodes, as many at a time as there are environments.
 
     Args:
-        env: from `evaluation_env` or `evaluation_envs`.
+        env: from `evaluation_envs`.
         agent: to evaluate.
         episodes: number of episodes.
         seed: of the first episode; the others count up from it.

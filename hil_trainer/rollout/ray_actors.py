@@ -108,7 +108,7 @@ class _ActorWorker:
 
 
 class RayActors:
-    """A learner on Ray and the actors that send rollouts to it, as the training sees them; see `LearnerClient`.
+    """A learner on Ray and the actors that send rollouts to it; a training uses it as it uses a `ProcessLearner`.
 
     Ray starts a learner that was killed again, which goes on from its newest checkpoint, and repeats calls that it has
     not answered. What it had learned since the checkpoint is lost.

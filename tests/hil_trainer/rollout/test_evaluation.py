@@ -10,7 +10,7 @@ import pytest
 
 from hil_trainer.errors import LearnerError
 from hil_trainer.learner.learner import Learner, LearnerSetup
-from hil_trainer.rollout.evaluation import Evaluator, evaluate, evaluation_env, greedy
+from hil_trainer.rollout.evaluation import Evaluator, evaluate, evaluation_envs, greedy
 
 EPISODES = 10**6  # more than there is time for
 
@@ -31,8 +31,8 @@ class Reaching:
 
 @pytest.fixture
 def env(small):
-    made = evaluation_env(small(operator="scripted", help_probability=1.0, patience=1, reaction_delay=0))
-    yield made
+    made = evaluation_envs(small(operator="scripted", help_probability=1.0, patience=1, reaction_delay=0), 1)
+    yield made[0]
     made.close()
 
 
