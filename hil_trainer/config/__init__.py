@@ -265,11 +265,7 @@ class TrainConfig:
 
 def to_dict(config: TrainConfig) -> dict[str, Any]:
     """A configuration as JSON values, nested by group."""
-    plain = dataclasses.asdict(config)
-    classifier = config.env.reward_classifier
-    plain["env"]["reward_classifier"] = None if classifier is None else str(classifier)
-    plain["init"] = None if config.init is None else str(config.init)
-    return plain
+    return json.loads(json.dumps(dataclasses.asdict(config), default=str))  # a path is a string
 
 
 def read_config(path: Path) -> dict[str, Any]:

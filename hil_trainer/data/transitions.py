@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -93,7 +93,7 @@ class Batch(NamedTuple):
 
     def minibatch(self, number: int, count: int) -> Batch:
         """Every `count`-th transition, from `number` on: an equal share of all that was drawn together."""
-        return _taken(self, slice(number, None, count))
+        return _map(lambda part: part[number::count], self)
 
 
 class ChunkReturns(NamedTuple):
@@ -131,14 +131,20 @@ class Chunks(NamedTuple):
 
     def minibatch(self, number: int, count: int) -> Chunks:
         """Every `count`-th window, from `number` on."""
-        return _taken(self, slice(number, None, count))
+        return _map(lambda part: part[number::count], self)
 
 
 def concatenate(one: Any, other: Any) -> Any:
     """Two batches as one."""
-    if isinstance(one, tuple):
-        return type(one)(*map(concatenate, one, other))  # type: ignore[call-arg]
-    return None if one is None else torch.cat([one, other])
+    return _map(lambda *parts: torch.cat(parts), one, other)
+
+
+def _map(function: Callable[..., Tensor], *batches: Any) -> Any:
+    """Apply a function to all tensors of batches of the same kind."""
+    first = batches[0]
+    if isinstance(first, tuple):
+        return type(first)(*(_map(function, *parts) for parts in zip(*batches, strict=True)))  # type: ignore[call-arg]
+    return None if first is None else function(*batches)
 
 
 @dataclass(frozen=True)
@@ -312,10 +318,3 @@ class NStepReturns:
         self._rows.append(np.concatenate([*parts, rest], dtype=np.float32))
         if obs.images is not None:
             self._images.append((obs.images, last.obs.images))
-
-
-def _taken(batch: Any, rows: slice) -> Any:
-    """Some rows of all tensors of a batch."""
-    if isinstance(batch, tuple):
-        return type(batch)(*(_taken(part, rows) for part in batch))  # type: ignore[call-arg]
-    return None if batch is None else batch[rows]

@@ -219,11 +219,10 @@ def rolling_share(parts: ArrayLike, wholes: ArrayLike, window: int = WINDOW) -> 
         wholes: (n,) numbers; with ones, it is a rolling mean.
         window: how many are summed; fewer at the beginning.
     """
-    above, below = (np.concatenate([[0.0], np.cumsum(np.asarray(one, dtype=np.float64))]) for one in (parts, wholes))
-    last = np.arange(1, len(above))
-    first = np.maximum(last - window, 0)
-    total = below[last] - below[first]
-    return np.divide(above[last] - above[first], total, out=np.zeros(len(last)), where=total > 0)
+    if not (count := np.size(parts)):
+        return np.zeros(0)
+    above, below = (np.convolve(np.asarray(one, np.float64), np.ones(window))[:count] for one in (parts, wholes))
+    return np.divide(above, below, out=np.zeros(count), where=below > 0)
 
 
 def _draw_run(axes: Iterable[Axes], rows: Rows, unit: str) -> None:

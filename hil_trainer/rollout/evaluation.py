@@ -33,20 +33,26 @@ class Evaluation(NamedTuple):
     """Result of an evaluation.
 
     Attributes:
-        episodes: number of episodes.
-        successes: number of successful ones.
-        lengths: steps of each episode.
         seed: of the first episode; the others count up from it.
         outcomes: success of each episode.
+        lengths: steps of each episode.
         frames: images of the first episodes, of those that were filmed.
     """
 
-    episodes: int
-    successes: int
-    lengths: list[int]
     seed: int
     outcomes: list[bool]
+    lengths: list[int]
     frames: list[Frames]
+
+    @property
+    def episodes(self) -> int:
+        """Number of episodes."""
+        return len(self.outcomes)
+
+    @property
+    def successes(self) -> int:
+        """Number of successful episodes."""
+        return sum(self.outcomes)
 
     @property
     def rate(self) -> float:
@@ -115,9 +121,8 @@ def evaluate(env: RolloutEnv | RolloutEnvs, agent: Agent, *, episodes: int, seed
         envs.run(advance, list(running))
         ended += [running.pop(index) for index in list(running) if running[index].ended]
     ended.sort(key=lambda episode: episode.number)
-    outcomes, lengths = [episode.success for episode in ended], [episode.length for episode in ended]
     films = [episode.film for episode in ended if episode.film is not None]
-    return Evaluation(episodes, sum(outcomes), lengths, seed, outcomes, films)
+    return Evaluation(seed, [episode.success for episode in ended], [episode.length for episode in ended], films)
 
 
 @dataclasses.dataclass(eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -58,29 +59,23 @@ class _Running(NamedTuple):
 
 
 class _Result(NamedTuple):
-    """What is known of a policy.
+    """How the policy of a step of training did."""
 
-    Attributes:
-        outcomes: success of each episode.
-        lengths: steps of each episode.
-        step: of training.
-    """
-
-    outcomes: list[bool]
-    lengths: list[int]
     step: int
+    evaluation: Evaluation
 
     def is_better(self, other: _Result, target: float) -> bool:
         """Whether it did better than another one in the episodes that both have: the first ones have the same seeds.
 
         Policies that reach the target are compared by how quick they are.
         """
-        episodes = min(len(self.outcomes), len(other.outcomes))
-        own, its = (
-            (min(float(np.mean(one.outcomes[:episodes])), target), -float(np.mean(one.lengths[:episodes])), one.step)
-            for one in (self, other)
-        )
-        return own > its
+        episodes = min(self.evaluation.episodes, other.evaluation.episodes)
+
+        def merits(one: _Result) -> tuple[float, float, int]:
+            outcomes, lengths = one.evaluation.outcomes[:episodes], one.evaluation.lengths[:episodes]
+            return min(float(np.mean(outcomes)), target), -float(np.mean(lengths)), one.step
+
+        return merits(self) > merits(other)
 
 
 class RunEvaluations:
@@ -135,7 +130,8 @@ class RunEvaluations:
         """Steps of the successful episodes of the exported policy."""
         if self._best is None:
             return []
-        return [length for success, length in zip(self._best.outcomes, self._best.lengths, strict=True) if success]
+        _, outcomes, lengths, _ = self._best.evaluation
+        return [length for success, length in zip(outcomes, lengths, strict=True) if success]
 
     def advance(self, newest: Candidate) -> None:
         """Take in a finished evaluation, and start one when it is due.
@@ -192,18 +188,11 @@ class RunEvaluations:
         if not self._file.is_file():
             return None
         loaded = load_policy(self._file)
+        episodes, seed = self._config.evaluation.episodes, self._config.evaluation.seed + FINAL_SEED_OFFSET
         envs = evaluation_envs(self._config, self._config.evaluation_envs, encoder=loaded.encoder, filmed=True)
-        try:
-            evaluation = evaluate(
-                envs,
-                greedy(loaded.policy),
-                episodes=self._config.evaluation.episodes,
-                seed=self._config.evaluation.seed + FINAL_SEED_OFFSET,
-                filmed=FILMED,
-            )
+        with closing(envs):
+            evaluation = evaluate(envs, greedy(loaded.policy), episodes=episodes, seed=seed, filmed=FILMED)
             fps = round(1 / envs[0].control_dt)
-        finally:
-            envs.close()
         provenance = loaded.description["provenance"]
         self._write(FINAL, provenance["step"], provenance["operator_steps"], evaluation)
         if evaluation.frames:
@@ -232,16 +221,14 @@ class RunEvaluations:
         evaluation, candidate = self._evaluator.result(running.result), running.candidate
         target, best = self._config.evaluation.target, self._best
         seconds = self._write(running.purpose, candidate.step, candidate.operator_steps, evaluation)
-        result = _Result(evaluation.outcomes, evaluation.lengths, candidate.step)
-        in_full = running.purpose == "full"
-        is_better = best is None or result.is_better(best, target)
-        if not in_full:
-            exported_in_full = best is not None and len(best.outcomes) > evaluation.episodes
-            if evaluation.rate >= target - QUICK_MARGIN or (is_better and exported_in_full):
-                return True
+        result, exported_of = _Result(candidate.step, evaluation), 0 if best is None else best.evaluation.episodes
+        is_better, in_full = best is None or result.is_better(best, target), running.purpose == "full"
+        is_near = evaluation.rate >= target - QUICK_MARGIN
+        if not in_full and (is_near or (is_better and exported_of > evaluation.episodes)):
+            return True
         # The few episodes of a quick evaluation say less than a target that was reached in full.
         reaches = in_full and evaluation.rate >= target - 1e-9
-        if is_better or (reaches and best is not None and len(best.outcomes) < evaluation.episodes):
+        if is_better or (reaches and exported_of < evaluation.episodes):
             self._best = result
             self._export(candidate, evaluation)
         longest = self._config.evaluation.target_length
@@ -267,6 +254,8 @@ class RunEvaluations:
         # A copy: the initial weights of a new policy would change the random numbers of the actions that follow.
         policy = copy.deepcopy(self._policy)
         load_weights(policy, candidate.weights)
+        names = ("episodes", "successes", "seed", "outcomes", "lengths")
+        found = None if evaluation is None else {name: getattr(evaluation, name) for name in names}
         save_policy(
             self._file,
             policy,
@@ -281,15 +270,7 @@ class RunEvaluations:
                 "step": candidate.step,
                 "operator_steps": candidate.operator_steps,
                 "updates": candidate.updates,
-                "evaluation": None
-                if evaluation is None
-                else {
-                    "episodes": evaluation.episodes,
-                    "successes": evaluation.successes,
-                    "seed": evaluation.seed,
-                    "outcomes": evaluation.outcomes,
-                    "lengths": evaluation.lengths,
-                },
+                "evaluation": found,
             },
         )
 
@@ -304,7 +285,8 @@ def _result_of_file(file: Path) -> _Result | None:
         episodes, successes = evaluation["episodes"], evaluation["successes"]
         # Files of older versions do not say which episodes succeeded.
         outcomes = evaluation.get("outcomes", [number < successes for number in range(episodes)])
-        return _Result(outcomes, evaluation.get("lengths", [0] * episodes), provenance["step"])
+        lengths = evaluation.get("lengths", [0] * episodes)
+        return _Result(provenance["step"], Evaluation(evaluation["seed"], outcomes, lengths, []))
     except CheckpointError as error:
         raise CheckpointError(f"{error} Move it away to go on.") from error
     except (KeyError, TypeError) as error:

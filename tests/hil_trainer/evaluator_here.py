@@ -18,7 +18,7 @@ class EvaluatorHere:
         outcomes = [number < successes for number in range(episodes)]
         self.asked.append((episodes, seed))
         done = Future()
-        done.set_result(Evaluation(episodes, successes, [length] * episodes, seed, outcomes, []))
+        done.set_result(Evaluation(seed, outcomes, [length] * episodes, []))
         return done
 
     def result(self, evaluation):
