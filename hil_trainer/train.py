@@ -92,12 +92,9 @@ class Training:
         self._seconds_before = state.get("seconds", 0.0)
         self._stopped = False
         self.progress = TrainingStatus() if progress is None else progress
-        # A run that is resumed without a checkpoint begins anew; none of its metrics count.
-        point = None
-        if resume:
-            episodes = state["actor"]["episodes"] if checkpoint is not None else 0
-            point = ResumePoint(self._step if checkpoint is not None else -1, self._demonstrations + episodes)
-        if checkpoint is not None and point is not None:
+        point = ResumePoint(-1, 0) if resume else None  # without a checkpoint it begins anew; no metrics count
+        if checkpoint is not None:
+            point = ResumePoint(self._step, self._demonstrations + state["actor"]["episodes"])
             rows = [row for row in read_metrics(directory) if point.covers(row)]
             # An evaluation that ended after the checkpoint is kept.
             self._seconds_before = max(self._seconds_before, *(row["seconds"] for row in rows), 0.0)
@@ -335,19 +332,8 @@ class Training:
     def _log_episodes(self, episodes: Iterable[EpisodeSummary]) -> None:
         for episode in episodes:
             self._episode += 1
-            classified: dict[str, Any] = {}
-            if episode.simulator_success is not None:
-                classified = {"simulator_success": episode.simulator_success, "misjudged": episode.misjudged}
-            self._log(
-                "episode",
-                episode=self._episode,
-                success=episode.success,
-                length=episode.length,
-                operator_steps=episode.operator_steps,
-                **{"return": episode.total},
-                demonstration=episode.demonstration,
-                **classified,
-            )
+            values = {name: value for name, value in episode._asdict().items() if value is not None}
+            self._log("episode", episode=self._episode, **{"return": values.pop("total")}, **values)
 
     def _log(self, kind: str, at: int | None = None, /, **values: Any) -> float:
         """Write a row of metrics for the current step, or an earlier one. Returns the row's seconds."""
@@ -370,30 +356,19 @@ class Training:
         self._envs = make_envs(config, config.num_envs if config.ray.address is None else 1)
         resources.callback(self._envs.close)
         self.env = self._envs[0]
-        self._metrics = MetricsLog(
-            self.directory,
-            tensorboard=config.tensorboard,
-            wandb=config.wandb,
-            config=to_dict(config),
-            resume=point,
-        )
+        loggers: dict[str, Any] = {"tensorboard": config.tensorboard, "wandb": config.wandb}
+        self._metrics = MetricsLog(self.directory, **loggers, config=to_dict(config), resume=point)
         resources.callback(self._metrics.close)
         _check_chunk_size(config, self.env)
-        discount, n_step = config.returns
-        returns: dict[str, Any] = {"discount": discount, "n_step": n_step}
-        self.actor = Actor(
-            self._envs,
-            **returns,
-            seed=np.random.SeedSequence(config.seed),
-            whole_episodes=config.chunk_size > 1,
-        )
+        seed, in_chunks = np.random.SeedSequence(config.seed), config.chunk_size > 1
+        self.actor = Actor(self._envs, **config.returns, seed=seed, whole_episodes=in_chunks)
         self._dataset: Iterator[Rollout] | None = None
         if config.demo_dataset is not None and not self._step:
             self._dataset = read_demonstrations(
                 config.demo_dataset,
                 self.env.layout,
                 action_scale=self.env.action_scale,
-                **returns,
+                **config.returns,
                 encoder=self.env.encoder,
                 chunk_size=config.chunk_size,
             )

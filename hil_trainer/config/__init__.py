@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 import tyro
 
@@ -62,10 +63,9 @@ class EvaluationConfig:
     num_envs: int | None = None
 
     def __post_init__(self) -> None:
-        require(self, "more than 0", ("every", "quick_episodes", "episodes"), lambda value: value > 0)
+        counts = ("every", "quick_episodes", "episodes", "num_envs")
+        require(self, "more than 0", counts, lambda value: value is None or value > 0)
         require(self, "0 or more", ("seed",), lambda value: value >= 0)
-        if self.num_envs is not None:
-            require(self, "more than 0", ("num_envs",), lambda value: value > 0)
         require(self, "a success rate in (0, 1]", ("target",), lambda value: 0 < value <= 1)
 
 
@@ -88,9 +88,15 @@ class RayConfig:
 
     def __post_init__(self) -> None:
         require(self, "more than 0", ("actors",), lambda value: value > 0)
-        if self.helped_actors is not None:
-            fits = f"at most actors, {self.actors}"
-            require(self, fits, ("helped_actors",), lambda value: 0 <= value <= self.actors)
+        fits = f"at most actors, {self.actors}"
+        require(self, fits, ("helped_actors",), lambda value: value is None or 0 <= value <= self.actors)
+
+
+class Returns(TypedDict):
+    """Discount factor of one step, and steps over which rewards are summed."""
+
+    discount: float
+    n_step: int
 
 
 @dataclass(frozen=True)
@@ -157,65 +163,61 @@ class TrainConfig:
     def __post_init__(self) -> None:
         counts = ("seed", "offline_steps", "online_steps_before_learning")
         require(self, "0 or more", counts, lambda value: value >= 0)
-        require(self, "more than 0", ("rollout_steps", "num_envs", "checkpoint_seconds"), lambda value: value > 0)
+        positive = ("rollout_steps", "num_envs", "checkpoint_seconds", "threads")
+        require(self, "more than 0", positive, lambda value: value is None or value > 0)
         least = "0 or more with offline_steps, else more than 0"
         require(self, least, ("steps",), lambda value: value > 0 or (value == 0 and self.offline_steps > 0))
-        if self.threads is not None:
-            require(self, "more than 0", ("threads",), lambda value: value > 0)
-        operator = self.operator.device
+        if self.operator.device != NO_OPERATOR:
+            OperatorOptions(device=self.operator.device).check()
+        for problem in self._contradictions():
+            raise ConfigurationError(problem)
+
+    def _contradictions(self) -> Iterator[str]:
+        """What does not go together."""
+        operator, has_operator = self.operator.device, self.operator.device != NO_OPERATOR
         if self.ray.helped_actors and operator != SCRIPTED:
-            raise ConfigurationError(
+            yield (
                 f"helped_actors is {self.ray.helped_actors}, but the operator is {operator}; only the scripted "
                 "operator can help several actors."
             )
-        if operator != NO_OPERATOR:
-            OperatorOptions(device=operator).check()
-        if self.demo_episodes and operator == NO_OPERATOR:
-            raise ConfigurationError(
+        if self.demo_episodes and not has_operator:
+            yield (
                 f"demos is {self.demos}, but without an operator there are no demonstrations; give --demos 0, or a "
                 "dataset."
             )
         if self.offline_steps and not self.demo_episodes and self.demo_dataset is None:
-            raise ConfigurationError(
+            yield (
                 f"offline_steps is {self.offline_steps}, but there are no demonstrations to learn from; give --demos a "
                 "number of episodes or a dataset."
             )
         if self.ray.address is not None and (self.algorithm != "sac" or self.offline_steps):
-            raise ConfigurationError(
+            yield (
                 f"algorithm is {self.algorithm} and offline_steps is {self.offline_steps}; with --ray they have to be "
                 "sac and 0."
             )
-        if self.operator.ask:
-            self._check_ask()
+        if self.operator.ask and not has_operator:
+            yield "ask is on, but there is no operator to ask; give an --operator, or leave it out."
+        if self.operator.ask and self.demos == "0":
+            yield (
+                "ask is on, but demos is 0, and how long a successful episode lasts is known from demonstrations; give "
+                "--demos a number of episodes or a dataset."
+            )
+        if self.operator.ask and self.ray.address is not None:
+            yield "ask is on, which actors on Ray cannot do; leave out --ray or --ask."
         if self.init is not None and self.algorithm == "sac":
-            raise ConfigurationError(
+            yield (
                 f"init is {self.init}, but the algorithm is sac, which cannot start from a policy; give --algorithm "
                 "acfql or bc."
             )
         if self.compile and self.algorithm != "sac":
-            raise ConfigurationError(f"compile is not there for the algorithm {self.algorithm}; leave out --compile.")
-        if self.algorithm == "bc":
-            self._check_bc()
-
-    def _check_ask(self) -> None:
-        if self.operator.device == NO_OPERATOR:
-            raise ConfigurationError("ask is on, but there is no operator to ask; give an --operator, or leave it out.")
-        if self.demos == "0":
-            raise ConfigurationError(
-                "ask is on, but demos is 0, and how long a successful episode lasts is known from demonstrations; give "
-                "--demos a number of episodes or a dataset."
-            )
-        if self.ray.address is not None:
-            raise ConfigurationError("ask is on, which actors on Ray cannot do; leave out --ray or --ask.")
-
-    def _check_bc(self) -> None:
-        if self.online_steps_before_learning:
-            raise ConfigurationError(
+            yield f"compile is not there for the algorithm {self.algorithm}; leave out --compile."
+        if self.algorithm == "bc" and self.online_steps_before_learning:
+            yield (
                 f"online_steps_before_learning is {self.online_steps_before_learning}, but the algorithm bc learns "
                 "from no steps of the policy; leave it out."
             )
-        if self.operator.device == NO_OPERATOR and self.steps:
-            raise ConfigurationError(
+        if self.algorithm == "bc" and not has_operator and self.steps:
+            yield (
                 f"steps is {self.steps}, but there is no operator from whose corrections to learn; give --steps 0, or "
                 "an --operator."
             )
@@ -236,11 +238,11 @@ class TrainConfig:
         return 1 if isinstance(self.learning, SACConfig) else self.learning.chunk_size
 
     @property
-    def returns(self) -> tuple[float, int]:
-        """Discount factor of one step, and steps over which the rewards of a transition are summed."""
+    def returns(self) -> Returns:
+        """How the rewards of a transition are summed."""
         if self.algorithm == "acfql":
-            return self.acfql.discount, 1  # the rewards of a chunk are summed when it is drawn
-        return self.agent.discount, self.agent.n_step
+            return {"discount": self.acfql.discount, "n_step": 1}  # those of a chunk are summed when it is drawn
+        return {"discount": self.agent.discount, "n_step": self.agent.n_step}
 
     @property
     def evaluation_envs(self) -> int:

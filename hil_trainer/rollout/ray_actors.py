@@ -46,8 +46,7 @@ def make_actor(setup: LearnerSetup, *, operator: str, intervention: Any = None) 
     except BaseException:
         envs.close()
         raise
-    discount, n_step = config.returns
-    return Actor(envs, discount=discount, n_step=n_step, seed=np.random.SeedSequence())
+    return Actor(envs, **config.returns, seed=np.random.SeedSequence())
 
 
 def act(learner: Any, setup: LearnerSetup, actor: Actor) -> None:
