@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
-from hil_trainer.config import ACFQLConfig, BCConfig, EnvConfig, EvaluationConfig, OperatorConfig, TrainConfig
-
-# Of a flow that imitates, where images make a window expensive.
-_FLOW_OF_PIXELS: dict[str, Any] = {
-    "batch_size": 64,
-    "noise_samples": 4,
-    "weight_decay": 1e-2,
-    "buffer_capacity": 20_000,
-}
+from hil_trainer.config import (
+    ACFQLConfig,
+    BCConfig,
+    EnvConfig,
+    EvaluationConfig,
+    OperatorConfig,
+    SACConfig,
+    TrainConfig,
+)
 
 
 def default_algorithm(task: str) -> str:
@@ -30,79 +29,39 @@ def defaults(task: str, obs: str, algorithm: str = "sac") -> TrainConfig:
         obs: see `EnvConfig`.
         algorithm: see `TrainConfig`.
     """
-    config = _sac_defaults(task, obs)
-    others = {"bc": _bc_defaults, "acfql": _acfql_defaults}
-    return others[algorithm](config) if algorithm in others else config
-
-
-def _sac_defaults(task: str, obs: str) -> TrainConfig:
-    config = TrainConfig(env=EnvConfig(task=task))
-    if "arrangeboxes" in task.lower():
+    is_boxes, is_peg, sees_images = "arrangeboxes" in task.lower(), "insertpeg" in task.lower(), obs == "pixels"
+    # Settings of the groups, by name.
+    run, agent, operator, evaluation, flow = [dict[str, Any]() for _ in range(5)]
+    if is_boxes:
+        run, operator, evaluation = {"demos": "60", "steps": 100_000}, {"help_decay_episodes": 200}, {"every": 2_000}
         # A reward that comes some 260 steps later teaches little; an operator's actions teach much.
-        agent = dataclasses.replace(
-            config.agent,
-            utd_ratio=2,
-            width=256,
-            discount=0.99,
-            n_step=3,
-            imitation=100.0,
-            policy_learning_rate=1e-3,
-            attention_heads=2,
-        )
-        config = dataclasses.replace(
-            config,
-            demos="60",
-            steps=100_000,
-            agent=agent,
-            operator=OperatorConfig(help_decay_episodes=200),
-            evaluation=EvaluationConfig(every=2_000),
-        )
-    if obs == "pixels":
-        agent = dataclasses.replace(
-            config.agent,
-            utd_ratio=2,
-            batch_size=128,
-            buffer_capacity=20_000,
-            width=256,
-            policy_learning_rate=5e-4,
-            tau=0.01,
-        )
-        config = dataclasses.replace(
-            config,
-            env=EnvConfig(task=task, obs="pixels"),
-            agent=agent,
-            evaluation=EvaluationConfig(every=500, target=0.95),
-        )
-    return config
-
-
-def _bc_defaults(config: TrainConfig) -> TrainConfig:
-    bc, demos, offline_steps = BCConfig(), "5", 3_000
-    if "arrangeboxes" in config.env.task.lower():
-        bc, demos, offline_steps = dataclasses.replace(bc, batch_size=512, attention_heads=4), "45", 8_000
-        config = _patient(config)
-    if "insertpeg" in config.env.task.lower():
-        demos, offline_steps = "60", 6_000
-    if config.env.obs == "pixels":
-        bc = dataclasses.replace(bc, **_FLOW_OF_PIXELS)
-        demos = "35"
-    return dataclasses.replace(config, algorithm="bc", demos=demos, offline_steps=offline_steps, bc=bc)
-
-
-def _acfql_defaults(config: TrainConfig) -> TrainConfig:
-    acfql, demos, offline_steps = ACFQLConfig(), "7", 1_500
-    if "arrangeboxes" in config.env.task.lower():
-        acfql = dataclasses.replace(acfql, batch_size=256, attention_heads=4, discount=0.99)
-        demos, offline_steps = "45", 8_000
-        config = _patient(config)
-    if "insertpeg" in config.env.task.lower():
-        demos, offline_steps = "60", 6_000
-    if config.env.obs == "pixels":
-        acfql = dataclasses.replace(acfql, **_FLOW_OF_PIXELS)
-        demos, offline_steps = "35", 3_000
-    return dataclasses.replace(config, algorithm="acfql", demos=demos, offline_steps=offline_steps, acfql=acfql)
-
-
-def _patient(config: TrainConfig) -> TrainConfig:
-    """With a scripted operator who waits longer: one who takes over drives the rest of a long episode."""
-    return dataclasses.replace(config, operator=dataclasses.replace(config.operator, patience=40))
+        agent = {"discount": 0.99, "n_step": 3, "imitation": 100.0, "policy_learning_rate": 1e-3, "attention_heads": 2}
+        agent |= {"utd_ratio": 2, "width": 256}
+    if sees_images:
+        env, evaluation = EnvConfig(task, "pixels"), {"every": 500, "target": 0.95}
+        agent |= {"utd_ratio": 2, "batch_size": 128, "buffer_capacity": 20_000, "width": 256}
+        agent |= {"policy_learning_rate": 5e-4, "tau": 0.01}
+    else:
+        env = EnvConfig(task)
+    if algorithm in ("bc", "acfql"):
+        demos, offline_steps = ("5", 3_000) if algorithm == "bc" else ("7", 1_500)
+        if is_boxes:
+            demos, offline_steps = "45", 8_000
+            flow = {"attention_heads": 4, "batch_size": 512}
+            flow |= {"batch_size": 256, "discount": 0.99} if algorithm == "acfql" else {}
+            operator["patience"] = 40  # one who takes over drives the rest of a long episode
+        if is_peg:
+            demos, offline_steps = "60", 6_000
+        if sees_images:  # which make a window expensive
+            demos, offline_steps = "35", 3_000 if algorithm == "acfql" else offline_steps
+            flow |= {"batch_size": 64, "noise_samples": 4, "weight_decay": 1e-2, "buffer_capacity": 20_000}
+        run |= {"algorithm": algorithm, "demos": demos, "offline_steps": offline_steps}
+    return TrainConfig(
+        **run,
+        env=env,
+        operator=OperatorConfig(**operator),
+        agent=SACConfig(**agent),
+        bc=BCConfig(**(flow if algorithm == "bc" else {})),
+        acfql=ACFQLConfig(**(flow if algorithm == "acfql" else {})),
+        evaluation=EvaluationConfig(**evaluation),
+    )

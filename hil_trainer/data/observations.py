@@ -278,27 +278,31 @@ def feature_map(parts: Sequence[Part]) -> tuple[NDArray[np.float32], NDArray[np.
     one = np.eye(width)
     agent = one[starts[AGENT_POS] :][:_AGENT_POS_SIZE]
     tcp = agent[_TCP]
-    rows = [tcp * _PER_METRE, agent[_JOINT_VELOCITIES] * _PER_RADIAN_A_SECOND, agent[_GRIPPER : _GRIPPER + 1] * 2 / 255]
-    offsets = [np.zeros(3), np.zeros(7), -np.ones(1)]
+    rows: list[NDArray[np.float64]] = []
+    offsets: list[NDArray[np.float64]] = []
+
+    def add(features: NDArray[np.float64], offset: float = 0.0) -> None:
+        rows.append(features)
+        offsets.append(np.full(len(features), offset))
+
+    add(tcp * _PER_METRE)
+    add(agent[_JOINT_VELOCITIES] * _PER_RADIAN_A_SECOND)
+    add(agent[_GRIPPER : _GRIPPER + 1] * 2 / 255, -1.0)
     for name, size in parts:
         own = one[starts[name] :][:size]
-        if _holds_objects((name, size)):
-            for position in own.reshape(-1, 3, width):
-                rows += [(position - tcp) * _NEAR_PER_METRE, position * _PER_METRE]
-                offsets += [np.zeros(6)]
-        elif name == "environment_state" and size % _POSE_SIZE == 0:
-            for pose in own.reshape(-1, _POSE_SIZE, width):
-                rows += [(pose[:3] - tcp) * _NEAR_PER_METRE, pose[:3] * _PER_METRE, pose[3:]]
-                offsets += [np.zeros(10)]
+        numbers = 3 if _holds_objects((name, size)) else _POSE_SIZE  # of each object
+        if name == "environment_state" and size % numbers == 0:
+            for thing in own.reshape(-1, numbers, width):
+                add((thing[:3] - tcp) * _NEAR_PER_METRE)
+                add(thing[:3] * _PER_METRE)
+                add(thing[3:])
         elif name == "gripper_closed":
-            rows.append(own * 2)
-            offsets.append(-np.ones(size))
+            add(own * 2, -1.0)
         elif name == "force_torque":
-            rows += [own[:3] * _PER_NEWTON, own[3:] * _PER_NEWTON_METRE]
-            offsets.append(np.zeros(size))
+            add(own[:3] * _PER_NEWTON)
+            add(own[3:] * _PER_NEWTON_METRE)
         elif name != AGENT_POS:
-            rows.append(own)
-            offsets.append(np.zeros(size))
+            add(own)
     return np.concatenate(rows).astype(np.float32), np.concatenate(offsets).astype(np.float32)
 
 
