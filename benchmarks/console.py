@@ -29,38 +29,34 @@ STAY = np.array([0, 0, 0, 1], np.float32)
 
 def console_publish(quick: bool = False) -> Row:
     """What showing a step on the console costs the environment's thread, with a page open."""
-    measured = _watched(seconds=2 if quick else 20)
-    times = np.array(measured["publish"]) * 1e3
-    bar = f"at most {PUBLISH_MS} ms a step"
-    words = f"{np.median(times):.3f} ms (p95 {np.percentile(times, 95):.3f} ms)"
-    return Row("Console: publishing a step, a page open", bar, words, bool(np.median(times) <= PUBLISH_MS))
+    median, p95 = np.percentile(_watched(2 if quick else 20)["publish"], [50, 95]) * 1e3
+    words = f"{median:.3f} ms (p95 {p95:.3f} ms)"
+    return Row(
+        "Console: publishing a step, a page open", f"at most {PUBLISH_MS} ms a step", words, median <= PUBLISH_MS
+    )
 
 
 def console_handled(quick: bool = False) -> Row:
     """How long it takes until a page has handled what was published, and the server knows."""
-    measured = _watched(seconds=2 if quick else 20)
-    times = np.array(measured["handled"]) * 1e3
-    p95 = np.percentile(times, 95)
-    words = f"p50 {np.median(times):.1f} ms, p95 {p95:.1f} ms there and back, {len(times)} frames"
-    return Row(
-        "Console: state published to handled by the page", f"p95 at most {HANDLED_MS:.0f} ms", words, p95 <= HANDLED_MS
-    )
+    times = _watched(2 if quick else 20)["handled"]
+    median, p95 = np.percentile(times, [50, 95]) * 1e3
+    words = f"p50 {median:.1f} ms, p95 {p95:.1f} ms there and back, {len(times)} frames"
+    bar = f"p95 at most {HANDLED_MS:.0f} ms"
+    return Row("Console: state published to handled by the page", bar, words, p95 <= HANDLED_MS)
 
 
 def console_server(quick: bool = False) -> Row:
     """Processor time of the server's thread, JPEG encoding included."""
-    measured = _watched(seconds=3 if quick else 20)
-    percent = 100 * measured["server"]
+    percent = 100 * _watched(3 if quick else 20)["server"]
     what = f"Console: server at {FRAMES_PER_SECOND} Hz with two {SIDE} px cameras"
     return Row(what, f"at most {CPU_PERCENT:.0f}% of a core", f"{percent:.1f}%", percent <= CPU_PERCENT)
 
 
 def console_input(quick: bool = False) -> Row:
     """How old the newest input of a page is when a step uses it, at 10 steps a second."""
-    measured = _watched(seconds=3 if quick else 30, rate=10)
-    ages = np.array(measured["ages"])
-    p95 = np.percentile(ages, 95)
-    words = f"p50 {np.median(ages):.1f} ms, p95 {p95:.1f} ms, {len(ages)} steps"
+    ages = _watched(3 if quick else 30, rate=10)["ages"]
+    median, p95 = np.percentile(ages, [50, 95])
+    words = f"p50 {median:.1f} ms, p95 {p95:.1f} ms, {len(ages)} steps"
     bar = f"p95 at most {INPUT_MS:.0f} ms beyond the control step"
     return Row("Console: input sent by the page to used by a step", bar, words, p95 <= INPUT_MS)
 
@@ -70,18 +66,12 @@ def console_lost(quick: bool = False) -> Row:
     repeats = 1 if quick else 10
     words, worst = [], 0.0
     for name, loss in (("killed", signal.SIGKILL), ("silent", signal.SIGSTOP)):
-        times = [_lost(loss, wait=0.037 * repeat) for repeat in range(repeats)]
-        off, still, settled = (max(column) for column in zip(*times, strict=True))
+        off, still, settled = np.max([_lost(loss, wait=0.037 * repeat) for repeat in range(repeats)], axis=0)
         worst = max(worst, still, off - RESUME_WITHIN)
-        words.append(
-            f"{name}: intervention off after {off:.2f} s, target still after {still:.2f} s, arm {settled:.2f} s"
-        )
-    return Row(
-        "Console: page lost while moving",
-        f"still after at most {LOST_SECONDS} s, handed back after {RESUME_WITHIN:.0f} s more",
-        f"{'; '.join(words)} (worst of {repeats})",
-        worst <= LOST_SECONDS,
-    )
+        words += [f"{name}: intervention off after {off:.2f} s, target still after {still:.2f} s, arm {settled:.2f} s"]
+    bar = f"still after at most {LOST_SECONDS} s, handed back after {RESUME_WITHIN:.0f} s more"
+    measured = f"{'; '.join(words)} (worst of {repeats})"
+    return Row("Console: page lost while moving", bar, measured, worst <= LOST_SECONDS)
 
 
 def _lost(loss: signal.Signals, *, wait: float) -> tuple[float, float, float]:
@@ -107,7 +97,7 @@ def _lost(loss: signal.Signals, *, wait: float) -> tuple[float, float, float]:
     return off, still, settled
 
 
-def _watched(*, seconds: float, rate: float = FRAMES_PER_SECOND) -> dict[str, Any]:
+def _watched(seconds: float, *, rate: float = FRAMES_PER_SECOND) -> dict[str, Any]:
     """Run an environment in real time with a page that watches and drives it."""
     publishing: list[float] = []  # s
     ages: list[float] = []  # ms
@@ -139,14 +129,17 @@ def _watched(*, seconds: float, rate: float = FRAMES_PER_SECOND) -> dict[str, An
 @contextlib.contextmanager
 def _driven() -> Iterator[tuple[Console, gym.Env, "subprocess.Popen[bytes]"]]:
     """A console of its own, an environment with images on it, and a page that has taken over."""
-    with own_console() as console:
-        spec = GymRenderingSpec(SIDE, SIDE)
+    with contextlib.ExitStack() as stack:
+        console, spec = stack.enter_context(own_console()), GymRenderingSpec(SIDE, SIDE)
         env = gym.make("gym_hil/PandaPickCubeWeb-v1", image_obs=True, render_spec=spec, reset_delay_seconds=0)
         env.reset(seed=0)
-        with _page(console.url) as page, contextlib.closing(env):
-            while not env.step(STAY)[4]["is_intervention"]:
-                time.sleep(0.02)
-            yield console, env, page
+        page = subprocess.Popen([sys.executable, "-m", "benchmarks.console_page", console.url])
+        stack.callback(page.wait)
+        stack.callback(page.kill)
+        stack.callback(env.close)
+        while not env.step(STAY)[4]["is_intervention"]:
+            time.sleep(0.02)
+        yield console, env, page
 
 
 @contextlib.contextmanager
@@ -159,16 +152,6 @@ def own_console() -> Iterator[Console]:
         yield console
     finally:
         close_console()
-
-
-@contextlib.contextmanager
-def _page(url: str) -> Iterator["subprocess.Popen[bytes]"]:
-    page = subprocess.Popen([sys.executable, "-m", "benchmarks.console_page", url])
-    try:
-        yield page
-    finally:
-        page.kill()
-        page.wait()
 
 
 def _server_seconds() -> float:

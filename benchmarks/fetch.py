@@ -7,7 +7,6 @@ the output folder are kept. The page is `benchmarks/results/fetch.md`.
 """
 
 import argparse
-import importlib.metadata
 import json
 import math
 import os
@@ -18,10 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report
 from benchmarks.learning import DONE, Reached, reached
-from benchmarks.report import Row
-from benchmarks.upstream import ONE_THREAD, ROOT
+from benchmarks.report import ONE_THREAD, RESULTS, ROOT, Row, page
 from hil_trainer.logging.metrics import clock_time, final_evaluation, read_metrics
 
 VENV = ROOT / ".cache" / "fetch-venv"
@@ -29,11 +26,13 @@ REQUIREMENTS = ("-e", f"{ROOT}[train]", "mujoco==3.3.*", "gymnasium-robotics==1.
 HER = Path(__file__).with_name("fetch_her.py")
 RATE, BAR = 0.95, Reached(12_000, 1_300, 8 * 60)  # steps, steps by the operator, s
 TRAIN = [
-    "--env",
-    "gymnasium_robotics:FetchPickAndPlace-v4",
-    "--operator",
-    "fetch_operator:FetchOperator",
+    *("--env", "gymnasium_robotics:FetchPickAndPlace-v4", "--operator", "fetch_operator:FetchOperator"),
     *("--algorithm", "bc", "--demos", "40", "--offline-steps", "3000", "--steps", "4000", "--target", str(RATE)),
+]
+TEXT = "`FetchPickAndPlace-v4` of gymnasium-robotics 1.4.2 with MuJoCo 3.3, in runs of several seeds. "
+FACTS = [
+    "An episode succeeds if the block is at the goal at any of its 50 steps. Minutes of SAC with HER are those of "
+    "learning alone, in one thread; those of `hil-trainer train` include demonstrations and evaluations."
 ]
 
 
@@ -41,9 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is missing and write the page; exit status 1 if a bar is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fetch", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument(
-        "--minutes", type=float, default=BAR.seconds / 60, help="that SAC with HER learns (%(default)s)"
-    )
+    parser.add_argument("--minutes", type=float, default=BAR.seconds / 60, help="that HER learns (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("outputs/fetch"))
     parser.add_argument("--python", type=Path, help="of an environment that has all that is needed (made if missing)")
     parser.add_argument("--remark", default="", help="what else has to be known about the machine")
@@ -54,9 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _run(out / "bc" / f"seed_{seed}", [str(python), "-m", "hil_trainer", "train", *TRAIN], seed)
         _run(out / "her" / f"seed_{seed}", [str(python), str(HER), "--minutes", str(options.minutes)], seed)
     rows = [imitation(sorted(out.glob(f"bc/*/{DONE}"))), her(sorted(out.glob(f"her/*/{DONE}")))]
-    page = report.RESULTS / "fetch.md"
-    page.write_text(text(rows, options.remark), encoding="utf-8")
-    print(page.read_text(encoding="utf-8"))
+    facts = [*FACTS, options.remark] if options.remark else FACTS
+    text = page("Fetch", rows, command="python -m benchmarks.fetch", text=TEXT, facts=facts)
+    (RESULTS / "fetch.md").write_text(text, encoding="utf-8")
+    print(text)
     return int(any(row.met is False for row in rows))
 
 
@@ -93,28 +91,6 @@ def her(done: Sequence[Path]) -> Row:
         for one in results
     )
     return Row("Stable-Baselines3's SAC with HER, no operator", "reported", each, None)
-
-
-def text(rows: Sequence[Row], remark: str = "") -> str:
-    """The page."""
-    table = "\n".join(f"| {row.what} | {row.bar} | {row.measured} | {_met(row)} |" for row in rows)
-    return f"""# Results: Fetch
-
-`FetchPickAndPlace-v4` of gymnasium-robotics 1.4.2, in runs of several seeds. Written by `python -m benchmarks.fetch`.
-
-- Machine: {report.machine()}. {remark}
-- gym-hil {importlib.metadata.version("gym-hil")}, MuJoCo 3.3
-- An episode succeeds if the block is at the goal at any of its 50 steps. Minutes of SAC with HER are those of learning
-  alone, in one thread; those of `hil-trainer train` include demonstrations and evaluations.
-
-| what | bar | measured | met |
-|---|---|---|---|
-{table}
-"""
-
-
-def _met(row: Row) -> str:
-    return "reported" if row.met is None else row.verdict
 
 
 def _run(out: Path, command: Sequence[str], seed: int) -> None:

@@ -11,7 +11,6 @@ import contextlib
 import datetime
 import importlib.metadata
 import platform
-import re
 import signal
 import subprocess
 import sys
@@ -21,9 +20,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.report import RESULTS, machine
+from packaging.requirements import Requirement
 
-WHEELS = "train,imagenet"  # extras
+from benchmarks.report import RESULTS, machine, markdown
+
+EXTRAS = ("train", "imagenet", "data")
 _MIN_SECONDS = 20  # that are left for a training to begin
 
 
@@ -47,12 +48,7 @@ _IMAGENET = "--obs pixels --no-privileged --encoder imagenet"
 TRAININGS = (
     Training("PickCube, state, sac", "--algorithm sac", 60, 0.99),
     Training("PickCube, images, sac", "--algorithm sac --obs pixels --target 0.95", 110, 0.95),
-    Training(
-        "PickCube, images through the frozen encoder, bc",
-        f"--algorithm bc {_IMAGENET} --target 0.95",
-        110,
-        0.95,
-    ),
+    Training("PickCube, images through the frozen encoder, bc", f"--algorithm bc {_IMAGENET} --target 0.95", 110, 0.95),
     Training("ArrangeBoxes, state, bc", "--algorithm bc --task PandaArrangeBoxes-v1 --target 0.98", 90, 0.98),
     Training("ArrangeBoxes, state, acfql", "--algorithm acfql --task PandaArrangeBoxes-v1 --target 0.98", 600, 0.98),
 )
@@ -81,14 +77,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     card = f"{torch.cuda.get_device_name(options.device)}, CUDA {torch.version.cuda}, torch {torch.__version__}"
     updates = [update_row(what, words.split(), options.device) for what, words in UPDATES]
-    trainings: list[str] = []
+    trainings: list[list[str]] = []
     options.out.write_text(page(card, updates, trainings), encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         for number, training in enumerate(TRAININGS):
             seconds = min(training.seconds, end - time.monotonic())
             if seconds > _MIN_SECONDS:
                 trainings.append(training_row(training, options.device, Path(folder) / str(number), seconds))
-                print(trainings[-1], flush=True)
+                print(*trainings[-1], sep=" | ", flush=True)
                 options.out.write_text(page(card, updates, trainings), encoding="utf-8")
     print(f"wrote {options.out}")
     return 0
@@ -96,27 +92,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def missing_wheels() -> list[str]:
     """Requirements of the extras that are not installed."""
-    missing = []
-    for requirement in importlib.metadata.requires("gym-hil") or ():
-        name, _, marker = requirement.partition(";")
-        extra = re.search(r"extra == ['\"](.+?)['\"]", marker)
-        package = re.split(r"[\s\[<>=!~]", name.strip())[0]
-        if package == "gym-hil" or (extra and extra[1] not in f"data,{WHEELS}".split(",")):
-            continue
-        if "python_version" in marker:  # of two alternatives
-            continue
-        try:
-            importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            missing.append(name.strip())
-    return missing
+    wanted = [
+        requirement
+        for requirement in map(Requirement, importlib.metadata.requires("gym-hil") or ())
+        if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in EXTRAS)
+    ]
+    installed = {distribution.name.lower().replace("_", "-") for distribution in importlib.metadata.distributions()}
+    return [str(one) for one in wanted if one.name.lower().replace("_", "-") not in installed]
 
 
-def update_row(what: str, words: list[str], device: str) -> str:
+def update_row(what: str, words: list[str], device: str) -> list[str]:
     """Milliseconds of a step's updates on the CPU and on the GPU."""
     cpu, gpu = (time_updates(words, name) for name in ("cpu", device))
-    row = f"| {what} | {1000 * cpu:.1f} | {1000 * gpu:.1f} | {cpu / gpu:.1f} |"
-    print(row, flush=True)
+    row = [what, *(f"{number:.1f}" for number in (1000 * cpu, 1000 * gpu, cpu / gpu))]
+    print(*row, sep=" | ", flush=True)
     return row
 
 
@@ -156,7 +145,7 @@ def time_updates(words: Sequence[str], device: str, *, seconds: float = 2.0, row
     return spent / steps
 
 
-def training_row(training: Training, device: str, out: Path, seconds: float) -> str:
+def training_row(training: Training, device: str, out: Path, seconds: float) -> list[str]:
     """Train for some time, and say what was reached."""
     from hil_trainer.logging.metrics import FILE, FULL, clock_time, first_reaching, read_metrics
 
@@ -176,10 +165,10 @@ def training_row(training: Training, device: str, out: Path, seconds: float) -> 
     when = "not reached" if reached is None else f"{clock_time(reached.seconds)}, {reached.operator_steps} steps driven"
     full = [row["successes"] for row in rows if row["kind"] == "evaluation" and row["episodes"] == FULL]
     taken, best = clock_time(time.monotonic() - start), max(full, default="-")
-    return f"| {training.what} | {100 * training.rate:.0f} of 100: {when} | {best} | {status} after {taken} |"
+    return [training.what, f"{100 * training.rate:.0f} of 100: {when}", str(best), f"{status} after {taken}"]
 
 
-def page(card: str, updates: Sequence[str], trainings: Sequence[str]) -> str:
+def page(card: str, updates: Sequence[Sequence[str]], trainings: Sequence[Sequence[str]]) -> str:
     """The page of results."""
     return f"""# Results: gpu
 
@@ -191,16 +180,10 @@ Written by `python -m benchmarks.gpu`.
 
 Updates of one environment step, in ms, of random transitions:
 
-| what | CPU | GPU | times as fast |
-|---|---|---|---|
-{chr(10).join(updates)}
-
+{markdown(("what", "CPU", "GPU", "times as fast"), updates)}
 Trainings, with the environment and the scripted operator on the CPU:
 
-| what | first evaluation with so many successes | most successes of 100 | |
-|---|---|---|---|
-{chr(10).join(trainings)}
-"""
+{markdown(("what", "first evaluation with so many successes", "most successes of 100", ""), trainings)}"""
 
 
 if __name__ == "__main__":

@@ -5,46 +5,38 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.report import Row
+from benchmarks.report import ROOT, Row
 from gym_hil.pacing import TOLERANCE
 
 SEQUENCES, QUICK_SEQUENCES = 1_000, 20
 TRIALS, QUICK_TRIALS = 50, 3
 REPLUGS, QUICK_REPLUGS = 50, 3
 SECONDS = 600  # for one device
-DEVICES = (
-    "gamepad",
-    "gamepad_hid",
-    "spacemouse",
-    "keyboard pynput",
-    "keyboard terminal",
-)
-ROOT = Path(__file__).parents[1]
+DEVICES = ("gamepad", "gamepad_hid", "spacemouse", "keyboard pynput", "keyboard terminal")
 
 
 def input_presses(quick: bool = False) -> Row:
     """Random presses and releases, several within one control step, through every device."""
     sequences = QUICK_SEQUENCES if quick else SEQUENCES
     what = f"presses and releases inside one control step, {sequences:,} random sequences per device"
-    parts, met = [], True
-    for name in _here():
+    (devices, absent), parts, met = _here(), [], True
+    for name in devices:
         tally = _ask("presses", name, sequences)
         exact = tally["sequences"] - len(tally["wrong"])
         parts.append(f"{name} {exact:,} of {tally['sequences']:,} exact ({tally['presses']:,} presses)")
         met &= exact == sequences
-    return Row(what, "every event delivered exactly once", "; ".join(parts + _absent()), met)
+    return Row(what, "every event delivered exactly once", "; ".join(parts + absent), met)
 
 
 def input_reaction(quick: bool = False) -> Row:
     """From a key or stick to the action that carries it, at random moments of a loop of 10 steps a second."""
     trials = QUICK_TRIALS if quick else TRIALS
-    parts, met = [], True
-    for name in _here():
+    (devices, absent), parts, met = _here(), [], True
+    for name in devices:
         delays, steps = np.array(_ask("reaction", name, trials)).T
         # A step that begins late, because the computer is busy, is not the device's doing.
         in_time = (steps == 1) | (delays <= 1 + TOLERANCE)
@@ -53,12 +45,9 @@ def input_reaction(quick: bool = False) -> Row:
             f"{(~in_time).sum()} too late"
         )
         met &= bool(in_time.all())
-    return Row(
-        "key or stick to the action that carries it, at random moments",
-        f"at most one control step: the next to begin, or one within {1 + TOLERANCE:g} of a step's time",
-        "; ".join(parts + _absent()),
-        met,
-    )
+    what = "key or stick to the action that carries it, at random moments"
+    bar = f"at most one control step: the next to begin, or one within {1 + TOLERANCE:g} of a step's time"
+    return Row(what, bar, "; ".join(parts + absent), met)
 
 
 def input_replug(quick: bool = False) -> Row:
@@ -69,19 +58,13 @@ def input_replug(quick: bool = False) -> Row:
     return Row("unplug and replug the pad while running", "no exception, works after each", measured, not wrong)
 
 
-def _here() -> list[str]:
-    return [name for name in DEVICES if name not in _lacking()]
-
-
-def _absent() -> list[str]:
-    return [f"{name} not tried ({reason})" for name, reason in _lacking().items()]
-
-
-def _lacking() -> dict[str, str]:
-    """Devices that cannot be tried here, and why."""
+def _here() -> tuple[list[str], list[str]]:
+    """The devices that can be tried here; and of the others why not."""
+    lacking = {"keyboard pynput": "no Xvfb"} if shutil.which("Xvfb") is None else {}
     if importlib.util.find_spec("pynput") is None:
-        return {"keyboard pynput": "no pynput"}
-    return {"keyboard pynput": "no Xvfb"} if shutil.which("Xvfb") is None else {}
+        lacking = {"keyboard pynput": "no pynput"}
+    here = [name for name in DEVICES if name not in lacking]
+    return here, [f"{name} not tried ({reason})" for name, reason in lacking.items()]
 
 
 def _ask(what: str, name: str, number: int) -> Any:

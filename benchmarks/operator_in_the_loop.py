@@ -4,6 +4,7 @@ The human sees what the page shows, some 250 ms late, and does nothing but press
 policy asks. Time is real, 10 steps a second. The policy imitates by chunks.
 """
 
+import collections
 import contextlib
 import importlib.util
 import random
@@ -15,7 +16,7 @@ import tempfile
 import time
 from collections import deque
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks.report import Row
 from hil_trainer.logging.metrics import clock_time, final_evaluation, read_metrics
@@ -54,13 +55,6 @@ import("/static/main.js").then(({ page }) => {
 """
 
 
-class Sight(NamedTuple):
-    """What the page showed at some time, in s."""
-
-    time: float
-    shown: dict[str, Any]
-
-
 class Human:
     """Looks at a page and presses its keys, as late as a human does.
 
@@ -71,7 +65,7 @@ class Human:
 
     def __init__(self, page: Any, seed: int):
         self._page, self._rng = page, random.Random(seed)
-        self._seen: deque[Sight] = deque()
+        self._seen: deque[tuple[float, dict[str, Any]]] = deque()  # when, and what the page showed
         self._held: dict[str, float] = {}  # button -> when its key went down
         self._moves: deque[tuple[float, float, str]] = deque()  # keys that were held: from when to when, and the button
         self._keys: dict[str, str] = {}
@@ -85,16 +79,16 @@ class Human:
         shown = self._page.evaluate(SEE)
         if shown is not None and shown["target"] is not None:
             self._keys = {button: code for code, button in reversed(shown["keys"].items())}
-            self._seen.append(Sight(now, shown))
-        while len(self._seen) > 1 and self._seen[1].time <= now - self._reaction:
+            self._seen.append((now, shown))
+        while len(self._seen) > 1 and self._seen[1][0] <= now - self._reaction:
             self._seen.popleft()
-        if not self._seen or self._seen[0].time > now - self._reaction or now < self._busy_until:
+        if not self._seen or self._seen[0][0] > now - self._reaction or now < self._busy_until:
             return
-        seen = self._seen[0]
-        asked = seen.shown["driver"] == "policy" and seen.shown["says"] == "asks for help"
-        begins = seen.shown["phase"] == "ready"
-        if seen.shown["driver"] == "you" and not seen.shown["done"]:
-            self._drive(seen)
+        since, seen = self._seen[0]
+        asked = seen["driver"] == "policy" and seen["says"] == "asks for help"
+        begins = seen["phase"] == "ready"
+        if seen["driver"] == "you" and not seen["done"]:
+            self._drive(since, seen)
             return
         self._hold(set())
         self._gripped_at = None
@@ -104,17 +98,16 @@ class Human:
                 self._tap("FORWARD")  # the first motion starts the episode
             self._busy_until = time.monotonic() + 2 * REACTION  # until the effect is seen
 
-    def _drive(self, seen: Sight) -> None:
-        """Hold the keys that bring the tool to the cube, grip it, and lift it."""
-        shown = seen.shown
-        target = [value + moved for value, moved in zip(shown["target"], self._moved_since(seen.time), strict=True)]
+    def _drive(self, since: float, shown: dict[str, Any]) -> None:
+        """Hold the keys that bring the tool to the cube, grip it, and lift it; by what was shown at some time."""
+        target = [value + moved for value, moved in zip(shown["target"], self._moved_since(since), strict=True)]
         x, y, z = (goal - value for goal, value in zip(shown["cube"], target, strict=True))
         if self._gripped_at is not None:
-            since = time.monotonic() - self._gripped_at
-            if since > 3 * GRIP_SECONDS and shown["cube"][2] < 0.04 and target[2] > ABOVE:
+            gripping = time.monotonic() - self._gripped_at
+            if gripping > 3 * GRIP_SECONDS and shown["cube"][2] < 0.04 and target[2] > ABOVE:
                 self._gripped_at = None  # it has slipped
                 return
-            self._hold({"CLOSE"} if since < GRIP_SECONDS else {"UP"} if target[2] < LIFTED else set())
+            self._hold({"CLOSE"} if gripping < GRIP_SECONDS else {"UP"} if target[2] < LIFTED else set())
             return
         if shown["gripper"] > 0.3:
             self._hold({"OPEN"})
@@ -130,12 +123,9 @@ class Human:
 
     def _moved_since(self, since: float) -> tuple[float, float, float]:
         """How far the keys have moved the target since a time, as a human knows without looking."""
-        now = time.monotonic()
-        moved = {"FORWARD": 0.0, "BACK": 0.0, "LEFT": 0.0, "RIGHT": 0.0, "UP": 0.0, "DOWN": 0.0}
-        held = [(start, now, button) for button, start in self._held.items()]
-        for start, end, button in (*self._moves, *held):
-            if button in moved:
-                moved[button] += STEP / STEP_SECONDS * max(0.0, end - max(start, since))
+        now, moved = time.monotonic(), collections.Counter[str]()
+        for start, end, button in (*self._moves, *((start, now, button) for button, start in self._held.items())):
+            moved[button] += STEP / STEP_SECONDS * max(0.0, end - max(start, since))
         return moved["FORWARD"] - moved["BACK"], moved["LEFT"] - moved["RIGHT"], moved["UP"] - moved["DOWN"]
 
     def _hold(self, buttons: set[str]) -> None:
@@ -160,30 +150,8 @@ class Human:
         self._page.keyboard.press(self._keys[button], delay=60)
 
 
-class Outcome(NamedTuple):
-    """What came of a run.
-
-    Attributes:
-        seconds: of wall time from the command's start until the target was reached; None if it was not.
-        demonstrations: number of them.
-        demonstrated: steps in them that the human drove.
-        corrected: steps that the human drove afterwards.
-        successes: of the final evaluation, whose seeds chose nothing.
-        episodes: of the final evaluation.
-        length: steps of an episode in it.
-    """
-
-    seconds: float | None
-    demonstrations: int
-    demonstrated: int
-    corrected: int
-    successes: int = 0
-    episodes: int = 0
-    length: float = 0.0
-
-
-def train(obs: str, out: Path, *, seed: int = 0, minutes: float = 15.0, arguments: tuple[str, ...] = ()) -> Outcome:
-    """Train PickCube with the simulated human until the target is reached.
+def train(obs: str, out: Path, *, seed: int = 0, minutes: float = 15.0, arguments: tuple[str, ...] = ()) -> None:
+    """Train PickCube with the simulated human.
 
     Args:
         obs: "state" or "pixels".
@@ -198,7 +166,7 @@ def train(obs: str, out: Path, *, seed: int = 0, minutes: float = 15.0, argument
     words += ["--out", str(out), "--no-tensorboard", *ARGUMENTS[obs], *arguments]
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(open(out.with_suffix(".txt"), "w+", encoding="utf-8"))
-        began, started = time.time(), time.monotonic()
+        started = time.monotonic()
         run = subprocess.Popen(
             [sys.executable, "-m", "hil_trainer", "train", *words], stdout=output, stderr=subprocess.STDOUT
         )
@@ -214,7 +182,6 @@ def train(obs: str, out: Path, *, seed: int = 0, minutes: float = 15.0, argument
         while run.poll() is None and time.monotonic() - started < 60 * minutes:
             human.act()
             page.wait_for_timeout(1000 * LOOK)
-    return _outcome(out, began)
 
 
 def from_state(quick: bool = False) -> Row:
@@ -234,13 +201,20 @@ def _row(obs: str, *, quick: bool) -> Row:
         return Row(what, bar, "needs chromium and playwright", None)
     with tempfile.TemporaryDirectory() as folder:
         short = ("--demos", "1", "--offline-steps", "50", "--steps", "0", "--evaluation.episodes", "2") if quick else ()
-        found = train(obs, Path(folder) / obs, arguments=short)
-    reached = "not reached" if found.seconds is None else f"{clock_time(found.seconds)} min"
-    words = (
-        f"{reached}; {found.successes} of {found.episodes} on other seeds, {found.length:.0f} steps an episode; "
-        f"{found.demonstrations} demonstrations of {found.demonstrated} driven steps, {found.corrected} driven later"
-    )
-    return Row(what, bar, words, found.seconds is not None and found.seconds <= 60 * BARS[obs])
+        began = time.time()
+        train(obs, Path(folder) / obs, arguments=short)
+        rows = read_metrics(Path(folder) / obs)
+    full = [row for row in rows if row["kind"] == "evaluation" and row["purpose"] == "full"]
+    # Of wall time from the command's start.
+    times = [row["time"] - began for row in full if row["successes"] >= TARGET * row["episodes"]]
+    words = f"{clock_time(times[0])} min; " if times else "not reached; "
+    if final := final_evaluation(rows):  # on seeds that chose nothing
+        words += f"{final['successes']} of {final['episodes']} on other seeds, {final['length']:.0f} steps an episode; "
+    episodes = [row for row in rows if row["kind"] == "episode"]
+    shown = [row["operator_steps"] for row in episodes if row["demonstration"]]
+    corrected = sum(row["operator_steps"] for row in episodes if not row["demonstration"])
+    words += f"{len(shown)} demonstrations of {sum(shown)} driven steps, {corrected} driven later"
+    return Row(what, bar, words, bool(times) and times[0] <= 60 * BARS[obs])
 
 
 def _link(run: Any, output: Path) -> str:
@@ -251,21 +225,3 @@ def _link(run: Any, output: Path) -> str:
             return found[0]
         time.sleep(0.05)
     raise RuntimeError(f"the run has ended: {output.read_text(encoding='utf-8')[-500:]}")
-
-
-def _outcome(out: Path, began: float) -> Outcome:
-    rows = read_metrics(out)
-    episodes = [row for row in rows if row["kind"] == "episode"]
-    shown = [row for row in episodes if row["demonstration"]]
-    full = [row for row in rows if row["kind"] == "evaluation" and row["purpose"] == "full"]
-    reached = next((row for row in full if row["successes"] >= TARGET * row["episodes"]), None)
-    final = final_evaluation(rows)
-    driven = Outcome(
-        seconds=None if reached is None else reached["time"] - began,
-        demonstrations=len(shown),
-        demonstrated=sum(row["operator_steps"] for row in shown),
-        corrected=sum(row["operator_steps"] for row in episodes if not row["demonstration"]),
-    )
-    if final is None:
-        return driven
-    return driven._replace(successes=final["successes"], episodes=final["episodes"], length=final["length"])

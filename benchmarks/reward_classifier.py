@@ -1,10 +1,11 @@
 """How well a reward classifier judges what it has not seen, after 20 recorded episodes."""
 
 import contextlib
+import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 import gym_hil  # noqa: F401  # registers the ids
 from benchmarks.report import Row
-from gym_hil.datasets import Episode, EpisodeDataset, RecordEpisodes
+from gym_hil.datasets import EpisodeDataset, RecordEpisodes
 
 ACCURACY = 0.98
 ENV = "gym_hil/PandaPickCube-v1"
@@ -22,6 +23,7 @@ STEPS_AFTER_SUCCESS = 10
 FAILURE_STEPS = 60
 OTHER_CUBES = 500  # added to a seed
 OPEN, STAY, CLOSE = 0.0, 1.0, 2.0
+STILL = np.array([0, 0, 0, STAY], dtype=np.float32)
 OPERATOR = {"motion_noise": 0.1, "reaction_delay": 3}  # as `hil-trainer train` has it
 
 
@@ -76,14 +78,21 @@ def record_successes(root: Path, episodes: int, seed: int) -> None:
     """Record as `gym-hil record --steps-after-success 10` does, with an operator who is slow and shaky."""
     env = gym.make(ENV, image_obs=True, device="scripted", device_options=OPERATOR)
     env = RecordEpisodes(env, root, "me/success", task=TASK, steps_after_success=STEPS_AFTER_SUCCESS, seed=seed)
-    still = np.array([0, 0, 0, STAY], dtype=np.float32)
     for _ in range(episodes):
         env.reset()
-        done = False
-        while not done:
-            *_, terminated, truncated, _ = env.step(still)
-            done = terminated or truncated
+        run_episode(env, itertools.repeat(STILL))
     env.close()
+
+
+def run_episode(env: gym.Env, actions: Iterable[np.ndarray]) -> list[dict[str, Any]]:
+    """Step to the end of an episode. Returns the info of each step."""
+    infos = []
+    for action in actions:
+        *_, terminated, truncated, info = env.step(action)
+        infos.append(info)
+        if terminated or truncated:
+            break
+    return infos
 
 
 def record_failures(root: Path, successes: EpisodeDataset, episodes: int, seed: int) -> None:
@@ -96,20 +105,10 @@ def record_failures(root: Path, successes: EpisodeDataset, episodes: int, seed: 
     env = gym.make(ENV, image_obs=True, max_episode_steps=FAILURE_STEPS)
     env = RecordEpisodes(env, root, "me/failure", task=TASK, seed=seed)
     for episode in range(episodes):
-        actions = mime(successes[episode % len(successes)]) if episode % 2 == 0 else wander(rng)
+        repeated = itertools.chain(successes[episode % len(successes)]["action"], itertools.repeat(STILL))
         env.reset()
-        done = False
-        while not done:
-            *_, terminated, truncated, _ = env.step(next(actions))
-            done = terminated or truncated
+        run_episode(env, wander(rng) if episode % 2 else repeated)
     env.close()
-
-
-def mime(success: Episode) -> Iterator[np.ndarray]:
-    """What was done in a success, and then nothing."""
-    yield from success["action"]
-    while True:
-        yield np.array([0, 0, 0, STAY], dtype=np.float32)
 
 
 def wander(rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -130,23 +129,19 @@ def watch(model: Path, episodes: int) -> str:
     success = ClassifierSuccess(model)
     env: Any = gym.make(ENV, image_obs=True, device="scripted", device_options=OPERATOR, success=success)
     base = env.unwrapped
-    still = np.array([0, 0, 0, STAY], dtype=np.float32)
-    lifts, gripped, steps, agreed = [], 0, 0, 0
+    lifts, gripped, agreed = [], 0, []
     for episode in range(episodes):
         env.reset(seed=5000 + episode)
         ground = base.cube_position[2]
-        done = False
-        while not done:
-            *_, terminated, truncated, info = env.step(still)
-            steps, agreed = steps + 1, agreed + (info["succeed"] == info["next.success"])
-            done = terminated or truncated
-        if info["next.success"]:
+        infos = run_episode(env, itertools.repeat(STILL))
+        agreed += [info["succeed"] == info["next.success"] for info in infos]
+        if infos[-1]["next.success"]:
             lifts.append(base.cube_position[2] - ground)
             gripped += base.fingers_touching("cube_geom") == {"left_finger", "right_finger"}
     env.close()
     heights = f"{min(lifts):.3f} to {max(lifts):.3f} m high" if lifts else "never"
     return (
         f"{episodes} live episodes, shaky operator: {len(lifts)} ended as success; in {gripped} of them the cube was "
-        f"gripped, {heights} (the simulator asks for 0.1 m); in {agreed / steps:.2%} of {steps} steps it agrees "
+        f"gripped, {heights} (the simulator asks for 0.1 m); in {np.mean(agreed):.2%} of {len(agreed)} steps it agrees "
         "with the simulator"
     )

@@ -4,8 +4,6 @@ python -m benchmarks.run [GROUP...] [--quick] [--only NAME...]
 """
 
 import argparse
-import contextlib
-import inspect
 import os
 import sys
 import time
@@ -22,8 +20,8 @@ from benchmarks import (
     reward_classifier,
     vector,
 )
-from benchmarks.report import RESULTS, Row, page
-from benchmarks.upstream import ONE_THREAD, Worker, WorkerError, ours, upstream
+from benchmarks.report import ONE_THREAD, RESULTS, Row, page
+from benchmarks.upstream import NoUpstreamError, upstream
 
 # Page of results -> what is measured for it, in one sitting.
 GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
@@ -100,46 +98,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for group in options.groups or GROUPS:
         chosen = [f for f in GROUPS[group] if not options.only or f.__name__ in options.only]
         started = time.monotonic()
-        rows, theirs = run(chosen, quick=options.quick)
+        rows = [run(benchmark, quick=options.quick) for benchmark in chosen]
         missed |= any(row.met is False for row in rows)
         if not options.quick and not options.only:
+            facts = [f"{(time.monotonic() - started) / 60:.0f} minutes"]
+            if upstream.cache_info().currsize:
+                versions = ", ".join(map(" ".join, upstream().call("versions").items()))
+                facts.append(f"Upstream, in a virtual environment of its own, in turns: {versions}")
             path = RESULTS / f"{group}.md"
-            path.write_text(page(group, rows, theirs=theirs, seconds=time.monotonic() - started), encoding="utf-8")
+            text = page(group, rows, command=f"make bench GROUPS={group}", facts=facts)
+            path.write_text(text, encoding="utf-8")
             print(f"wrote {path}")
     return int(missed)
 
 
-def run(benchmarks: Sequence[Callable[..., Row]], *, quick: bool) -> tuple[list[Row], str]:
-    """Run benchmarks. Returns their rows and upstream's versions, in words; empty where it was not needed."""
-    with contextlib.ExitStack() as stack:
-        workers: dict[str, Worker] = {}
-        theirs = ""
-        if any("upstream" in inspect.signature(f).parameters for f in benchmarks):
-            try:
-                workers["upstream"] = stack.enter_context(upstream())
-                versions = workers["upstream"].call("versions")
-                theirs = ", ".join(f"{name} {version}" for name, version in versions.items())
-            except WorkerError as error:
-                theirs = "not measured"
-                print(f"without upstream: {error}", file=sys.stderr)
-            workers["ours"] = stack.enter_context(ours())
-        rows = []
-        for benchmark in benchmarks:
-            print(f"{benchmark.__name__} ...", end=" ", flush=True)
-            row = measure(benchmark, workers, quick=quick)
-            print(f"{row.measured} [{row.verdict}]", flush=True)
-            rows.append(row)
-        return rows, theirs
-
-
-def measure(benchmark: Callable[..., Row], workers: dict[str, Worker], *, quick: bool) -> Row:
-    """Run one benchmark with the workers that it asks for."""
-    parameters = inspect.signature(benchmark).parameters
-    wanted = {name: workers.get(name) for name in ("upstream", "ours") if name in parameters}
-    missing = [name for name, worker in wanted.items() if worker is None]
-    if missing and any(parameters[name].default is inspect.Parameter.empty for name in missing):
-        return Row(benchmark.__doc__.splitlines()[0], "beside upstream", "upstream could not be run here", None)
-    return benchmark(**wanted, quick=quick)
+def run(benchmark: Callable[..., Row], *, quick: bool) -> Row:
+    """Run one benchmark; what needs upstream is not measured where that cannot be run."""
+    print(f"{benchmark.__name__} ...", end=" ", flush=True)
+    try:
+        row = benchmark(quick=quick)
+    except NoUpstreamError as error:
+        row = Row(str(benchmark.__doc__).splitlines()[0], "beside upstream", str(error), None)
+    print(f"{row.measured} [{row.verdict}]", flush=True)
+    return row
 
 
 if __name__ == "__main__":

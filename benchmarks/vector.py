@@ -3,9 +3,7 @@
 import functools
 import hashlib
 import os
-import subprocess
-import sys
-import time
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -13,8 +11,9 @@ import mujoco
 import numpy as np
 
 import gym_hil
-from benchmarks.report import Row
-from benchmarks.upstream import ONE_THREAD, Worker
+from benchmarks import upstream as sides
+from benchmarks.report import Row, middle, outside_mujoco, run_alone, seconds, take_turns
+from benchmarks.upstream import Worker
 
 OURS, SYNC, ASYNC = "vector_entry_point", "sync", "async"
 MANY, FEW = 16, 4  # environments
@@ -27,99 +26,72 @@ TASKS = ("PandaPickCube", "PandaArrangeBoxes", "PandaInsertPeg")
 CORES = 16  # of a machine on which the scaling is asked for
 
 
-def vector_state(ours: Worker, quick: bool = False) -> Row:
+def vector_state(quick: bool = False) -> Row:
     """16 environments from state beside Gymnasium's own vectors of them."""
-    return _beside_gymnasium(ours, "state", STATE_BARS, steps=20, rounds=1 if quick else 40, image_obs=False)
+    return _beside_gymnasium("state", STATE_BARS, steps=20, rounds=1 if quick else 40, image_obs=False)
 
 
-def vector_views(ours: Worker, quick: bool = False) -> Row:
+def vector_views(quick: bool = False) -> Row:
     """16 environments with two views each, likewise."""
-    return _beside_gymnasium(ours, "two 128 px views", VIEWS_BARS, steps=4, rounds=1 if quick else 30, image_obs=True)
+    return _beside_gymnasium("two 128 px views", VIEWS_BARS, steps=4, rounds=1 if quick else 30, image_obs=True)
 
 
-def _beside_gymnasium(
-    ours: Worker, what: str, bars: tuple[float, float], *, steps: int, rounds: int, image_obs: bool
-) -> Row:
-    modes = (OURS, SYNC, ASYNC)
-    arguments = {"num_envs": MANY, "image_obs": image_obs}
-    for mode in modes:
-        ours.call("vector_speed", mode=mode, steps=2, seed=0, **arguments)
-    speeds = np.array(
-        [
-            [ours.call("vector_speed", mode=mode, steps=steps, seed=1 + k, **arguments) for mode in modes]
-            for k in range(rounds)
-        ]
-    )
-    ratios = speeds[:, :1] / speeds[:, 1:]
-    middle, (low, high) = np.median(ratios, axis=0), np.percentile(ratios, [10, 90], axis=0)
+def _side(worker: Worker, steps: int, warm_up: int, **arguments: Any) -> Callable[[int], float]:
+    """Steps a second of a vector in one round after the other."""
+    worker.call("vector_speed", steps=warm_up, seed=0, **arguments)
+    return lambda number: worker.call("vector_speed", steps=steps, seed=1 + number, **arguments)
+
+
+def _beside_gymnasium(what: str, bars: tuple[float, float], *, steps: int, rounds: int, image_obs: bool) -> Row:
+    vectors = [
+        _side(sides.ours(), steps, 2, mode=mode, num_envs=MANY, image_obs=image_obs) for mode in (OURS, SYNC, ASYNC)
+    ]
+    speeds = take_turns(vectors, rounds)
+    (one, low, high), (other, lowest, highest) = (middle(speeds[:, 0] / speeds[:, k]) for k in (1, 2))
     own, sync, asynchronous = np.median(speeds, axis=0)
     measured = (
-        f"{middle[0]:.2f} ({low[0]:.2f} to {high[0]:.2f} in 8 of 10 rounds) and {middle[1]:.2f} ({low[1]:.2f} to "
-        f"{high[1]:.2f}) times: {own:,.0f} steps/s, sync {sync:,.0f}, async {asynchronous:,.0f}"
+        f"{one:.2f} ({low:.2f} to {high:.2f} in 8 of 10 rounds) and {other:.2f} ({lowest:.2f} to {highest:.2f}) times: "
+        f"{own:,.0f} steps/s, sync {sync:,.0f}, async {asynchronous:,.0f}"
     )
-    met = bool((middle >= bars).all())
     what = f"{MANY} environments, {what}, PickCube, beside Gymnasium's sync and async vector of the same id"
-    return Row(what, f"at least {bars[0]:g} and {bars[1]:g} times", measured, met)
+    return Row(what, f"at least {bars[0]:g} and {bars[1]:g} times", measured, one >= bars[0] and other >= bars[1])
 
 
-def vector_upstream_state(upstream: Worker, ours: Worker, quick: bool = False) -> Row:
+def vector_upstream_state(quick: bool = False) -> Row:
     """4 environments from state beside upstream's in an AsyncVectorEnv."""
-    return _beside_upstream(upstream, ours, "state", theirs=10, own=100, rounds=1 if quick else 15, image_obs=False)
+    return _beside_upstream("state", theirs=10, own=100, rounds=1 if quick else 15, image_obs=False)
 
 
-def vector_upstream_views(upstream: Worker, ours: Worker, quick: bool = False) -> Row:
+def vector_upstream_views(quick: bool = False) -> Row:
     """4 environments with two views each, likewise."""
-    return _beside_upstream(
-        upstream, ours, "two 128 px views", theirs=1, own=20, rounds=1 if quick else 10, image_obs=True
-    )
+    return _beside_upstream("two 128 px views", theirs=1, own=20, rounds=1 if quick else 10, image_obs=True)
 
 
-def _beside_upstream(
-    upstream: Worker, ours: Worker, what: str, *, theirs: int, own: int, rounds: int, image_obs: bool
-) -> Row:
+def _beside_upstream(what: str, *, theirs: int, own: int, rounds: int, image_obs: bool) -> Row:
+    arguments = {"num_envs": FEW, "image_obs": image_obs}
     # A forked process would share the OpenGL context of its parent.
-    sides = ((ours, OURS, own, None), (upstream, ASYNC, theirs, "spawn"))
-    speeds = []
-    for k in range(-1, rounds):  # the first round starts the environments
-        speeds.append(
-            [
-                side.call(
-                    "vector_speed", mode=mode, num_envs=FEW, steps=steps if k >= 0 else 1, seed=k + 1,
-                    image_obs=image_obs, context=context,
-                )
-                for side, mode, steps, context in sides
-            ]
-        )  # fmt: skip
-    pairs = np.array(speeds[1:])
-    ratios = pairs[:, 0] / pairs[:, 1]
-    (low, high), ratio = np.percentile(ratios, [10, 90]), float(np.median(ratios))
-    here, there = np.median(pairs, axis=0)
+    upstream = _side(sides.upstream(), theirs, 1, mode=ASYNC, context="spawn", **arguments)
+    speeds = take_turns([_side(sides.ours(), own, 1, mode=OURS, **arguments), upstream], rounds)
+    ratio, low, high = middle(speeds[:, 0] / speeds[:, 1])
+    here, there = np.median(speeds, axis=0)
     measured = f"{ratio:.1f} times ({low:.1f} to {high:.1f}): {here:,.0f} steps/s, upstream {there:,.1f}"
     what = f"{FEW} environments, {what}, beside upstream's in an AsyncVectorEnv"
     return Row(what, f"at least {UPSTREAM_BAR} times", measured, ratio >= UPSTREAM_BAR)
 
 
-_MEMORY = f"""
+_MEMORY = """
 import gymnasium, gym_hil
-envs = gymnasium.make_vec("gym_hil/PandaPickCube-v1", num_envs={{count}}, image_obs=True)
+envs = gymnasium.make_vec("gym_hil/PandaPickCube-v1", num_envs={count}, image_obs=True)
 envs.reset(seed=0)
 for _ in range(3):
     envs.step(envs.action_space.sample())
-print(int(open("/proc/self/statm").read().split()[1]) * {os.sysconf("SC_PAGE_SIZE")} / 1e9)
+print(megabytes() / 1e3)
 """
 
 
 def vector_memory(quick: bool = False) -> Row:
     """Resident memory of 64 environments with images after a few steps."""
-    gigabytes, one = (
-        float(
-            subprocess.run(
-                [sys.executable, "-c", _MEMORY.format(count=count)],
-                capture_output=True, text=True, check=True, env={**os.environ, **ONE_THREAD},
-            ).stdout
-        )
-        for count in (MEMORY_ENVS, 1)
-    )  # fmt: skip
+    gigabytes, one = (run_alone(_MEMORY.format(count=count)) for count in (MEMORY_ENVS, 1))
     measured = f"{gigabytes:.2f} GB; a single one {one:.2f} GB"
     what = f"RSS of {MEMORY_ENVS} environments with two 128 px views"
     return Row(what, f"at most {MEMORY_GB} GB", measured, gigabytes <= MEMORY_GB)
@@ -129,34 +101,13 @@ def vector_python_share(quick: bool = False) -> Row:
     """How much of a step from state is not MuJoCo's; with one thread, so that none waits."""
     envs: Any = gym.make_vec("gym_hil/PandaPickCube-v1", num_envs=MANY, threads=1, max_episode_steps=10**6)
     envs.reset(seed=0)
-    inside = 0.0
-
-    def timed(real: Any) -> Any:
-        @functools.wraps(real)
-        def advance() -> None:
-            nonlocal inside
-            start = time.perf_counter()
-            real()
-            inside += time.perf_counter() - start
-
-        return advance
-
-    for env in envs.envs:
-        env.unwrapped._advance = timed(env.unwrapped._advance)
-    shares, micros = [], []
-    for _ in range(3 if quick else 400):
-        action, inside = envs.action_space.sample(), 0.0
-        start = time.perf_counter()
-        envs.step(action)
-        seconds = time.perf_counter() - start
-        shares.append(1 - inside / seconds)
-        micros.append(1e6 * (seconds - inside) / MANY)
-    share = float(np.median(shares))
-    measured = f"{share:.1%}: {np.median(micros):.0f} us of {np.median(micros) / share:.0f} us a step"
-    return Row(
-        f"Our Python's share of a state step, {MANY} environments", f"at most {PYTHON_SHARE:.0%}", measured,
-        share <= PYTHON_SHARE,
-    )  # fmt: skip
+    actions = (envs.action_space.sample() for _ in range(3 if quick else 400))
+    runs = (functools.partial(envs.step, action) for action in actions)
+    total, outside = outside_mujoco([env.unwrapped for env in envs.envs], runs).T
+    share, micros = float(np.median(outside / total)), 1e6 * np.median(outside) / MANY
+    measured = f"{share:.1%}: {micros:.0f} us of {micros / share:.0f} us a step"
+    what = f"Our Python's share of a state step, {MANY} environments"
+    return Row(what, f"at most {PYTHON_SHARE:.0%}", measured, share <= PYTHON_SHARE)
 
 
 def vector_equality(quick: bool = False) -> Row:
@@ -224,27 +175,18 @@ def vector_threads(quick: bool = False) -> Row:
     """Steps a second from state against the number of threads."""
     cores = os.cpu_count() or 1
     counts = [n for n in (1, 2, 4, 8, 16, 32) if n <= cores]
-    made = [
-        gym.make_vec("gym_hil/PandaPickCube-v1", num_envs=2 * max(*counts, 8), threads=n, max_episode_steps=10**6)
-        for n in counts
-    ]
-    for envs in made:
+    num_envs = 2 * max(*counts, 8)
+
+    def side(threads: int) -> Callable[[int], float]:
+        options = {"threads": threads, "max_episode_steps": 10**6}
+        envs = gym.make_vec("gym_hil/PandaPickCube-v1", num_envs=num_envs, **options)
         envs.reset(seed=0)
-    rounds = []
-    for _ in range(2 if quick else 30):
-        speeds = []
-        for envs in made:
-            start = time.perf_counter()
-            for _ in range(5):
-                envs.step(envs.action_space.sample())
-            speeds.append(5 * envs.num_envs / (time.perf_counter() - start))
-        rounds.append(speeds)
+        return lambda _: 5 * num_envs / seconds(lambda: [envs.step(envs.action_space.sample()) for _ in range(5)])
+
+    speeds = np.median(take_turns([side(n) for n in counts], 2 if quick else 30), axis=0)
     measured = ", ".join(
-        f"{n} thread{'s' * (n > 1)} {speed:,.0f} steps/s"
-        for n, speed in zip(counts, np.median(rounds, axis=0), strict=True)
+        f"{n} thread{'s' * (n > 1)} {speed:,.0f} steps/s" for n, speed in zip(counts, speeds, strict=True)
     )
-    return Row(
-        f"State, {made[0].num_envs} environments, against threads (this machine: {cores} cores, mujoco "
-        f"{mujoco.__version__}, gym-hil {gym_hil.__version__})",
-        f"reported on {CORES} cores", measured, True if cores >= CORES else None,
-    )  # fmt: skip
+    versions = f"{cores} cores, mujoco {mujoco.__version__}, gym-hil {gym_hil.__version__}"
+    what = f"State, {num_envs} environments, against threads (this machine: {versions})"
+    return Row(what, f"reported on {CORES} cores", measured, True if cores >= CORES else None)

@@ -1,5 +1,6 @@
 """The benchmarks run, and what does not depend on the machine's speed holds."""
 
+import importlib.metadata
 import shutil
 import sys
 
@@ -9,7 +10,7 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 
 from benchmarks import console, environment, headset, inputs, operator_in_the_loop, recording, report, run, vector
 from benchmarks.report import Row
-from benchmarks.upstream import Worker, WorkerError
+from benchmarks.upstream import NoUpstreamError, Worker, WorkerError
 
 needs_browser = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="the virtual joystick is looked up in /proc")
@@ -53,8 +54,15 @@ def _one_device(monkeypatch):
 
 @pytest.fixture(scope="module")
 def worker():
-    with Worker(sys.executable) as worker:
-        yield worker
+    worker = Worker(sys.executable)
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def _both_sides_are_ours(worker, monkeypatch):
+    for name in ("ours", "upstream"):
+        monkeypatch.setattr(f"benchmarks.upstream.{name}", lambda: worker)
 
 
 @pytest.mark.slow
@@ -78,20 +86,27 @@ def test_random_steps_stay_finite_and_without_warnings():
     assert outcome.episodes > 2
 
 
-def test_speeds_are_taken_in_turns(worker):
-    row = environment.state_step(upstream=worker, ours=worker, quick=True)
-    assert "ms / " in row.measured
+def test_speeds_are_taken_in_turns():
+    calls = []
+    sides = [lambda number, side=side: calls.append((number, side)) or 10 * number + side for side in (1, 2)]
+    assert report.take_turns(sides, 2).tolist() == [[1, 2], [11, 12]]
+    assert calls == [(0, 1), (0, 2), (1, 1), (1, 2)]
+
+
+@pytest.mark.usefixtures("_both_sides_are_ours")
+def test_steps_of_both_sides_are_compared():
+    assert "ms / " in environment.state_step(quick=True).measured
 
 
 @pytest.mark.slow
-def test_vectors_are_driven_in_turns(worker):
+@pytest.mark.usefixtures("_both_sides_are_ours")
+def test_vectors_of_both_sides_are_compared():
     for benchmark in (vector.vector_state, vector.vector_upstream_state):
-        arguments = {"upstream": worker} if "upstream" in benchmark.__name__ else {}
-        assert "steps/s" in benchmark(ours=worker, quick=True, **arguments).measured
+        assert "steps/s" in benchmark(quick=True).measured
 
 
 def test_worker_answers_what_it_drives(worker):
-    assert worker.call("versions")["gym-hil"] == report.importlib.metadata.version("gym-hil")
+    assert worker.call("versions")["gym-hil"] == importlib.metadata.version("gym-hil")
 
 
 def test_worker_reports_what_went_wrong_and_goes_on(worker):
@@ -101,13 +116,19 @@ def test_worker_reports_what_went_wrong_and_goes_on(worker):
 
 
 def test_worker_that_died_is_reported():
-    with Worker(sys.executable, {"PYTHONHOME": "/nowhere"}) as dead, pytest.raises(WorkerError, match="died"):
+    dead = Worker(sys.executable, {"PYTHONHOME": "/nowhere"})
+    with pytest.raises(WorkerError, match="died"):
         dead.call("versions")
+    dead.close()
 
 
-def test_without_upstream_a_comparison_is_not_measured():
-    row = run.measure(environment.state_step, {}, quick=True)
-    assert row.met is None
+def test_without_upstream_a_comparison_is_not_measured(monkeypatch):
+    def upstream():
+        raise NoUpstreamError("no network")
+
+    monkeypatch.setattr("benchmarks.upstream.upstream", upstream)
+    row = run.run(environment.state_step, quick=True)
+    assert (row.measured, row.verdict) == ("no network", "not measured")
 
 
 def test_device_that_cannot_be_tried_is_told(monkeypatch):
@@ -118,7 +139,8 @@ def test_device_that_cannot_be_tried_is_told(monkeypatch):
 
 def test_results_have_a_line_for_every_row():
     rows = [Row("what", "at least 1", "2", True), Row("that", "at least 3", "2", False)]
-    text = report.page("operator", rows, theirs="", seconds=60)
+    text = report.page("operator", rows, command="make bench", facts=["60 minutes"])
+    assert "\n- 60 minutes\n" in text
     assert "| what | at least 1 | 2 | yes |\n| that | at least 3 | 2 | **no** |\n" in text
     assert report.machine() in text
 
