@@ -164,7 +164,7 @@ def test_the_layer_behind_an_encoder_is_learned(env, privileged):
     sac = SAC(one.layout, one.actions, SACConfig(width=16))
     buffer = ReplayBuffer(one.layout, one.actions, 64, seed=0)
     actor = Actor(one, discount=0.97, n_step=1, seed=np.random.SeedSequence(0))
-    buffer.add(actor.run(sac.policy, 20).transitions)
+    buffer.add(actor.run(sac.policy.plans, 20).transitions)
     layer = sac.policy.encoder.layers[0]
     before = layer.weight.clone()
     numbers = sac.update(buffer.sample(32))
