@@ -38,10 +38,7 @@ class Scores:
         precision: share of success among the frames that count as success.
         recall: share of the frames of success that count as success.
         auc: area under the ROC curve.
-        true_positives: frames of success that count as success.
-        false_positives: other frames that count as success.
-        false_negatives: frames of success that do not count as success.
-        true_negatives: other frames that do not count as success.
+        true_positives, false_positives, false_negatives, true_negatives: frames; positive ones count as success.
         stage_accuracy: share of the frames that count as the stage that they show; NaN without stages.
     """
 
@@ -145,10 +142,10 @@ def evaluate_classifier(
         DatasetError: a dataset cannot be read.
         DemonstrationsError: success was not recorded.
     """
-    classifier = load_classifier(classifier)
+    classifier = load_classifier(classifier, threshold=threshold)
     examples = read_examples(open_datasets(paths), classifier.shape)
     probabilities = judge(classifier, classifier.views(examples.images), examples.states)
-    scores, confusion = score_stages(classifier, probabilities, examples, threshold)
+    scores, confusion = score_stages(classifier, probabilities, examples)
     if out is not None:
         facts = {"judged": "all episodes of the datasets", "datasets": ", ".join(map(str, paths))}
         write_report(out, examples, probabilities[:, -1], scores, classifier.shape.cameras, facts, confusion)
@@ -156,21 +153,18 @@ def evaluate_classifier(
 
 
 def score_stages(
-    classifier: RewardClassifier,
-    probabilities: NDArray[np.float64],
-    examples: Examples,
-    threshold: float | None = None,
+    classifier: RewardClassifier, probabilities: NDArray[np.float64], examples: Examples
 ) -> tuple[Scores, str]:
     """Score (n, classes) probabilities.
 
     Returns:
         The scores; and of a classifier of stages a table of stages and what they count as, in Markdown.
     """
-    minimum = classifier.threshold if threshold is None else threshold
-    scores, classes = score(probabilities[:, -1], examples.success, minimum), classifier.shape.classes
+    scores = score(probabilities[:, -1], examples.success, classifier.threshold)
+    classes = classifier.shape.classes
     if len(classes) == 2:
         return scores, ""
-    predicted = classifier.stage_of(probabilities, minimum)
+    predicted = classifier.stage_of(probabilities)
     counts = metrics.confusion_matrix(examples.stages, predicted, labels=range(len(classes))).tolist()
     rows = [["frames that show", *(f"as {name}" for name in classes)], ["---"] * (len(classes) + 1)]
     rows += [[name, *map(str, row)] for name, row in zip(classes, counts, strict=True)]

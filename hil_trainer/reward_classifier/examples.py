@@ -28,7 +28,6 @@ from hil_trainer.reward_classifier.model import (
     SUCCESS,
     ClassifierShape,
     RewardClassifier,
-    checked_threshold,
     judge,
     load_classifier,
     prepared,
@@ -228,13 +227,12 @@ def classifier_rewards(
         CheckpointError: there is no classifier.
         ConfigurationError: the threshold is out of range.
     """
-    loaded = load_classifier(classifier)
-    minimum = checked_threshold(loaded, threshold)
+    loaded = load_classifier(classifier, threshold=threshold)
 
     def rewards(episode: Episode) -> NDArray[np.float32]:
         check_fit(loaded.shape, episode.dataset)
         images, states = observations(episode, loaded.shape)
-        stages = loaded.stage_of(judge(loaded, loaded.views(images[1:]), states[1:]), minimum)
+        stages = loaded.stage_of(judge(loaded, loaded.views(images[1:]), states[1:]))
         reached = np.maximum.accumulate([0, *stages])
         found = [stage_reward(*pair, len(loaded.shape.classes)) for pair in zip(stages, reached, strict=False)]
         return np.append(found, success_after(episode)[-1]).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -124,15 +125,9 @@ class RewardClassifier(nn.Module):
         encoded = self.frozen.encode(images.flatten(0, 1).permute(0, 2, 3, 1).cpu().numpy())
         return torch.from_numpy(encoded).half().view(*images.shape[:2], *self.frozen.shape)
 
-    def stage_of(self, probabilities: NDArray[np.float64], threshold: float | None = None) -> NDArray[np.int64]:
-        """The stages that observations count as: success from a threshold on, else the likeliest of the others.
-
-        Args:
-            probabilities: (n, classes).
-            threshold: None for the classifier's own.
-        """
-        minimum = self.threshold if threshold is None else threshold
-        success = probabilities[:, -1] >= minimum
+    def stage_of(self, probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+        """(n,) the stages that (n, classes) count as: success from the threshold on, else the likeliest other one."""
+        success = probabilities[:, -1] >= self.threshold
         return np.where(success, len(self.shape.classes) - 1, probabilities[:, :-1].argmax(1))
 
     def probabilities(
@@ -269,22 +264,35 @@ def save_classifier(classifier: RewardClassifier, folder: str | PathLike[str]) -
 
 
 def load_classifier(
-    classifier: RewardClassifier | str | PathLike[str], *, device: str | torch.device = "cpu"
+    classifier: RewardClassifier | str | PathLike[str],
+    *,
+    threshold: float | None = None,
+    device: str | torch.device = "cpu",
 ) -> RewardClassifier:
     """Read a classifier. Needs torch and safetensors, but no simulation.
 
     Args:
-        classifier: the folder that `hil-trainer classifier train` wrote, or a file in it. A classifier is returned as
-            it is.
+        classifier: the folder that `hil-trainer classifier train` wrote, or a file in it. A classifier stays as it is.
+        threshold: probability from which on an observation counts as success; None for the classifier's own.
         device: to compute on.
 
     Raises:
         CheckpointError: there is none, it is damaged, has another format, or its frozen encoder has other weights now.
+        ConfigurationError: the threshold is out of range.
         MissingExtraError: safetensors, or the extra of the frozen encoder, is not installed.
     """
-    if isinstance(classifier, RewardClassifier):
-        return classifier
-    file = expand_path(classifier)
+    loaded = classifier if isinstance(classifier, RewardClassifier) else _read_classifier(classifier).to(device)
+    if threshold is None:
+        return loaded
+    if not 0 < threshold <= 1:
+        raise ConfigurationError(f"threshold is {threshold!r}; expected a probability, more than 0 and at most 1.")
+    changed = copy.copy(loaded)
+    changed.threshold = float(threshold)
+    return changed
+
+
+def _read_classifier(folder: str | PathLike[str]) -> RewardClassifier:
+    file = expand_path(folder)
     file = (file.parent if file.suffix in (".json", ".safetensors") else file) / NAME
     if not file.is_file():
         raise CheckpointError(f"There is no classifier at {file}. Train one with hil-trainer classifier train.")
@@ -302,20 +310,7 @@ def load_classifier(
         if loaded.frozen is not None and loaded.frozen.sha256 != description["encoder_sha256"]:
             raise CheckpointError(f"The encoder {loaded.shape.encoder} has other weights than when {file} was trained.")
         loaded.load_state_dict(weights)
-    return loaded.to(device).eval().requires_grad_(False)
-
-
-def checked_threshold(classifier: RewardClassifier, threshold: float | None) -> float:
-    """The probability from which on a frame counts as success; None gives the classifier's own.
-
-    Raises:
-        ConfigurationError: it is out of range.
-    """
-    if threshold is None:
-        return classifier.threshold
-    if not 0 < threshold <= 1:
-        raise ConfigurationError(f"threshold is {threshold!r}; expected a probability, more than 0 and at most 1.")
-    return float(threshold)
+    return loaded.eval().requires_grad_(False)
 
 
 def stage_reward(stage: int, reached: int, classes: int) -> float:

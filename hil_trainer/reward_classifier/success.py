@@ -11,13 +11,7 @@ from numpy.typing import NDArray
 
 from gym_hil.datasets.features import IMAGES, observed
 from gym_hil.errors import ConfigurationError
-from hil_trainer.reward_classifier.model import (
-    STATE,
-    RewardClassifier,
-    checked_threshold,
-    load_classifier,
-    stage_reward,
-)
+from hil_trainer.reward_classifier.model import STATE, RewardClassifier, load_classifier, stage_reward
 
 
 class ClassifierSuccess:
@@ -52,8 +46,7 @@ class ClassifierSuccess:
     ):
         if consecutive < 1:
             raise ConfigurationError(f"consecutive is {consecutive!r}; expected a number of observations, 1 or more.")
-        self.classifier = load_classifier(classifier)
-        self.threshold = checked_threshold(self.classifier, threshold)
+        self.classifier = load_classifier(classifier, threshold=threshold)
         self.consecutive = consecutive
         self.reset()
 
@@ -71,7 +64,7 @@ class ClassifierSuccess:
         """
         probabilities = self._probabilities(observation)
         info["reward_classifier"] = float(probabilities[-1])
-        info["stage"] = stage = int(self.classifier.stage_of(probabilities[None], self.threshold)[0])
+        info["stage"] = stage = int(self.classifier.stage_of(probabilities[None])[0])
         self._shown.append(stage)
         reached = min(self._shown) if len(self._shown) == self.consecutive else 0
         self.reward = stage_reward(reached, self._reached, len(self.classifier.shape.classes))

@@ -150,6 +150,9 @@ class Evaluator:
     Args:
         config: of the run.
         shape: of its policies.
+
+    Raises:
+        LearnerError: the process has ended; of all methods.
     """
 
     def __init__(self, config: TrainConfig, shape: BaseShape):
@@ -158,11 +161,7 @@ class Evaluator:
         self._pool = ProcessPoolExecutor(1, context, initializer=_prepare, initargs=(config, shape, self._stop))
 
     def start(self, weights: Weights, *, episodes: int, seed: int) -> Future[Evaluation]:
-        """Start the evaluation of a policy.
-
-        Raises:
-            LearnerError: the process has ended.
-        """
+        """Start the evaluation of a policy."""
         try:
             with interrupts_blocked():
                 return self._pool.submit(_evaluate, weights, episodes, seed)
@@ -170,14 +169,7 @@ class Evaluator:
             raise self._ended() from error
 
     def result(self, evaluation: Future[Evaluation]) -> Evaluation:
-        """Wait for an evaluation.
-
-        Args:
-            evaluation: from `start`.
-
-        Raises:
-            LearnerError: the process has ended.
-        """
+        """Wait for an evaluation that was started."""
         try:
             return evaluation.result()
         except BrokenProcessPool as error:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,13 +42,6 @@ class Candidate(NamedTuple):
     operator_steps: int
     updates: int
     weights: Weights
-
-
-class WriteRow(Protocol):
-    """Writes a row of metrics."""
-
-    def __call__(self, kind: str, at: int, /, **values: object) -> float:
-        """Write it for a step. Returns the row's seconds."""
 
 
 class _Running(NamedTuple):
@@ -92,7 +86,7 @@ class RunEvaluations:
         policy: of the run; a copy of it is exported.
         step: of training so far.
         resume: a policy in the directory is replaced by a better one only.
-        log: writes a row of metrics.
+        log: writes a row of metrics, of a kind, for a step, and returns the row's seconds.
         progress: shows the run at the terminal.
 
     Attributes:
@@ -100,6 +94,7 @@ class RunEvaluations:
 
     Raises:
         CheckpointError: the policy in the directory cannot be read.
+        LearnerError: the process that evaluates has ended; of all methods that evaluate.
     """
 
     def __init__(
@@ -111,7 +106,7 @@ class RunEvaluations:
         *,
         step: int,
         resume: bool,
-        log: WriteRow,
+        log: Callable[..., float],
         progress: TrainingStatus,
     ):
         self.reached: Milestone | None = None
@@ -134,14 +129,7 @@ class RunEvaluations:
         return [length for success, length in zip(outcomes, lengths, strict=True) if success]
 
     def advance(self, newest: Candidate) -> None:
-        """Take in a finished evaluation, and start one when it is due.
-
-        Args:
-            newest: the current policy.
-
-        Raises:
-            LearnerError: the evaluation process has ended.
-        """
+        """Take in a finished evaluation, and start one of the newest policy when it is due."""
         running = self._running
         if running is not None and running.result.done():
             self._running = self._start("full", running.candidate) if self._take(running) else None
@@ -150,24 +138,13 @@ class RunEvaluations:
             self._running = self._start("quick", newest)
 
     def finish(self) -> None:
-        """Wait for a running evaluation.
-
-        Raises:
-            LearnerError: the evaluation process has ended.
-        """
+        """Wait for a running evaluation."""
         running, self._running = self._running, None
         if running is not None and self._take(running):
             self.decide(running.candidate)
 
     def decide(self, candidate: Candidate) -> None:
-        """Run a full evaluation, and wait for it.
-
-        Args:
-            candidate: policy to evaluate.
-
-        Raises:
-            LearnerError: the evaluation process has ended.
-        """
+        """Run a full evaluation of a policy, and wait for it."""
         self._next = self._after(candidate.step)
         self._take(self._start("full", candidate))
 
@@ -177,14 +154,7 @@ class RunEvaluations:
             self._export(candidate, None)
 
     def final(self) -> Evaluation | None:
-        """Evaluate the exported policy on held-out seeds, write a row of it, and make a video.
-
-        Returns:
-            The evaluation; None if no policy was exported.
-
-        Raises:
-            ConfigurationError: the video cannot be written.
-        """
+        """Evaluate the exported policy, if there is one, on held-out seeds, write a row of it, and make a video."""
         if not self._file.is_file():
             return None
         loaded = load_policy(self._file)

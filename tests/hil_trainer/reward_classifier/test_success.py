@@ -119,8 +119,8 @@ def test_each_stage_is_rewarded_once_when_it_is_shown_in_a_row(make) -> None:
 
 def test_arguments_have_defaults_and_limits() -> None:
     hook = ClassifierSuccess(Scripted())
-    assert (hook.consecutive, hook.threshold) == (2, 0.6)
-    assert ClassifierSuccess(Scripted(), threshold=0.95).threshold == 0.95
+    assert (hook.consecutive, hook.classifier.threshold) == (2, 0.6)
+    assert ClassifierSuccess(Scripted(), threshold=0.95).classifier.threshold == 0.95
     for options, name in (({"consecutive": 0}, "consecutive"), ({"threshold": 0.0}, "threshold")):
         with pytest.raises(ConfigurationError, match=name):
             ClassifierSuccess(Scripted(), **options)
