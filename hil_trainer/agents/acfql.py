@@ -47,10 +47,7 @@ class ACFQL(bc.BC):
     The flow and the encoder of images learn from the operator's steps alone. Critics see the policy's features, or, if
     the layout has privileged parts, the state vector and these.
 
-    Args:
-        shape: of the policy, from `policy_shape`.
-        config: settings of the algorithm.
-        options: as of `hil_trainer.agents.bc.BC`.
+    Arguments are those of `Algorithm`; the shape is from `policy_shape`.
 
     Attributes:
         flow: imitates the operator.

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from hil_trainer.agents.networks import Features
-from hil_trainer.agents.policy import BasePolicy
-from hil_trainer.data.observations import Observation, ObservationLayout
+from hil_trainer.agents.policy import BasePolicy, BaseShape
+from hil_trainer.data.observations import Observation
 from hil_trainer.data.transitions import Transitions
 
 
@@ -18,7 +18,9 @@ class Algorithm(ABC):
     """Networks, optimizers and updates.
 
     Args:
-        layout: of the observations.
+        shape: of the policy, with the privileged parts in its layout.
+        config: settings of the algorithm.
+        offline_steps: steps of learning before the policy acts.
         device: to learn on.
         mixed_precision: compute hidden layers in bfloat16.
 
@@ -37,7 +39,16 @@ class Algorithm(ABC):
     encoded: tuple[int, ...] | None = None
     auxiliary_head: nn.Linear | None = None
 
-    def __init__(self, layout: ObservationLayout, *, device: torch.device | str = "cpu", mixed_precision: bool = False):
+    def __init__(
+        self,
+        shape: BaseShape,
+        config: Any,
+        *,
+        offline_steps: int = 0,
+        device: torch.device | str = "cpu",
+        mixed_precision: bool = False,
+    ):
+        self.config, self.offline_steps, layout = config, offline_steps, shape.layout
         self.device, self.mixed_precision = torch.device(device), mixed_precision
         self.features = Features.of([*layout.measured, *layout.privileged]).to(self.device)
 

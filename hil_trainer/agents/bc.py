@@ -54,22 +54,18 @@ class BC(Algorithm):
 
     With images and privileged parts in the layout, an auxiliary head predicts these from the images.
 
-    Args:
-        shape: of the policy, from `policy_shape`.
-        config: settings of the algorithm.
-        offline_steps: steps over which the learning rate falls.
-        options: as of `Algorithm`.
+    Arguments are those of `Algorithm`; the shape is from `policy_shape`. Over the offline steps the learning rate falls.
 
     Attributes:
         policy: the moving average of the network.
     """
 
     imitates_only = True
+    config: BCConfig
 
-    def __init__(self, shape: FlowPolicyShape, config: BCConfig, *, offline_steps: int = 0, **options: Any):
-        super().__init__(shape.layout, **options)
-        self.config = config
-        self.chunk_size, self._offline_updates = config.chunk_size, offline_steps * self._updates_per_step
+    def __init__(self, shape: FlowPolicyShape, config: BCConfig, **options: Any):
+        super().__init__(shape, config, **options)
+        self.chunk_size, self._offline_updates = config.chunk_size, self.offline_steps * self._updates_per_step
         self._updates, self._started = 0, False
         self.network = shape.make_policy().to(self.device)
         self.flow = self._make_flow().to(self.device)

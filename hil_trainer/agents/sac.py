@@ -24,13 +24,14 @@ from hil_trainer.data.transitions import Batch
 _IMAGE_BATCH = 128  # observations with images at once: more do not fit a processor's cache, and take longer
 
 
-def policy_shape(layout: ObservationLayout, actions: int, config: SACConfig) -> PolicyShape:
+def policy_shape(layout: ObservationLayout, actions: int, config: SACConfig, encoder: str | None = None) -> PolicyShape:
     """The shape of the policy that is learned.
 
     Args:
         layout: of the observations.
         actions: size of an action.
         config: settings of the algorithm.
+        encoder: unused; a frozen encoder's features are in the layout.
     """
     discrete = config.gripper == "discrete"
     return PolicyShape(layout, actions, config.width, discrete_gripper=discrete, attention_heads=config.attention_heads)
@@ -47,22 +48,19 @@ class SAC(Algorithm):
     The gripper penalty is part of the reward, except with a discrete gripper, where only the gripper's critics learn
     from it.
 
-    Args:
-        layout: of the observations.
-        actions: size of an action.
-        config: settings of the algorithm.
-        options: as of `Algorithm`.
+    Arguments are those of `Algorithm`; the shape is from `policy_shape`.
     """
 
     policy: Policy
+    config: SACConfig
 
-    def __init__(self, layout: ObservationLayout, actions: int, config: SACConfig, **options: Any):
-        super().__init__(layout, **options)
-        self.config = config
-        self.policy = Policy(policy_shape(layout, actions, config)).to(self.device)
+    def __init__(self, shape: PolicyShape, config: SACConfig, **options: Any):
+        super().__init__(shape, config, **options)
+        layout = shape.layout
+        self.policy = shape.make_policy().to(self.device)
         self._normalised = layout.is_foreign
         self.critics_see_images = bool(layout.views) and not layout.privileged
-        self.arm_actions = actions - self.policy.shape.discrete_gripper
+        self.arm_actions = shape.actions - shape.discrete_gripper
         inputs = self.policy.inputs if self.critics_see_images else self.features.size
         self.critic = CriticEnsemble(config.critics, inputs + self.arm_actions, width=config.width).to(self.device)
         self.critic_target = target_of(self.critic)

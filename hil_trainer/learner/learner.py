@@ -32,6 +32,14 @@ PUBLISH_EVERY = 10  # steps of updates, while more are owed
 _CHECK_EVERY = 50  # updates between two checks that losses are finite
 
 
+# Name -> the algorithm, and the shape of its policy.
+_ALGORITHMS: dict[str, tuple[Callable[..., Algorithm], Callable[..., BaseShape]]] = {
+    "sac": (sac.SAC, sac.policy_shape),
+    "bc": (bc.BC, bc.policy_shape),
+    "acfql": (acfql.ACFQL, acfql.policy_shape),
+}
+
+
 class LearnerSetup(NamedTuple):
     """All that a learner needs to know.
 
@@ -49,25 +57,15 @@ class LearnerSetup(NamedTuple):
     def shape(self) -> BaseShape:
         """Of the policy that is learned."""
         config, layout, actions = self
-        if config.algorithm == "bc":
-            return bc.policy_shape(layout, actions, config.bc, cell_encoder(config.env.encoder))
-        if config.algorithm == "acfql":
-            return acfql.policy_shape(layout, actions, config.acfql, cell_encoder(config.env.encoder))
-        return sac.policy_shape(layout, actions, config.agent)
+        _, make_shape = _ALGORITHMS[config.algorithm]
+        return make_shape(layout, actions, config.learning, cell_encoder(config.env.encoder))
 
     def make_algorithm(self, device: torch.device) -> Algorithm:
         """The algorithm, with initial weights."""
-        config, layout, actions = self
+        config, (make_algorithm, _) = self.config, _ALGORITHMS[self.config.algorithm]
         mixed = uses_mixed_precision(config.mixed_precision, device)
-        options: dict[str, Any] = {"device": device, "mixed_precision": mixed}
-        if config.algorithm == "sac":
-            return sac.SAC(layout, actions, config.agent, **options)
-        shape = self.shape
-        assert isinstance(shape, FlowPolicyShape)
-        options["offline_steps"] = config.offline_steps
-        if config.algorithm == "bc":
-            return bc.BC(shape, config.bc, **options)
-        return acfql.ACFQL(shape, config.acfql, **options)
+        options: dict[str, Any] = {"device": device, "mixed_precision": mixed, "offline_steps": config.offline_steps}
+        return make_algorithm(self.shape, config.learning, **options)
 
     def initial_policy(self) -> FlowPolicy:
         """The policy that learning starts from.

@@ -14,7 +14,7 @@ from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.frozen_encoder import load_encoder
 from hil_trainer.agents.policy import Policy, PolicyShape
 from hil_trainer.agents.policy_file import load_policy, save_policy
-from hil_trainer.agents.sac import SAC
+from hil_trainer.agents.sac import SAC, policy_shape
 from hil_trainer.checkpoints import checkpoints, read_learner_state
 from hil_trainer.cli import main
 from hil_trainer.config import NO_OPERATOR, EnvConfig, SACConfig
@@ -143,7 +143,8 @@ def test_views_are_numbers_that_policy_and_critics_see(env, privileged):
     views = obs.state[-2 * FEATURES :].reshape(2, FEATURES)
     np.testing.assert_allclose(views.std(1), 1, atol=1e-2)
     assert np.abs(views[0] - views[1]).max() > 0.1
-    sac = SAC(layout, one.actions, SACConfig(width=16))
+    config = SACConfig(width=16)
+    sac = SAC(policy_shape(layout, one.actions, config), config)
     assert sac.policy.shape.layout.privileged == ()
     state, hidden = (torch.from_numpy(part)[None] for part in (obs.state, obs.privileged))
     other = torch.cat([state[:, : -2 * FEATURES], torch.randn(1, 2 * FEATURES)], -1)
@@ -161,7 +162,8 @@ def test_views_are_numbers_that_policy_and_critics_see(env, privileged):
 def test_the_layer_behind_an_encoder_is_learned(env, privileged):
     one = env(encoder=SOURCE, privileged=privileged)
     torch.manual_seed(0)
-    sac = SAC(one.layout, one.actions, SACConfig(width=16))
+    config = SACConfig(width=16)
+    sac = SAC(policy_shape(one.layout, one.actions, config), config)
     buffer = ReplayBuffer(one.layout, one.actions, 64, seed=0)
     actor = Actor(one, discount=0.97, n_step=1, seed=np.random.SeedSequence(0))
     buffer.add(actor.run(sac.policy.plans, 20).transitions)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hil_trainer.agents.sac import SAC
+from hil_trainer.agents.sac import SAC, policy_shape
 from hil_trainer.config import SACConfig
 from tests.hil_trainer.made_up import (
     ACTIONS,
@@ -31,7 +31,8 @@ CRITICS_ALONE = {"policy_learning_rate": 0.0}
 
 def learner(layout=STATE, mixed_precision=False, seed=0, **config):
     torch.manual_seed(seed)
-    return SAC(layout, ACTIONS, SACConfig(**{"width": 32, **config}), mixed_precision=mixed_precision)
+    settings = SACConfig(**{"width": 32, **config})
+    return SAC(policy_shape(layout, ACTIONS, settings), settings, mixed_precision=mixed_precision)
 
 
 def parameters(module):
