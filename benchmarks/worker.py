@@ -4,6 +4,7 @@ As a script it serves `call`s: one JSON object a line in, `{"call": name, "argum
 what every gym_hil needs, because it also runs in upstream's virtual environment.
 """
 
+import contextlib
 import functools
 import importlib.metadata
 import json
@@ -93,45 +94,41 @@ def push_floor(closed, height, steps=30):
     up = [_motion((0, 0, 1))] * round(height / FULL_STEP)
     for action in [_motion(gripper=2 if closed else 1)] * 8 + up + [_motion()] * 10:
         env.step(action)
-    with FloorForce() as forces:
+    with floor_forces() as forces:
         for _ in range(steps):
             env.step(_motion((0, 0, -1)))
-    if not forces.samples:
+    if not forces:
         raise RuntimeError("mujoco.mj_step was never called, so contact forces could not be sampled")
-    last_third = forces.samples[-(len(forces.samples) // 3) :]
-    return {"steady": float(np.mean(last_third)), "peak": float(max(forces.samples))}
+    return {"steady": float(np.mean(forces[-(len(forces) // 3) :])), "peak": float(max(forces))}
 
 
-class FloorForce:
-    """Samples the normal contact force between the robot and the floor after every physics step, while entered."""
+@contextlib.contextmanager
+def floor_forces():
+    """A list that gets the normal contact force between robot and floor after every physics step, while entered."""
+    real, samples = mujoco.mj_step, []
 
-    def __init__(self):
-        self.samples = []
-
-    def __enter__(self):
-        self._step = mujoco.mj_step
-        mujoco.mj_step = self._sampled_step
-        return self
-
-    def __exit__(self, *_):
-        mujoco.mj_step = self._step
-
-    def _sampled_step(self, model, data, nstep=1):
+    def sampled(model, data, nstep=1):
         for _ in range(nstep):
-            self._step(model, data)
-            self.samples.append(self._now(model, data))
+            real(model, data)
+            samples.append(_floor_force(model, data))
 
-    @staticmethod
-    def _now(model, data):
-        free = {model.jnt_bodyid[k] for k in range(model.njnt) if model.jnt_type[k] == mujoco.mjtJoint.mjJNT_FREE}
-        total, force = 0.0, np.zeros(6)
-        for k in range(data.ncon):
-            geoms = data.contact[k].geom
-            on_floor = (model.geom_type[geoms] == mujoco.mjtGeom.mjGEOM_PLANE).any()
-            if on_floor and not free.intersection(model.geom_bodyid[geoms]):
-                mujoco.mj_contactForce(model, data, k, force)
-                total += force[0]
-        return total
+    mujoco.mj_step = sampled
+    try:
+        yield samples
+    finally:
+        mujoco.mj_step = real
+
+
+def _floor_force(model, data):
+    free = {model.jnt_bodyid[k] for k in range(model.njnt) if model.jnt_type[k] == mujoco.mjtJoint.mjJNT_FREE}
+    total, force = 0.0, np.zeros(6)
+    for k in range(data.ncon):
+        geoms = data.contact[k].geom
+        on_floor = (model.geom_type[geoms] == mujoco.mjtGeom.mjGEOM_PLANE).any()
+        if on_floor and not free.intersection(model.geom_bodyid[geoms]):
+            mujoco.mj_contactForce(model, data, k, force)
+            total += force[0]
+    return total
 
 
 @functools.cache

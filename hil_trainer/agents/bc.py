@@ -54,7 +54,8 @@ class BC(Algorithm):
 
     With images and privileged parts in the layout, an auxiliary head predicts these from the images.
 
-    Arguments are those of `Algorithm`; the shape is from `policy_shape`. Over the offline steps the learning rate falls.
+    Arguments are those of `Algorithm`, with a shape from `policy_shape`. The learning rate falls over the offline
+    steps.
 
     Attributes:
         policy: the moving average of the network.
