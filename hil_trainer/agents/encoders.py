@@ -129,11 +129,7 @@ def random_shift(images: Tensor, pixels: int) -> Tensor:
     height, width = images.shape[2:4]
     moves = torch.randint(0, 2 * pixels + 1, (len(images), 2))
     if images.device.type != "cpu":
-        down, right = (moves - pixels).to(images.device).T
-        rows = (down[:, None] + torch.arange(height, device=images.device)).clamp(0, height - 1)
-        columns = (right[:, None] + torch.arange(width, device=images.device)).clamp(0, width - 1)
-        which = torch.arange(len(images), device=images.device)[:, None, None]
-        return images[which, :, rows[:, :, None], columns[:, None]].movedim(3, 1)
+        return shifted(images, *(moves - pixels).to(images.device).T)
     padded = _padded(_padded(images, 2, pixels), 3, pixels)
     # On a CPU, slices of whole rows are copied many times faster than pixels that are looked up one by one.
     return torch.stack(
@@ -142,6 +138,21 @@ def random_shift(images: Tensor, pixels: int) -> Tensor:
             for one, (down, right) in zip(padded, moves.tolist(), strict=True)
         ]
     )
+
+
+def shifted(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Shift images, repeating their edges; see `random_shift`.
+
+    Args:
+        images: (n, views, height, width, 3).
+        down: (n,) pixels.
+        right: (n,) pixels.
+    """
+    height, width = images.shape[2:4]
+    rows = (down[:, None] + torch.arange(height, device=images.device)).clamp(0, height - 1)
+    columns = (right[:, None] + torch.arange(width, device=images.device)).clamp(0, width - 1)
+    which = torch.arange(len(images), device=images.device)[:, None, None]
+    return images[which, :, rows[:, :, None], columns[:, None]].movedim(3, 1)
 
 
 def _padded(images: Tensor, axis: int, pixels: int) -> Tensor:

@@ -214,20 +214,17 @@ def _check_format(file: Path, description: dict[str, Any]) -> None:
 
 def _shape(description: dict[str, Any]) -> BaseShape:
     layout = description["observation"]
+    encoding = layout.get("encoding")  # older files do not have it
     return _SHAPES[description.get("algorithm", "sac")](
         ObservationLayout(
             state=tuple((name, size) for name, size in layout["numbers"]),
             privileged=tuple((name, size) for name, size in layout["privileged"]),
             cameras=tuple(layout["cameras"]),
             image_size=layout["image_size"],
-            encoding=_encoding(layout.get("encoding")),  # older files do not have it
+            encoding=encoding and Encoding(**{**encoding, "views": tuple(encoding["views"])}),
         ),
         **description["network"],
     )
-
-
-def _encoding(description: dict[str, Any] | None) -> Encoding | None:
-    return None if description is None else Encoding(**{**description, "views": tuple(description["views"])})
 
 
 def _encoder(file: Path, shape: BaseShape, weights: Mapping[str, Tensor]) -> FrozenEncoder | None:

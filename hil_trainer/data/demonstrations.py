@@ -11,7 +11,7 @@ import numpy as np
 from gym_hil.datasets import Episode, EpisodeDataset
 from gym_hil.datasets.features import IMAGES, VECTORS
 from hil_trainer.data.actions import ActionScale
-from hil_trainer.data.observations import JOINT_POSITIONS_PART, ImageEncoder, Observation, ObservationLayout, Part
+from hil_trainer.data.observations import JOINT_POSITIONS_PART, ImageEncoder, Observation, ObservationLayout
 from hil_trainer.data.transitions import EpisodeSummary, NStepReturns, Rollout, RowFormat, Step
 from hil_trainer.errors import DemonstrationsError
 
@@ -97,11 +97,6 @@ def _features(layout: ObservationLayout) -> dict[str, str]:
     return {name: name for name, _ in layout.measured} if layout.is_foreign else VECTORS
 
 
-def _recorded(layout: ObservationLayout) -> list[Part]:
-    """The parts of the state that a dataset has to hold."""
-    return [part for part in layout.measured if part != JOINT_POSITIONS_PART]
-
-
 def _check(dataset: EpisodeDataset, layout: ObservationLayout, actions: int) -> None:
     if layout.privileged:
         names = " and ".join(name for name, _ in layout.privileged)
@@ -110,7 +105,7 @@ def _check(dataset: EpisodeDataset, layout: ObservationLayout, actions: int) -> 
             "operator demonstrate the task: --demos 20."
         )
     features = _features(layout)
-    recorded = _recorded(layout)
+    recorded = [part for part in layout.measured if part != JOINT_POSITIONS_PART]
     unknown = [name for name, _ in recorded if name not in features]
     if unknown:
         raise DemonstrationsError(

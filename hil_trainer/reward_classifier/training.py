@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gym_hil.errors import ConfigurationError, require
+from hil_trainer.agents.encoders import shifted
 from hil_trainer.agents.weights_file import versions
 from hil_trainer.errors import DemonstrationsError, DivergenceError
 from hil_trainer.reward_classifier.evaluation import Scores, calibrate, score_stages, write_report
@@ -301,8 +302,6 @@ def augmented(images: Tensor, *, brightness: float, generator: torch.Generator) 
 
     The shift is at most `SHIFT` of the image's width in each direction.
 
-    A shift repeats the border, as in DrQ (Yarats, Kostrikov, Fergus, 2020).
-
     Args:
         images: (n, cameras, 3, height, width) uint8.
         brightness: maximum share by which values are scaled; they are also moved by up to half of it.
@@ -311,16 +310,10 @@ def augmented(images: Tensor, *, brightness: float, generator: torch.Generator) 
     Returns:
         The same shape, float32 in [0, 1].
     """
-    n, cameras, _, height, width = images.shape
-    shift = max(1, round(SHIFT * width))
-    flat = images.flatten(0, 1)
-    count = n * cameras
-    down, right = (torch.randint(-shift, shift + 1, (2, count, 1), generator=generator)).to(flat.device)
-    rows = (torch.arange(height, device=flat.device) + down).clamp(0, height - 1)
-    columns = (torch.arange(width, device=flat.device) + right).clamp(0, width - 1)
-    number = torch.arange(count, device=flat.device)[:, None, None]
-    moved = flat.permute(0, 2, 3, 1)[number, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-    scale, offset = (torch.rand((2, count, 1, 1, 1), generator=generator) * 2 - 1).to(flat.device)
+    flat, shift = images.flatten(0, 1), max(1, round(SHIFT * images.shape[-1]))
+    down, right = torch.randint(-shift, shift + 1, (2, len(flat)), generator=generator).to(flat.device)
+    moved = shifted(flat.permute(0, 2, 3, 1)[:, None], down, right)[:, 0].permute(0, 3, 1, 2)
+    scale, offset = (torch.rand((2, len(flat), 1, 1, 1), generator=generator) * 2 - 1).to(flat.device)
     lit = moved.float() / 255 * (1 + brightness * scale) + brightness / 2 * offset
     return lit.clamp(0, 1).view_as(images)
 
