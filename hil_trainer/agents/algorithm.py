@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from hil_trainer.agents.networks import Features
-from hil_trainer.agents.policy import BasePolicy, BaseShape
 from hil_trainer.data.observations import Observation
 from hil_trainer.data.transitions import Transitions
 
@@ -18,7 +17,7 @@ class Algorithm(ABC):
     """Networks, optimizers and updates.
 
     Args:
-        shape: of the policy, with the privileged parts in its layout.
+        shape: a `BaseShape` of the policy, with the privileged parts in its layout.
         config: settings of the algorithm.
         offline_steps: steps of learning before the policy acts.
         device: to learn on.
@@ -33,7 +32,7 @@ class Algorithm(ABC):
         auxiliary_head: predicts the features of the privileged parts from images, where there are both.
     """
 
-    policy: BasePolicy
+    policy: Any  # a `BasePolicy`
     chunk_size = 0
     imitates_only = False
     encoded: tuple[int, ...] | None = None
@@ -41,7 +40,7 @@ class Algorithm(ABC):
 
     def __init__(
         self,
-        shape: BaseShape,
+        shape: Any,
         config: Any,
         *,
         offline_steps: int = 0,
@@ -85,7 +84,7 @@ class Algorithm(ABC):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
 
-    def _make_auxiliary_head(self, policy: BasePolicy) -> None:
+    def _make_auxiliary_head(self, policy: Any) -> None:
         privileged = self.features.size - policy.features.size
         if policy.encoder is not None and privileged:
             self.auxiliary_head = nn.Linear(policy.encoder.size, privileged).to(self.device)
