@@ -32,7 +32,7 @@ def main() -> None:
         asking = CropPage(EpisodeDataset(root), ConsoleOptions(port=0))
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1120, "height": 760}, color_scheme="light")
-        page.goto(asking.web.url)
+        page.goto(asking.url)
         choose(page)
         image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
         browser.close()

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
@@ -31,16 +32,13 @@ CHECK_INTERVAL = 0.2  # s; on Windows Ctrl-C is noticed only between two waits
 
 def choose_regions(dataset: EpisodeDataset, options: ConsoleOptions) -> dict[str, Region]:
     """Print the page's link and wait for the operator; feature -> region, of the cameras that are cropped."""
-    page = CropPage(dataset, options)
-    try:
-        print(page.web.announcement(), file=sys.stderr, flush=True)
+    with contextlib.closing(CropPage(dataset, options)) as page:
+        print(page.announcement(), file=sys.stderr, flush=True)
         return page.wait()
-    finally:
-        page.close()
 
 
-class CropPage:
-    """The page, and `web`, its server, with the first images of a dataset of one episode or more."""
+class CropPage(WebServer):
+    """The page, with the first images of a dataset of one episode or more."""
 
     def __init__(self, dataset: EpisodeDataset, options: ConsoleOptions):
         self._dataset = dataset
@@ -48,7 +46,7 @@ class CropPage:
         self._shapes = {key: dataset[0].image(key, 0).shape[:2] for key in dataset.video_keys}
         self._regions: dict[str, Region] = {}
         self._confirmed = threading.Event()
-        self.web = WebServer(
+        super().__init__(
             "Choose the regions",
             "crop.html",
             options,
@@ -63,13 +61,9 @@ class CropPage:
     def wait(self) -> dict[str, Region]:
         """The regions, once the operator has confirmed them."""
         while not self._confirmed.wait(CHECK_INTERVAL):
-            if not self.web.running:
+            if not self.running:
                 raise DeviceError("The page's server has ended before the regions were confirmed. Try again.")
         return self._regions
-
-    def close(self) -> None:
-        """Stop the server, once the answers under way are sent."""
-        self.web.close()
 
     async def _cameras(self, request: web.Request) -> web.StreamResponse:
         cameras = [

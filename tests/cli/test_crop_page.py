@@ -30,7 +30,7 @@ def open_page():
     pages: list[Page] = []
 
     def open_page(crop_page):
-        pages.append(Page(loop, crop_page.web))
+        pages.append(Page(loop, crop_page))
         return pages[-1]
 
     yield open_page
@@ -53,7 +53,7 @@ def page(crop_page, open_page):
 
 
 def test_nothing_is_given_or_accepted_without_the_token_or_from_foreign_pages(crop_page, page, open_page, monkeypatch):
-    monkeypatch.setattr(crop_page.web, "token", "a-token-that-is-wrong")
+    monkeypatch.setattr(crop_page, "token", "a-token-that-is-wrong")
     stranger = open_page(crop_page)
     for path in ["/", "/?token=wrong", "/cameras", "/image/0/0", "/static/crop.js"]:
         assert stranger.get(path)[0] == 403
@@ -133,7 +133,7 @@ def test_port_is_free_at_the_end(lerobot_pick, monkeypatch, ending):
     ports = []
 
     def wait(page):
-        ports.append(page.web.port)
+        ports.append(page.port)
         if isinstance(ending, BaseException):
             raise ending
         return ending

@@ -86,7 +86,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> EpisodeDataset:
 def module_page(browser: Any, dataset: EpisodeDataset) -> Iterator[Chooser]:
     """One page for all tests that do not end it."""
     crop_page = CropPage(dataset, ConsoleOptions(port=0))
-    made = Chooser(browser.new_context(**DESK), crop_page.web.url)
+    made = Chooser(browser.new_context(**DESK), crop_page.url)
     yield made
     made.context.close()
     crop_page.close()
@@ -115,7 +115,7 @@ def open_page(browser: Any, crop_page: CropPage) -> Iterator[Callable[..., Choos
     pages: list[Chooser] = []
 
     def open_page(**options: Any) -> Chooser:
-        pages.append(Chooser(browser.new_context(**{**DESK, **options}), crop_page.web.url))
+        pages.append(Chooser(browser.new_context(**{**DESK, **options}), crop_page.url))
         return pages[-1]
 
     yield open_page
@@ -124,7 +124,7 @@ def open_page(browser: Any, crop_page: CropPage) -> Iterator[Callable[..., Choos
     for page in pages:
         page.context.close()
     assert problems == []
-    assert hosts <= {f"127.0.0.1:{crop_page.web.port}"}
+    assert hosts <= {f"127.0.0.1:{crop_page.port}"}
 
 
 def test_regions_are_drawn_with_the_mouse_and_confirmed(open_page: Any, crop_page: CropPage) -> None:
