@@ -12,18 +12,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_hil.cli.arguments import (
-    add_env_arguments,
-    add_force_torque_argument,
-    add_policy_arguments,
-    add_state_key_argument,
-    check_at_least,
-    check_task,
-    env_options,
-    force_torque_kwargs,
-    path_argument,
-    read_policy,
-)
+from gym_hil.cli import arguments as shared
 from gym_hil.cli.demo import check_video, open_video
 from gym_hil.cli.driving import Step, control_steps
 from gym_hil.env_options import EnvOptions
@@ -42,9 +31,9 @@ LAST_SECONDS = 0.8  # how long the last frame of an episode stays in the video
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil eval`."""
-    add_policy_arguments(parser, required=True)
-    add_env_arguments(parser)
-    add_state_key_argument(parser)
+    shared.add_policy_arguments(parser, required=True)
+    shared.add_env_arguments(parser)
+    shared.add_state_key_argument(parser)
     parser.add_argument(
         "--episodes", type=int, default=50, metavar="N", help="number of episodes to run (default: %(default)s)"
     )
@@ -68,15 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="whether a task's action has a rotation vector (default: where the task needs it)",
     )
-    add_force_torque_argument(parser)
-    parser.add_argument("--video", type=path_argument, metavar="FILE", help=".mp4 or .gif file to film the episodes to")
+    shared.add_force_torque_argument(parser)
+    parser.add_argument(
+        "--video", type=shared.path_argument, metavar="FILE", help=".mp4 or .gif file to film the episodes to"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil eval`."""
-    check_at_least(arguments, episodes=1, seed=0, image_size=1, num_envs=1)
-    options = env_options(arguments)
-    check_task(options, "--images and --orientation are", arguments.images or arguments.orientation)
+    shared.check_at_least(arguments, episodes=1, seed=0, image_size=1, num_envs=1)
+    options = shared.env_options(arguments)
+    shared.check_task(options, "--images and --orientation are", arguments.images or arguments.orientation)
     if arguments.video is not None:
         if arguments.num_envs > 1:
             raise ConfigurationError(
@@ -98,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _make(options: EnvOptions, arguments: argparse.Namespace) -> gym.Env[Any, Any]:
-    task_kwargs: dict[str, Any] = force_torque_kwargs(arguments, options)
+    task_kwargs: dict[str, Any] = shared.force_torque_kwargs(arguments, options)
     if arguments.images:
         size = arguments.image_size
         task_kwargs |= {"image_obs": True, "render_spec": GymRenderingSpec(height=size, width=size)}
@@ -116,7 +107,7 @@ def evaluate(
     The environments are wrapped for an operator, without one, and share the threads (None: one per core). Each has a
     policy of its own, which may keep a plan. `film` a camera of ours, instead of the environment's `render()`.
     """
-    policies = [read_policy(arguments, env) for env in envs]
+    policies = [shared.read_policy(arguments, env) for env in envs]
     numbers = iter(range(1, arguments.episodes + 1))
     running: dict[int, _Episode] = {}  # environment -> its episode
     successes, total = 0, 0

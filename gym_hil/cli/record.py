@@ -10,19 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gym_hil.cli.arguments import (
-    add_env_arguments,
-    add_force_torque_argument,
-    add_operator_arguments,
-    add_policy_arguments,
-    add_state_key_argument,
-    check_at_least,
-    check_task,
-    env_options,
-    force_torque_kwargs,
-    path_argument,
-    read_policy,
-)
+from gym_hil.cli import arguments as shared
 from gym_hil.cli.driving import add_session_arguments, check_session, control_steps, introduction, operator_env
 from gym_hil.datasets.hub import check_login, check_repo_id, check_upload, push_to_hub
 from gym_hil.datasets.images import write_contact_sheet
@@ -38,16 +26,16 @@ from gym_hil.teleop.session import Choice, OperatorSession
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil record`."""
-    add_env_arguments(parser)
-    add_policy_arguments(parser)
+    shared.add_env_arguments(parser)
+    shared.add_policy_arguments(parser)
     parser.add_argument(
         "--repo-id", required=True, metavar="USER/NAME", help="name of the dataset, as on the Hugging Face Hub"
     )
-    parser.add_argument("--root", type=path_argument, required=True, metavar="DIR", help="folder of the dataset")
+    parser.add_argument("--root", type=shared.path_argument, required=True, metavar="DIR", help="folder of the dataset")
     parser.add_argument(
         "--episodes", type=int, default=10, metavar="N", help="number of episodes to record (default: %(default)s)"
     )
-    add_operator_arguments(parser)
+    shared.add_operator_arguments(parser)
     add_session_arguments(parser)
     parser.add_argument(
         "--keep-undriven",
@@ -57,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--instruction", metavar="TEXT", help="instruction given to the robot (default: the name of the task)"
     )
-    add_state_key_argument(parser)
+    shared.add_state_key_argument(parser)
     parser.add_argument(
         "--steps-after-success",
         type=int,
@@ -74,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--renderer", choices=["raster", "gl"], default="raster", help="renderer of the images (default: %(default)s)"
     )
-    add_force_torque_argument(parser)
+    shared.add_force_torque_argument(parser)
     parser.add_argument("--resume", action="store_true", help="add to the dataset in the folder")
     parser.add_argument("--overwrite", action="store_true", help="delete the dataset in the folder first")
     parser.add_argument(
@@ -87,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil record`."""
-    check_at_least(arguments, episodes=1)
+    shared.check_at_least(arguments, episodes=1)
     check_session(arguments)
     check_repo_id(arguments.repo_id)
     root: Path = arguments.root
@@ -95,12 +83,12 @@ def run(arguments: argparse.Namespace) -> int:
         check_login()
         if not arguments.overwrite_on_hub:
             check_upload(root if arguments.resume else None, arguments.repo_id)
-    options = env_options(arguments)
-    check_task(options, "--no-images and --renderer are", arguments.no_images or arguments.renderer != "raster")
+    options = shared.env_options(arguments)
+    shared.check_task(options, "--no-images and --renderer are", arguments.no_images or arguments.renderer != "raster")
     if options.fps is not None and options.fps != round(options.fps):
         raise ConfigurationError(f"--fps is {options.fps:g}; only whole numbers can be recorded.")
     task_kwargs = {"image_obs": not arguments.no_images, "renderer": arguments.renderer}
-    task_kwargs |= force_torque_kwargs(arguments, options)
+    task_kwargs |= shared.force_torque_kwargs(arguments, options)
     with operator_env(arguments, task_kwargs=task_kwargs) as env:
         task = _words(options.spec().name) if arguments.instruction is None else arguments.instruction
         device = env.get_wrapper_attr("device")
@@ -119,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
         )
         try:
-            policy = read_policy(arguments, env)
+            policy = shared.read_policy(arguments, env)
             print(introduction(recorder, policy), flush=True)
             is_done = _record(recorder, arguments, policy)
         finally:

@@ -9,18 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from gym_hil.cli.arguments import (
-    add_env_arguments,
-    add_force_torque_argument,
-    add_operator_arguments,
-    add_policy_arguments,
-    add_state_key_argument,
-    check_at_least,
-    check_task,
-    env_options,
-    force_torque_kwargs,
-    read_policy,
-)
+from gym_hil.cli import arguments as shared
 from gym_hil.cli.driving import Step, add_session_arguments, check_session, control_steps, introduction, operator_env
 from gym_hil.pacing import Pacer
 from gym_hil.policies import LoadedPolicy
@@ -31,9 +20,9 @@ from gym_hil.teleop.session import Choice, OperatorSession
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gym-hil teleop`."""
-    add_env_arguments(parser)
-    add_policy_arguments(parser)
-    add_state_key_argument(parser)
+    shared.add_env_arguments(parser)
+    shared.add_policy_arguments(parser)
+    shared.add_state_key_argument(parser)
     parser.add_argument("--episodes", type=int, metavar="N", help="number of episodes (default: until Ctrl-C)")
     parser.add_argument(
         "--seed", type=int, help="seed; the same seed gives the same episodes (default: new ones each time)"
@@ -41,22 +30,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", action="store_true", help="draw the policy's images as well, and show them on the web console"
     )
-    add_force_torque_argument(parser)
-    add_operator_arguments(parser)
+    shared.add_force_torque_argument(parser)
+    shared.add_operator_arguments(parser)
     add_session_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `gym-hil teleop`."""
-    check_at_least(arguments, episodes=1, seed=0)
+    shared.check_at_least(arguments, episodes=1, seed=0)
     check_session(arguments)
-    options = env_options(arguments)
-    check_task(options, "--images is", arguments.images)
-    task_kwargs = {"image_obs": arguments.images, **force_torque_kwargs(arguments, options)}
+    options = shared.env_options(arguments)
+    shared.check_task(options, "--images is", arguments.images)
+    task_kwargs = {"image_obs": arguments.images, **shared.force_torque_kwargs(arguments, options)}
     with operator_env(arguments, task_kwargs=task_kwargs) as env:
         name = options.spec().id.removeprefix(f"{NAMESPACE}/")
         print(f"{name}, {1 / env.get_wrapper_attr('control_dt'):g} steps a second")
-        policy = read_policy(arguments, env)
+        policy = shared.read_policy(arguments, env)
         print(introduction(env, policy), flush=True)
         drive(env, arguments.episodes, arguments.seed, policy, countdown=arguments.countdown, bell=arguments.bell)
     return 0

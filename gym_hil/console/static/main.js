@@ -7,16 +7,7 @@ import { ForcePlot } from "./force_plot.js";
 import * as hud from "./hud.js";
 import { Images } from "./images.js";
 import { InputState, sendInput } from "./input.js";
-import {
-  addButtons,
-  addJoysticks,
-  GamepadSource,
-  Keyboard,
-  keyFor,
-  keyRows,
-  keyWarnings,
-  showButtons,
-} from "./input_sources.js";
+import * as sources from "./input_sources.js";
 import { Plot } from "./plot.js";
 import { ChannelScene } from "./scene.js";
 import { Sounds } from "./sounds.js";
@@ -73,8 +64,8 @@ class Page {
   /** @type {ConnectionState} */
   state = "connecting";
   input = new InputState();
-  keyboard = new Keyboard(this.input);
-  gamepad = new GamepadSource(this.input);
+  keyboard = new sources.Keyboard(this.input);
+  gamepad = new sources.GamepadSource(this.input);
   plot = new Plot();
   forces = new ForcePlot();
   sounds = new Sounds(html("sounds"));
@@ -135,13 +126,13 @@ class Page {
       this.#showBindings();
       this.#showLock();
     };
-    addButtons(this.input);
+    sources.addButtons(this.input);
     addTheme(html("theme"), (theme) => {
       if (this.view) {
         this.view.theme = theme;
       }
     });
-    addJoysticks(this.input, html("joystick-plane"), html("joystick-height"));
+    sources.addJoysticks(this.input, html("joystick-plane"), html("joystick-height"));
     this.#bind();
     this.connection.connect();
     setInterval(() => this.#showConnection(), 100);
@@ -434,7 +425,7 @@ class Page {
   #showDriver() {
     const status = this.state === "open" ? (this.frame?.status ?? null) : null;
     const driver = hud.whoDrives(status, this.lock, this.session);
-    const keyOf = (/** @type {string} */ button) => keyFor(this.bindings.keys, button);
+    const keyOf = (/** @type {string} */ button) => sources.keyFor(this.bindings.keys, button);
     hud.showDriver(driver, this.bindings, this.lock?.holder === "you", keyOf, status);
   }
 
@@ -448,7 +439,7 @@ class Page {
     hud.showLock(this.lock, this.#mayDrive);
     element("pause", HTMLButtonElement).disabled = !hasLock;
     html("pause").hidden = !this.#mayDrive;
-    showButtons(this.bindings, hasLock, this.session);
+    sources.showButtons(this.bindings, hasLock, this.session);
     document.querySelectorAll("#requests button").forEach((button) => button.toggleAttribute("disabled", !hasLock));
     this.#showDriver();
     this.view?.request();
@@ -456,7 +447,7 @@ class Page {
 
   #showBindings() {
     const { legend, keys, requests } = this.bindings;
-    hud.showLegend(legend, keyRows(this.bindings), keyWarnings(keys), this.gamepad.name);
+    hud.showLegend(legend, sources.keyRows(this.bindings), sources.keyWarnings(keys), this.gamepad.name);
     this.#showHeadset();
     html("requests").replaceChildren(
       ...requests.map((name) => {
