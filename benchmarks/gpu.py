@@ -29,19 +29,12 @@ _MIN_SECONDS = 20  # that are left for a training to begin
 
 
 class Training(NamedTuple):
-    """A kind of training.
+    """A kind of training."""
 
-    Attributes:
-        what: it is.
-        words: of `hil-trainer train`.
-        seconds: that it may take.
-        rate: of success that it looks for.
-    """
-
-    what: str
-    words: str
-    seconds: float
-    rate: float
+    what: str  # it is
+    words: str  # of `hil-trainer train`
+    seconds: float  # that it may take
+    rate: float  # of success that it looks for
 
 
 _IMAGENET = "--obs pixels --no-privileged --encoder imagenet"

@@ -27,19 +27,12 @@ ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", 
 
 @dataclass(frozen=True)
 class Row:
-    """One promise and what came out.
+    """One promise and what came out."""
 
-    Attributes:
-        what: what was measured.
-        bar: what was promised, or "reported".
-        measured: the number, with its unit, and upstream's where it was measured too.
-        met: whether the promise is kept; None where it could not be measured, or there is none.
-    """
-
-    what: str
-    bar: str
-    measured: str
-    met: bool | None
+    what: str  # what was measured
+    bar: str  # what was promised, or "reported"
+    measured: str  # the number, with its unit, and upstream's where it was measured too
+    met: bool | None  # whether the promise is kept; None where it could not be measured, or there is none
 
     @property
     def verdict(self) -> str:

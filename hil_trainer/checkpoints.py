@@ -34,11 +34,7 @@ Segments = dict[str, dict[str, Any]]  # buffer -> what `ReplayBuffer.segment` re
 
 
 class CheckpointWriter:
-    """Writes the checkpoints of a run in a thread, one after the other.
-
-    Args:
-        directory: of the run.
-        resumed_from: the checkpoint that the run goes on from.
+    """Writes the checkpoints of a run, which may go on from one, in a thread, one after the other.
 
     Raises:
         CheckpointError: that checkpoint is damaged.
@@ -148,11 +144,7 @@ def checkpoints(directory: Path) -> list[Path]:
 
 
 def read_run_state(checkpoint: Path) -> dict[str, Any]:
-    """All state but the learner's, of one of `checkpoints`.
-
-    Raises:
-        CheckpointError: it is missing or damaged.
-    """
+    """All state but the learner's, of one of `checkpoints`; a CheckpointError if it is missing or damaged."""
     state = _read_json(checkpoint, "run.json")
     if "step" not in state:
         raise _damaged(checkpoint, "run.json is no object with a step")

@@ -44,19 +44,12 @@ _REQUESTS = ("save", "stop")  # that the web console can send
 
 
 class Outcome(NamedTuple):
-    """How a run ended.
+    """How a run ended."""
 
-    Attributes:
-        reached: when the target was reached; None if it was not.
-        steps: of training.
-        stopped: whether the operator stopped it.
-        final: evaluation of the exported policy on held-out seeds; None if the run was stopped.
-    """
-
-    reached: Milestone | None
-    steps: int
-    stopped: bool
-    final: Evaluation | None = None
+    reached: Milestone | None  # when the target was reached; None if it was not
+    steps: int  # of training
+    stopped: bool  # whether the operator stopped it
+    final: Evaluation | None = None  # evaluation of the exported policy on held-out seeds; None if the run was stopped
 
 
 class Training:

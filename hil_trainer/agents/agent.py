@@ -27,11 +27,7 @@ def help_after(lengths: Sequence[int]) -> float:
 
 
 class Plans:
-    """The actions that one agent has planned, in each of some environments.
-
-    Args:
-        count: number of environments.
-    """
+    """The actions that one agent has planned, in each of some environments."""
 
     def __init__(self, count: int):
         self._plans: list[list[Action]] = [[] for _ in range(count)]

@@ -59,13 +59,7 @@ class FrozenEncoder:
 
     @torch.no_grad()
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Encode images.
-
-        Args:
-            images: (views, size, size, 3).
-
-        Returns:
-            (views, numbers) float32.
+        """Encode images, (views, size, size, 3) uint8 -> (views, numbers) float32.
 
         Raises:
             ConfigurationError: the features are not finite.

@@ -18,12 +18,9 @@ _EPSILON = 1e-3  # of batch normalisation
 
 
 class EfficientNetCells(nn.Module):
-    """The first two thirds of EfficientNet-Lite0, averaged to cells.
+    """The first two thirds of EfficientNet-Lite0, averaged to `cells` x `cells` cells.
 
     The remaining third recognises what is in an image, but its average over the image hardly says where.
-
-    Args:
-        cells: number of cells a side.
     """
 
     def __init__(self, cells: int) -> None:
@@ -95,10 +92,7 @@ def cells() -> nn.Module:
 
 
 def encoder(cells: int = 4) -> nn.Module:
-    """The encoder, with the weights of the extra `imagenet`.
-
-    Args:
-        cells: number of cells a side.
+    """The encoder with `cells` x `cells` cells and the weights of the extra `imagenet`.
 
     Raises:
         MissingExtraError: the extra is not installed.

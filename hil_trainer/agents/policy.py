@@ -32,21 +32,13 @@ GRIPPER_CHOICES = 3  # open, stay, close: -1, 0 and 1 in an action
 
 @dataclass(frozen=True)
 class BaseShape:
-    """All that is needed to build a policy before its weights are loaded.
+    """All that is needed to build a policy before its weights are loaded."""
 
-    Attributes:
-        layout: of its observations; the privileged parts are left out.
-        actions: size of an action.
-        width: units of each hidden layer.
-        discrete_gripper: the last component of the action is one of three choices.
-        attention_heads: heads of the attention over objects in the state vector; 0 for none. Without objects there is
-            no attention.
-    """
-
-    layout: ObservationLayout
-    actions: int
-    width: int = 256
-    discrete_gripper: bool = False
+    layout: ObservationLayout  # of its observations; the privileged parts are left out
+    actions: int  # size of an action
+    width: int = 256  # units of each hidden layer
+    discrete_gripper: bool = False  # the last component of the action is one of three choices
+    # Heads of the attention over objects in the state vector; 0 for none. Without objects there is no attention.
     attention_heads: int = 0
 
     def make_policy(self) -> BasePolicy:
@@ -56,13 +48,9 @@ class BaseShape:
 
 @dataclass(frozen=True)
 class PolicyShape(BaseShape):
-    """Shape of the policy of SAC.
+    """Shape of the policy of SAC."""
 
-    Attributes:
-        gripper_critics: number of critics that choose a discrete gripper's action.
-    """
-
-    gripper_critics: int = 2
+    gripper_critics: int = 2  # number of critics that choose a discrete gripper's action
 
     def make_policy(self) -> Policy:
         """A policy of this shape, with initial weights."""
@@ -71,9 +59,6 @@ class PolicyShape(BaseShape):
 
 class BasePolicy(nn.Module):
     """Encodes observations; subclasses choose actions by the features.
-
-    Args:
-        shape: of the observations, the networks and the action.
 
     Attributes:
         shape: see above, without the privileged parts.
@@ -148,11 +133,7 @@ class BasePolicy(nn.Module):
 
     @torch.no_grad()
     def plans(self, observations: Sequence[Observation], *, greedy: bool = False) -> list[list[Action]]:
-        """Choose for several observations at once; an `Agent`.
-
-        Args:
-            observations: from the layout's `read`.
-            greedy: see `choose`.
+        """Choose for observations from the layout's `read`, all at once; an `Agent`. For `greedy` see `choose`.
 
         Returns:
             For each observation the actions until the next choice, each (actions,) float32 in [-1, 1].
@@ -180,11 +161,7 @@ class BasePolicy(nn.Module):
 
 
 class Policy(BasePolicy):
-    """Gaussian policy of SAC, with critics that choose a discrete gripper's action.
-
-    Args:
-        shape: of the observations, the networks and the action.
-    """
+    """Gaussian policy of SAC, with critics that choose a discrete gripper's action."""
 
     shape: PolicyShape
 
@@ -207,19 +184,12 @@ class Policy(BasePolicy):
 
 @dataclass(frozen=True)
 class FlowPolicyShape(BaseShape):
-    """Shape of a flow policy.
+    """Shape of a flow policy."""
 
-    Attributes:
-        chunk_size: actions of a plan, h.
-        n_action_steps: actions that are executed before the next plan.
-        flow_steps: Euler steps from noise to a plan.
-        encoder: frozen encoder of the images, as of `load_encoder`; None for a learned one.
-    """
-
-    chunk_size: int = 8
-    n_action_steps: int = 4
-    flow_steps: int = 10
-    encoder: str | None = None
+    chunk_size: int = 8  # actions of a plan, h
+    n_action_steps: int = 4  # actions that are executed before the next plan
+    flow_steps: int = 10  # Euler steps from noise to a plan
+    encoder: str | None = None  # frozen encoder of the images, as of `load_encoder`; None for a learned one
 
     def make_policy(self) -> FlowPolicy:
         """A policy of this shape, with initial weights."""
@@ -230,9 +200,6 @@ class FlowPolicy(BasePolicy):
     """Plans h actions by integrating a velocity field from noise (flow matching, Lipman et al. 2023, arXiv:2210.02747).
 
     Greedy plans begin at zero, the mean of the noise.
-
-    Args:
-        shape: of the observations, the networks and the plan.
 
     Raises:
         ConfigurationError: there is no such encoder, or its features have no height and width.
@@ -296,15 +263,10 @@ class OneStepPolicyShape(FlowPolicyShape):
 
 @dataclass(frozen=True)
 class BestOfNPolicyShape(FlowPolicyShape):
-    """Shape of a flow policy whose critics choose among several plans.
+    """Shape of a flow policy whose critics choose among several plans."""
 
-    Attributes:
-        samples: plans, of which the best one is executed.
-        critics: number of critics.
-    """
-
-    samples: int = 8
-    critics: int = 2
+    samples: int = 8  # plans, of which the best one is executed
+    critics: int = 2  # number of critics
 
     def make_policy(self) -> BestOfNPolicy:
         """A policy of this shape, with initial weights."""
@@ -315,9 +277,6 @@ class BestOfNPolicy(FlowPolicy):
     """Samples plans by a flow, and executes the one that its critics value most.
 
     Greedy plans begin at the same noise each time, one of them at its mean.
-
-    Args:
-        shape: of the observations, the networks and the plan.
     """
 
     shape: BestOfNPolicyShape

@@ -56,12 +56,7 @@ def write_weights(
 def read_weights(
     path: str | os.PathLike[str], *, kind: str, device: torch.device | str = "cpu"
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read weights and their description.
-
-    Args:
-        path: as of `write_weights`.
-        kind: as of `write_weights`.
-        device: where the tensors go.
+    """Read weights and their description; `path` and `kind` as of `write_weights`.
 
     Raises:
         CheckpointError: there is no such file, it is damaged or of another kind.

@@ -33,34 +33,21 @@ _SMALLEST_IMAGE = 8  # height and width, pixels, that are worth a try
 
 
 class Observation(NamedTuple):
-    """One observation in arrays, or a batch of observations in tensors, with a leading axis.
+    """One observation in arrays, or a batch of observations in tensors, with a leading axis."""
 
-    Attributes:
-        state: (state,) float32, the state vector that the policy and the critics see.
-        privileged: (privileged,) float32, simulation state that only the critics see; may be empty.
-        images: (views, height, width, 3) uint8; None without images.
-    """
-
-    state: Any
-    privileged: Any
-    images: Any | None
+    state: Any  # (state,) float32, the state vector that the policy and the critics see
+    privileged: Any  # (privileged,) float32, simulation state that only the critics see; may be empty
+    images: Any | None  # (views, height, width, 3) uint8; None without images
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a frozen encoder turns images into features.
+    """How a frozen encoder turns images into features."""
 
-    Attributes:
-        views: cameras, in order. The features of each are a part of the layout's state, see `encoded`.
-        image_size: height and width of the encoded images, in pixels.
-        source: of the encoder: `imagenet`, or `package.module:function`.
-        sha256: of its weights.
-    """
-
-    views: tuple[str, ...]
-    image_size: int
-    source: str
-    sha256: str
+    views: tuple[str, ...]  # cameras, in order. The features of each are a part of the layout's state, see `encoded`
+    image_size: int  # height and width of the encoded images, in pixels
+    source: str  # of the encoder: `imagenet`, or `package.module:function`
+    sha256: str  # of its weights
 
 
 class ImageEncoder(Protocol):
@@ -72,21 +59,13 @@ class ImageEncoder(Protocol):
 
 @dataclass(frozen=True)
 class ObservationLayout:
-    """What observations consist of.
+    """What observations consist of."""
 
-    Attributes:
-        state: parts of the state vector, in order. Encoded images come last.
-        privileged: parts that only the critics see.
-        cameras: cameras whose images are observed, in order.
-        image_size: height and width of all images, in pixels.
-        encoding: of images that a frozen encoder has turned into parts of the state.
-    """
-
-    state: tuple[Part, ...]
-    privileged: tuple[Part, ...] = ()
-    cameras: tuple[str, ...] = ()
-    image_size: int = 0
-    encoding: Encoding | None = None
+    state: tuple[Part, ...]  # parts of the state vector, in order. Encoded images come last
+    privileged: tuple[Part, ...] = ()  # parts that only the critics see
+    cameras: tuple[str, ...] = ()  # cameras whose images are observed, in order
+    image_size: int = 0  # height and width of all images, in pixels
+    encoding: Encoding | None = None  # of images that a frozen encoder has turned into parts of the state
 
     @property
     def is_foreign(self) -> bool:
@@ -185,11 +164,7 @@ class ObservationLayout:
         return found
 
     def require_encoding_of(self, other: ObservationLayout) -> None:
-        """Check that images are encoded as in another layout.
-
-        Raises:
-            ConfigurationError: they are not.
-        """
+        """Check that images are encoded as in another layout; a ConfigurationError if they are not."""
         if self.encoding != other.encoding:
             raise ConfigurationError(
                 f"The images are encoded by {self.encoding} here, but by {other.encoding} in the training. Use the "
@@ -307,10 +282,7 @@ def feature_map(parts: Sequence[Part]) -> tuple[NDArray[np.float32], NDArray[np.
 
 
 def object_features(parts: Sequence[Part]) -> tuple[int, int]:
-    """Where the objects' features are among those of `feature_map`.
-
-    Args:
-        parts: see `feature_map`.
+    """Where the objects' features are among those that `feature_map` makes of the same parts.
 
     Returns:
         The index of the first object's first feature, and the number of objects. They follow each other.

@@ -94,14 +94,7 @@ class ReplayBuffer:
         self.generator.set_state(state["generator"].cpu())
 
     def segment(self, first: int) -> dict[str, Any]:
-        """Copy transitions.
-
-        Args:
-            first: number of the first one.
-
-        Returns:
-            Those that are still stored from there on, on the CPU: number of the first, rows, and images.
-        """
+        """Copy to the CPU what is still stored from number `first` on: its first number, rows and images."""
         first = max(first, self.added - len(self))
         places = self._places(first, self.added)
         images = None if self.images is None else self.images[places].cpu()

@@ -19,77 +19,44 @@ _NUMBERS = 2**24  # that float32 distinguishes
 
 
 class Step(NamedTuple):
-    """One step of an environment.
+    """One step of an environment."""
 
-    Attributes:
-        action: (action,) float32 that was executed, each component in [-1, 1].
-        reward: of the environment.
-        gripper_penalty: for opening or closing the gripper, 0.0 or less.
-        obs: the observation after the step.
-        terminated: the episode has ended; no reward can follow.
-        truncated: the episode was cut off.
-        is_intervention: an operator acted.
-        success: the task is done.
-        rerecord: the operator wants the episode discarded.
-        quit: the operator wants to stop.
-        simulator_success: success as the simulation sees it, where a classifier decides; else None.
-    """
-
-    action: NDArray[np.float32]
-    reward: float
-    gripper_penalty: float
-    obs: Observation
-    terminated: bool
-    truncated: bool
-    is_intervention: bool
-    success: bool
-    rerecord: bool = False
-    quit: bool = False
-    simulator_success: bool | None = None
+    action: NDArray[np.float32]  # (action,) float32 that was executed, each component in [-1, 1]
+    reward: float  # of the environment
+    gripper_penalty: float  # for opening or closing the gripper, 0.0 or less
+    obs: Observation  # the observation after the step
+    terminated: bool  # the episode has ended; no reward can follow
+    truncated: bool  # the episode was cut off
+    is_intervention: bool  # an operator acted
+    success: bool  # the task is done
+    rerecord: bool = False  # the operator wants the episode discarded
+    quit: bool = False  # the operator wants to stop
+    simulator_success: bool | None = None  # success as the simulation sees it, where a classifier decides; else None
 
 
 class EpisodeSummary(NamedTuple):
-    """Summary of one episode.
+    """Summary of one episode."""
 
-    Attributes:
-        success: whether the task was done.
-        length: steps.
-        operator_steps: steps in which the operator acted.
-        total: sum of the rewards.
-        demonstration: whether it was a demonstration.
-        simulator_success: final success as the simulation sees it, where a classifier decides; else None.
-        misjudged: steps in which classifier and simulation differed; None where no classifier decides.
-    """
-
-    success: bool
-    length: int
-    operator_steps: int
-    total: float
-    demonstration: bool
+    success: bool  # whether the task was done
+    length: int  # steps
+    operator_steps: int  # steps in which the operator acted
+    total: float  # sum of the rewards
+    demonstration: bool  # whether it was a demonstration
+    # Final success as the simulation sees it, where a classifier decides; else None.
     simulator_success: bool | None = None
-    misjudged: int | None = None
+    misjudged: int | None = None  # steps in which classifier and simulation differed; None where no classifier decides
 
 
 class Batch(NamedTuple):
-    """Transitions drawn for learning, in tensors with a leading batch axis.
+    """Transitions drawn for learning, in tensors with a leading batch axis."""
 
-    Attributes:
-        observation: before the step.
-        action: (batch, action), each component in [-1, 1].
-        reward: (batch,) sum of discounted rewards over n steps.
-        next_observation: after the n steps.
-        discount: (batch,) factor of the next observation's value: 0.0 after a termination, never after a time-out.
-        gripper_penalty: (batch,) sum of discounted gripper penalties, 0.0 or less.
-        is_intervention: (batch,) 1.0 where an operator acted.
-    """
-
-    observation: Observation
-    action: Tensor
-    reward: Tensor
-    next_observation: Observation
-    discount: Tensor
-    gripper_penalty: Tensor
-    is_intervention: Tensor
+    observation: Observation  # before the step
+    action: Tensor  # (batch, action), each component in [-1, 1]
+    reward: Tensor  # (batch,) sum of discounted rewards over n steps
+    next_observation: Observation  # after the n steps
+    discount: Tensor  # (batch,) factor of the next observation's value: 0.0 after a termination, never after a time-out
+    gripper_penalty: Tensor  # (batch,) sum of discounted gripper penalties, 0.0 or less
+    is_intervention: Tensor  # (batch,) 1.0 where an operator acted
 
     def minibatch(self, number: int, count: int) -> Batch:
         """Every `count`-th transition, from `number` on: an equal share of all that was drawn together."""
@@ -97,37 +64,22 @@ class Batch(NamedTuple):
 
 
 class ChunkReturns(NamedTuple):
-    """What follows from the actions of windows of h steps.
+    """What follows from the actions of windows of h steps."""
 
-    Attributes:
-        reward: (batch,) sum of rewards and gripper penalties over the window, discounted by step.
-        discount: (batch,) factor of the next observation's value: 0.0 after a termination, never after a time-out.
-        next_observation: after the last step of the window.
-        is_step: (batch, h) 1.0 for steps of the episode, 0.0 behind its end, or behind what is stored of it.
-        is_whole: (batch,) 1.0 where the window has h steps, or the episode terminated before.
-    """
-
-    reward: Tensor
-    discount: Tensor
-    next_observation: Observation
-    is_step: Tensor
-    is_whole: Tensor
+    reward: Tensor  # (batch,) sum of rewards and gripper penalties over the window, discounted by step
+    discount: Tensor  # (batch,) factor of the next observation's value: 0.0 after a termination, never after a time-out
+    next_observation: Observation  # after the last step of the window
+    is_step: Tensor  # (batch, h) 1.0 for steps of the episode, 0.0 behind its end, or behind what is stored of it
+    is_whole: Tensor  # (batch,) 1.0 where the window has h steps, or the episode terminated before
 
 
 class Chunks(NamedTuple):
-    """Windows of h steps, in tensors with a leading batch axis.
+    """Windows of h steps, in tensors with a leading batch axis."""
 
-    Attributes:
-        observation: before the first step.
-        action: (batch, h, action) that was executed, each component in [-1, 1]; 0.0 behind the end of the episode.
-        is_intervention: (batch, h) 1.0 where an operator acted, 0.0 elsewhere and behind the end of the episode.
-        returns: for critics; None if there are none.
-    """
-
-    observation: Observation
-    action: Tensor
-    is_intervention: Tensor
-    returns: ChunkReturns | None = None
+    observation: Observation  # before the first step
+    action: Tensor  # (batch, h, action) that was executed, each component in [-1, 1]; 0.0 behind the end of the episode
+    is_intervention: Tensor  # (batch, h) 1.0 where an operator acted, 0.0 elsewhere and behind the end of the episode
+    returns: ChunkReturns | None = None  # for critics; None if there are none
 
     def minibatch(self, number: int, count: int) -> Chunks:
         """Every `count`-th window, from `number` on."""
@@ -152,14 +104,10 @@ class RowFormat:
     """How one transition is stored in a row of float32: the fields of `Batch` in order, without images.
 
     The last column is the number of the step. Only steps that follow each other in an episode have numbers that do.
-
-    Attributes:
-        layout: of the observations.
-        actions: size of an action.
     """
 
-    layout: ObservationLayout
-    actions: int
+    layout: ObservationLayout  # of the observations
+    actions: int  # size of an action
 
     @property
     def width(self) -> int:
@@ -220,15 +168,11 @@ class RowFormat:
 
 @dataclass(frozen=True)
 class Transitions:
-    """Transitions in arrays, oldest first.
+    """Transitions in arrays, oldest first."""
 
-    Attributes:
-        rows: (n, width) float32, see `RowFormat`.
-        images: (n, 2, views, height, width, 3) uint8, before and after, or what an algorithm keeps of them; None if
-            there are none.
-    """
-
-    rows: NDArray[np.float32]
+    rows: NDArray[np.float32]  # (n, width) float32, see `RowFormat`
+    # (n, 2, views, height, width, 3) uint8, before and after, or what an algorithm keeps of them; None if there are
+    # none.
     images: NDArray[Any] | None = None
 
     def __len__(self) -> int:
@@ -241,25 +185,15 @@ class Transitions:
 
 
 class Rollout(NamedTuple):
-    """The result of some steps.
+    """The result of some steps."""
 
-    Attributes:
-        transitions: in order.
-        episodes: that ended.
-        steps: number of steps.
-        operator_steps: steps in which the operator acted.
-        demonstration: whether it is a demonstration.
-        offline: no steps were made: those counted are of learning from the demonstrations alone.
-        quit: whether the operator wants to stop.
-    """
-
-    transitions: Transitions
-    episodes: list[EpisodeSummary]
-    steps: int
-    operator_steps: int
-    demonstration: bool = False
-    offline: bool = False
-    quit: bool = False
+    transitions: Transitions  # in order
+    episodes: list[EpisodeSummary]  # that ended
+    steps: int  # number of steps
+    operator_steps: int  # steps in which the operator acted
+    demonstration: bool = False  # whether it is a demonstration
+    offline: bool = False  # no steps were made: those counted are of learning from the demonstrations alone
+    quit: bool = False  # whether the operator wants to stop
 
 
 class NStepReturns:
@@ -282,12 +216,7 @@ class NStepReturns:
         self._kept = 0  # transitions of episodes that have ended
 
     def add(self, obs: Observation, step: Step) -> None:
-        """Add a step of the running episode.
-
-        Args:
-            obs: the observation before the step.
-            step: what the environment returned.
-        """
+        """Add a step of the running episode, and the observation before it."""
         ended = step.terminated or step.truncated
         self._pending.append((obs, step, self._number))
         self._number += 1 + ended  # no step of another episode has the next number

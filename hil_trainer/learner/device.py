@@ -18,11 +18,7 @@ _MAX_THREADS = 4  # unless the configuration says otherwise; batches are small
 
 
 def find_device(name: str) -> torch.device:
-    """The device of a name; `auto` is a GPU if there is one.
-
-    Raises:
-        ConfigurationError: there is no such device.
-    """
+    """The device of a name, of `auto` a GPU if there is one; a ConfigurationError if there is no such device."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -41,17 +41,11 @@ _ALGORITHMS: dict[str, tuple[Callable[..., Algorithm], Callable[..., BaseShape]]
 
 
 class LearnerSetup(NamedTuple):
-    """All that a learner needs to know.
+    """All that a learner needs to know."""
 
-    Attributes:
-        config: of the run.
-        layout: of the observations.
-        actions: size of an action.
-    """
-
-    config: TrainConfig
-    layout: ObservationLayout
-    actions: int
+    config: TrainConfig  # of the run
+    layout: ObservationLayout  # of the observations
+    actions: int  # size of an action
 
     @property
     def shape(self) -> BaseShape:
@@ -98,9 +92,6 @@ class Learner:
     Rollouts go to the online buffer and demonstrations to the demonstration buffer; the steps of a rollout in which an
     operator acted go to both. Half of each batch comes from either (RLPD's symmetric sampling). An algorithm that only
     imitates learns from the operator's steps in the demonstration buffer; nothing else is stored.
-
-    Args:
-        setup: configuration, layout and action.
 
     Attributes:
         algorithm: networks, optimizers and updates.
@@ -182,11 +173,7 @@ class Learner:
         return sample_chunks(buffer, size, chunk_size, returns=not self.algorithm.imitates_only)
 
     def metrics(self) -> dict[str, float]:
-        """The newest losses and values.
-
-        Raises:
-            DivergenceError: one is not finite.
-        """
+        """The newest losses and values; a DivergenceError if one is not finite."""
         metrics = {name: float(value) for name, value in self._metrics.items()}
         wrong = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
         if wrong:
@@ -194,11 +181,7 @@ class Learner:
         return metrics
 
     def weights(self) -> Weights:
-        """A copy of the policy's weights.
-
-        Raises:
-            DivergenceError: they are not finite.
-        """
+        """A copy of the policy's weights; a DivergenceError if they are not finite."""
         weights = {name: value.cpu().numpy().copy() for name, value in self.algorithm.policy.state_dict().items()}
         for name, value in weights.items():
             if not np.isfinite(value).all():
@@ -257,33 +240,20 @@ class Learner:
 
 
 class Snapshot(NamedTuple):
-    """The state of the learner that others see.
+    """The state of the learner that others see."""
 
-    Attributes:
-        rollouts: that it has learned from.
-        env_steps: in them, without demonstrations.
-        updates: of the critics.
-        weights: of the policy.
-        metrics: the newest losses and values.
-    """
-
-    rollouts: int
-    env_steps: int
-    updates: int
-    weights: Weights
-    metrics: dict[str, float]
+    rollouts: int  # that it has learned from
+    env_steps: int  # in them, without demonstrations
+    updates: int  # of the critics
+    weights: Weights  # of the policy
+    metrics: dict[str, float]  # the newest losses and values
 
 
 class SaveRequest(NamedTuple):
-    """Message that asks for a checkpoint.
+    """Message that asks for a checkpoint."""
 
-    Attributes:
-        step: of training.
-        run: all state but the learner's, as JSON.
-    """
-
-    step: int
-    run: dict[str, Any]
+    step: int  # of training
+    run: dict[str, Any]  # all state but the learner's, as JSON
 
 
 class StopRequest(NamedTuple):
@@ -367,11 +337,7 @@ class LearnerLoop:
         self._writer.wait()
 
     def snapshot(self) -> Snapshot:
-        """The state of the learner.
-
-        Raises:
-            DivergenceError: a loss or a weight is not finite.
-        """
+        """The state of the learner; a DivergenceError if a loss or a weight is not finite."""
         self._unpublished = 0
         metrics = self.learner.metrics()  # first, because a loss says more than what it did to the weights
         learned = self.env_steps - self.debt

@@ -108,21 +108,13 @@ class Reply(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What the actors on Ray did since the previous report.
+    """What the actors on Ray did since the previous report."""
 
-    Attributes:
-        steps: of all of them.
-        operator_steps: in them.
-        episodes: in them.
-        staleness: maximum of the steps that a rollout's policy was behind, also of the training's own.
-        events: sentences for the log.
-    """
-
-    steps: int = 0
-    operator_steps: int = 0
-    episodes: tuple[EpisodeSummary, ...] = ()
-    staleness: int = 0
-    events: tuple[str, ...] = ()
+    steps: int = 0  # of all of them
+    operator_steps: int = 0  # in them
+    episodes: tuple[EpisodeSummary, ...] = ()  # in them
+    staleness: int = 0  # maximum of the steps that a rollout's policy was behind, also of the training's own
+    events: tuple[str, ...] = ()  # sentences for the log
 
 
 class RayLearner:

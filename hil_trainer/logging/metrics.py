@@ -27,15 +27,10 @@ Row = Mapping[str, Any]
 
 
 class ResumePoint(NamedTuple):
-    """How far a run was when the checkpoint was written from which it resumes.
+    """How far a run was when the checkpoint was written from which it resumes."""
 
-    Attributes:
-        step: of training; -1 without a checkpoint.
-        episodes: finished so far.
-    """
-
-    step: int
-    episodes: int
+    step: int  # of training; -1 without a checkpoint
+    episodes: int  # finished so far
 
     def covers(self, row: Row) -> bool:
         """Whether a row is from before. Demonstrations are all at step 0, so episodes are compared by their number."""
@@ -121,17 +116,11 @@ class MetricsLog:
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """When a success rate was reached.
+    """When a success rate was reached."""
 
-    Attributes:
-        step: environment steps of training, without demonstrations.
-        operator_steps: steps of these that the operator drove.
-        seconds: s of training.
-    """
-
-    step: float
-    operator_steps: float
-    seconds: float
+    step: float  # environment steps of training, without demonstrations
+    operator_steps: float  # steps of these that the operator drove
+    seconds: float  # s of training
 
     def __str__(self) -> str:
         driven = f"{self.operator_steps:,.0f}" if self.operator_steps else "none"

@@ -195,11 +195,7 @@ def new_figure(
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
-    """Write a figure atomically.
-
-    Raises:
-        ConfigurationError: another file type, or the file cannot be written.
-    """
+    """Write a figure atomically; a ConfigurationError for another file type, or if that fails."""
     path = expand_path(path)
     if path.suffix.lower() not in _SUFFIXES:
         raise ConfigurationError(f"{path} ends in {path.suffix!r}; expected one of {', '.join(_SUFFIXES)}.")

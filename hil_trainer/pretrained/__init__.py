@@ -13,31 +13,18 @@ INDEX = FOLDER / "policies.json"
 
 @dataclass(frozen=True)
 class PretrainedPolicy:
-    """A trained policy of the package, and where it comes from.
+    """A trained policy of the package, and where it comes from."""
 
-    Attributes:
-        name: under which it is loaded.
-        task: that it was trained for, with its version.
-        observation: what it sees of the task, in words.
-        successes: in episodes whose seeds chose nothing.
-        episodes: number of these episodes.
-        seed: of the first one; the others count up from it.
-        steps_per_episode: mean of these episodes.
-        operator_steps: that the scripted operator drove for it, demonstrations included.
-        trained_by: command that trained it.
-        sha256: of its file.
-    """
-
-    name: str
-    task: str
-    observation: str
-    successes: int
-    episodes: int
-    seed: int
-    steps_per_episode: float
-    operator_steps: int
-    trained_by: str
-    sha256: str
+    name: str  # under which it is loaded
+    task: str  # that it was trained for, with its version
+    observation: str  # what it sees of the task, in words
+    successes: int  # in episodes whose seeds chose nothing
+    episodes: int  # number of these episodes
+    seed: int  # of the first one; the others count up from it
+    steps_per_episode: float  # mean of these episodes
+    operator_steps: int  # that the scripted operator drove for it, demonstrations included
+    trained_by: str  # command that trained it
+    sha256: str  # of its file
 
     @property
     def file(self) -> Path:

@@ -29,30 +29,19 @@ _LOGIT_MARGIN = 1e-9  # distance from 0 and 1 at which log-odds are computed
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores of a classifier at a threshold; NaN for what is undefined.
+    """Scores of a classifier at a threshold; NaN for what is undefined."""
 
-    Attributes:
-        frames: number of frames.
-        threshold: probability from which on a frame counts as success.
-        accuracy: share of the frames that are right.
-        precision: share of success among the frames that count as success.
-        recall: share of the frames of success that count as success.
-        auc: area under the ROC curve.
-        true_positives, false_positives, false_negatives, true_negatives: frames; positive ones count as success.
-        stage_accuracy: share of the frames that count as the stage that they show; NaN without stages.
-    """
-
-    frames: int
-    threshold: float
-    accuracy: float
-    precision: float
-    recall: float
-    auc: float
-    true_positives: int
-    false_positives: int
-    false_negatives: int
-    true_negatives: int
-    stage_accuracy: float = math.nan
+    frames: int  # number of frames
+    threshold: float  # probability from which on a frame counts as success
+    accuracy: float  # share of the frames that are right
+    precision: float  # share of success among the frames that count as success
+    recall: float  # share of the frames of success that count as success
+    auc: float  # area under the ROC curve
+    true_positives: int  # frames of success that count as success
+    false_positives: int  # other frames that count as success
+    false_negatives: int  # frames of success that do not count as success
+    true_negatives: int  # other frames that do not count as success
+    stage_accuracy: float = math.nan  # share of the frames that count as the stage that they show; NaN without stages
 
     def as_json(self) -> dict[str, Any]:
         """All numbers; None for those that are undefined."""

@@ -39,25 +39,15 @@ _SUCCESS_REWARD = 0.5  # reward above which a frame is a success, where success 
 
 @dataclass(frozen=True)
 class Examples:
-    """Labelled observations.
+    """Labelled observations."""
 
-    Attributes:
-        images: (n, cameras, 3, size, size) uint8.
-        states: (n, state_size) float32.
-        stages: (n,) number of the stage that the observation shows.
-        success: (n,) whether that is the last one.
-        episodes: (n,) index of the episode in `sources`.
-        frames: (n,) index of the frame in the episode.
-        sources: the episodes.
-    """
-
-    images: Tensor
-    states: Tensor
-    stages: NDArray[np.int64]
-    success: NDArray[np.bool_]
-    episodes: NDArray[np.int64]
-    frames: NDArray[np.int64]
-    sources: tuple[Episode, ...]
+    images: Tensor  # (n, cameras, 3, size, size) uint8
+    states: Tensor  # (n, state_size) float32
+    stages: NDArray[np.int64]  # (n,) number of the stage that the observation shows
+    success: NDArray[np.bool_]  # (n,) whether that is the last one
+    episodes: NDArray[np.int64]  # (n,) index of the episode in `sources`
+    frames: NDArray[np.int64]  # (n,) index of the frame in the episode
+    sources: tuple[Episode, ...]  # the episodes
 
     def __len__(self) -> int:
         return len(self.success)

@@ -107,21 +107,13 @@ class TrainingSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrainedClassifier:
-    """Result of a training.
+    """Result of a training."""
 
-    Attributes:
-        classifier: with its threshold.
-        scores: on the episodes that chose the threshold; no network was trained on them.
-        precise: whether the threshold reaches the precision there.
-        epochs: of each member.
-        seconds: of training, without reading the datasets.
-    """
-
-    classifier: RewardClassifier
-    scores: Scores
-    precise: bool
-    epochs: tuple[int, ...]
-    seconds: float
+    classifier: RewardClassifier  # with its threshold
+    scores: Scores  # on the episodes that chose the threshold; no network was trained on them
+    precise: bool  # whether the threshold reaches the precision there
+    epochs: tuple[int, ...]  # of each member
+    seconds: float  # of training, without reading the datasets
 
 
 def train_classifier(

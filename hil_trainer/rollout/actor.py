@@ -172,9 +172,6 @@ class Actor:
 class _Episode:
     """The running episode of one environment.
 
-    Args:
-        returns: of its steps.
-
     Attributes:
         obs: the newest observation; None before the first.
     """

@@ -171,11 +171,7 @@ class RolloutEnv:
         return "" if self._pacer is None else self._pacer.report()
 
     def reset(self, seed: int) -> Observation:
-        """Start an episode.
-
-        Args:
-            seed: of all random numbers in it.
-        """
+        """Start an episode; the seed is of all random numbers in it."""
         observation, _ = self.env.reset(seed=seed)
         self.restart_pace()
         return self._read(observation)
@@ -196,11 +192,7 @@ class RolloutEnv:
         self._paused = seconds_paused(self.env)
 
     def step(self, action: NDArray[np.float32]) -> Step:
-        """Make a step with the policy's action, or with the operator's.
-
-        Args:
-            action: (actions,), each component in [-1, 1].
-        """
+        """Make a step with the policy's action, (actions,) in [-1, 1], or with the operator's."""
         observation, reward, terminated, truncated, info = self.env.step(self.action_scale.to_env(action))
         if self._needs_own_success and (terminated or truncated):
             self._check_own_success()
@@ -272,11 +264,7 @@ class RolloutEnv:
 
 
 class RolloutEnvs:
-    """Several environments, alike but for their operators.
-
-    Args:
-        envs: at least one. The first is the one of a human operator and of the console.
-    """
+    """Several environments; the first one is that of a human operator and of the console."""
 
     def __init__(self, envs: Sequence[RolloutEnv]):
         self._envs = list(envs)

@@ -30,19 +30,12 @@ Frames = list[NDArray[np.uint8]]
 
 
 class Evaluation(NamedTuple):
-    """Result of an evaluation.
+    """Result of an evaluation."""
 
-    Attributes:
-        seed: of the first episode; the others count up from it.
-        outcomes: success of each episode.
-        lengths: steps of each episode.
-        frames: images of the first episodes, of those that were filmed.
-    """
-
-    seed: int
-    outcomes: list[bool]
-    lengths: list[int]
-    frames: list[Frames]
+    seed: int  # of the first episode; the others count up from it
+    outcomes: list[bool]  # success of each episode
+    lengths: list[int]  # steps of each episode
+    frames: list[Frames]  # images of the first episodes, of those that were filmed
 
     @property
     def episodes(self) -> int:
@@ -146,10 +139,6 @@ class _Episode:
 
 class Evaluator:
     """Evaluates in another process, so that neither the operator nor the learner has to wait.
-
-    Args:
-        config: of the run.
-        shape: of its policies.
 
     Raises:
         LearnerError: the process has ended; of all methods.

@@ -29,19 +29,12 @@ VIDEO = "report/evaluation.mp4"
 
 
 class Candidate(NamedTuple):
-    """The policy at some step of a run.
+    """The policy at some step of a run."""
 
-    Attributes:
-        step: of training.
-        operator_steps: of these, driven by the operator.
-        updates: so far.
-        weights: of the policy.
-    """
-
-    step: int
-    operator_steps: int
-    updates: int
-    weights: Weights
+    step: int  # of training
+    operator_steps: int  # of these, driven by the operator
+    updates: int  # so far
+    weights: Weights  # of the policy
 
 
 class _Running(NamedTuple):

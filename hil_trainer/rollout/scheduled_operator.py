@@ -22,9 +22,6 @@ class ScheduledOperator(Device):
 
     Where the policy asks for help, the operator helps then and only then, in any episode.
 
-    Args:
-        config: how often the operator helps, and how patient it is.
-
     Attributes:
         episodes: that have ended; the actor sets it.
         demonstrates: drive from the first step on, in every episode.
