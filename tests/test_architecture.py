@@ -155,8 +155,15 @@ def test_the_trainer_is_shallow() -> None:
     assert max(chains.values()) <= 10
 
 
-@pytest.mark.parametrize("also", ["", "gymnasium.make('gym_hil/PandaPickCube-v0').reset(seed=0)"])
-def test_importing_and_stepping_without_images_loads_nothing_heavy(also: str) -> None:
+@pytest.mark.parametrize(
+    "also",
+    [
+        "",
+        "gymnasium.make('gym_hil/PandaPickCube-v0').reset(seed=0)",
+        "gymnasium.make('gym_hil/PandaPickCube-v0', image_obs=True)",
+    ],
+)
+def test_nothing_heavy_is_loaded_before_the_first_image(also: str) -> None:
     code = f"import sys, gymnasium, gym_hil; {also}\nprint([name for name in {HEAVY} if name in sys.modules])"
     # With MUJOCO_GL set, `import mujoco` itself loads OpenGL.
     environment = {key: value for key, value in os.environ.items() if key != "MUJOCO_GL"}
