@@ -50,23 +50,7 @@ def test_a_precision_that_is_not_reached_is_reported(
 ) -> None:
     seen = write_recording(tmp_path / "seen", [5, 7, 6])
     monkeypatch.setattr("hil_trainer.reward_classifier.training.calibrate", lambda *_: (0.75, False))
-    assert (
-        main(
-            [
-                "classifier",
-                "train",
-                str(seen),
-                "--out",
-                str(tmp_path / "model"),
-                *QUICK,
-                "--epochs",
-                "1",
-                "--members",
-                "1",
-            ]
-        )
-        == 0
-    )
+    assert main(["classifier", "train", str(seen), "--out", str(tmp_path / "model"), *QUICK, "--epochs", "1"]) == 0
     assert "no threshold reaches a precision of 0.99" in capsys.readouterr().out
     assert "**not reached**" in (tmp_path / "model" / "report.md").read_text()
 
