@@ -219,10 +219,8 @@ def test_page_that_counts_as_hidden_behind_the_session_drives_on(headset: Visito
     hide = "Object.defineProperty(document, 'hidden', { configurable: true, value: true })"
     headset.page.evaluate(f"{hide}; for (const name of ['visibilitychange', 'blur']) dispatchEvent(new Event(name)); 0")
     before = stand.env.unwrapped.tcp_target
-    for step in range(1, 6):
-        headset.page.evaluate(f"move(0.1, {1.3 + 0.01 * step}, -0.4)")
-        headset.page.wait_for_timeout(30)
-    headset.wait(lambda: abs(stand.env.unwrapped.tcp_target[2] - before[2] - 0.05) < 0.001)
+    headset.page.evaluate("move(0.1, 1.33, -0.4)")  # at once: a slow browser may draw no frame between
+    headset.wait(lambda: abs(stand.env.unwrapped.tcp_target[2] - before[2] - 0.03) < 0.001)
     assert stand.operator
     headset.page.evaluate("delete document.hidden")
 
