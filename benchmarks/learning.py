@@ -64,12 +64,12 @@ _SAME_BOXES = [*_BOXES, "--target", "0.98", "--demos", "45", "--steps", "4000"]
 _SAME_PEG = [*_PEG, "--demos", "60", "--steps", "4000"]
 
 CONDITIONS = (
-    Condition("state", "state", [], (0.99,), "3,500 steps, 900 by the operator, 90 s"),
+    Condition("state", "state", _SAC, (0.99,), "3,500 steps, 900 by the operator, 90 s"),
     Condition("state_bc", "state, imitation by chunks", _BC, (0.99,), "200 steps by the operator"),
     Condition("state_acfql", "state, ACFQL", _ACFQL, (0.99,)),
-    Condition("state_always", "state, the operator watches every episode", [*_HELP_ALWAYS, *_LONG], (0.99,)),
-    Condition("state_no_demos", "state, no demonstrations", ["--demos", "0", *_LONG], (0.99,)),
-    Condition("state_demos", "state, demonstrations only", [*_NO_HELP_LATER, *_LONG], (0.99,)),
+    Condition("state_always", "state, the operator watches every episode", [*_SAC, *_HELP_ALWAYS, *_LONG], (0.99,)),
+    Condition("state_no_demos", "state, no demonstrations", [*_SAC, "--demos", "0", *_LONG], (0.99,)),
+    Condition("state_demos", "state, demonstrations only", [*_SAC, *_NO_HELP_LATER, *_LONG], (0.99,)),
     Condition("state_alone", "state, no operator at all", [*_NO_HELP, *_LONG], (0.99,)),
     Condition(
         "pixels",
@@ -87,7 +87,7 @@ CONDITIONS = (
     Condition(
         "pixels_imagenet_real",
         "pixels (128 px) through a frozen encoder from ImageNet, nothing privileged",
-        [*_IMAGENET, *_UNPRIVILEGED],
+        [*_SAC, *_IMAGENET, *_UNPRIVILEGED],
         (0.95,),
     ),
     Condition(
@@ -119,7 +119,7 @@ CONDITIONS = (
         (0.98,),
         "12,000 steps by the operator, 6 minutes",
     ),
-    Condition("state_same_sac", "PickCube, 7 demonstrations: SAC", _SAME, (0.99,)),
+    Condition("state_same_sac", "PickCube, 7 demonstrations: SAC", [*_SAC, *_SAME], (0.99,)),
     Condition("state_same_bc", "PickCube, 7 demonstrations: imitation by chunks", [*_BC, *_SAME], (0.99,)),
     Condition("state_same_acfql", "PickCube, 7 demonstrations: ACFQL", [*_ACFQL, *_SAME], (0.99,)),
     Condition("peg_same_sac", "InsertPeg, 60 demonstrations: SAC", [*_SAC, *_SAME_PEG], (0.95,)),

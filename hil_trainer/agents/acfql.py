@@ -2,8 +2,8 @@
 
 Q-chunking (Li et al. 2025, arXiv:2507.07969) with flow Q-learning (FQL, Park et al. 2025, arXiv:2502.02538): critics
 value chunks of h actions, so that returns are over h steps without the bias of n-step returns. A flow imitates the
-operator as in `hil_trainer.agents.bc`. Either a policy of one step is distilled from the flow and climbs the critics'
-values, or the critics choose the best of several samples of the flow.
+operator as in `hil_trainer.agents.bc`. Where FQL distils a policy of one step from the flow, here a residual climbs the
+critics' values; its square is what FQL's distillation measures.
 """
 
 from __future__ import annotations
@@ -13,76 +13,55 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gym_hil.errors import ConfigurationError
 from hil_trainer.agents import bc
-from hil_trainer.agents.networks import CriticEnsemble, VelocityField, integrate, polyak_update, target_of
-from hil_trainer.agents.policy import BestOfNPolicy, BestOfNPolicyShape, FlowPolicy, FlowPolicyShape, OneStepPolicyShape
+from hil_trainer.agents.networks import CriticEnsemble, polyak_update, target_of
+from hil_trainer.agents.policy import FlowPolicy, ResidualPolicy, ResidualPolicyShape
 from hil_trainer.config import ACFQLConfig
 from hil_trainer.data.observations import Observation, ObservationLayout
 from hil_trainer.data.transitions import ChunkReturns, Chunks
 
+_ALPHA_UPDATES = 1000  # over which alpha becomes online_alpha
+
 
 def policy_shape(
     layout: ObservationLayout, actions: int, config: ACFQLConfig, encoder: str | None = None
-) -> FlowPolicyShape:
-    """The shape of the policy that is learned; arguments as of `hil_trainer.agents.bc.policy_shape`.
-
-    Raises:
-        ConfigurationError: critics that choose among samples would see what the policy does not see.
-    """
+) -> ResidualPolicyShape:
+    """The shape of the policy that is learned; arguments as of `hil_trainer.agents.bc.policy_shape`."""
     flow = bc.policy_shape(layout, actions, config, encoder)
-    if config.policy == "one_step":
-        return OneStepPolicyShape(**{**vars(flow), "flow_steps": 1})
-    if layout.privileged:
-        raise ConfigurationError(
-            "policy is best_of_n, whose critics act, but they would see simulation state; give --no-privileged or "
-            "--acfql.policy one_step."
-        )
-    return BestOfNPolicyShape(**vars(flow), samples=config.samples, critics=config.critics)
+    return ResidualPolicyShape(**vars(flow))
 
 
 class ACFQL(bc.BC):
-    """Flow, policy, critics, optimizers and updates.
+    """Policy, critics, optimizers and updates.
 
-    The flow and the encoder of images learn from the operator's steps alone. Critics see the policy's features, or, if
-    the layout has privileged parts, the state vector and these.
+    The policy's flow and the encoder of images learn from the operator's steps alone. Critics see the policy's
+    features, or, if the layout has privileged parts, the state vector and these.
 
     Arguments are those of `Algorithm`; the shape is from `policy_shape`.
 
     Attributes:
-        flow: imitates the operator.
         critic: values of chunks.
     """
 
     imitates_only = False
     config: ACFQLConfig
+    network: ResidualPolicy
 
-    def __init__(self, shape: FlowPolicyShape, config: ACFQLConfig, **options: Any):
+    def __init__(self, shape: ResidualPolicyShape, config: ACFQLConfig, **options: Any):
         super().__init__(shape, config, **options)
-        network = self.network
         self._is_privileged = bool(shape.layout.privileged)
-        if isinstance(network, BestOfNPolicy):
-            self.critic = network.critic
-        else:
-            inputs = self.features.size if self._is_privileged else network.inputs
-            size = shape.chunk_size * shape.actions
-            self.critic = CriticEnsemble(config.critics, inputs + size, width=config.width).to(self.device)
-            self._learned.append(self.flow)
+        inputs = self.features.size if self._is_privileged else self.network.inputs
+        size = shape.chunk_size * shape.actions
+        self.critic = CriticEnsemble(config.critics, inputs + size, width=config.width).to(self.device)
+        self.critic.requires_grad_(False)
         self.critic_target = target_of(self.critic)
         rate = config.critic_learning_rate
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), rate, fused=True)
-        # The critic of a policy that is the best of n is a part of it, but has an optimizer of its own.
-        self.critic.requires_grad_(False)
-        self.optimizer = self._make_optimizer(self._learned)
 
     def start_from(self, policy: FlowPolicy) -> None:
-        """Start from the flow and the encoder of a policy that imitates.
-
-        The policy of one step starts as one Euler step of the flow.
-        """
+        """Start from the weights of a policy that imitates, with no residual."""
         for network in (self.network, self.policy):
             network.load_state_dict(policy.state_dict(), strict=False)
-        self.flow.load_state_dict(policy.velocity.state_dict())
         self._started = True
 
     def update(self, batch: Chunks, *, updates: int = 1) -> dict[str, Tensor]:
@@ -106,8 +85,8 @@ class ACFQL(bc.BC):
         next_action = self.network.choose(features).flatten(1)  # a' ~ pi(s')
         next_obs = self._critic_obs(returns.next_observation, features)
         values = self.critic_target(torch.cat([next_obs, next_action], -1))[..., 0]
-        next_q = values.mean(0) if self.config.q_agg == "mean" else values.amin(0)
-        return returns.reward + returns.discount * next_q  # y = sum_k gamma^k r_k + gamma^h Q'(s_h, a')
+        # y = sum_k gamma^k r_k + gamma^h Q'(s_h, a')
+        return returns.reward + returns.discount * self._aggregate(values)
 
     def _update_critic(self, batch: Chunks, target: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
@@ -138,26 +117,32 @@ class ACFQL(bc.BC):
         return batch.returns.is_whole * (1.0 if self.config.mixed_windows else (~is_mixed).float())
 
     def _loss(self, batch: Chunks) -> tuple[Tensor, dict[str, Tensor]]:
-        """The flow's loss; and of a policy of one step its distance to the flow, and the critics' value."""
-        config, obs = self.config, batch.observation
+        """The flow's loss, the size of the residual and the critics' value of the policy's plans."""
+        config, obs, network = self.config, batch.observation, self.network
         features = self._features(obs, noise=config.state_noise)
         loss, report = self._imitation(features, batch)
-        if self.flow is self.network.velocity:
-            return loss, report
         features = features.detach()
-        noise = torch.randn_like(batch.action.flatten(1))
         with torch.no_grad():
-            flowed = integrate(self.flow, features, noise, config.flow_steps).clamp(-1, 1)
-        action = integrate(self.network.velocity, features, noise, 1)
-        distillation = (action - flowed).square().mean()
-        chunk = self.network.executable(action).flatten(1)
-        q = self.critic(torch.cat([self._critic_obs(obs, features), chunk], -1)).mean(0)[:, 0]
+            imitated = network.imitated(features, torch.randn_like(batch.action.flatten(1)))
+        plan = network.corrected(features, imitated)
+        residual = (plan - imitated).square().mean()
+        chunk = network.executable(plan).flatten(1)
+        q = self._aggregate(self.critic(torch.cat([self._critic_obs(obs, features), chunk], -1))[..., 0])
         q_loss = -q.mean()
         if config.normalize_q_loss:
             q_loss = q_loss / q.detach().abs().mean().clamp(min=1e-6)
-        report |= {"distillation_loss": distillation.detach(), "actor_loss": q_loss.detach()}
-        alpha = config.alpha if self._updates < self._offline_updates else config.online_alpha
-        return loss + alpha * distillation + q_loss, report  # FQL, eq. 8
+        report |= {"residual": residual.detach(), "actor_loss": q_loss.detach()}
+        return loss + self._alpha * residual + q_loss, report  # FQL, eq. 8
+
+    @property
+    def _alpha(self) -> float:
+        """Weight of the residual. Once the policy acts it changes little by little, as the critics see more."""
+        online = min(1.0, max(0, self._updates - self._offline_updates) / _ALPHA_UPDATES)
+        return self.config.alpha ** (1 - online) * self.config.online_alpha**online
+
+    def _aggregate(self, values: Tensor) -> Tensor:
+        """Values of the critics, (critics, batch) -> (batch,)."""
+        return values.mean(0) if self.config.q_agg == "mean" else values.amin(0)
 
     def _critic_obs(self, obs: Observation, features: Tensor) -> Tensor:
         return self._privileged_features(obs) if self._is_privileged else features
@@ -165,13 +150,6 @@ class ACFQL(bc.BC):
     @property
     def _updates_per_step(self) -> int:
         return 1  # `utd_ratio` is the critics'
-
-    def _make_flow(self) -> VelocityField:
-        network = self.network
-        if isinstance(network, BestOfNPolicy):
-            return network.velocity
-        shape = network.shape
-        return VelocityField(network.inputs, shape.chunk_size * shape.actions, shape.width)
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {name: part.state_dict() for name, part in self._critic_parts().items()}

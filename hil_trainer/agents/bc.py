@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hil_trainer.agents.algorithm import Algorithm
 from hil_trainer.agents.encoders import prepare, random_shift
-from hil_trainer.agents.networks import VelocityField, polyak_update
+from hil_trainer.agents.networks import polyak_update
 from hil_trainer.agents.policy import FlowPolicy, FlowPolicyShape
 from hil_trainer.config import BCConfig
 from hil_trainer.data.observations import Observation, ObservationLayout
@@ -69,7 +69,6 @@ class BC(Algorithm):
         self.chunk_size, self._offline_updates = config.chunk_size, self.offline_steps * self._updates_per_step
         self._updates, self._started = 0, False
         self.network = shape.make_policy().to(self.device)
-        self.flow = self._make_flow().to(self.device)
         self.policy = copy.deepcopy(self.network).eval().requires_grad_(False)
         if (frozen := self.policy.frozen) is not None:
             frozen.to(self.device)
@@ -78,7 +77,9 @@ class BC(Algorithm):
         self._learned = nn.ModuleList(
             [self.network] if self.auxiliary_head is None else [self.network, self.auxiliary_head]
         )
-        self.optimizer = self._make_optimizer(self._learned)
+        self.optimizer = torch.optim.AdamW(
+            self._learned.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
 
     def keep(self, transitions: Transitions) -> Transitions:
         """Transitions as they are stored: with a frozen encoder's features of shifted copies instead of images."""
@@ -136,7 +137,7 @@ class BC(Algorithm):
         # Conditional flow matching with straight paths: E |v(x_t, t) - (a - z)|^2, x_t = (1 - t) z + t a
         target = action.flatten(1)
         noise, time = torch.randn_like(target), torch.rand_like(target[:, :1])
-        velocity = self.flow(features.repeat(samples, 1), torch.lerp(noise, target, time), time)
+        velocity = self.network.velocity(features.repeat(samples, 1), torch.lerp(noise, target, time), time)
         error = (velocity - (target - noise)).square().view_as(action).mean(-1)
         loss = imitation = (error * mask).sum() / mask.sum().clamp(min=1)
         report = {"imitation_loss": imitation.detach()}
@@ -151,23 +152,16 @@ class BC(Algorithm):
         """Updates of the network for each step."""
         return self.config.utd_ratio
 
-    def _make_flow(self) -> VelocityField:
-        """What imitates the operator."""
-        return self.network.velocity
-
-    def _make_optimizer(self, learned: nn.Module) -> torch.optim.Optimizer:
-        config = self.config
-        return torch.optim.AdamW(
-            learned.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
-
     def _images(self, obs: Observation) -> Tensor | None:
         if obs.images is None or self.encoded is not None:
             return None if obs.images is None else obs.images.float()
         return prepare(random_shift(obs.images, self.config.shift))
 
     def _learning_rate(self) -> float:
+        """It falls over the offline steps; weights that were learned before keep to the last."""
         config = self.config
+        if self._started:
+            return config.learning_rate * config.final_learning_rate
         if not self._offline_updates:
             return config.learning_rate
         done = min(1.0, self._updates / self._offline_updates)

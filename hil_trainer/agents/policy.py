@@ -255,49 +255,38 @@ class FlowPolicy(BasePolicy):
 
 
 @dataclass(frozen=True)
-class OneStepPolicyShape(FlowPolicyShape):
-    """Shape of a flow policy that was distilled to one step from noise to a plan."""
+class ResidualPolicyShape(FlowPolicyShape):
+    """Shape of a flow policy with a residual."""
 
-    flow_steps: int = 1
-
-
-@dataclass(frozen=True)
-class BestOfNPolicyShape(FlowPolicyShape):
-    """Shape of a flow policy whose critics choose among several plans."""
-
-    samples: int = 8  # plans, of which the best one is executed
-    critics: int = 2  # number of critics
-
-    def make_policy(self) -> BestOfNPolicy:
+    def make_policy(self) -> ResidualPolicy:
         """A policy of this shape, with initial weights."""
-        return BestOfNPolicy(self)
+        return ResidualPolicy(self)
 
 
-class BestOfNPolicy(FlowPolicy):
-    """Samples plans by a flow, and executes the one that its critics value most.
+class ResidualPolicy(FlowPolicy):
+    """Plans by a flow that imitates, and adds a residual, which is zero at first, to each plan.
 
-    Greedy plans begin at the same noise each time, one of them at its mean.
+    So what was imitated is not lost when critics begin to correct it, as with ResFiT (Ankile et al. 2025,
+    arXiv:2509.19301) and the edits of EXPO (Dong et al. 2025, arXiv:2507.07986).
     """
 
-    shape: BestOfNPolicyShape
-    noise: Tensor
-
-    def __init__(self, shape: BestOfNPolicyShape):
+    def __init__(self, shape: ResidualPolicyShape):
         super().__init__(shape)
-        size = shape.chunk_size * shape.actions
-        self.critic = CriticEnsemble(shape.critics, self.inputs + size, width=shape.width)
-        noise = torch.randn(shape.samples, size, generator=torch.Generator().manual_seed(0))
-        noise[0] = 0.0
-        self.register_buffer("noise", noise, persistent=False)
+        self.residual = VelocityField(self.inputs, shape.chunk_size * shape.actions, shape.width)
+        nn.init.zeros_(self.residual.head.weight)
+        nn.init.zeros_(self.residual.head.bias)
 
-    def choose(self, features: Tensor, *, greedy: bool = False) -> Tensor:
-        """See `FlowPolicy.choose`."""
-        samples, count = self.shape.samples, len(features)
-        noise = self.noise.repeat(count, 1)
-        repeated = features.repeat_interleave(samples, 0)
-        plans = self.plan(repeated, noise if greedy else torch.randn_like(noise))
-        values = self.critic(torch.cat([repeated, plans.flatten(1)], -1)).mean(0).view(count, samples)
-        return plans.unflatten(0, (count, samples))[torch.arange(count, device=values.device), values.argmax(1)]
+    def plan(self, features: Tensor, noise: Tensor) -> Tensor:
+        """See `FlowPolicy.plan`."""
+        return self.executable(self.corrected(features, self.imitated(features, noise)))
+
+    def imitated(self, features: Tensor, noise: Tensor) -> Tensor:
+        """A plan of the flow alone: (batch, inputs), (batch, chunk_size * actions) -> (batch, chunk_size * actions)."""
+        return integrate(self.velocity, features, noise, self.shape.flow_steps).clamp(-1, 1)
+
+    def corrected(self, features: Tensor, imitated: Tensor) -> Tensor:
+        """A plan of the flow, with the residual."""
+        return imitated + self.residual(features, imitated, torch.ones_like(imitated[:, :1]))
 
 
 def load_weights(policy: BasePolicy, weights: Weights) -> None:

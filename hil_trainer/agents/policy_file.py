@@ -26,10 +26,9 @@ from hil_trainer.agents.policy import (
     ENCODER_SHA256,
     BasePolicy,
     BaseShape,
-    BestOfNPolicyShape,
     FlowPolicyShape,
-    OneStepPolicyShape,
     PolicyShape,
+    ResidualPolicyShape,
 )
 from hil_trainer.agents.weights_file import as_damage, read_weights, versions, write_weights
 from hil_trainer.agents.weights_file import read_description as _read_description
@@ -43,8 +42,7 @@ _READABLE = (1, 2)  # 1 has no `algorithm`: all policies are SAC's
 _SHAPES: dict[str, type[BaseShape]] = {
     "sac": PolicyShape,
     "bc": FlowPolicyShape,
-    "acfql": OneStepPolicyShape,
-    "acfql_best_of_n": BestOfNPolicyShape,
+    "acfql": ResidualPolicyShape,
 }
 NAME = "policy.safetensors"
 _KIND = "policy"
@@ -175,6 +173,11 @@ def load_policy(path: str | os.PathLike[str], *, device: torch.device | str = "c
         raise CheckpointError(
             f"{file} sees through a program of torch.export, which policies no longer contain. Train again with "
             "--encoder module:function."
+        )
+    if description.get("algorithm", "").startswith("acfql") and "residual.head.weight" not in weights:
+        raise CheckpointError(
+            f"{file} has a policy of one step or of the best of n plans, which ACFQL no longer learns. Train it again; "
+            "gym-hil before 0.1.25 reads it."
         )
     with as_damage(file):
         shape = _shape(description)

@@ -108,7 +108,8 @@ def parse(words: Sequence[str]) -> TrainArguments:
         files.append(expand_path(given.config))
     words = [*itertools.chain.from_iterable(as_arguments(read_config(path)) for path in files), *_with_values(words)]
     given = _first_look(words)
-    start = defaults(given.task, given.obs, given.algorithm or default_algorithm(given.task))
+    what = {"encoder": given.encoder, "operator": given.operator, "demos": given.demos, "ray": given.ray}
+    start = defaults(given.task, given.obs, given.algorithm or default_algorithm(given.task, given.obs, **what))
     return tyro.cli(
         TrainArguments,
         args=words,
@@ -148,8 +149,9 @@ def _first_look(words: Sequence[str]) -> argparse.Namespace:
     """The arguments on which the defaults of all others depend."""
     parser = argparse.ArgumentParser("hil-trainer train", add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", action="store_true")
-    names = {"task": EnvConfig.task, "obs": EnvConfig.obs, "algorithm": None}
-    for name in ("out", "config", *names):
-        aliases = ["--env"] if name == "task" else []
-        parser.add_argument(f"--{name}", *aliases, dest=name, default=names.get(name))
+    names = {"task": EnvConfig.task, "obs": EnvConfig.obs, "operator": OperatorConfig.device}
+    aliases = {"task": ["--env"], "operator": ["--operator.device"]}
+    parser.add_argument("--ray", "--ray.address", nargs="?", const=LOCAL)
+    for name in ("out", "config", "algorithm", "encoder", "demos", *names):
+        parser.add_argument(f"--{name}", *aliases.get(name, []), dest=name, default=names.get(name))
     return parser.parse_known_args(words)[0]

@@ -107,7 +107,8 @@ class TrainConfig:
         demos: number of episodes that the operator demonstrates first, or the folder of a recorded dataset.
         algorithm: sac, soft actor-critic with demonstrations; bc, imitation by chunks (behaviour cloning) of what the
             operator demonstrates and corrects; or acfql, Q-learning with action chunks that starts as imitation. If not
-            given, bc for ArrangeBoxes and InsertPeg, sac for others.
+            given, bc for Panda tasks with an operator, but sac for others, on Ray, and for PickCube from images
+            without a pretrained encoder.
         init: policy, directory of a run, or name that `hil-trainer policies` lists, of imitation by chunks, whose
             weights bc and acfql start from.
         offline_steps: steps of learning from the demonstrations before the policy acts, each with the updates of an

@@ -76,7 +76,8 @@ class BCConfig:
         width: units of each hidden layer.
         attention_heads: heads of the policy's attention over objects in the state vector; 0 for no attention.
         learning_rate: learning rate at first. Over the offline steps it falls along a cosine.
-        final_learning_rate: learning rate after the offline steps, as a fraction of the first.
+        final_learning_rate: learning rate after the offline steps, and with an imitated policy to start from, as a
+            fraction of the first.
         weight_decay: weight decay of AdamW.
         ema: step size of the moving average of the weights, which acts.
         state_noise: standard deviation of noise on the features of the state, which lie in about [-1, 1].
@@ -125,17 +126,13 @@ class ACFQLConfig(BCConfig):
         utd_ratio: critic updates for each environment step, and for each offline step (update-to-data ratio).
         batch_size: windows in a batch, half of them from the demonstration buffer.
         buffer_capacity: size of each replay buffer, in transitions.
-        learning_rate: learning rate of the flow and the policy.
         critic_learning_rate: learning rate of the critics.
-        policy: "one_step": a policy of one step is distilled from the flow and climbs the critics' values.
-            "best_of_n": the critics choose the best of several samples of the flow.
-        samples: plans among which the critics choose, of best_of_n.
-        alpha: weight of the distillation during the offline steps; more keeps the policy nearer to what the operator
-            does. Critics that have seen only what the operator does are wrong about the rest.
-        online_alpha: the same once the policy acts and critics see what comes of it.
+        alpha: weight of the squared residual during the offline steps; more keeps the policy nearer to what the
+            operator does. Critics that have seen only what the operator does are wrong about the rest.
+        online_alpha: the same once the policy has acted for a while and critics have seen what comes of it.
         normalize_q_loss: divide the critics' values by their mean in the policy's loss.
         critics: number of critics in the ensemble.
-        q_agg: "mean" or "min" of the target critics is the target.
+        q_agg: "mean" or "min" of the critics is what a chunk is worth, to their targets and to the policy.
         discount: discount factor of one step.
         tau: step size of the polyak update of the target critics.
         mixed_windows: critics also learn from windows of which the policy and the operator made a part each.
@@ -143,22 +140,19 @@ class ACFQLConfig(BCConfig):
 
     utd_ratio: int = 2
     batch_size: int = 128
-    learning_rate: float = 3e-4
-    final_learning_rate: float = 1.0
+    final_learning_rate: float = 0.1
     critic_learning_rate: float = 3e-4
-    policy: Literal["one_step", "best_of_n"] = "one_step"
-    samples: int = 8
     alpha: float = 10.0
     online_alpha: float = 1.0
     normalize_q_loss: bool = False
-    critics: int = 2
-    q_agg: Literal["mean", "min"] = "mean"
+    critics: int = 4
+    q_agg: Literal["mean", "min"] = "min"
     discount: float = 0.97
     tau: float = 0.005
     mixed_windows: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self, "more than 0", ("samples", "critics", "critic_learning_rate"), lambda value: value > 0)
+        require(self, "more than 0", ("critics", "critic_learning_rate"), lambda value: value > 0)
         require(self, "a number in (0, 1]", ("discount", "tau"), lambda value: 0 < value <= 1)
-        require(self, "0 or more", ("alpha", "online_alpha"), lambda value: value >= 0)
+        require(self, "more than 0", ("alpha", "online_alpha"), lambda value: value > 0)

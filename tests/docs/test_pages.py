@@ -40,7 +40,7 @@ SHORTER = [
     (re.compile(r"--seconds \d+"), "--seconds 1"),
     (re.compile(r"(?m)gym-hil teleop.*$"), r"\g<0> --episodes 1 --max-episode-steps 2 --port 0"),
     (re.compile(r"(?m)(hil-trainer train.*) --demos \d+"), r"\1"),
-    (re.compile(r"(?m)hil-trainer train.*--algorithm (bc|acfql).*$"), r"\g<0> --offline-steps 50"),
+    (re.compile(r"(?m)hil-trainer train(?!.*--operator none).*$"), r"\g<0> --offline-steps 50"),
     (
         re.compile(r"(?m)hil-trainer train.*$"),
         r"\g<0> --demos 1 --steps 50 --max-episode-steps 40 --evaluation.episodes 1 --evaluation.quick-episodes 1",

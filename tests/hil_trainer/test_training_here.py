@@ -14,7 +14,7 @@ from gym_hil.cli import main as gym_hil_main
 from gym_hil.datasets import EpisodeDataset
 from gym_hil.errors import ConfigurationError
 from gym_hil.teleop import Device, Event, TeleopCommand
-from hil_trainer.agents.policy import OneStepPolicyShape
+from hil_trainer.agents.policy import ResidualPolicyShape
 from hil_trainer.agents.policy_file import load_policy
 from hil_trainer.checkpoints import checkpoints, read_learner_state, read_run_state
 from hil_trainer.config import to_dict
@@ -378,7 +378,7 @@ def test_chunks_are_learned_from_offline_then_online_and_a_kill_changes_no_weigh
     assert len(whole.learner.demo_buffer) == rows(tmp_path / "whole", "episode")[0]["length"] + whole._operator_steps
     assert whole.learner.loop.learner.updates == 50  # none in the first 50 online steps
     shape = load_policy(tmp_path / "whole").policy.shape
-    assert type(shape) is OneStepPolicyShape
+    assert type(shape) is ResidualPolicyShape
     assert dict(shape.layout.state)["force_torque"] == 6
 
     kill(start(config, tmp_path / "offline", rates=[0.5]), 20)

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from gym_hil.errors import ConfigurationError
 from hil_trainer.agents.acfql import ACFQL, policy_shape
 from hil_trainer.agents.bc import BC
 from hil_trainer.agents.bc import policy_shape as imitated_shape
-from hil_trainer.agents.networks import integrate
 from hil_trainer.config import ACFQLConfig, BCConfig
 from hil_trainer.data.chunks import sample_chunks
 from hil_trainer.data.observations import Observation
@@ -66,10 +64,9 @@ def test_the_policy_leaves_what_the_operator_does_for_what_is_better_once_it_has
     features = algorithm.network.encode(BETTER.observation.state)
     noise = torch.zeros(4, LENGTH * ACTIONS)
     offline = learned(algorithm, BETTER, 100).network.plan(features, noise).mean()
-    online = learned(algorithm, BETTER, 150).network.plan(features, noise).mean()
+    online = learned(algorithm, BETTER, 1000).network.plan(features, noise).mean()
     assert offline < 0.3 < 0.4 < online
-    imitated = integrate(algorithm.flow, features, noise, SMALL.flow_steps)
-    assert abs(imitated.mean() - 0.2) < 0.1
+    assert abs(algorithm.network.imitated(features, noise).mean() - 0.2) < 0.1
 
 
 def test_the_learning_rate_has_fallen_when_the_offline_steps_are_over():
@@ -78,21 +75,6 @@ def test_the_learning_rate_has_fallen_when_the_offline_steps_are_over():
     for _ in range(5):
         algorithm.update(BETTER, updates=config.utd_ratio)
     assert algorithm.optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * config.learning_rate)
-
-
-def test_the_best_of_several_samples_is_what_the_critics_value_most():
-    torch.manual_seed(0)
-    demonstrated = windows([0.5, -0.5], [0.0, 1.0])
-    algorithm = learned(acfql(policy="best_of_n", gripper="continuous", learning_rate=3e-3, ema=0.05), demonstrated)
-    features = algorithm.policy.encode(demonstrated.observation.state)
-    assert (algorithm.policy.choose(features)[:, 0].mean(-1) < 0).all()
-    one = algorithm.policy.choose(features, greedy=True)
-    assert torch.equal(one, algorithm.policy.choose(features, greedy=True))
-
-
-def test_critics_that_act_see_no_simulation_state():
-    with pytest.raises(ConfigurationError, match=r"policy is best_of_n.*--no-privileged"):
-        acfql(ASYMMETRIC, policy="best_of_n")
 
 
 @pytest.mark.parametrize(
@@ -149,12 +131,9 @@ def test_values_are_discounted_by_step_over_chunks():
 
 
 @pytest.mark.parametrize(("layout", "encoder"), [(PIXELS, None), (ASYMMETRIC, None), (PIXELS, TINY)])
-@pytest.mark.parametrize("policy", ["one_step", "best_of_n"])
-def test_images_are_learned_from_with_every_encoder(layout, encoder, policy):
+def test_images_are_learned_from_with_every_encoder(layout, encoder):
     torch.manual_seed(0)
-    if layout is ASYMMETRIC and policy == "best_of_n":
-        return
-    algorithm = acfql(layout, encoder, policy=policy, samples=2)
+    algorithm = acfql(layout, encoder)
     buffer = ReplayBuffer(layout, ACTIONS, 10, encoded=algorithm.encoded)
     buffer.add(algorithm.keep(pack(transitions(8, layout, is_intervention=True))))
     before = [value.clone() for value in algorithm.network.encoder.parameters()]
@@ -175,6 +154,6 @@ def test_an_imitated_policy_is_where_it_starts_and_is_not_lost_at_once():
     imitated = imitating.policy.choose(features, greedy=True)
     algorithm = acfql(gripper="continuous")
     algorithm.start_from(imitating.policy)
-    assert (algorithm.policy.choose(features, greedy=True) - imitated).abs().max() < 0.1
+    assert torch.equal(algorithm.policy.choose(features, greedy=True), imitated)
     learned(algorithm, batch, 100)
     assert (algorithm.policy.choose(features, greedy=True) - imitated).abs().max() < 0.1

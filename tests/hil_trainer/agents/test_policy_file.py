@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 import hil_trainer
 from gym_hil.errors import ConfigurationError
-from hil_trainer.agents.policy import FlowPolicyShape, Policy, PolicyShape
+from hil_trainer.agents.policy import FlowPolicyShape, Policy, PolicyShape, ResidualPolicyShape
 from hil_trainer.agents.policy_file import load_policy, read_description, save_policy
 from hil_trainer.data.actions import ActionScale
 from hil_trainer.errors import CheckpointError
@@ -146,6 +146,16 @@ def test_a_program_from_an_older_version_is_refused(tmp_path):
     text = path.with_suffix(".json").read_text()
     save_file({"encoder.program": torch.zeros(3)}, path, metadata={"policy": text})
     with pytest.raises(CheckpointError, match=r"program of torch.export.*--encoder module:function"):
+        load_policy(path)
+
+
+def test_an_older_policy_of_acfql_is_refused(tmp_path):
+    shape = ResidualPolicyShape(STATE, ACTIONS, width=16)
+    path = save(tmp_path / "policy.safetensors", shape.make_policy())
+    assert load_policy(path).description["algorithm"] == "acfql"
+    text = path.with_suffix(".json").read_text()
+    save_file({"velocity.head.weight": torch.zeros(3)}, path, metadata={"policy": text})
+    with pytest.raises(CheckpointError, match=r"policy of one step.*Train it again"):
         load_policy(path)
 
 

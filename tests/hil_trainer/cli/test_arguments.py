@@ -30,7 +30,7 @@ CONFIGS = [
         init=Path("runs/some one"),
         online_steps_before_learning=7,
         operator=OperatorConfig(ask=True),
-        acfql=ACFQLConfig(policy="best_of_n", normalize_q_loss=True, utd_ratio=3, alpha=0.5, chunk_size=10),
+        acfql=ACFQLConfig(q_agg="mean", normalize_q_loss=True, utd_ratio=3, alpha=0.5, chunk_size=10),
     ),
     TrainConfig(
         demos="some data/pick",
@@ -62,6 +62,23 @@ def test_defaults_are_those_of_the_task():
     assert sac.settings == defaults("PandaArrangeBoxes-v1", "state", "sac")
     assert parse(["--out", "x", "--obs=pixels"]).settings == defaults("PandaPickCube-v1", "pixels")
     assert (arguments.out, arguments.resume) == (Path("x"), False)
+
+
+@pytest.mark.parametrize(
+    ("words", "algorithm"),
+    [
+        ("", "bc"),
+        ("--task PandaInsertPeg-v1 --obs pixels", "bc"),
+        ("--obs pixels", "sac"),
+        ("--obs pixels --encoder imagenet", "bc"),
+        ("--demos 0", "sac"),
+        ("--operator none --demos data/pick", "sac"),
+        ("--task PandaArrangeBoxes-v1 --ray", "sac"),
+        ("--env Pusher-v5", "sac"),
+    ],
+)
+def test_an_operator_is_imitated_unless_rewards_teach_more(words, algorithm):
+    assert parse(["--out", "x", *words.split()]).settings.algorithm == algorithm
 
 
 def test_the_command_line_replaces_what_a_file_says(tmp_path):
@@ -114,7 +131,7 @@ def test_a_setting_of_a_file_is_refused_as_one_of_the_command_line(tmp_path, cap
 
 def test_a_value_that_cannot_work_is_told_as_everywhere(tmp_path):
     with pytest.raises(ConfigurationError, match="steps is 0"):
-        parse(["--out", "x", "--steps", "0"])
+        parse(["--out", "x", "--algorithm", "sac", "--steps", "0"])
 
 
 @pytest.mark.parametrize(
