@@ -65,7 +65,9 @@ class ACFQL(bc.BC):
         self._started = True
 
     def update(self, batch: Chunks, *, updates: int = 1) -> dict[str, Tensor]:
-        """Update the critics some times, and the flow and the policy once."""
+        """Update the flow once, and, when it has been learned, the critics some times and the residual once."""
+        if self._updates < self._offline_updates - self.config.offline_critic_steps:
+            return super().update(batch.minibatch(0, updates))
         assert batch.returns is not None
         with self._precision():
             target = self._targets(batch.returns)
@@ -74,7 +76,7 @@ class ACFQL(bc.BC):
             with self._precision():
                 report = self._update_critic(minibatch, target[number::updates])
         with self._precision():
-            loss, losses = self._loss(minibatch)
+            loss, losses = self._residual_loss(minibatch)
         self._step(loss)
         return report | losses
 
@@ -116,7 +118,7 @@ class ACFQL(bc.BC):
         is_mixed = (made > 0) & (made < steps)
         return batch.returns.is_whole * (1.0 if self.config.mixed_windows else (~is_mixed).float())
 
-    def _loss(self, batch: Chunks) -> tuple[Tensor, dict[str, Tensor]]:
+    def _residual_loss(self, batch: Chunks) -> tuple[Tensor, dict[str, Tensor]]:
         """The flow's loss, the size of the residual and the critics' value of the policy's plans."""
         config, obs, network = self.config, batch.observation, self.network
         features = self._features(obs, noise=config.state_noise)

@@ -126,6 +126,8 @@ class ACFQLConfig(BCConfig):
         utd_ratio: critic updates for each environment step, and for each offline step (update-to-data ratio).
         batch_size: windows in a batch, half of them from the demonstration buffer.
         buffer_capacity: size of each replay buffer, in transitions.
+        offline_critic_steps: the last of the offline steps, in which critics and residual learn, too. Before, only the
+            flow learns. With more steps the critics learn the few actions of the operator by heart.
         critic_learning_rate: learning rate of the critics.
         alpha: weight of the squared residual during the offline steps; more keeps the policy nearer to what the
             operator does. Critics that have seen only what the operator does are wrong about the rest.
@@ -139,8 +141,8 @@ class ACFQLConfig(BCConfig):
     """
 
     utd_ratio: int = 2
-    batch_size: int = 128
     final_learning_rate: float = 0.1
+    offline_critic_steps: int = 500
     critic_learning_rate: float = 3e-4
     alpha: float = 10.0
     online_alpha: float = 1.0
@@ -155,4 +157,5 @@ class ACFQLConfig(BCConfig):
         super().__post_init__()
         require(self, "more than 0", ("critics", "critic_learning_rate"), lambda value: value > 0)
         require(self, "a number in (0, 1]", ("discount", "tau"), lambda value: 0 < value <= 1)
+        require(self, "0 or more", ("offline_critic_steps",), lambda value: value >= 0)
         require(self, "more than 0", ("alpha", "online_alpha"), lambda value: value > 0)

@@ -66,10 +66,10 @@ def defaults(task: str, obs: str, algorithm: str = "sac") -> TrainConfig:
     else:
         env = EnvConfig(task)
     if algorithm in ("bc", "acfql"):
-        demos, offline_steps = "7", 3_000 if algorithm == "bc" else 1_500
+        demos, offline_steps = "7", 3_000
         if algorithm == "acfql" and (is_boxes or is_peg):
             # A small error fails an episode, so the policy stays near to what it imitates.
-            flow = {"batch_size": 256, "alpha": 100.0, "online_alpha": 100.0}
+            flow = {"alpha": 100.0, "online_alpha": 100.0}
         if is_boxes:
             demos, offline_steps = "45", 8_000
             flow |= {"batch_size": 512} if algorithm == "bc" else {"discount": 0.99}
@@ -78,7 +78,7 @@ def defaults(task: str, obs: str, algorithm: str = "sac") -> TrainConfig:
         if is_peg:
             demos, offline_steps = "60", 6_000
         if sees_images:  # which make a window expensive
-            demos, offline_steps = "35", 3_000 if algorithm == "acfql" else offline_steps
+            demos = "35"
             flow |= {"batch_size": 64, "noise_samples": 4, "weight_decay": 1e-2, "buffer_capacity": 20_000}
         run |= {"algorithm": algorithm, "demos": demos, "offline_steps": offline_steps}
     return TrainConfig(

@@ -69,6 +69,20 @@ def test_the_policy_leaves_what_the_operator_does_for_what_is_better_once_it_has
     assert abs(algorithm.network.imitated(features, noise).mean() - 0.2) < 0.1
 
 
+def test_the_flow_is_learned_before_critics_and_residual():
+    torch.manual_seed(0)
+    config = dataclasses.replace(SMALL, offline_critic_steps=2)
+    algorithm = ACFQL(policy_shape(STATE, ACTIONS, config), config, offline_steps=5)
+    parts = {"flow": algorithm.network.velocity, "residual": algorithm.network.residual, "critic": algorithm.critic}
+    moved = []
+    for _ in range(4):
+        before = {name: torch.cat([value.flatten() for value in part.parameters()]) for name, part in parts.items()}
+        algorithm.update(BETTER, updates=config.utd_ratio)
+        after = {name: torch.cat([value.flatten() for value in part.parameters()]) for name, part in parts.items()}
+        moved.append([name for name, value in after.items() if not torch.equal(value, before[name])])
+    assert moved == [["flow"]] * 3 + [["flow", "residual", "critic"]]
+
+
 def test_the_learning_rate_has_fallen_when_the_offline_steps_are_over():
     config = dataclasses.replace(SMALL, utd_ratio=2, final_learning_rate=0.1)
     algorithm = ACFQL(policy_shape(STATE, ACTIONS, config), config, offline_steps=4)
