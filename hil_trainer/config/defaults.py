@@ -76,7 +76,7 @@ def defaults(task: str, obs: str, algorithm: str = "sac") -> TrainConfig:
             flow["attention_heads"] = 4
             operator["patience"] = 40  # one who takes over drives the rest of a long episode
         if is_peg:
-            demos, offline_steps = "60", 6_000
+            demos, offline_steps = "40", 6_000
         if sees_images:  # which make a window expensive
             demos = "35"
             flow |= {"batch_size": 64, "noise_samples": 4, "weight_decay": 1e-2, "buffer_capacity": 20_000}
