@@ -69,8 +69,7 @@ class CheckpointWriter:
             CheckpointError: a previous one could not be written.
         """
         self.wait()
-        files = {"learner.pt": partial(torch.save, learner), "run.json": _as_json({"step": step, **run})}
-        arguments = (f"{_PREFIX}{step:08d}", files, segments, stored)
+        arguments = (step, learner, segments, stored, run)
         self._thread = threading.Thread(target=self._write, args=arguments, daemon=True, name="hil-checkpoint")
         self._thread.start()
 
@@ -86,16 +85,20 @@ class CheckpointWriter:
         if self._failure is not None:
             raise self._failure
 
-    def _write(self, name: str, files: dict[str, WriteTo], segments: Segments, stored: dict[str, int]) -> None:
+    def _write(
+        self, step: int, learner: dict[str, Any], segments: Segments, stored: dict[str, int], run: dict[str, Any]
+    ) -> None:
         folder = self._directory / FOLDER
         try:
             (folder / _BUFFERS).mkdir(parents=True, exist_ok=True)
             for left in folder.glob(f"{_UNFINISHED}*"):
                 shutil.rmtree(left)
             manifest = self._write_segments(folder / _BUFFERS, segments, stored)
-            unfinished, final = folder / f"{_UNFINISHED}{name}", _free_name(folder / name)
+            unfinished, final = folder / f"{_UNFINISHED}{step}", _free_name(folder / f"{_PREFIX}{step:08d}")
+            files: dict[str, WriteTo] = {"learner.pt": partial(torch.save, learner)}
+            files |= {"run.json": _as_json({"step": step, **run}), "buffers.json": _as_json(manifest)}
             unfinished.mkdir()
-            for file, write in {**files, "buffers.json": _as_json(manifest)}.items():
+            for file, write in files.items():
                 _write_file(unfinished / file, write)
             sync_dir(unfinished)
             os.replace(unfinished, final)
