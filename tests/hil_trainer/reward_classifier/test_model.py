@@ -95,7 +95,7 @@ def test_an_observation_counts_as_success_from_the_threshold_on_and_else_as_the_
     classifier = RewardClassifier(shape, threshold=0.6)
     probabilities = np.array([[0.2, 0.3, 0.5], [0.1, 0.3, 0.6], [0.5, 0.4, 0.1]])
     assert classifier.stage_of(probabilities).tolist() == [1, 2, 0]
-    assert classifier.stage_of(probabilities, 0.5).tolist() == [2, 2, 0]
+    assert load_classifier(classifier, threshold=0.5).stage_of(probabilities).tolist() == [2, 2, 0]
     np.testing.assert_allclose(classifier.probabilities(*observation()).sum(), 1.0)
 
 
