@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # which take a name for offered that is imported as itself
     from gym_hil.wrappers.safety import SafetyWrapper as SafetyWrapper
     from gym_hil.wrappers.viewer_wrapper import PassiveViewerWrapper as PassiveViewerWrapper
 
-__version__ = "0.1.24"
+__version__ = "0.1.25"
 
 # Module -> the names that it offers here; it is imported when one of them is first used.
 _OFFERS = {
