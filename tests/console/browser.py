@@ -15,6 +15,7 @@ import pytest
 from gym_hil.console import Console
 from gym_hil.console import server as console_module
 from gym_hil.console.messages import Input
+from gym_hil.console.web_server import WebServer
 from gym_hil.teleop import Button
 
 SECONDS = 60.0  # until a test gives up waiting; drawing without a graphics card is slow
@@ -100,6 +101,15 @@ class Stand:
 
     def motion(self) -> list[float]:
         return list(self.received[-1].motion) if self.received else [0.0] * 6
+
+    def cut(self, visitor: Visitor) -> None:
+        """Lose a page's connection without closing it, as when the Wi-Fi is gone."""
+        connection: Any = self.console._connections[visitor.name]
+        self.console.loop.call_soon_threadsafe(connection._socket._req.transport.abort)
+
+    def vanish(self) -> None:
+        """End the console without a farewell, as when the machine is gone."""
+        WebServer.close(self.console)
 
     def restart(self) -> None:
         """Start an episode, always the same."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gym_hil.console import server
+from gym_hil.console import messages
 from gym_hil.teleop import Button
 from tests.console.browser import Stand, Visitor
 
@@ -267,8 +267,8 @@ def test_program_of_another_version_is_reported_in_vr_and_reloaded_the_page_driv
     headset: Visitor, stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     squeeze(headset, stand)
-    monkeypatch.setattr(server, "VERSION", 0)
-    stand.console._web.loop.call_soon_threadsafe(stand.console._connections[headset.name]._socket._req.transport.abort)
+    monkeypatch.setattr(messages, "VERSION", 0)
+    stand.cut(headset)
     headset.until("page.xr.panel.text.includes('of another version than this page')")
     monkeypatch.undo()
     headset.page.reload()

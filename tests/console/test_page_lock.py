@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gym_hil.console import Console, server
+from gym_hil.console import Console, messages, server
 from tests.console.browser import DESK, Stand, Visitor
 
 DRAWN = False
@@ -144,7 +144,7 @@ def test_lost_connection_is_shown_and_comes_back(alone):
     stand, visitor, start_again = alone
     visitor.page.keyboard.down("w")
     visitor.wait(lambda: stand.held() == {"FORWARD"})
-    stand.console.close()  # without a farewell, as when the machine is gone
+    stand.vanish()
     visitor.wait(lambda: visitor.page.locator("#notice").is_visible())
     assert visitor.text("notice-title") == "Connection lost"
     assert visitor.text("connection-text") == "Connection lost"
@@ -169,7 +169,7 @@ def test_lost_connection_is_shown_and_comes_back(alone):
 
 def test_link_that_is_no_longer_valid_is_reported(alone):
     stand, visitor, start_again = alone
-    stand.console.close()
+    stand.vanish()
     start_again("another token, long enough")
     visitor.wait(lambda: visitor.page.evaluate("document.body.dataset.connection") == "refused")
     assert visitor.text("notice-title") == "This link is no longer valid"
@@ -179,8 +179,8 @@ def test_program_of_another_version_is_reported_and_not_driven(visit, stand, mon
     page = visit()
     page.page.keyboard.press("Space")
     page.wait(lambda: page.driver() == "you")
-    monkeypatch.setattr(server, "VERSION", 0)
-    stand.console._web.loop.call_soon_threadsafe(stand.console._connections[page.name]._socket._req.transport.abort)
+    monkeypatch.setattr(messages, "VERSION", 0)
+    stand.cut(page)
     page.wait(lambda: page.text("notice-title") == "The program is of another version than this page")
     assert page.text("notice-text") == "Reload the page to use it."
     count = len(stand.received)
@@ -222,8 +222,7 @@ def test_operator_drives_on_after_a_short_loss_of_the_connection(visitor, stand,
     visitor.page.keyboard.down("w")
     visitor.wait(lambda: visitor.driver() == "you" and stand.held() == {"FORWARD"})
     monkeypatch.setattr(server, "MAX_PAGES", 0)  # it cannot come back yet
-    connection = stand.console._connections[visitor.name]
-    stand.console.loop.call_soon_threadsafe(connection._socket._req.transport.abort)
+    stand.cut(visitor)
     visitor.wait(lambda: visitor.page.locator("#notice").is_visible())
     assert "holds still" in visitor.text("notice-text")
     visitor.wait(lambda: stand.env.get_wrapper_attr("device").silent)  # noticed, or nothing would come back
