@@ -78,7 +78,10 @@ CONDITIONS = (
     Condition("pixels_demos", "pixels, demonstrations only", [*_PIXELS, *_NO_HELP_LATER, *_SHORT], (0.95,)),
     Condition("pixels_alone", "pixels, no operator at all", [*_PIXELS, *_NO_HELP, *_SHORT], (0.95,)),
     Condition(
-        "pixels_imagenet", "pixels (128 px) through a frozen encoder from ImageNet", [*_IMAGENET, *_LONG], (0.95,)
+        "pixels_imagenet",
+        "pixels (128 px) through a frozen encoder from ImageNet",
+        [*_SAC, *_IMAGENET, *_LONG],
+        (0.95,),
     ),
     Condition(
         "pixels_imagenet_real",

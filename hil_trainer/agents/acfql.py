@@ -66,8 +66,8 @@ class ACFQL(bc.BC):
 
     def update(self, batch: Chunks, *, updates: int = 1) -> dict[str, Tensor]:
         """Update the flow once, and, when it has been learned, the critics some times and the residual once."""
-        if self._updates < self._offline_updates - self.config.offline_critic_steps:
-            return super().update(batch.minibatch(0, updates))
+        if self._only_imitates:
+            return super().update(batch)
         assert batch.returns is not None
         with self._precision():
             target = self._targets(batch.returns)
@@ -150,8 +150,23 @@ class ACFQL(bc.BC):
         return self._privileged_features(obs) if self._is_privileged else features
 
     @property
+    def utd_ratio(self) -> int:
+        return 1 if self._only_imitates else self.config.utd_ratio
+
+    @property
+    def _only_imitates(self) -> bool:
+        """Whether only the flow learns: all offline steps but the last."""
+        return self._updates < self._offline_updates - self.config.offline_critic_steps
+
+    @property
     def _updates_per_step(self) -> int:
         return 1  # `utd_ratio` is the critics'
+
+    def _learning_rate(self) -> float:
+        """That after the offline steps for weights that were imitated before, or they would be lost at once."""
+        if self._started:
+            return self.config.learning_rate * self.config.final_learning_rate
+        return super()._learning_rate()
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {name: part.state_dict() for name, part in self._critic_parts().items()}

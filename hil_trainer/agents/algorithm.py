@@ -64,6 +64,11 @@ class Algorithm(ABC):
         for features in (self.policy.features, self.features):
             features.normalise(states)
 
+    @property
+    def utd_ratio(self) -> int:
+        """Updates for each step (update-to-data ratio), of the critics if there are any."""
+        return int(self.config.utd_ratio)
+
     @abstractmethod
     def update(self, batch: Any, *, updates: int = 1) -> dict[str, Tensor]:
         """Make updates, of the critics if there are any.

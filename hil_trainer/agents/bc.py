@@ -158,10 +158,7 @@ class BC(Algorithm):
         return prepare(random_shift(obs.images, self.config.shift))
 
     def _learning_rate(self) -> float:
-        """It falls over the offline steps; weights that were learned before keep to the last."""
         config = self.config
-        if self._started:
-            return config.learning_rate * config.final_learning_rate
         if not self._offline_updates:
             return config.learning_rate
         done = min(1.0, self._updates / self._offline_updates)
@@ -175,6 +172,7 @@ class BC(Algorithm):
             "learned": self._learned.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "updates": self._updates,
+            "offline_updates": self._offline_updates,
             "started": self._started,
         }
 
@@ -184,3 +182,7 @@ class BC(Algorithm):
         self._learned.load_state_dict(state["learned"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._updates, self._started = state["updates"], state.get("started", False)
+        # An offline part that has ended stays where it was, whatever the settings of a resume are.
+        ended = min(state.get("offline_updates", 0), self._updates)
+        if ended == state.get("offline_updates") or ended > self._offline_updates:
+            self._offline_updates = ended

@@ -108,8 +108,9 @@ def parse(words: Sequence[str]) -> TrainArguments:
         files.append(expand_path(given.config))
     words = [*itertools.chain.from_iterable(as_arguments(read_config(path)) for path in files), *_with_values(words)]
     given = _first_look(words)
-    what = {"encoder": given.encoder, "operator": given.operator, "demos": given.demos, "ray": given.ray}
-    start = defaults(given.task, given.obs, given.algorithm or default_algorithm(given.task, given.obs, **what))
+    others = {name: getattr(given, name) for name in ("encoder", "operator", "demos", "steps", "ray")}
+    algorithm = given.algorithm or _named(words) or default_algorithm(given.task, given.obs, **others)
+    start = defaults(given.task, given.obs, algorithm)
     return tyro.cli(
         TrainArguments,
         args=words,
@@ -152,6 +153,13 @@ def _first_look(words: Sequence[str]) -> argparse.Namespace:
     names = {"task": EnvConfig.task, "obs": EnvConfig.obs, "operator": OperatorConfig.device}
     aliases = {"task": ["--env"], "operator": ["--operator.device"]}
     parser.add_argument("--ray", "--ray.address", nargs="?", const=LOCAL)
-    for name in ("out", "config", "algorithm", "encoder", "demos", *names):
+    for name in ("out", "config", "algorithm", "encoder", "demos", "steps", *names):
         parser.add_argument(f"--{name}", *aliases.get(name, []), dest=name, default=names.get(name))
-    return parser.parse_known_args(words)[0]
+    found = parser.parse_known_args(words)[0]
+    return argparse.Namespace(**{name: None if value == "None" else value for name, value in vars(found).items()})
+
+
+def _named(words: Sequence[str]) -> str | None:
+    """The algorithm of which a setting is given; None if there is none."""
+    groups = {"--agent.": "sac", "--bc.": "bc", "--acfql.": "acfql", "--compile": "sac"}
+    return next((name for word in words for group, name in groups.items() if word.startswith(group)), None)

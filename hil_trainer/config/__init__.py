@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 CONFIG_FILE = "config.json"
+_GONE = {"policy", "samples"}  # settings of acfql before 0.1.25, which are in the file of every run of then
 LOCAL = "local"  # a Ray that is started on this machine
 
 
@@ -107,8 +108,8 @@ class TrainConfig:
         demos: number of episodes that the operator demonstrates first, or the folder of a recorded dataset.
         algorithm: sac, soft actor-critic with demonstrations; bc, imitation by chunks (behaviour cloning) of what the
             operator demonstrates and corrects; or acfql, Q-learning with action chunks that starts as imitation. If not
-            given, bc for Panda tasks with an operator, but sac for others, on Ray, and for PickCube from images
-            without a pretrained encoder.
+            given, bc for the tasks of gym_hil; but sac with --ray, with --demos 0, without an operator unless steps is
+            0, and for PickCube from images without a pretrained encoder; and sac for other environments.
         init: policy, directory of a run, or name that `hil-trainer policies` lists, of imitation by chunks, whose
             weights bc and acfql start from.
         offline_steps: steps of learning from the demonstrations before the policy acts, each with the updates of an
@@ -211,11 +212,11 @@ class TrainConfig:
                 "acfql or bc."
             )
         if self.compile and self.algorithm != "sac":
-            yield f"compile is not there for the algorithm {self.algorithm}; leave out --compile."
+            yield f"compile is not there for the algorithm {self.algorithm}; leave it out, or give --algorithm sac."
         if self.algorithm == "bc" and self.online_steps_before_learning:
             yield (
                 f"online_steps_before_learning is {self.online_steps_before_learning}, but the algorithm bc learns "
-                "from no steps of the policy; leave it out."
+                "from no steps of the policy; leave it out, or give --algorithm sac or acfql."
             )
         if self.algorithm == "bc" and not has_operator and self.steps:
             yield (
@@ -278,7 +279,7 @@ def read_config(path: Path) -> dict[str, Any]:
         path: a JSON file; settings that are not in it keep their defaults.
 
     Raises:
-        ConfigurationError: the file cannot be read or is not a JSON object.
+        ConfigurationError: the file cannot be read, is not a JSON object, or is of a run of acfql before 0.1.25.
     """
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
@@ -286,4 +287,13 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} cannot be read as settings: {error}.") from error
     if not isinstance(settings, dict):
         raise ConfigurationError(f"{path} holds {type(settings).__name__}; expected an object of settings.")
+    group = settings.get("acfql")
+    gone = _GONE & group.keys() if isinstance(group, dict) else set()
+    if gone and settings.get("algorithm") == "acfql":
+        raise ConfigurationError(
+            f"{path} has {' and '.join(sorted(gone))} of acfql, which learns another policy since 0.1.25. Train again; "
+            "gym-hil before 0.1.25 resumes this run."
+        )
+    for name in gone:
+        del group[name]
     return settings

@@ -76,8 +76,7 @@ class BCConfig:
         width: units of each hidden layer.
         attention_heads: heads of the policy's attention over objects in the state vector; 0 for no attention.
         learning_rate: learning rate at first. Over the offline steps it falls along a cosine.
-        final_learning_rate: learning rate after the offline steps, and with an imitated policy to start from, as a
-            fraction of the first.
+        final_learning_rate: learning rate after the offline steps, as a fraction of the first.
         weight_decay: weight decay of AdamW.
         ema: step size of the moving average of the weights, which acts.
         state_noise: standard deviation of noise on the features of the state, which lie in about [-1, 1].
@@ -123,11 +122,13 @@ class ACFQLConfig(BCConfig):
     """Settings of Q-learning with action chunks: those of imitation by chunks, and these.
 
     Attributes:
-        utd_ratio: critic updates for each environment step, and for each offline step (update-to-data ratio).
+        utd_ratio: critic updates for each step (update-to-data ratio); the flow has one.
+        final_learning_rate: learning rate after the offline steps, and of an imitated policy to start from, as a
+            fraction of the first.
         batch_size: windows in a batch, half of them from the demonstration buffer.
         buffer_capacity: size of each replay buffer, in transitions.
         offline_critic_steps: the last of the offline steps, in which critics and residual learn, too. Before, only the
-            flow learns. With more steps the critics learn the few actions of the operator by heart.
+            flow learns. With more of these steps the critics overfit to the few actions of the operator.
         critic_learning_rate: learning rate of the critics.
         alpha: weight of the squared residual during the offline steps; more keeps the policy nearer to what the
             operator does. Critics that have seen only what the operator does are wrong about the rest.

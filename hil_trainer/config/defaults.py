@@ -24,9 +24,10 @@ def default_algorithm(
     encoder: str | None = None,
     operator: str = SCRIPTED,
     demos: str | None = None,
+    steps: str | None = None,
     ray: str | None = None,
 ) -> str:
-    """The default for a task: what takes least of the operator, see docs/training.md.
+    """The algorithm that needs the fewest steps of the operator, see docs/training.md.
 
     Args:
         task: see `EnvConfig`.
@@ -34,10 +35,12 @@ def default_algorithm(
         encoder: see `EnvConfig`.
         operator: see `OperatorConfig.device`.
         demos: see `TrainConfig`; None if that is not given.
+        steps: likewise. Without an operator, what imitates cannot make any.
         ray: see `RayConfig.address`.
     """
     name = task.lower()
-    if "panda" not in name or operator == NO_OPERATOR or demos == "0" or ray is not None:
+    is_task = any(one in name for one in ("pickcube", "arrangeboxes", "insertpeg"))
+    if not is_task or demos == "0" or ray is not None or (operator == NO_OPERATOR and steps != "0"):
         return "sac"
     # The small encoder of images learns to pick a cube from rewards sooner than from an operator's actions.
     return "sac" if "pickcube" in name and obs == "pixels" and encoder is None else "bc"

@@ -142,8 +142,8 @@ class Learner:
         if not len(self.online_buffer) and not len(self.demo_buffer):
             return
         self._normalise()
-        utd_ratio = self.config.learning.utd_ratio
         for _ in range(steps):
+            utd_ratio = self.algorithm.utd_ratio
             batch = self.sample(utd_ratio * self.config.learning.batch_size)
             self._metrics = self._update(batch, updates=utd_ratio)
             before, self.updates = self.updates, self.updates + utd_ratio

@@ -69,6 +69,18 @@ def test_the_policy_leaves_what_the_operator_does_for_what_is_better_once_it_has
     assert abs(algorithm.network.imitated(features, noise).mean() - 0.2) < 0.1
 
 
+@pytest.mark.parametrize("given", [0, 3, 9])
+def test_an_offline_part_that_has_ended_stays_ended_in_a_resume_with_other_settings(given):
+    config = dataclasses.replace(SMALL, offline_critic_steps=3)
+    algorithm = ACFQL(policy_shape(STATE, ACTIONS, config), config, offline_steps=3)
+    for _ in range(4):
+        algorithm.update(BETTER)
+    again = ACFQL(policy_shape(STATE, ACTIONS, config), config, offline_steps=given)
+    again.load_state_dict(algorithm.state_dict())
+    assert (again._learning_rate(), again._alpha) == (algorithm._learning_rate(), algorithm._alpha)
+    assert again.utd_ratio == config.utd_ratio
+
+
 def test_the_flow_is_learned_before_critics_and_residual():
     torch.manual_seed(0)
     config = dataclasses.replace(SMALL, offline_critic_steps=2)
@@ -76,8 +88,9 @@ def test_the_flow_is_learned_before_critics_and_residual():
     parts = {"flow": algorithm.network.velocity, "residual": algorithm.network.residual, "critic": algorithm.critic}
     moved = []
     for _ in range(4):
+        assert algorithm.utd_ratio == (1 if len(moved) < 3 else config.utd_ratio)
         before = {name: torch.cat([value.flatten() for value in part.parameters()]) for name, part in parts.items()}
-        algorithm.update(BETTER, updates=config.utd_ratio)
+        algorithm.update(BETTER, updates=algorithm.utd_ratio)
         after = {name: torch.cat([value.flatten() for value in part.parameters()]) for name, part in parts.items()}
         moved.append([name for name, value in after.items() if not torch.equal(value, before[name])])
     assert moved == [["flow"]] * 3 + [["flow", "residual", "critic"]]

@@ -73,6 +73,11 @@ def test_defaults_are_those_of_the_task():
         ("--obs pixels --encoder imagenet", "bc"),
         ("--demos 0", "sac"),
         ("--operator none --demos data/pick", "sac"),
+        ("--operator none --demos data/pick --steps 0", "bc"),
+        ("--agent.discount 0.98", "sac"),
+        ("--acfql.alpha=3", "acfql"),
+        ("--compile", "sac"),
+        ("--env panda_gym:PandaPickAndPlace-v3", "sac"),
         ("--task PandaArrangeBoxes-v1 --ray", "sac"),
         ("--env Pusher-v5", "sac"),
     ],
@@ -97,6 +102,16 @@ def test_a_resume_has_the_settings_of_then_but_for_those_that_are_given(tmp_path
     given.write_text('{"steps": 50}')
     words = ["--resume", "--out", str(tmp_path), "--config", str(given), "--seed", "6"]
     assert parse(words).settings == dataclasses.replace(then, seed=6, steps=50)
+
+
+def test_a_run_of_a_version_with_other_settings_of_acfql_is_resumed_unless_it_needs_them(tmp_path):
+    then = to_dict(defaults("PandaPickCube-v1", "pixels"))
+    then["acfql"] |= {"policy": "one_step", "samples": 8}
+    (tmp_path / "config.json").write_text(json.dumps(then))
+    assert parse(["--resume", "--out", str(tmp_path)]).settings == defaults("PandaPickCube-v1", "pixels")
+    (tmp_path / "config.json").write_text(json.dumps(then | {"algorithm": "acfql"}))
+    with pytest.raises(ConfigurationError, match=r"policy and samples of acfql.*Train again"):
+        parse(["--resume", "--out", str(tmp_path)])
 
 
 @pytest.mark.parametrize(
