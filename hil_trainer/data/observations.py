@@ -267,10 +267,10 @@ def feature_map(parts: Sequence[Part]) -> tuple[NDArray[np.float32], NDArray[np.
         own = one[starts[name] :][:size]
         numbers = 3 if _holds_objects((name, size)) else _POSE_SIZE  # of each object
         if name == "environment_state" and size % numbers == 0:
-            for thing in own.reshape(-1, numbers, width):
-                add((thing[:3] - tcp) * _NEAR_PER_METRE)
-                add(thing[:3] * _PER_METRE)
-                add(thing[3:])
+            for pose in own.reshape(-1, numbers, width):
+                add((pose[:3] - tcp) * _NEAR_PER_METRE)
+                add(pose[:3] * _PER_METRE)
+                add(pose[3:])
         elif name == "gripper_closed":
             add(own * 2, -1.0)
         elif name == "force_torque":

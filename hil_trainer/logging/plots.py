@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gym_hil.errors import ConfigurationError, MissingExtraError
-from gym_hil.files import atomic_write, expand_path
+from gym_hil.files import atomic_write, expand_path, writing
 from hil_trainer.errors import CheckpointError
 from hil_trainer.logging.metrics import (
     FILE,
@@ -199,11 +199,9 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     path = expand_path(path)
     if path.suffix.lower() not in _SUFFIXES:
         raise ConfigurationError(f"{path} ends in {path.suffix!r}; expected one of {', '.join(_SUFFIXES)}.")
-    try:
+    with writing(path, ConfigurationError):
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, lambda file: figure.savefig(file, format=path.suffix[1:].lower()))
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error}. Choose another place.") from error
     return path
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_hil.errors import ConfigurationError
-from gym_hil.files import expand_path
+from gym_hil.files import expand_path, writing
 
 _BORDER, _GAP = 4, 2  # pixels
 _BACKGROUND, _RUNNING = (18, 24, 31), (110, 122, 134)
@@ -45,7 +45,7 @@ def write_grid_video(
     # ffmpeg chooses the format by the file's ending and needs a path, so this is not `atomic_write`.
     part = path.with_name(f".part-{path.name}")
     length = max(len(episode) for episode in episodes) + max(round(_LAST_SECONDS * fps), 1)
-    try:
+    with writing(path, ConfigurationError):
         path.parent.mkdir(parents=True, exist_ok=True)
         writer: Any = imageio.get_writer(part, fps=fps, macro_block_size=1, quality=8)
         with writer:
@@ -53,8 +53,6 @@ def write_grid_video(
                 tiles = [_tile(*episode, index) for episode in zip(episodes, successes, strict=True)]
                 writer.append_data(_grid(tiles))
         os.replace(part, path)
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error}. Choose another place.") from error
     return path
 
 

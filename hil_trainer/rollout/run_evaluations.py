@@ -58,11 +58,11 @@ class _Result(NamedTuple):
         """
         episodes = min(self.evaluation.episodes, other.evaluation.episodes)
 
-        def merits(one: _Result) -> tuple[float, float, int]:
+        def rank(one: _Result) -> tuple[float, float, int]:
             outcomes, lengths = one.evaluation.outcomes[:episodes], one.evaluation.lengths[:episodes]
             return min(float(np.mean(outcomes)), target), -float(np.mean(lengths)), one.step
 
-        return merits(self) > merits(other)
+        return rank(self) > rank(other)
 
 
 class RunEvaluations:
