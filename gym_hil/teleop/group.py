@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 from gym_hil.errors import ConfigurationError
 from gym_hil.teleop.device import Device, TeleopCommand
-
-
-def _for_all(method: str) -> Any:
-    """A method of a group that calls that of each of its devices."""
-
-    def call(group: DeviceGroup, *args: Any, **kwargs: Any) -> None:
-        for device in group.devices:
-            getattr(device, method)(*args, **kwargs)
-
-    return call
 
 
 class DeviceGroup(Device):
@@ -46,14 +36,37 @@ class DeviceGroup(Device):
             return TeleopCommand(events=events)
         return replace(commands[self._driver], events=events)
 
-    reset = _for_all("reset")
-    start_episode = _for_all("start_episode")
-    observe = _for_all("observe")
-    seed = _for_all("seed")
-    set_intervention = _for_all("set_intervention")
-    set_controls = _for_all("set_controls")
-    ask_for_help = _for_all("ask_for_help")
-    close = _for_all("close")
+    def reset(self) -> None:
+        for device in self.devices:
+            device.reset()
+
+    def start_episode(self) -> None:
+        for device in self.devices:
+            device.start_episode()
+
+    def observe(self, observation: Any, reward: float) -> None:
+        for device in self.devices:
+            device.observe(observation, reward)
+
+    def seed(self, seed: int) -> None:
+        for device in self.devices:
+            device.seed(seed)
+
+    def set_intervention(self, mode: str) -> None:
+        for device in self.devices:
+            device.set_intervention(mode)
+
+    def set_controls(self, axes: Collection[int], *, has_gripper: bool) -> None:
+        for device in self.devices:
+            device.set_controls(axes, has_gripper=has_gripper)
+
+    def ask_for_help(self, on: bool) -> None:
+        for device in self.devices:
+            device.ask_for_help(on)
+
+    def close(self) -> None:
+        for device in self.devices:
+            device.close()
 
     @property
     def present(self) -> bool:

@@ -101,7 +101,7 @@ class Keyboard(InputDevice):
         backend: `pynput` reads the keys typed into any window, `terminal` those typed into the terminal that the
             program was started from. `auto` takes the first that works: `pynput` where there is a display, then
             `terminal`; in a Wayland session, where pynput sees the keys of some windows only, the other way round.
-            Where neither works, `auto` warns once and there is no intervention.
+            Where neither works, `auto` warns once, and no key is read.
         intervention: `toggle`, `stay`, `hold` or `auto`.
         clock: s, monotonic.
 
@@ -182,30 +182,7 @@ def _open(name: str, inputs: InputState) -> KeyBackend:
     return backend
 
 
-def can_read_keys() -> bool:
-    """Whether the keyboard can be read here, by any back end."""
-    backend = _find(InputState())
-    if isinstance(backend, str):
-        return False
-    backend.close()
-    return True
-
-
 def _first_that_works(inputs: InputState) -> KeyBackend | None:
-    backend = _find(inputs)
-    if not isinstance(backend, str):
-        return backend
-    logger.warning(
-        "No keyboard can be read here: %s. There is no intervention. Start the program from a terminal, or where there "
-        "is a display with pip install 'gym-hil[pynput]', or use the device web. %s",
-        backend,
-        HELP,
-    )
-    return None
-
-
-def _find(inputs: InputState) -> KeyBackend | str:
-    """The first back end that works, or why none does."""
     names = ["pynput", "terminal"]
     if sys.platform not in ("darwin", "win32"):
         if not os.environ.get("DISPLAY"):
@@ -218,4 +195,10 @@ def _find(inputs: InputState) -> KeyBackend | str:
             return _open(name, inputs)
         except (DeviceError, MissingExtraError) as error:
             problems.append(str(error).rstrip("."))
-    return "; ".join(problems)
+    logger.warning(
+        "No keyboard can be read here: %s. Start the program from a terminal, or where there is a display with pip "
+        "install 'gym-hil[pynput]', or use the device web. %s",
+        "; ".join(problems),
+        HELP,
+    )
+    return None

@@ -161,18 +161,21 @@ def make_device(
 
 def _each_page_once(entries: Sequence[str | Device], classes: Mapping[str, Any]) -> list[str | Device]:
     """The entries without names of the console's page whose input another entry takes, too."""
-    pages: dict[type, str] = {}  # class -> the first name of it
-    for name, kind in classes.items():
-        if isinstance(kind, type) and getattr(kind, "on_page", False):
-            pages.setdefault(kind, name)
-    takers = {type(entry) for entry in entries if isinstance(entry, Device)}
-    kept = {
-        name
-        for kind, name in pages.items()
-        if not any(issubclass(other, kind) for other in takers | (pages.keys() - {kind}))
-    }
-    dropped = {name for name, kind in classes.items() if kind in pages} - kept
-    return [entry for number, entry in enumerate(entries) if entry not in dropped and entry not in entries[:number]]
+    kinds = [classes[entry] if isinstance(entry, str) else type(entry) for entry in entries]
+
+    def is_taken(number: int) -> bool:
+        kind = kinds[number]
+        if not (isinstance(entries[number], str) and isinstance(kind, type) and getattr(kind, "on_page", False)):
+            return False
+        # Of several names of one class the first stays.
+        later = [
+            other
+            for other, entry in zip(kinds[number + 1 :], entries[number + 1 :], strict=True)
+            if other is not kind or isinstance(entry, Device)
+        ]
+        return any(isinstance(other, type) and issubclass(other, kind) for other in kinds[:number] + later)
+
+    return [entry for number, entry in enumerate(entries) if not is_taken(number)]
 
 
 def _make(name: str, maker: Any, env: Any, options: dict[str, Any]) -> Device:

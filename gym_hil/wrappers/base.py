@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
 import gymnasium as gym
-from typing_extensions import Self
+
+_Init = TypeVar("_Init", bound=Callable[..., None])
 
 
-class RecordedArguments(gym.utils.RecordConstructorArgs):
-    """Records the arguments that a wrapper is made with, for its environment's spec; `SHARED` ones are not copied."""
+def record_arguments(*shared: str) -> Callable[[_Init], _Init]:
+    """A decorator of a wrapper's `__init__` that records its arguments for the environment's spec.
 
-    SHARED: tuple[str, ...] = ()
+    Those in `shared` are not copied. Where one such constructor calls another, or a subclass has called
+    `RecordConstructorArgs.__init__` itself, what was recorded first counts.
+    """
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        wrapper = super().__new__(cls)
-        # A copy is made without arguments, and gets what was recorded.
-        given = inspect.signature(cls.__init__).bind_partial(wrapper, *args, **kwargs).arguments
-        arguments = {**given, **given.pop("kwargs", {})}
-        wrapper._saved_kwargs = {
-            name: share(value) if name in cls.SHARED else copy.deepcopy(value)
-            for name, value in arguments.items()
-            if name not in ("self", "env")
-        }
-        return wrapper
+    def decorate(init: _Init) -> _Init:
+        signature = inspect.signature(init)
+
+        @functools.wraps(init)
+        def recorded(self: gym.utils.RecordConstructorArgs, *args: Any, **kwargs: Any) -> None:
+            given: dict[str, Any] = {}
+            with contextlib.suppress(TypeError):  # which the constructor raises, in Python's own words
+                given = signature.bind(self, *args, **kwargs).arguments
+            arguments = {
+                name: share(value) if name in shared else value
+                for name, value in given.items()
+                if name not in ("self", "env")
+            }
+            gym.utils.RecordConstructorArgs.__init__(self, **arguments)
+            init(self, *args, **kwargs)
+
+        return cast(_Init, recorded)
+
+    return decorate
 
 
-class OperatorWrapper(gym.Wrapper[Any, Any, Any, Any], RecordedArguments):
+class OperatorWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Base of the wrappers that an operator uses.
 
     `pickle` stores the constructor's arguments: what is loaded is a new environment, to be reset first. `copy.deepcopy`

@@ -12,13 +12,17 @@ import numpy as np
 
 from gym_hil.errors import GymHilError, InvalidStepError
 from gym_hil.imports import describe_error
-from gym_hil.wrappers.base import RecordedArguments
+from gym_hil.wrappers.base import record_arguments
 
 _STEP = ("observation", "reward", "terminated", "truncated", "info")
 
 
-class CheckStepWrapper(gym.Wrapper[Any, Any, Any, Any], RecordedArguments):
+class CheckStepWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Refuses observations and rewards that are not finite numbers, and says where an exception comes from."""
+
+    @record_arguments()
+    def __init__(self, env: gym.Env[Any, Any]):
+        super().__init__(env)
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         """Start an episode; an InvalidStepError if the observation is not finite, or the environment raised."""

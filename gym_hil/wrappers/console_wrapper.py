@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from gym_hil.pacing import find_control_dt
 from gym_hil.teleop.operator import seconds_paused
-from gym_hil.wrappers.base import OperatorWrapper
+from gym_hil.wrappers.base import OperatorWrapper, record_arguments
 
 if TYPE_CHECKING:
     from gym_hil.console.messages import EventKind
@@ -47,6 +47,7 @@ class ConsoleWrapper(OperatorWrapper):
 
     NOT_COPIED = ("channel",)
 
+    @record_arguments()
     def __init__(self, env: gym.Env[Any, Any]):
         super().__init__(env)
         self._dt = find_control_dt(env)

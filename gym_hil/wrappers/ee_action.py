@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from gym_hil.envs.mujoco_env import check_action
 from gym_hil.envs.panda_env import FrankaGymEnv
 from gym_hil.errors import ConfigurationError
-from gym_hil.wrappers.base import RecordedArguments
+from gym_hil.wrappers.base import record_arguments
 
 AXES = ("x", "y", "z")
 DEFAULT_EE_STEP_SIZE = {"x": 0.025, "y": 0.025, "z": 0.025}  # m a step at full speed
@@ -20,7 +20,7 @@ DEFAULT_ROTATION_STEP = 0.1  # rad a step at full speed, about each axis
 GRIPPER_OPEN, GRIPPER_STAY, GRIPPER_CLOSE = 0.0, 1.0, 2.0
 
 
-class EEActionWrapper(gym.ActionWrapper[Any, Any, Any], RecordedArguments):
+class EEActionWrapper(gym.ActionWrapper[Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Turns end-effector actions into the 7 numbers of the environment inside.
 
     The action is float32: dx, dy, dz in [-1, 1], of a step of `ee_action_step_size`; with `orientation` a rotation
@@ -47,6 +47,7 @@ class EEActionWrapper(gym.ActionWrapper[Any, Any, Any], RecordedArguments):
             the environment's own.
     """
 
+    @record_arguments()
     def __init__(
         self,
         env: gym.Env[Any, Any],

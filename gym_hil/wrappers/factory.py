@@ -14,7 +14,6 @@ from gymnasium.envs.registration import WrapperSpec
 from gym_hil import display
 from gym_hil.display import ConsoleOptions
 from gym_hil.teleop import Device
-from gym_hil.teleop.keyboard import can_read_keys
 from gym_hil.teleop.operator import OperatorOptions
 from gym_hil.teleop.registry import turns_by_default
 from gym_hil.wrappers.action_map import ActionMap, ActionMapLike, check_action_space, choose_action_map
@@ -184,11 +183,10 @@ def _add_operator(
 
         get_console(console)
     no_window = (use_viewer or task.render_mode == "human") and display.uses_console()
-    chosen = "backend" in (options["device_options"] or {})
-    if no_window and unshare(options["device"]) == "keyboard" and not chosen and not can_read_keys():
-        logger.warning("No keyboard can be read here: the page that shows the environment reads the keys.")
-        options["device"] = "web"
     env = InputsControlWrapper(task, **options)
+    if no_window and env.keyboard_is_missing:
+        logger.warning("The page that shows the environment reads the keys in its place.")
+        env.replace_device("web")
     shown: gym.Env[Any, Any] = env
     if no_window or (env.device is not None and env.device.on_page):
         shown = ConsoleWrapper(env)

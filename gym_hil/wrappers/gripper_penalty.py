@@ -9,13 +9,13 @@ import gymnasium as gym
 
 from gym_hil.errors import ConfigurationError, check
 from gym_hil.wrappers.action_map import ActionMap, ActionMapLike, check_action_space, fit_action_map
-from gym_hil.wrappers.base import RecordedArguments, unshare
+from gym_hil.wrappers.base import record_arguments, unshare
 
 ALMOST = 0.1  # share of the travel: a gripper less closed than this is open, one less open than this is closed
 DECIDED = 0.25  # share from opening to closing: a command closer to one of them than this is meant as that
 
 
-class GripperPenaltyWrapper(gym.Wrapper[Any, Any, Any, Any], RecordedArguments):
+class GripperPenaltyWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Writes `discrete_penalty` into info: the penalty on a step that reverses the gripper, else 0.0.
 
     Such a step closes while the gripper's command is less than 10% closed, or opens while it is more than 90% closed.
@@ -33,8 +33,7 @@ class GripperPenaltyWrapper(gym.Wrapper[Any, Any, Any, Any], RecordedArguments):
         ConfigurationError: the penalty is positive or not finite, or the map has no gripper.
     """
 
-    SHARED = ("action_map",)
-
+    @record_arguments("action_map")
     def __init__(
         self,
         env: gym.Env[Any, Any],

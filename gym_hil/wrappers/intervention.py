@@ -18,6 +18,7 @@ from gym_hil.errors import ConfigurationError, InvalidStepError, check
 from gym_hil.imports import import_function
 from gym_hil.pacing import find_control_dt
 from gym_hil.teleop import Device, DeviceGroup, Event, TeleopCommand
+from gym_hil.teleop.keyboard import Keyboard
 from gym_hil.teleop.operator import OperatorOptions, neutral_action
 from gym_hil.wrappers.action_map import (
     ActionMapLike,
@@ -28,7 +29,7 @@ from gym_hil.wrappers.action_map import (
     fit_action_map,
     guess_action_map,
 )
-from gym_hil.wrappers.base import OperatorWrapper, RecordedArguments, unshare
+from gym_hil.wrappers.base import OperatorWrapper, record_arguments, unshare
 
 SUCCESS_KEYS = ("succeed", "is_success", "success")  # of info; the first that is there is the environment's success
 TIME_TO_GET_READY = 1.0  # s, for a human, before the first step of an episode
@@ -105,8 +106,7 @@ class InputsControlWrapper(OperatorWrapper):
         ConfigurationError: an argument has a value that cannot work.
     """
 
-    SHARED = ("action_map", "device", "device_options", "success")
-
+    @record_arguments("action_map", "device", "device_options", "success")
     def __init__(
         self,
         env: gym.Env[Any, Any],
@@ -176,6 +176,24 @@ class InputsControlWrapper(OperatorWrapper):
     def device(self) -> Device | None:
         """What the operator drives with; None for no operator, and after `close`."""
         return self._device
+
+    @property
+    def keyboard_is_missing(self) -> bool:
+        """Whether a keyboard, the only device and given by name, cannot be read here, by any back end."""
+        devices = self._device.devices if isinstance(self._device, DeviceGroup) else (self._device,)
+        return (
+            self._operator.devices == ("keyboard",)
+            and "backend" not in self._operator.device_options
+            and all(isinstance(device, Keyboard) and device.backend is None for device in devices)
+        )
+
+    def replace_device(self, name: str) -> None:
+        """Use another device from now on, and in what is pickled."""
+        if self._device is not None:
+            self._device.close()
+        self._operator = replace(self._operator, device=name)
+        self._saved_kwargs["device"] = name
+        self._device = self._make_device()
 
     @property
     def full_speed(self) -> tuple[float, float, float]:
@@ -362,7 +380,7 @@ class InputsControlWrapper(OperatorWrapper):
         return self._map.action(command if self._use_gripper else replace(command, gripper=0), self._last)
 
 
-class ResetDelayWrapper(gym.Wrapper[Any, Any, Any, Any], RecordedArguments):
+class ResetDelayWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Waits after each reset, around any environment.
 
     `InputsControlWrapper(reset_delay_seconds=...)` waits before the first step of an episode instead, when the new
@@ -376,6 +394,7 @@ class ResetDelayWrapper(gym.Wrapper[Any, Any, Any, Any], RecordedArguments):
         ConfigurationError: the delay is negative or not finite.
     """
 
+    @record_arguments()
     def __init__(self, env: gym.Env[Any, Any], delay_seconds: float = 0.0):
         super().__init__(env)
         self.delay_seconds = checked_delay(delay_seconds)

@@ -16,7 +16,7 @@ from gym_hil.errors import ConfigurationError, InvalidStepError, check
 from gym_hil.imports import describe_error
 from gym_hil.teleop.operator import neutral_action
 from gym_hil.wrappers.action_map import action_limits, check_action_space
-from gym_hil.wrappers.base import OperatorWrapper, unshare
+from gym_hil.wrappers.base import OperatorWrapper, record_arguments, unshare
 
 
 class SafetyWrapper(OperatorWrapper):
@@ -49,8 +49,8 @@ class SafetyWrapper(OperatorWrapper):
     """
 
     NOT_COPIED = ("_watchdog",)
-    SHARED = ("hold", "position")
 
+    @record_arguments("hold", "position")
     def __init__(
         self,
         env: gym.Env[Any, Any],

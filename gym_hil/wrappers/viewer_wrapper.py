@@ -8,7 +8,7 @@ import gymnasium as gym
 from numpy.typing import ArrayLike
 
 from gym_hil.rendering.window import ViewerWindow
-from gym_hil.wrappers.base import OperatorWrapper
+from gym_hil.wrappers.base import OperatorWrapper, record_arguments
 
 
 class PassiveViewerWrapper(OperatorWrapper):
@@ -26,6 +26,7 @@ class PassiveViewerWrapper(OperatorWrapper):
 
     NOT_COPIED = ("_window",)
 
+    @record_arguments()
     def __init__(self, env: gym.Env[Any, Any], *, show_left_ui: bool = False, show_right_ui: bool = False):
         super().__init__(env)
         self._panels = {"show_left_ui": show_left_ui, "show_right_ui": show_right_ui}

@@ -1,9 +1,11 @@
 """Several devices: the first that is engaged drives until it lets go, and no device's events are lost."""
 
+import inspect
+
 import pytest
 
 from gym_hil.errors import ConfigurationError
-from gym_hil.teleop import Button, DeviceGroup, Event, InputDevice
+from gym_hil.teleop import Button, Device, DeviceGroup, Event, InputDevice
 from gym_hil.teleop.input_state import RESUME_WITHIN
 from tests.teleop.clock import Clock
 
@@ -116,3 +118,9 @@ def test_request_for_help_reaches_every_device(pads):
         pad.ask_for_help = asked.append
     DeviceGroup(pads).ask_for_help(True)
     assert asked == [True] * 3
+
+
+@pytest.mark.parametrize("method", ["observe", "seed", "set_intervention", "set_controls", "ask_for_help"])
+def test_methods_have_the_signatures_of_a_device(method):
+    assert inspect.signature(getattr(DeviceGroup, method)) == inspect.signature(getattr(Device, method))
+    assert getattr(DeviceGroup, method).__name__ == method

@@ -1,6 +1,7 @@
 """Devices by name."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,30 @@ def table_row(name: str, entry: DeviceEntry) -> str:
     control = "" if entry.control is None else f"`{entry.control}`"
     extra = "" if entry.extra is None else f"`{entry.extra}`"
     return f"| `{name}` | {control} | {entry.summary} | {extra} |".replace("|  |", "| |")
+
+
+@dataclass
+class Lever(Device):
+    """A device that is equal to others, and so has no hash."""
+
+    name: str
+
+    def poll(self) -> TeleopCommand:
+        return TeleopCommand()
+
+
+def test_devices_need_no_hash_and_equal_ones_are_two() -> None:
+    levers = [Lever("left"), Lever("left")]
+    group = make_device([*levers, "web"])
+    assert isinstance(group, DeviceGroup)
+    assert len(group.devices) == 3
+    assert group.devices[0] is levers[0]
+    assert group.devices[1] is levers[1]
+    group.close()
+
+
+def test_name_that_is_given_twice_makes_two_devices_except_on_the_page() -> None:
+    group = make_device(["sequence", "web", "sequence", "web"], commands=[])
+    assert isinstance(group, DeviceGroup)
+    assert [type(device).__name__ for device in group.devices] == ["SequenceDevice", "WebDevice", "SequenceDevice"]
+    group.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import threading
 import warnings
 from typing import Any
 
@@ -12,7 +13,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from gym_hil import PandaPickCubeGymEnv
+from gym_hil import PandaPickCubeGymEnv, ResetDelayWrapper, SafetyWrapper
 from gym_hil.errors import ConfigurationError, DeviceError
 from gym_hil.registration import TASKS, controls, env_id
 from gym_hil.teleop import InputDevice
@@ -170,3 +171,70 @@ def test_device_object_is_named_by_the_spec_and_not_copied() -> None:
     pad = InputDevice()
     env = gym.make("gym_hil/PandaPickCube-v1", device=[pad, "scripted"])
     assert copy.deepcopy(env.spec).kwargs["device"][0].value is pad  # type: ignore[union-attr]
+
+
+class LimitedStep(SafetyWrapper):
+    """A user's wrapper, with parameters of its own."""
+
+    def __init__(self, env: Any, **kwargs: Any):
+        super().__init__(env, **{"max_step": 0.5, **kwargs})
+
+
+class Robot:
+    """A user's robot, which cannot be copied."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.holds = 0
+
+    def hold(self) -> None:
+        with self.lock:
+            self.holds += 1
+
+
+class Held(SafetyWrapper):
+    def __init__(self, inner: Any, robot: Robot):
+        super().__init__(inner, hold=robot.hold, watchdog=None)
+
+
+class Delayed(ResetDelayWrapper):
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+
+
+def test_users_subclass_can_be_pickled_with_its_arguments() -> None:
+    env = LimitedStep(gym.make("gym_hil/PandaPickCubeBase-v1"), watchdog=None)
+    again = pickle.loads(pickle.dumps(env))
+    assert type(again) is LimitedStep
+    again.reset(seed=0)
+    assert again.step(np.full(7, 1.0, np.float32))[4]["safety"] == ("step",)
+
+
+def test_users_subclass_is_made_again_from_its_spec() -> None:
+    env = Delayed(gym.make("gym_hil/PandaPickCubeBase-v1"), 0.25)
+    again = gym.make(env.spec)
+    assert again.get_wrapper_attr("delay_seconds") == 0.25
+    assert again.spec == env.spec
+
+
+def test_users_subclass_may_take_what_cannot_be_copied() -> None:
+    robot = Robot()
+    env = Held(gym.make("gym_hil/PandaPickCubeBase-v1"), robot)
+    assert env.spec.additional_wrappers[-1].kwargs.keys() == {"hold", "watchdog"}  # type: ignore[union-attr]
+
+
+def test_subclass_that_records_its_own_arguments_is_made_again_with_these() -> None:
+    class Own(SafetyWrapper):
+        def __init__(self, env: Any, share: float):
+            gym.utils.RecordConstructorArgs.__init__(self, share=share)
+            super().__init__(env, max_step=share, watchdog=None)
+
+    assert Own(gym.make("gym_hil/PandaPickCubeBase-v1"), 0.5)._saved_kwargs == {"share": 0.5}
+
+
+def test_misspelt_argument_is_named_with_the_class() -> None:
+    env = gym.make("gym_hil/PandaPickCubeBase-v1")
+    with pytest.raises(TypeError, match=r"^SafetyWrapper.__init__\(\) got an unexpected keyword argument 'maxstep'"):
+        SafetyWrapper(env, maxstep=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^ResetDelayWrapper.__init__\(\) missing 1 required positional argument"):
+        ResetDelayWrapper()  # type: ignore[call-arg]

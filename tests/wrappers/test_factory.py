@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 from typing import Any
+from unittest.mock import MagicMock
 
 import gymnasium as gym
 import mujoco
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import gym_hil
-from gym_hil.errors import ConfigurationError, UnknownDeviceError
+from gym_hil.errors import ConfigurationError, DeviceError, UnknownDeviceError
 from gym_hil.teleop import Button, InputDevice
 from gym_hil.wrappers.factory import make_env, wrap_env
 from gym_hil.wrappers.intervention import TIME_TO_GET_READY
@@ -194,3 +195,60 @@ def test_scripted_id_needs_no_device_and_lifts_the_cube() -> None:
 def test_argument_that_cannot_work_is_refused(options: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         gym.make(WRAPPED, **options)
+
+
+@pytest.fixture
+def no_keyboard(console: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Neither a display nor a terminal; the names of the back ends that were tried."""
+    tried: list[str] = []
+
+    def refuse(name: str, inputs: Any) -> Any:
+        tried.append(name)
+        raise DeviceError(f"{name} is not here")
+
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("gym_hil.teleop.keyboard._open", refuse)
+    monkeypatch.setattr(sys, "platform", "linux")
+    return tried
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"device": "keyboard"}, {"device": ["keyboard"]}, {"use_gamepad": False, "use_inputs_control": True}],
+)
+def test_page_replaces_a_keyboard_that_cannot_be_read(
+    options: dict[str, Any], no_keyboard: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks: list[Any] = []
+
+    class Success:
+        def __init__(self, env: Any):
+            hooks.append(env)
+
+        def __call__(self, observation: Any, info: dict[str, Any]) -> bool:
+            return False
+
+    sys.modules[__name__].Success = Success  # type: ignore[attr-defined]
+    env = make_env(BASE, use_viewer=True, success=f"{__name__}:Success", **options)
+    assert type(env.get_wrapper_attr("device")).__name__ == "WebDevice"
+    assert (no_keyboard, len(hooks)) == (["terminal"], 1)
+    assert "terminal is not here" in caplog.text
+    assert "page that shows the environment reads the keys" in caplog.text
+    again = pickle.loads(pickle.dumps(env))
+    assert type(again.get_wrapper_attr("device")).__name__ == "WebDevice"
+    again.close()
+    env.close()
+
+
+def test_keyboard_with_a_back_end_of_choice_is_not_replaced(no_keyboard: list[str]) -> None:
+    env = make_env(BASE, use_viewer=True, device="keyboard", device_options={"backend": "auto"})
+    assert type(env.get_wrapper_attr("device")).__name__ == "Keyboard"
+    env.close()
+
+
+def test_keyboard_that_can_be_read_is_opened_once(no_keyboard: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    monkeypatch.setattr("gym_hil.teleop.keyboard._open", lambda *given: opened.append(given) or MagicMock())
+    make_env(BASE, use_viewer=True, device="keyboard").close()
+    assert len(opened) == 1

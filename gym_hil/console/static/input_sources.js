@@ -28,8 +28,8 @@ const ACTIVATION = new Set(["Enter", "NumpadEnter", "Space"]);
 export class Keyboard {
   /** @type {Record<string, string>} code -> button */
   keys = {};
-  /** @type {Set<string>} codes that are down and count */
-  #down = new Set();
+  /** @type {Map<string, Button>} code that is down and counts -> the button that it has pressed */
+  #down = new Map();
   /** @type {Set<string>} codes that something else uses for now */
   #lent = new Set();
   #input;
@@ -97,7 +97,7 @@ export class Keyboard {
     if (event.repeat || this.#lent.has(event.code) || (event.ctrlKey && event.code.startsWith("Key"))) {
       return;
     }
-    this.#down.add(event.code);
+    this.#down.set(event.code, button);
     this.#input.press(event.code, button);
   }
 
@@ -112,8 +112,10 @@ export class Keyboard {
 
   /** @param {string} code */
   #up(code) {
-    if (this.#down.delete(code)) {
-      this.#input.release(code, /** @type {Button} */ (this.keys[code]));
+    const button = this.#down.get(code);
+    if (button) {
+      this.#down.delete(code);
+      this.#input.release(code, button);
     }
   }
 
@@ -124,7 +126,7 @@ export class Keyboard {
    * @param {KeyboardEvent} event
    */
   #releaseModifiers(event) {
-    for (const code of [...this.#down]) {
+    for (const code of [...this.#down.keys()]) {
       const stuck =
         (code.startsWith("Shift") && !event.shiftKey) ||
         (code.startsWith("Control") && !event.ctrlKey) ||
