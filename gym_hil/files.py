@@ -87,10 +87,13 @@ def write_advice(error: Exception) -> str:
 
 @contextlib.contextmanager
 def writing(what: object, error: type[GymHilError], rest: str = "") -> Iterator[None]:
-    """A block that writes files: where the system refuses, an error says what, why, what to do, and the rest."""
+    """A block that writes files: an error says what the system refuses, why, what to do, and then the rest.
+
+    That a path cannot be encoded for the file system counts as refused. A block encodes no text, and decodes none.
+    """
     try:
         yield
-    except (OSError, UnicodeError) as problem:
+    except (OSError, UnicodeEncodeError) as problem:
         raise error(f"{what} cannot be written: {problem}. {write_advice(problem)} {rest}".rstrip()) from problem
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from gym_hil import files
 from gym_hil.errors import ConfigurationError
-from gym_hil.files import atomic_write, expand_path, write_advice
+from gym_hil.files import atomic_write, expand_path, write_advice, writing
 
 
 def test_a_home_directory_is_expanded(monkeypatch, tmp_path):
@@ -76,3 +76,10 @@ def test_the_unfinished_file_lies_in_the_staging_folder(tmp_path, monkeypatch):
 )
 def test_advice_fits_the_fault(error, advice):
     assert advice in write_advice(error)
+
+
+def test_text_that_is_no_text_is_not_blamed_on_the_file(tmp_path):
+    with pytest.raises(UnicodeDecodeError), writing(tmp_path, ConfigurationError):
+        b"\xff".decode()
+    with pytest.raises(ConfigurationError, match="choose another name"), writing(tmp_path, ConfigurationError):
+        os.fsencode("\ud800")

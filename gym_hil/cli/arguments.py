@@ -107,10 +107,12 @@ def force_torque_kwargs(arguments: argparse.Namespace, options: EnvOptions) -> d
     return {"force_torque_obs": True} if arguments.force_torque else {}
 
 
-def check_task(options: EnvOptions, flags: str, given: Any) -> None:
-    """Refuse flags that were given for an environment that is no task of this package."""
+def check_task(
+    options: EnvOptions, flags: str, given: Any, advice: str = "choose what {id} observes with --env-kwargs"
+) -> None:
+    """Refuse flags that were given for an environment that is no task of this package; `{id}` in advice is its id."""
     if given and not options.is_task():
-        raise ConfigurationError(f"{flags} for tasks of gym_hil; choose what {options.id} observes with --env-kwargs.")
+        raise ConfigurationError(f"{flags} for tasks of gym_hil; {advice.format(id=options.id)}.")
 
 
 def add_policy_arguments(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
@@ -135,9 +137,9 @@ def read_policy(arguments: argparse.Namespace, env: gym.Env[Any, Any]) -> Loaded
     return policy
 
 
-def check_at_least(arguments: argparse.Namespace, **least: int) -> None:
+def check_at_least(arguments: argparse.Namespace, **minimums: int) -> None:
     """Make sure that numbers that were given are not smaller; else a ConfigurationError."""
-    for name, minimum in least.items():
+    for name, minimum in minimums.items():
         value = getattr(arguments, name)
         fits = value is None or value >= minimum
         check(fits, f"--{name.replace('_', '-')}", value, f"{minimum} or more")
@@ -248,6 +250,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
 
 def write_output(path: Path, text: str) -> None:
     """Write a text file, whole or not at all, and its folder where that is missing; else a ConfigurationError."""
+    content = text.encode()
     with writing(path, ConfigurationError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, text)
+        atomic_write(path, content)

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     shared.check_at_least(arguments, episodes=1, seed=0)
     check_session(arguments)
     options = shared.env_options(arguments)
-    shared.check_task(options, "--images is", arguments.images)
+    shared.check_task(options, "--images is", arguments.images, advice="{id} shows the images that it observes")
     task_kwargs = {"image_obs": arguments.images, **shared.force_torque_kwargs(arguments, options)}
     with operator_env(arguments, task_kwargs=task_kwargs) as env:
         name = options.spec().id.removeprefix(f"{NAMESPACE}/")

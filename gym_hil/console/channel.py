@@ -340,15 +340,17 @@ class Channel:
         known: dict[str, Any] = {
             "paused": self.paused,  # now: the environment's thread may have published while the operator paused
             "silent": snapshot.silent,
-            "stopped": self._stopped or (device is not None and device.stopped),
-            "pending": None if device is None else device.pending,
             "tcp": _position(tcp),
             "target": _position(target),
             "target_rotation": _quaternion(rotation),
             "gripper": _number(closed),
         }
         given = {name: _number(value) if type(value) is float else value for name, value in snapshot.status.items()}
-        return messages.Status(**{**known, **given})
+        now = {
+            "stopped": self._stopped or (device is not None and device.stopped),
+            "pending": None if device is None else device.pending,
+        }
+        return messages.Status(**{**known, **given, **now})
 
     def _show(self, snapshot: Snapshot) -> None:
         # Should both threads show something at the same moment, one of the two is skipped like any frame in a hurry.

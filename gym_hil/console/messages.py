@@ -446,7 +446,15 @@ def _read(name: str, value: Any, hint: Any) -> Any:
         return _fill(hint, value)
     if hint in (int, bool, str) and type(value) is hint and (hint is not int or abs(value) < NUMBER_LIMIT):
         return value
-    raise DeviceError(f"{name} is {value!r}; expected {getattr(hint, '__name__', hint)}.")
+    raise DeviceError(f"{name} is {value!r}; expected {_describe(hint)}.")
+
+
+def _describe(hint: Any) -> str:
+    """A type in words, such as `list[Button]`; of a `Literal` its choices."""
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is Literal:
+        return " or ".join(map(repr, arguments))
+    return hint.__name__ + (f"[{', '.join(map(_describe, arguments))}]" if arguments else "")
 
 
 def _is_number(value: Any) -> bool:

@@ -245,9 +245,9 @@ class NewDataset:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FolderLock(path.with_name(f".{path.name}.lock"))
         try:
-            if self._root.exists() and not (self._root / layout.STAGING).is_dir():
-                raise DatasetError(f"{self._root} is in the way; move it, or choose another name than {path.name}.")
             with writing(self._root, DatasetError):
+                if self._root.exists() and not (self._root / layout.STAGING).is_dir():
+                    raise DatasetError(f"{self._root} is in the way; move it, or choose another name than {path.name}.")
                 shutil.rmtree(self._root, ignore_errors=True)  # of one that was killed
                 (self._root / layout.STAGING).mkdir(parents=True)
                 self._store = DatasetStore.create(self._root, info, self._features)

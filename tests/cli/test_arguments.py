@@ -97,3 +97,8 @@ def test_a_folder_that_cannot_be_created_is_one_clear_error(tmp_path: Path) -> N
     for call in (lambda path: check_output(path, overwrite=False), lambda path: write_output(path, "")):
         with pytest.raises(ConfigurationError, match=r"limits.json cannot be written.*Choose another folder"):
             call(tmp_path / "file" / "limits.json")
+
+
+def test_text_that_cannot_be_encoded_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        write_output(tmp_path / "limits.json", "\ud800")

@@ -322,6 +322,7 @@ def test_an_operator_drives_from_a_page() -> None:
         (["--max-episode-steps", "0"], "max_episode_steps is 0"),
         (["--device", "scripted", "--task", "Nothing"], "There is no task 'Nothing'"),
         (["--ask"], "--ask is for a policy"),
+        (["--env", "Pusher-v5", "--images"], "tasks of gym_hil; Pusher-v5 shows the images that it observes."),
         (["--device", "nothing"], "There is no device 'nothing'"),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 
 from gym_hil.console import Console
 from gym_hil.console.channel import ControlLock
+from gym_hil.teleop import Button
 from tests.console.page import Page, wait_until
 
 OpenPage = Callable[..., Page]
@@ -27,6 +28,20 @@ def test_environment_fills_in_what_it_knows(console: Console, base: gym.Env, ope
     assert status["episode"] is None
     np.testing.assert_allclose(status["tcp"], base.tcp_position, atol=1e-5)
     np.testing.assert_allclose(page.frames[0]["poses"][7:14], [*base.data.xpos[1], *base.data.xquat[1]], atol=1e-6)
+
+
+def test_published_status_does_not_hide_the_emergency_stop(
+    console: Console, driven: gym.Env, open_page: OpenPage
+) -> None:
+    channel = driven.get_wrapper_attr("channel")
+    driven.reset(seed=0)
+    channel.device.inputs.tap(Button.SUCCESS)
+    channel.device.inputs.tap(Button.STOP)
+    channel.publish({"step": 3, "stopped": False, "pending": None})
+    page = open_page().connect().watch(channel.number)
+    page.wait(lambda: bool(page.frames))
+    assert page.frames[-1]["status"]["stopped"]
+    assert page.frames[-1]["status"]["pending"] is not None
 
 
 def test_published_state_is_a_copy(console: Console, base: gym.Env) -> None:

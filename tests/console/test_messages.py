@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -121,3 +122,17 @@ def test_frame_holds_what_was_packed() -> None:
 def test_types_of_the_page_are_generated_from_the_dataclasses() -> None:
     tool = Path(gym_hil.console.__file__).parents[2] / "web" / "make_types.py"
     subprocess.run([sys.executable, tool, "--check"], check=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("changes", [["push", "OPEN"]], "'press' or 'release'"),
+        ("held", "OPEN", "list[Button]"),
+        ("target", [0.4, 0], "tuple[float, float, float]"),
+        ("held", ["FLY"], "Button"),
+    ],
+)
+def test_refusal_says_what_was_expected(key: str, value: object, expected: str) -> None:
+    with pytest.raises(DeviceError, match=rf"expected {re.escape(expected)}\.$"):
+        decode(json.dumps({**GOOD, key: value}))

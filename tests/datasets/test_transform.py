@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -225,6 +226,19 @@ def test_a_dataset_is_replaced_only_on_request_and_nothing_else_ever(own, tmp_pa
             filter_dataset(own, tmp_path / name.partition(".")[0], overwrite=True)
         assert (tmp_path / name / "mine.txt").read_text() == "mine"
     assert not (tmp_path / "other").exists()
+
+
+def test_a_place_that_cannot_be_looked_at_is_an_error(own, tmp_path, monkeypatch):
+    look = Path.exists
+
+    def refuse(path, **options):
+        if path.name == "new.unfinished":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return look(path, **options)
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    with pytest.raises(DatasetError, match=r"new\.unfinished cannot be written: .*right to write"):
+        filter_dataset(own, tmp_path / "new", success=True)
 
 
 @pytest.mark.parametrize("place", ["own", "own/inside", "."])
