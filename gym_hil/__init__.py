@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gym_hil.errors import GymHilError as GymHilError
 from gym_hil.registration import register_envs
 
-if TYPE_CHECKING:  # which take a name for offered that is imported as itself
+if TYPE_CHECKING:  # `X as X` is a re-export to type checkers
     from gym_hil.datasets import EpisodeDataset as EpisodeDataset
     from gym_hil.datasets import RecordEpisodes as RecordEpisodes
     from gym_hil.envs import EnvState as EnvState

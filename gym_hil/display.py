@@ -21,16 +21,22 @@ TlsOption: TypeAlias = bool | tuple[str | PathLike[str], str | PathLike[str]]
 class ConsoleOptions:
     """Where the web console listens and who can reach it. None leaves an option at its default.
 
+    Attributes:
+        host: address to listen at; by default this machine alone, or every address with `allow_remote`.
+        port: to listen at, 0 for any; by default the first free one from 8850.
+        allow_remote: let other machines connect; needs `tls`.
+        tls: encrypt; True makes a certificate for this user, or (certificate, key), two files.
+        public_url: the address under which a reverse proxy serves the console, such as
+            `https://lab.example.org/robot/`; without it only the machine's own names are accepted.
+
     Raises:
         ConfigurationError: an option has a value that makes no sense.
     """
 
-    host: str | None = None  # address to listen at; by default this machine alone, or every address with `allow_remote`
-    port: int | None = None  # to listen at, 0 for any; by default the first free one from 8850
-    allow_remote: bool | None = None  # let other machines connect; needs `tls`
-    tls: TlsOption | None = None  # encrypt; True makes a certificate for this user, or (certificate, key), two files
-    # The address under which a reverse proxy serves the console, such as `https://lab.example.org/robot/`; without it
-    # only the machine's own names are accepted.
+    host: str | None = None
+    port: int | None = None
+    allow_remote: bool | None = None
+    tls: TlsOption | None = None
     public_url: str | None = None
 
     def __post_init__(self) -> None:

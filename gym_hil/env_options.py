@@ -43,15 +43,15 @@ class EnvOptions:
         check(steps is None or steps >= 1 or steps == -1, "max_episode_steps", steps, "1 or more, or -1 for no limit")
 
     def spec(self) -> EnvSpec:
-        """What Gymnasium knows of the environment; a ConfigurationError if there is none, as in the next two."""
+        """What Gymnasium knows of the environment; a ConfigurationError if there is none."""
         return find_env(self.id)
 
     def is_task(self) -> bool:
-        """Whether it is a task of `register_task`, which takes this package's own keyword arguments."""
+        """Whether it is a task of `register_task`, which takes this package's own arguments; errors as of `spec`."""
         return is_task(self.spec())
 
     def render_modes(self) -> list[str]:
-        """The ways in which the environment can be asked to render."""
+        """The ways in which the environment can be asked to render; errors as of `spec`."""
         entry_point = self.spec().entry_point
         creator = entry_point if callable(entry_point) else load_env_creator(str(entry_point))
         parameters = inspect.signature(creator).parameters

@@ -26,11 +26,17 @@ ENTRY_POINTS = "gym_hil.tasks"  # group in which packages name modules that regi
 
 
 class Version(NamedTuple):
-    """One version of a task."""
+    """One version of a task.
 
-    max_episode_steps: int  # after which the episode is truncated
-    kwargs: Mapping[str, Any] = MappingProxyType({})  # constructor arguments that make this version
-    wrap_kwargs: Mapping[str, Any] = MappingProxyType({})  # arguments of `wrap_env` that differ from its defaults
+    Attributes:
+        max_episode_steps: after which the episode is truncated.
+        kwargs: constructor arguments that make this version.
+        wrap_kwargs: arguments of `wrap_env` that differ from its defaults.
+    """
+
+    max_episode_steps: int
+    kwargs: Mapping[str, Any] = MappingProxyType({})
+    wrap_kwargs: Mapping[str, Any] = MappingProxyType({})
 
 
 class _OutsideTimeLimit(tuple[WrapperSpec, ...]):

@@ -58,7 +58,16 @@ def build_scene(home: ArrayLike, bounds: ArrayLike, *, force_torque: bool = Fals
 def add_box(
     spec: mujoco.MjSpec, name: str, position: ArrayLike, half_size: float, rgba: ArrayLike, mass: float = 0.1
 ) -> None:
-    """Add a cube of this half size (m) that can be pushed and picked up; its geom is called `NAME_geom`."""
+    """Add a cube that can be pushed and picked up.
+
+    Args:
+        spec: the scene.
+        name: of the body and, with the suffix `_geom`, of its geom.
+        position: (3,) m, of its centre.
+        half_size: m.
+        rgba: (4,) in [0, 1].
+        mass: kg.
+    """
     body = spec.worldbody.add_body(name=name, pos=position)
     body.add_freejoint(name=name)
     geom = body.add_geom(name=f"{name}_geom", type=mujoco.mjtGeom.mjGEOM_BOX, size=[half_size] * 3)

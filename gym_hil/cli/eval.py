@@ -105,7 +105,8 @@ def evaluate(
     """Run the episodes, as many at a time as there are environments, and print how each ends; returns the successes.
 
     The environments are wrapped for an operator, without one, and share the threads (None: one per core). Each has a
-    policy of its own, which may keep a plan. `film` a camera of ours, instead of the environment's `render()`.
+    policy of its own, which may keep a plan. `film`: the video shows a camera of ours, not the environment's
+    `render()`.
     """
     policies = [shared.read_policy(arguments, env) for env in envs]
     numbers = iter(range(1, arguments.episodes + 1))

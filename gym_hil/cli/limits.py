@@ -92,10 +92,20 @@ def measured(env: gym.Env[Any, Any], mode: str = "ee") -> tuple[Callable[[Any], 
 def measure(
     env: gym.Env[Any, Any], seconds: float, mode: str = "ee", seed: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Drive an environment for seconds of simulated time; returns the lowest and highest numbers, see `measured`.
+    """Drive an environment, and return the smallest and the largest values.
 
     A human drives in real time, a scripted operator as fast as the machine can. The end of the task does not end it: a
-    human goes on from there, and starts again by a re-record; a scripted operator starts again. Ctrl-C and quit end it.
+    human goes on from there, and starts again by a re-record; a scripted operator starts again. Ctrl-C and quit end
+    it.
+
+    Args:
+        env: with an operator in it and without a time limit.
+        seconds: of simulated time.
+        mode: "ee" or "joint", what is shown meanwhile.
+        seed: of the first episode.
+
+    Returns:
+        Lowest and highest numbers, see `measured`; of a task `agent_pos`, each (18,).
     """
     human = env.get_wrapper_attr("device").human
     dt = env.get_wrapper_attr("control_dt")

@@ -50,8 +50,9 @@ class Console(WebServer):
         **fields: of `ConsoleOptions`, instead of `options`.
 
     Raises:
-        ConfigurationError: as `WebServer` does, and so with the next.
-        DeviceError: see there.
+        ConfigurationError: `host` can be reached by others, but `allow_remote` or `tls` is missing; or the token is
+            too short.
+        DeviceError: the address cannot be listened at, or the certificate cannot be used.
     """
 
     def __init__(self, options: ConsoleOptions | None = None, *, token: str | None = None, **fields: Any):

@@ -264,7 +264,15 @@ class WebServer:
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """A socket that listens; without a port at the first free one of `PORTS`. A DeviceError if that cannot be had."""
+    """A socket that listens.
+
+    Args:
+        host: address.
+        port: None takes the first free one of `PORTS`, 0 any.
+
+    Raises:
+        DeviceError: the address cannot be listened at.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     candidates = [*PORTS, 0] if port is None else [port]
     for candidate in candidates:

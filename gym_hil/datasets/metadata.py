@@ -25,20 +25,32 @@ _COUNTS = {"total_episodes": 0, "total_frames": 0, "chunks_size": 1}  # the smal
 
 @dataclass(frozen=True)
 class EpisodeRecord:
-    """What `meta/episodes` says about an episode."""
+    """What `meta/episodes` says about an episode.
 
-    index: int  # its number
-    length: int  # frames
-    tasks: tuple[str, ...]  # instructions given to the robot
-    # How it ended: as recorded by this package, else whether a frame has `next.success`, else whether one has a reward
-    # of 1 or more; None if none of these is known.
+    Attributes:
+        index: its number.
+        length: frames.
+        tasks: instructions given to the robot.
+        success: how it ended: as recorded by this package, else whether a frame has `next.success`, else whether one
+            has a reward of 1 or more; None if none of these is known.
+        seed: of the reset, if this package recorded it.
+        options: of the reset, likewise.
+        interventions: share of the frames in which an operator acted; None if that was not recorded.
+        metadata: what this package recorded about the environment; empty for datasets of others.
+        row: of `meta/episodes`, without statistics: where the frames and videos are.
+        file: of `meta/episodes` that holds the row.
+    """
+
+    index: int
+    length: int
+    tasks: tuple[str, ...]
     success: bool | None
-    seed: int | None  # of the reset, if this package recorded it
-    options: dict[str, Any] | None  # of the reset, likewise
-    interventions: float | None  # share of the frames in which an operator acted; None if that was not recorded
-    metadata: dict[str, Any]  # what this package recorded about the environment; empty for datasets of others
-    row: dict[str, Any]  # of `meta/episodes`, without statistics: where the frames and videos are
-    file: Path  # of `meta/episodes` that holds the row
+    seed: int | None
+    options: dict[str, Any] | None
+    interventions: float | None
+    metadata: dict[str, Any]
+    row: dict[str, Any]
+    file: Path
 
     @property
     def task(self) -> str:
@@ -108,10 +120,10 @@ def check_info(path: Path, info: dict[str, Any]) -> None:
     fps, features = info.get("fps"), info.get("features")
     if isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps < float("inf"):
         raise DatasetError(f"{path}: fps is {fps!r}; expected frames per second, more than 0.")
-    for name, least in _COUNTS.items():
-        count = info.get(name, least)
-        if isinstance(count, bool) or not isinstance(count, int) or count < least:
-            raise DatasetError(f"{path}: {name} is {count!r}; expected a number, {least} or more.")
+    for name, minimum in _COUNTS.items():
+        count = info.get(name, minimum)
+        if isinstance(count, bool) or not isinstance(count, int) or count < minimum:
+            raise DatasetError(f"{path}: {name} is {count!r}; expected a number, {minimum} or more.")
     if not isinstance(features, dict):
         raise DatasetError(f"{path}: features is {features!r}; expected dtype and shape for each feature.")
     for key, feature in features.items():

@@ -45,7 +45,7 @@ class Replayed:
     success: bool  # whether it does now: the task's own test, at any step
     compared: tuple[str, ...]  # the recorded vectors that the environment observes, too
     first_difference: int | None  # the first frame in which one of these differs in any bit; None if there is none
-    # M, the largest distance between the recorded and the replayed TCP, over all steps; None if the recorded states are
+    # m, the largest distance between the recorded and the replayed TCP, over all steps; None if the recorded states are
     # of another kind, or the robot is not the Panda.
     deviation: float | None
     largest_force: float | None = None  # N, the largest at the wrist; None if force and torque are not observed

@@ -212,8 +212,10 @@ class ThreadVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # no generic cl
             return np.ones(self.num_envs, dtype=np.bool_)
         mask = np.asarray(options[RESET_MASK])
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
-            expected = f"a boolean for each of {self.num_envs} environments, at least one of them True"
-            check(False, RESET_MASK, options[RESET_MASK], expected)
+            raise ConfigurationError(
+                f"{RESET_MASK} is {options[RESET_MASK]!r}; expected a boolean for each of {self.num_envs} "
+                "environments, at least one of them True."
+            )
         return mask
 
     def _options(self, options: Mapping[str, Any] | None) -> list[dict[str, Any] | None]:

@@ -108,7 +108,12 @@ class Device(ABC):
         """Choose the intervention mode: `toggle`, `stay`, `hold` or `auto`."""
 
     def set_controls(self, axes: Collection[int], *, has_gripper: bool) -> None:  # noqa: B027
-        """Set which components of the motion, and whether the gripper, change anything; others are left out."""
+        """Set what the environment can do; other controls are then ignored, and the legend leaves them out.
+
+        Args:
+            axes: components of `TeleopCommand.motion` that change anything.
+            has_gripper: whether the gripper's command does.
+        """
 
     def ask_for_help(self, on: bool) -> None:  # noqa: B027
         """The policy that acts asks for help from now on, or no longer: draw the operator's attention."""

@@ -340,9 +340,12 @@ def stick_motion(level: Callable[[str], float], *, turning: bool) -> NDArray[np.
 def pad_legend(
     label: Callable[[Button], str], names: Mapping[str, str], idle: Collection[Button] = ()
 ) -> list[tuple[str, str]]:
-    """Sticks and buttons of a game controller and what they do, without the idle ones.
+    """Sticks and buttons of a game controller and what they do.
 
-    `names` are printed on the buttons where they are not those of an Xbox controller.
+    Args:
+        label: the text of a button.
+        names: what is printed on the controller's buttons, where it is not the name of an Xbox controller.
+        idle: buttons that do nothing.
     """
 
     def printed(name: str) -> str:

@@ -183,10 +183,11 @@ class InputState:
             self._mode = made
 
     def set_motion(self, motion: ArrayLike, *, is_report: bool = True) -> None:
-        """Report the position of sticks and axes, (6,) fractions of full speed; it holds until the next report.
+        """Report the position of sticks and axes; it holds until the next report.
 
-        Direction buttons are added. It is no report, and does not show that the device is there, if it is computed from
-        an earlier one.
+        Args:
+            motion: (6,) fractions of full speed; clipped to [-1, 1]. Direction buttons are added to it.
+            is_report: False if it is computed from an earlier report, and so does not show that the device is there.
         """
         values = np.asarray(motion, dtype=np.float64)
         if values.shape != (6,) or not np.isfinite(values).all():
@@ -359,9 +360,17 @@ class InputState:
 class InputDevice(Device):
     """A human's device: it reports to `self.inputs`, and this class answers the polls.
 
-    A subclass fills `bindings` (control -> the button it is, or text for sticks and axes), from which the legend is
-    made, and either overrides `read` or reports from a thread of its own. After `silence_timeout` s without a report or
-    heartbeat it counts as disconnected.
+    A subclass fills `bindings`, from which the legend is made, and either overrides `read` or reports from a thread of
+    its own.
+
+    Args:
+        intervention: `toggle`, `stay`, `hold` or `auto`.
+        silence_timeout: s without a report or heartbeat, after which the device counts as disconnected.
+        clock: s, monotonic.
+
+    Attributes:
+        inputs: the input state.
+        bindings: control -> the button it is, or text for sticks and axes.
     """
 
     bindings: ClassVar[Mapping[str, Button | str]] = {}

@@ -57,7 +57,12 @@ class OperatorOptions:
                 )
 
     def resolve(self) -> OperatorOptions:
-        """The same options with every device named once and a device in place of `auto`; errors as of `env_kwargs`."""
+        """The same options with every device named once and a device in place of `auto`.
+
+        Raises:
+            UnknownDeviceError: no device has that name.
+            DeviceError: `auto` finds nothing to drive with.
+        """
         self.check()
         if self.device is None:
             return self

@@ -124,7 +124,7 @@ class OperatorSession:
         self._status.bell()
 
     def decide(self, outcome: str, *, is_last: bool) -> Choice:
-        """What the operator decides about the episode that was recorded last, and ended so; GO to keep it."""
+        """What the operator decides about the last episode, which ended with this outcome; GO to keep it."""
         if self._device is None or not self._human:
             return Choice.GO
         choices = {

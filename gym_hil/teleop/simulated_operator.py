@@ -44,8 +44,8 @@ class SimulatedOperator(Device):
         seed: int | None = None,
     ):
         check_choice("takeover", takeover, TAKEOVERS)
-        for name, steps, least in (("reaction_delay", reaction_delay, 0), ("patience", patience, 1)):
-            check(steps == int(steps) >= least, name, steps, f"a number of steps, {least} or more")
+        for name, steps, minimum in (("reaction_delay", reaction_delay, 0), ("patience", patience, 1)):
+            check(steps == int(steps) >= minimum, name, steps, f"a number of steps, {minimum} or more")
         check(0 <= motion_noise < np.inf, "motion_noise", motion_noise, "a fraction of full speed, 0 or more")
         check(0 <= probability <= 1, "probability", probability, "a number in [0, 1]")
         self._delay, self._noise = int(reaction_delay), motion_noise
@@ -53,26 +53,31 @@ class SimulatedOperator(Device):
         self._seed = 0 if seed is None else seed
         self._rng = np.random.default_rng(seed)
         self._engaged = False
-        self._least_left, self._steps_waited = float(np.inf), 0  # what was left to do at best, and steps since then
+        self._minimum_left, self._steps_waited = float(np.inf), 0  # of what is left to do, and steps since
 
     def seed(self, seed: int) -> None:
         self._rng = np.random.default_rng([self._seed, seed])
 
     def _takes_over(self, left: float, progress: float) -> bool:
-        """Whether to take over with so much left to do; progress is less than ever, by more than `progress`."""
+        """Whether to take over on a step.
+
+        Args:
+            left: how much is left to do.
+            progress: how far below the previous minimum it must be to count as progress.
+        """
         if self._takeover == "always":
             return True
         if self._takeover == "probability":
             return bool(self._rng.random() < self._probability)
-        if left < self._least_left - progress:
-            self._least_left, self._steps_waited = left, 0
+        if left < self._minimum_left - progress:
+            self._minimum_left, self._steps_waited = left, 0
             return False
         self._steps_waited += 1
         return self._steps_waited >= self._patience
 
     def _hand_back(self) -> None:
         self._engaged = False
-        self._least_left, self._steps_waited = float(np.inf), 0
+        self._minimum_left, self._steps_waited = float(np.inf), 0
 
     def _when(self) -> str:
         """When it takes over, in words."""

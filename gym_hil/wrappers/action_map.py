@@ -41,25 +41,39 @@ _GRIPPER_TERM = re.compile(rf"(?P<sign>-?)(?P<index>\d+)(?::(?P<open>{_NUMBER}):
 
 @dataclass(frozen=True)
 class AxisTerm:
-    """How one axis of the operator's motion sets a number of the action."""
+    """How one axis of the operator's motion sets a number of the action.
 
-    index: int  # of the number
-    sign: int = 1  # -1 if the number falls along the axis
-    scale: float | None = None  # what full speed adds to the number; None to reach the limit
-    # What motion is added to: None for the neutral value, "last" for the last executed one, `key[i]` for that,
-    # beginning at each reset with this number of the observation.
+    Attributes:
+        index: of the number.
+        sign: -1 if the number falls along the axis.
+        scale: what full speed adds to the number; None to reach the limit.
+        hold: what motion is added to: None for the neutral value, "last" for the last executed one, `key[i]` for that,
+            beginning at each reset with this number of the observation.
+    """
+
+    index: int
+    sign: int = 1
+    scale: float | None = None
     hold: str | None = None
 
 
 @dataclass(frozen=True)
 class GripperTerm:
-    """How the operator's gripper command sets a number of the action."""
+    """How the operator's gripper command sets a number of the action.
 
-    index: int  # of the number
-    open: float | None = None  # value that opens; None for the smallest
-    close: float | None = None  # value that closes; None for the largest
-    is_reversed: bool = False  # whether the smallest closes and the largest opens
-    hold: str | None = None  # the value where the operator asks for neither; see `AxisTerm`
+    Attributes:
+        index: of the number.
+        open: value that opens; None for the smallest.
+        close: value that closes; None for the largest.
+        is_reversed: whether the smallest closes and the largest opens.
+        hold: the value where the operator asks for neither; see `AxisTerm`.
+    """
+
+    index: int
+    open: float | None = None
+    close: float | None = None
+    is_reversed: bool = False
+    hold: str | None = None
 
 
 class ActionMap:

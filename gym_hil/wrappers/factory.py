@@ -142,15 +142,34 @@ def wrap_env(
     `ConsoleWrapper` and `PassiveViewerWrapper`. The console is used where its page drives; and where there is no
     display and the extra `web` is installed, in place of the viewer and of the window of `render_mode="human"`.
 
-    A time limit has to be inside already. Arguments that are not listed are as in `wrap`, and so are errors.
+    Args:
+        env: a task with 7 numbers in its action. A time limit has to be inside already.
+        ee_step_size: m along `x`, `y` and `z` that an action of 1 moves; 0.025 each if None.
+        use_viewer: show the simulation in MuJoCo's viewer, or on the web console where there is no display.
+        use_gamepad: a gamepad drives, if no `device` is given.
+        use_gripper: the action has a number for the gripper.
+        use_inputs_control: an operator drives: with a gamepad if `use_gamepad` is True, else with the keyboard, if no
+            `device` is given.
+        auto_reset: the step after the end of an episode starts the next one, as with Gymnasium's `Autoreset`.
+        show_ui: open the viewer's panels.
+        gripper_penalty: `discrete_penalty` in info of a step that reverses the gripper; None for none.
+        reset_delay_seconds: s from a reset to the first step, at least; if None, 1 s where a human drives, else 0 s.
+        controller_config_path: mapping file for gamepads; None for the bundled one.
+        device: who drives: a device or its name, or several of these to be used together.
+        intervention: `toggle`, `stay`, `hold` or `auto`; None leaves the device's own, which is `toggle`.
+        device_options: constructor arguments for devices given by name.
+        orientation: the action has a rotation vector; None if a device is made for that, as a headset is.
+        success: takes the place of the task's own success; see `InputsControlWrapper`.
+        console: how the web console is reached, where it is used; None for its defaults.
+        action_map: how the operator's command becomes this action; see `wrap`.
 
-    - `ee_step_size`: m along `x`, `y` and `z` that an action of 1 moves; 0.025 each if None.
-    - `use_gamepad`: a gamepad drives, if no `device` is given.
-    - `use_gripper`: the action has a number for the gripper.
-    - `use_inputs_control`: an operator drives: with a gamepad if `use_gamepad` is True, else with the keyboard, if no
-      `device` is given.
-    - `show_ui`: open the viewer's panels.
-    - `orientation`: the action has a rotation vector; None if a device is made for that, as a headset is.
+    Returns:
+        The wrapped environment.
+
+    Raises:
+        ConfigurationError: an argument has a value that cannot work.
+        UnknownDeviceError: no device has that name.
+        MissingExtraError: the device "web" is asked for without its extra.
     """
     if gripper_penalty is not None:
         env = GripperPenaltyWrapper(env, penalty=gripper_penalty)

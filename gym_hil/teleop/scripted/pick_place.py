@@ -36,16 +36,25 @@ QUARTER = math.pi / 2  # rad, after which a square looks the same
 
 
 class PickPlaceGoal(NamedTuple):
-    """An object and where it should be."""
+    """An object and where it should be.
 
-    object: Point  # (3,) m, its centre
-    goal: Point  # (3,) m, where its centre should be
-    put_down: bool  # True if it should be released there, False if held
-    # Rad about the vertical, modulo a quarter of a turn: where its sides are; None for any.
+    Attributes:
+        object: (3,) m, its centre.
+        goal: (3,) m, where its centre should be.
+        put_down: True if it should be released there, False if held.
+        object_yaw: rad about the vertical, modulo a quarter of a turn: where its sides are; None for any.
+        goal_yaw: rad likewise, how it should be turned there; None for any.
+        grip_height: m above its centre, where the fingers should grip it.
+        socket_depth: m, of the socket in which it should stand; 0 for a place on a plane.
+    """
+
+    object: Point
+    goal: Point
+    put_down: bool
     object_yaw: float | None = None
-    goal_yaw: float | None = None  # rad likewise, how it should be turned there; None for any
-    grip_height: float = 0.0  # m above its centre, where the fingers should grip it
-    socket_depth: float = 0.0  # m, of the socket in which it should stand; 0 for a place on a plane
+    goal_yaw: float | None = None
+    grip_height: float = 0.0
+    socket_depth: float = 0.0
 
     @property
     def grip(self) -> Point:
