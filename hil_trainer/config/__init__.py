@@ -288,7 +288,8 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise ConfigurationError(f"{path} holds {type(settings).__name__}; expected an object of settings.")
     group = settings.get("acfql")
-    gone = _GONE & group.keys() if isinstance(group, dict) else set()
+    group = group if isinstance(group, dict) else {}
+    gone = _GONE & group.keys()
     if gone and settings.get("algorithm") == "acfql":
         raise ConfigurationError(
             f"{path} has {' and '.join(sorted(gone))} of acfql, which learns another policy since 0.1.25. Train again; "
