@@ -364,7 +364,7 @@ def test_an_episode_whose_files_cannot_be_removed_is_deleted_all_the_same(open_w
     record(writer, 2)
     record(writer, 3)
     with monkeypatch.context() as patches:
-        patches.setattr("gym_hil.datasets.store.remove", held_open)
+        patches.setattr("gym_hil.datasets.folder.remove", held_open)
         writer.delete_last_episode()
     assert writer.num_episodes == 1
     record(writer, 4)
