@@ -101,7 +101,7 @@ class PackedScene:
     """A model as the page gets it.
 
     `bodies` are names of what moves: the model's bodies, then the visible sites and the cameras that are not fixed to a
-    body, which some environments move without moving a body. The `signature` tells whether it still looks like this.
+    body, which some environments move without moving a body. The `signature` says whether it still looks like this.
     """
 
     bodies: list[str]
