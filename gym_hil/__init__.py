@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # `X as X` is a re-export to type checkers
     from gym_hil.wrappers.safety import SafetyWrapper as SafetyWrapper
     from gym_hil.wrappers.viewer_wrapper import PassiveViewerWrapper as PassiveViewerWrapper
 
-__version__ = "0.1.25"
+__version__ = "0.1.26"
 
 # Module -> the names that it offers here; it is imported when one of them is first used.
 _OFFERS = {
