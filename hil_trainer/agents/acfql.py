@@ -66,7 +66,7 @@ class ACFQL(bc.BC):
 
     def update(self, batch: Chunks, *, updates: int = 1) -> dict[str, Tensor]:
         """Update the flow once, and, when it has been learned, the critics some times and the residual once."""
-        if self._only_imitates:
+        if not self.needs_returns:
             return super().update(batch)
         assert batch.returns is not None
         with self._precision():
@@ -151,12 +151,12 @@ class ACFQL(bc.BC):
 
     @property
     def utd_ratio(self) -> int:
-        return 1 if self._only_imitates else self.config.utd_ratio
+        return self.config.utd_ratio if self.needs_returns else 1
 
     @property
-    def _only_imitates(self) -> bool:
-        """Whether only the flow learns: all offline steps but the last."""
-        return self._updates < self._offline_updates - self.config.offline_critic_steps
+    def needs_returns(self) -> bool:
+        """False while only the flow learns: in all offline steps but the last."""
+        return self._updates >= self._offline_updates - self.config.offline_critic_steps
 
     @property
     def _updates_per_step(self) -> int:

@@ -69,6 +69,11 @@ class Algorithm(ABC):
         """Updates for each step (update-to-data ratio), of the critics if there are any."""
         return int(self.config.utd_ratio)
 
+    @property
+    def needs_returns(self) -> bool:
+        """Whether windows of the next update need what critics learn from."""
+        return False
+
     @abstractmethod
     def update(self, batch: Any, *, updates: int = 1) -> dict[str, Tensor]:
         """Make updates, of the critics if there are any.

@@ -182,7 +182,6 @@ class BC(Algorithm):
         self._learned.load_state_dict(state["learned"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._updates, self._started = state["updates"], state.get("started", False)
-        # An offline part that has ended stays where it was, whatever the settings of a resume are.
-        ended = min(state.get("offline_updates", 0), self._updates)
-        if ended == state.get("offline_updates") or ended > self._offline_updates:
-            self._offline_updates = ended
+        # An offline part that has ended stays where it was; one that the settings of a resume cut short ends here.
+        offline = state.get("offline_updates", self._offline_updates)
+        self._offline_updates = offline if offline <= self._updates else max(self._offline_updates, self._updates)

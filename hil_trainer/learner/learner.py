@@ -170,7 +170,7 @@ class Learner:
         chunk_size = self.algorithm.chunk_size
         if not chunk_size:
             return buffer.sample(size)
-        return sample_chunks(buffer, size, chunk_size, returns=not self.algorithm.imitates_only)
+        return sample_chunks(buffer, size, chunk_size, returns=self.algorithm.needs_returns)
 
     def metrics(self) -> dict[str, float]:
         """The newest losses and values; a DivergenceError if one is not finite."""
