@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks.console import own_console
 from benchmarks.report import Row
 from gym_hil.console.messages import Input
+from gym_hil.rotations import rotation_matrix, rotation_quaternion
 from gym_hil.teleop import make_device
 from gym_hil.teleop.hand_tracking import WEBXR_TO_BASE, Hand
 
@@ -129,7 +130,7 @@ def headset_accuracy(quick: bool = False) -> Row:
             wanted = np.eye(3)
             for move, turn in zip(moves, turns, strict=True):
                 operator.step(move, turn)
-                wanted = _matrix(turn) @ wanted
+                wanted = rotation_matrix(turn) @ wanted
             for _ in range(SETTLE):
                 operator.step()
             off = np.linalg.norm(operator.base.tcp_target - before - moves.sum(axis=0))
@@ -212,6 +213,14 @@ def headset_view(quick: bool = False) -> Row:
         env.reset(seed=0)
         stay, ages = env.get_wrapper_attr("idle_action"), []
         device = env.get_wrapper_attr("device")
+        receive, hands = device.receive, {}  # ms on the page's clock: of a message -> of the hand in it
+
+        def received(message: Input) -> None:
+            if message.hand is not None:
+                hands[message.time] = message.hand.time  # a page that draws slowly sends a hand again
+            receive(message)
+
+        device.receive = received
         arguments = ["--headless=new", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader"]
         browser = playwright.chromium.launch(
             executable_path=executable, args=[*arguments, "--enable-unsafe-swiftshader"]
@@ -222,12 +231,13 @@ def headset_view(quick: bool = False) -> Row:
         page.goto(console.url)
         _step_until(env, stay, page, lambda: page.evaluate("window.wear?.() ?? false"))
         _step_until(env, stay, page, lambda: device.tracking.clutch > 0)
-        offset = time.time() * 1000 - page.evaluate("performance.now()")
+        # Not the difference of two clocks that are read one after the other: a page that draws answers late.
+        offset = page.evaluate("performance.timeOrigin")
         page.evaluate("window.measuring = true")
         start, steps = time.monotonic(), 30 if quick else 200
         for step in range(steps):
             env.step(stay)
-            ages.append(time.time() * 1000 - offset - device.applied)
+            ages.append(time.time() * 1000 - offset - hands[device.applied])
             page.wait_for_timeout(max(0.0, 1000 * (start + 0.1 * (step + 1) - time.monotonic())))
         drawn, handled = page.evaluate("[window.drawn, window.handled]")
     p95 = {
@@ -288,20 +298,10 @@ def _step_until(env: Any, action: Any, page: Any, condition: Callable[[], bool])
     raise RuntimeError("the emulated headset does not drive")
 
 
-def _matrix(vector: Any) -> Any:
-    angle = float(np.linalg.norm(vector))
-    quaternion, matrix = np.empty(4), np.empty(9)
-    mujoco.mju_axisAngle2Quat(quaternion, np.array(vector) / max(angle, 1e-12), angle)
-    mujoco.mju_quat2Mat(matrix, quaternion)
-    return matrix.reshape(3, 3)
-
-
 def _turned(quaternion: Any, vector: Any) -> Any:
     """A quaternion, w last, turned by a rotation vector."""
-    angle = float(np.linalg.norm(vector))
-    turn, result = np.empty(4), np.empty(4)
-    mujoco.mju_axisAngle2Quat(turn, np.array(vector) / max(angle, 1e-12), angle)
-    mujoco.mju_mulQuat(result, turn, np.roll(quaternion, 1))
+    result = np.empty(4)
+    mujoco.mju_mulQuat(result, rotation_quaternion(np.array(vector)), np.roll(quaternion, 1))
     return tuple(np.roll(result, -1).tolist())
 
 
