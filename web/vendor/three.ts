@@ -1,5 +1,6 @@
 // What the page uses of three.js; the rest is left out of the bundle.
 export {
+  BasicShadowMap,
   BoxGeometry,
   BufferAttribute,
   BufferGeometry,
@@ -18,6 +19,7 @@ export {
   MathUtils,
   Mesh,
   MeshBasicMaterial,
+  MeshLambertMaterial,
   MeshStandardMaterial,
   NeutralToneMapping,
   PCFShadowMap,

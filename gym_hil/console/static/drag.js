@@ -106,7 +106,13 @@ export class Drag {
   }
 
   #place() {
-    this.#handle.visible = this.#target !== null && this.#parts.input.enabled;
+    const isShown = this.#target !== null && this.#parts.input.enabled;
+    const turns = this.#parts.turns();
+    this.#handle.visible = isShown;
+    this.#rings.forEach((ring, index) => (ring.visible = isShown && this.#rotation !== null && turns[index]));
+    if (!isShown) {
+      return false; // as in a headset, where asking for the canvas's height would lay out the page in each frame
+    }
     if (this.#target && !this.#grip) {
       this.#handle.position.copy(this.#target);
     }
@@ -116,9 +122,7 @@ export class Drag {
     this.#handle.scale.setScalar(RING * perPixel);
     this.#handle.quaternion.copy(camera.quaternion);
     this.#material.color.set(this.#grip ? COLOURS.active : COLOURS.idle);
-    const turns = this.#parts.turns();
     this.#rings.forEach((ring, index) => {
-      ring.visible = this.#handle.visible && this.#rotation !== null && turns[index];
       ring.position.copy(this.#handle.position);
       ring.scale.setScalar(RING_ABOUT * perPixel);
       ring.material.opacity = this.#turn?.axis === AXES[index] ? 1 : 0.55;

@@ -335,7 +335,7 @@ class Page {
     const isNew = this.description === null;
     this.description = description;
     if (this.view) {
-      this.view.channel = this.#drawn ? new ChannelScene(description, this.#meshes.data) : null;
+      this.view.channel = this.#drawn ? new ChannelScene(description, this.#meshes.data, this.view.slow) : null;
     }
     if (isNew && description.view) {
       this.cameras?.start(description.view);

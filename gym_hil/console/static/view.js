@@ -28,7 +28,7 @@ export class View {
   #timer = 0;
   #last = -Infinity; // ms
   #shaded = -Infinity; // ms, when shadows were drawn
-  /** Whether the processor has to draw, as in a virtual machine: then fewer pixels, less often. */
+  /** Whether the processor has to draw, as in a virtual machine: then fewer pixels, less often, and plainer. */
   slow = graphics() === "processor";
   /** Whether a WebXR session draws, in place of the page. */
   #presented = false;
@@ -37,7 +37,7 @@ export class View {
   constructor(canvas) {
     this.renderer = new THREE.WebGLRenderer({ canvas, antialias: !this.slow && devicePixelRatio < 2, stencil: false });
     this.renderer.shadowMap.enabled = true;
-    this.renderer.shadowMap.type = THREE.PCFShadowMap;
+    this.renderer.shadowMap.type = this.slow ? THREE.BasicShadowMap : THREE.PCFShadowMap;
     this.renderer.shadowMap.autoUpdate = false;
     this.renderer.toneMapping = THREE.NeutralToneMapping;
     this.camera.up.set(0, 0, 1);

@@ -3,27 +3,16 @@
 import { element, html } from "./dom.js";
 import { Hands, isSound } from "./xr_hands.js";
 import { Panel } from "./xr_panel.js";
-import {
-  CanvasTexture,
-  Group,
-  MathUtils,
-  Mesh,
-  MeshBasicMaterial,
-  PerspectiveCamera,
-  PlaneGeometry,
-  Quaternion,
-  SRGBColorSpace,
-  Vector3,
-} from "./vendor/three.js";
+import * as THREE from "./vendor/three.js";
 
 /** Takes WebXR's axes (x right, y up, z back) to those of the robot's base (x forward, y left, z up). */
-const TO_BASE = new Quaternion(0.5, -0.5, -0.5, 0.5);
-const UP = new Vector3(0, 0, 1);
-const HEADING = MathUtils.degToRad(-55); // where the operator looks at first: over the robot's left shoulder
+const TO_BASE = new THREE.Quaternion(0.5, -0.5, -0.5, 0.5);
+const UP = new THREE.Vector3(0, 0, 1);
+const HEADING = THREE.MathUtils.degToRad(-55); // where the operator looks at first: over the robot's left shoulder
 const DISTANCE = 0.46; // of that from which the page looks; m in m, the scene is as large as it is
 const NEAREST = 0.6; // m
 const EYES = 0.6; // m above the middle of the view
-const OUT_OF_VIEW = MathUtils.degToRad(60); // beyond this the scene is brought in front of the operator again
+const OUT_OF_VIEW = THREE.MathUtils.degToRad(60); // beyond this the scene is brought in front of the operator again
 const SMOOTHING = 30; // ms in which the scene moves to a new state
 const SLOW_SCALE = 0.5; // of the resolution, where the processor draws
 const EDGE = 1e-4; // m from the workspace's edge
@@ -48,11 +37,11 @@ export class Xr {
   #parts;
   #hands;
   panel = new Panel();
-  /** The image of an environment that has no scene. @type {Mesh<PlaneGeometry, MeshBasicMaterial>} */
-  #screen = new Mesh(new PlaneGeometry(1, 1), new MeshBasicMaterial({ toneMapped: false }));
+  /** The image of an environment that has no scene. @type {THREE.Mesh<THREE.PlaneGeometry, THREE.MeshBasicMaterial>} */
+  #screen = new THREE.Mesh(new THREE.PlaneGeometry(1, 1), new THREE.MeshBasicMaterial({ toneMapped: false }));
   /** Where WebXR's reference space is in the scene. */
-  #rig = new Group();
-  #camera = new PerspectiveCamera();
+  #rig = new THREE.Group();
+  #camera = new THREE.PerspectiveCamera();
   /** @type {XRSession | null} */
   #session = null;
   #entering = false;
@@ -155,8 +144,8 @@ export class Xr {
     const { material, scale } = this.#screen;
     if (material.map?.image !== image || scale.x * image.height !== scale.y * image.width) {
       material.map?.dispose();
-      material.map = new CanvasTexture(image);
-      material.map.colorSpace = SRGBColorSpace;
+      material.map = new THREE.CanvasTexture(image);
+      material.map.colorSpace = THREE.SRGBColorSpace;
       material.needsUpdate = true;
       scale.set((SCREEN * image.width) / image.height, SCREEN, 1);
     }
@@ -256,17 +245,17 @@ export class Xr {
   /** Puts the scene in front of the operator, whichever way they look. @param {XRViewerPose} head */
   #place(head) {
     const { workspace, view } = this.#view.channel?.description ?? { workspace: null, view: null };
-    const centre = new Vector3().fromArray(view?.centre ?? [0, 0, 0]);
+    const centre = new THREE.Vector3().fromArray(view?.centre ?? [0, 0, 0]);
     if (workspace) {
       centre.z = workspace[0][2];
     }
     const distance = Math.max(DISTANCE * (view?.distance ?? 0), NEAREST);
-    const eyes = new Vector3(-Math.cos(HEADING), -Math.sin(HEADING), 0).multiplyScalar(distance).add(centre);
+    const eyes = new THREE.Vector3(-Math.cos(HEADING), -Math.sin(HEADING), 0).multiplyScalar(distance).add(centre);
     eyes.z = centre.z + EYES;
     const turn = HEADING - yawOf(head);
     const { x, y, z } = head.transform.position;
     this.#rig.quaternion.setFromAxisAngle(UP, turn).multiply(TO_BASE);
-    this.#rig.position.copy(eyes).sub(new Vector3(x, y, z).applyQuaternion(this.#rig.quaternion));
+    this.#rig.position.copy(eyes).sub(new THREE.Vector3(x, y, z).applyQuaternion(this.#rig.quaternion));
     this.#rig.updateMatrixWorld();
     this.#yaw = -turn;
     this.#placed = true;
@@ -283,16 +272,16 @@ export class Xr {
       return false;
     }
     const { x, y, z } = head.transform.position;
-    const way = this.#rig.worldToLocal(new Vector3().fromArray(tool)).sub(new Vector3(x, y, z));
+    const way = this.#rig.worldToLocal(new THREE.Vector3().fromArray(tool)).sub(new THREE.Vector3(x, y, z));
     const off = Math.atan2(-way.x, -way.z) - yawOf(head);
-    return Math.abs(MathUtils.euclideanModulo(off + Math.PI, 2 * Math.PI) - Math.PI) > OUT_OF_VIEW;
+    return Math.abs(THREE.MathUtils.euclideanModulo(off + Math.PI, 2 * Math.PI) - Math.PI) > OUT_OF_VIEW;
   }
 }
 
 /** Which way the head looks about the vertical, counter-clockwise, rad. @param {XRViewerPose} head */
 function yawOf({ transform: { orientation } }) {
-  const ahead = new Vector3(0, 0, -1).applyQuaternion(
-    new Quaternion(orientation.x, orientation.y, orientation.z, orientation.w),
+  const ahead = new THREE.Vector3(0, 0, -1).applyQuaternion(
+    new THREE.Quaternion(orientation.x, orientation.y, orientation.z, orientation.w),
   );
   return Math.atan2(-ahead.x, -ahead.z);
 }

@@ -1,7 +1,7 @@
 // The operator's hands in a WebXR session: controllers, bare hands that pinch, or the phone itself.
 
 import { html, within } from "./dom.js";
-import { CapsuleGeometry, Group, Mesh, MeshStandardMaterial } from "./vendor/three.js";
+import * as THREE from "./vendor/three.js";
 
 /** Buttons in the layout `xr-standard` of the WebXR Gamepads Module: name in `Bindings.headset` -> index. */
 const BUTTONS = { stick: 3, a: 4, b: 5 };
@@ -45,12 +45,12 @@ export class Hands {
   /** The touch areas of a phone. @type {HTMLElement | null} */
   #phone = null;
   #touched = { squeeze: false, trigger: false };
-  /** @type {Record<Side, Mesh<CapsuleGeometry, MeshStandardMaterial>>} */
+  /** @type {Record<Side, THREE.Mesh<THREE.CapsuleGeometry, THREE.MeshStandardMaterial>>} */
   #shapes;
 
   /**
    * @param {import("./input.js").InputState} input
-   * @param {Group} rig where the hands are drawn
+   * @param {THREE.Group} rig where the hands are drawn
    */
   constructor(input, rig) {
     this.#input = input;
@@ -58,7 +58,7 @@ export class Hands {
       [...this.#down.keys()].forEach((name) => this.#muted.add(name));
       this.#down.clear();
     });
-    const shape = () => new Mesh(new CapsuleGeometry(0.018, 0.07, 4, 12).rotateX(Math.PI / 3), new MeshStandardMaterial());
+    const shape = () => new THREE.Mesh(new THREE.CapsuleGeometry(0.018, 0.07, 4, 12).rotateX(Math.PI / 3), new THREE.MeshStandardMaterial());
     this.#shapes = { left: shape(), right: shape() };
     rig.add(this.#shapes.left, this.#shapes.right);
     const phone = html("phone");

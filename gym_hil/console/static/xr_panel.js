@@ -1,6 +1,6 @@
 // The panel in the scene of a WebXR session: who drives, step, time, what is waited for or can be chosen, what is wrong.
 
-import { CanvasTexture, Mesh, MeshBasicMaterial, PlaneGeometry, SRGBColorSpace, Vector3 } from "./vendor/three.js";
+import * as THREE from "./vendor/three.js";
 
 const [WIDTH, HEIGHT] = [640, 540]; // px
 const MARGIN = 32; // px
@@ -20,7 +20,7 @@ const DRIVERS = { you: "#f08c00", policy: "#2f7de1", other: "#a259d9", operator:
  */
 
 export class Panel {
-  /** @type {Mesh<PlaneGeometry, MeshBasicMaterial>} */
+  /** @type {THREE.Mesh<THREE.PlaneGeometry, THREE.MeshBasicMaterial>} */
   mesh;
   #canvas = document.createElement("canvas");
   #texture;
@@ -29,10 +29,10 @@ export class Panel {
   constructor() {
     this.#canvas.width = WIDTH;
     this.#canvas.height = HEIGHT;
-    this.#texture = new CanvasTexture(this.#canvas);
-    this.#texture.colorSpace = SRGBColorSpace;
-    const material = new MeshBasicMaterial({ map: this.#texture, transparent: true, toneMapped: false });
-    this.mesh = new Mesh(new PlaneGeometry(SIZE, (SIZE * HEIGHT) / WIDTH), material);
+    this.#texture = new THREE.CanvasTexture(this.#canvas);
+    this.#texture.colorSpace = THREE.SRGBColorSpace;
+    const material = new THREE.MeshBasicMaterial({ map: this.#texture, transparent: true, toneMapped: false });
+    this.mesh = new THREE.Mesh(new THREE.PlaneGeometry(SIZE, (SIZE * HEIGHT) / WIDTH), material);
     this.mesh.up.set(0, 0, 1);
   }
 
@@ -44,13 +44,13 @@ export class Panel {
   /**
    * Puts it behind the scene, facing the operator.
    *
-   * @param {Vector3} centre m, of the scene, on the table
-   * @param {Vector3} eyes m
+   * @param {THREE.Vector3} centre m, of the scene, on the table
+   * @param {THREE.Vector3} eyes m
    * @param {boolean} isNarrow whether there is no room beside the robot
    */
   place(centre, eyes, isNarrow) {
     const away = centre.clone().sub(eyes).setZ(0).normalize();
-    const left = new Vector3(-away.y, away.x, 0);
+    const left = new THREE.Vector3(-away.y, away.x, 0);
     this.mesh.position.copy(centre).addScaledVector(away, BEHIND).addScaledVector(left, BESIDE[Number(isNarrow)]);
     this.mesh.position.z = centre.z + ABOVE[Number(isNarrow)];
     this.mesh.lookAt(eyes);
