@@ -1,24 +1,31 @@
-"""Draws docs/images/console-{light,dark,phone}.png: the operator's page on a desk and on a phone.
+"""Draws docs/images/console-{light,dark,phone,fetch,pusht}.png: the operator's page on a desk and on a phone.
 
 The episodes in the plot were played by a policy that gets better and a scripted operator who takes over when it makes
 no progress. Needs the extra `test` and Chromium; run it from the repository's top: python docs/make_console_images.py
+
+`fetch` and `pusht` show environments of other packages: python docs/make_console_images.py fetch pusht, in a virtual
+environment with gymnasium-robotics, gym-pusht and 'mujoco<4' as well.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import shutil
+import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
+import gym_hil
 from gym_hil.console import Console
 from gym_hil.console import server as console_module
 from gym_hil.teleop.scripted.operator import ScriptedOperator
@@ -35,6 +42,13 @@ ARGUMENTS = [
     "--enable-unsafe-swiftshader",
     "--no-sandbox",
 ]
+SCHEMES = {"light": (DESK, "light"), "dark": (DESK, "dark"), "phone": (PHONE, "light")}
+# Environments of other packages: id, which numbers of the action the operator sets, which key is pressed, for how many
+# steps.
+FOREIGN = {
+    "fetch": ("gymnasium_robotics:FetchPickAndPlace-v4", "x=0,y=1,z=2,gripper=-3", "KeyQ", 15),
+    "pusht": ("gym_pusht:gym_pusht/PushT-v0", "x=0*20:last,y=1*20:last", "ArrowRight", 8),
+}
 # As with a graphics card, but drawn only when `drawing` is set: a processor that draws this has no time to send input.
 FINE = """
 const UNMASKED_RENDERER = 37446;
@@ -50,36 +64,76 @@ window.setDrawing = (on) => { drawing = on; if (on) waiting.splice(0).forEach((s
 """
 
 
-def main() -> None:
+def main(names: Sequence[str]) -> None:
     """Play, open the pages, and keep their images."""
     console = console_module._shared = Console(port=0)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        draw_panda(console, browser, [name for name in names if name in SCHEMES])
+        for name in names:
+            if name in FOREIGN:
+                draw_foreign(console, browser, name)
+        browser.close()
+    console.close()
+
+
+def draw_panda(console: Console, browser: Browser, names: Sequence[str]) -> None:
+    """Draw PandaPickCube with the history of its episodes."""
     env = gym.make(
         "gym_hil/PandaPickCubeWeb-v1", image_obs=True, reset_delay_seconds=0, device_options={"clock": slow_clock}
     )
     policy = ScriptedOperator(env, motion_noise=0.1, seed=0)
     env.reset(seed=4)
-    for record in play():
+    for record in play() if names else ():
         console.channels[0].add_episode(record)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        for name, options, scheme in (("light", DESK, "light"), ("dark", DESK, "dark"), ("phone", PHONE, "light")):
-            context = browser.new_context(**options, color_scheme=scheme)
-            context.add_init_script(FINE)
-            page = context.new_page()
-            page.goto(console.url)
-            step(env, policy, page, 1)
-            page.wait_for_selector("[data-lock=you]")
-            page.evaluate("setDrawing(false)")
-            settle(env, page)
+    for name in names:
+        options, scheme = SCHEMES[name]
+        with opened(console, browser, env, options, scheme) as page:
             take_part(name, env, policy, page)
             page.evaluate("setDrawing(true)")
             page.wait_for_timeout(6000)
             keep(page.screenshot(), IMAGES / f"console-{name}.png")
-            page.click("#lock-button")
-            context.close()
-        browser.close()
     env.close()
-    console.close()
+
+
+def draw_foreign(console: Console, browser: Browser, name: str) -> None:
+    """Draw an environment of another package, driven from the page."""
+    env_id, action_map, key, steps = FOREIGN[name]
+    env = gym_hil.wrap(
+        gym.make(env_id, render_mode="rgb_array"),
+        "web",
+        action_map=action_map,
+        reset_delay_seconds=0,
+        device_options={"clock": slow_clock},
+    )
+    with opened(console, browser, env, DESK, "light") as page:
+        page.locator(".dock [data-button=INTERVENE]").click()
+        page.keyboard.down(key)
+        for _ in range(steps):
+            env.step(env.get_wrapper_attr("idle_action"))
+            page.wait_for_timeout(100)
+        page.evaluate("setDrawing(true)")
+        page.wait_for_timeout(6000)
+        keep(page.screenshot(), IMAGES / f"console-{name}.png")
+    env.close()
+
+
+@contextlib.contextmanager
+def opened(
+    console: Console, browser: Browser, env: Any, options: dict[str, Any], scheme: Literal["light", "dark"]
+) -> Iterator[Page]:
+    """A page that has the controls, shows a usual latency and does not draw."""
+    context = browser.new_context(**options, color_scheme=scheme)
+    context.add_init_script(FINE)
+    page = context.new_page()
+    page.goto(console.url)
+    env.reset(seed=4)
+    page.wait_for_selector("[data-lock=you]")
+    page.evaluate("setDrawing(false)")
+    settle(env, page)
+    yield page
+    page.click("#lock-button")
+    context.close()
 
 
 def slow_clock() -> float:
@@ -188,4 +242,4 @@ def keep(png: bytes, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or list(SCHEMES))
