@@ -18,53 +18,67 @@ from numba import njit
 from numba.core import event
 from numpy.typing import NDArray
 
-from gym_hil.rendering.floor import GRID, colour_ground, fill_floor, find_plane, lay_floor, light_floor, measure_row
+from gym_hil.rendering.floor import (
+    GRID,
+    begin,
+    colour_ground,
+    find_ground,
+    find_plane,
+    lay_floor,
+    light_floor,
+    light_ground,
+    measure_row,
+)
 from gym_hil.rendering.scene import (
+    ALL_GROUND,
     COMPILE_OPTIONS,
     ENDLESS_FLOOR,
-    FINITE_FLOOR,
     FLOOR,
     FULL,
     HALF,
     KNOWN,
     MOVES,
+    NO_GROUND,
     NOTHING,
     ONE,
     QUARTER,
+    SOME_GROUND,
     STAYS,
     TWO,
     ZERO,
     Buffers,
     Camera,
     Floats,
+    Grounds,
     Ints,
     Poses,
     Real,
     Scene,
     Vector,
     Views,
+    Window,
     helper,
     inlined,
 )
-from gym_hil.rendering.shading import draw_shadows, light_vertex, shade_sky, shade_triangles
-from gym_hil.rendering.simd import LANES, count_ids, less, load, store_bytes
-from gym_hil.rendering.triangles import centre, fill_shape, is_in_view, place, ray
+from gym_hil.rendering.shading import draw_shadows, lies_beside, light_vertex, shade_sky, shade_triangles
+from gym_hil.rendering.simd import LANES, copy_pixels, count_ids, largest, less, load, ramp, store_bytes
+from gym_hil.rendering.triangles import centre, fill_shape, is_in_view, place, project, ray
 
 Image = NDArray[np.uint8]
-Window = tuple[int, int, int, int]  # first and last + 1 row, first and last + 1 column, in pixels
 P = ParamSpec("P")
 
 _LOG = logging.getLogger(__name__)
 
 
 @helper
-def draw_camera(scene: Scene, camera: Camera, ground: Floats, known: int, image: Image) -> None:
+def draw_camera(scene: Scene, camera: Camera, ground: Grounds, known: int, image: Image) -> None:
     """Draw the image of one camera; `known` says what `ground` holds: MOVES, STAYS or KNOWN."""
     shapes, buffers, distances = scene.shapes, scene.buffers, scene.buffers.distances
     plane = find_plane(scene.floor, camera)
-    clear(scene, camera, plane)
-    if scene.floor.kind == FINITE_FLOOR and (plane[0] != ZERO or plane[1] != ZERO or plane[2] != ZERO):
-        fill_floor(scene, camera, plane)
+    sees_floor = plane[0] != ZERO or plane[1] != ZERO or plane[2] != ZERO
+    buffers.is_begun[:] = scene.floor.kind == ENDLESS_FLOOR and sees_floor
+    if scene.floor.kind == ENDLESS_FLOOR and sees_floor:
+        fill_endless(scene, camera, plane)
     buffers.is_lit[:] = False
     translucent = 0
     rows, columns, _ = buffers.pixels.shape
@@ -81,16 +95,16 @@ def draw_camera(scene: Scene, camera: Camera, ground: Floats, known: int, image:
             top, bottom, left, right = window_of(scene, s, camera)
             kept = (min(kept[0], top), max(kept[1], bottom), min(kept[2], left), max(kept[3], right))
         else:
+            begin(scene, camera, plane, project(shapes, s, camera, buffers))
             fill_shape(shapes, s, camera, buffers, buffers.depth, buffers.ids)
-    if known != KNOWN and (plane[0] != ZERO or plane[1] != ZERO or plane[2] != ZERO):
-        light_floor(scene, camera, plane)
+    if known != KNOWN:
+        find_ground(scene, camera, plane, ground.kinds)
+        if sees_floor:
+            light_floor(scene, camera, plane)
         if known == STAYS:
-            for i in range(rows):
-                measure_row(scene, camera, plane, i)
-                for segment in range(ground.shape[1]):
-                    colour_ground(scene, camera, i, segment, ground[i, segment])
+            keep_ground(scene, camera, plane, ground)
     window = (np.int64(0), rows, np.int64(0), columns)
-    resolve(scene, camera, plane, window, buffers.ids, ONE, kept, ground, known == MOVES, image)
+    resolve(scene, camera, plane, window, buffers.ids, ONE, kept, ground, known, image)
     for _ in range(translucent):
         farthest: Any = np.int64(0)
         for s in range(1, distances.shape[0]):
@@ -99,9 +113,10 @@ def draw_camera(scene: Scene, camera: Camera, ground: Floats, known: int, image:
         distances[farthest] = ZERO
         window = window_of(scene, farthest, camera)
         begin_layer(buffers, window)
+        project(shapes, farthest, camera, buffers)
         fill_shape(shapes, farthest, camera, buffers, buffers.layer_depth, buffers.layer_ids)
         alpha = shapes.colours[farthest, 3]
-        resolve(scene, camera, plane, window, buffers.layer_ids, alpha, kept, ground, False, image)
+        resolve(scene, camera, plane, window, buffers.layer_ids, alpha, kept, ground, KNOWN, image)
     for i in range(kept[0], kept[1]):
         for j in range(GRID * (kept[2] // GRID), min(GRID * ((kept[3] + GRID - 1) // GRID), columns)):
             finish_pixel(image, i, j, buffers.pixels[i, j])
@@ -157,13 +172,10 @@ def look_through(scene: Scene, poses: Poses, views: Views, k: int) -> Camera:
 
 
 @helper
-def clear(scene: Scene, camera: Camera, plane: Vector) -> None:
-    """Empty the depth buffer, or fill it with an endless floor up to its edge."""
+def fill_endless(scene: Scene, camera: Camera, plane: Vector) -> None:
+    """Fill all samples with an endless floor up to its edge."""
     depth, ids, radius = scene.buffers.depth, scene.buffers.ids, scene.floor.radius
-    depth[:] = ZERO
     ids[:] = NOTHING
-    if scene.floor.kind != ENDLESS_FLOOR or (plane[0] == ZERO and plane[1] == ZERO and plane[2] == ZERO):
-        return
     for i in range(depth.shape[0]):
         start = plane[0] + plane[2] * (np.float32(i) + HALF)
         for j in range(depth.shape[1]):
@@ -173,6 +185,30 @@ def clear(scene: Scene, camera: Camera, plane: Vector) -> None:
                 dx, dy, _ = ray(np.float32(j) + HALF, np.float32(i) + HALF, camera)
                 if dx * dx + dy * dy < (w * radius) * (w * radius):
                     ids[i, j] = FLOOR
+
+
+@helper
+def keep_ground(scene: Scene, camera: Camera, plane: Vector, ground: Grounds) -> None:
+    """Compute what stays of the view of a camera that does not move."""
+    rows, columns, _ = ground.images.shape
+    laid, sky = scene.buffers.laid, scene.buffers.sky
+    for i in range(rows):
+        measure_row(scene, camera, plane, i)
+        for segment in range(ground.colours.shape[1]):
+            first, colours = GRID * segment, ground.colours[i, segment]
+            colour_ground(scene, camera, i, segment, colours)
+            for k in range(2):
+                place = load(colours, (6 + k, 0))
+                ground.bounds[i, segment, 2 * k] = -largest(-place)
+                ground.bounds[i, segment, 2 * k + 1] = largest(place)
+            if first + GRID > columns:
+                ground.kinds[i, segment] = SOME_GROUND
+            elif ground.kinds[i, segment] == ALL_GROUND:
+                light_ground(colours, ramp(ONE, ZERO), laid)
+                finish_segment(ground.images, i, first, laid)
+            elif ground.kinds[i, segment] == NO_GROUND:
+                shade_sky(scene.sky, scene.floor, camera, i, first, sky)
+                finish_segment(ground.images, i, first, sky)
 
 
 @inlined
@@ -208,7 +244,7 @@ def begin_layer(buffers: Buffers, window: Window) -> None:
 @helper
 def resolve(
     scene: Scene, camera: Camera, plane: Vector, window: Window, ids: Ints, alpha: Real, kept: Window,
-    ground: Floats, measure: bool, image: Image,
+    ground: Grounds, known: int, image: Image,
 ) -> None:  # fmt: skip
     """Shade every pixel once for each surface among its four samples, average, and lay it over the image.
 
@@ -216,29 +252,41 @@ def resolve(
     Pixels go straight into the image, but for segments in the window `kept`: those stay in `Buffers.pixels`.
     """
     top, bottom, left, right = window
-    laid, sky = scene.buffers.laid, scene.buffers.sky
+    laid, sky, is_begun = scene.buffers.laid, scene.buffers.sky, scene.buffers.is_begun
     for i in range(top, bottom):
         in_kept_row = kept[0] <= i < kept[1]
         row = scene.buffers.pixels[i] if in_kept_row else scene.buffers.row
-        known = ground[0 if measure else i]
+        colours = ground.colours[0 if known == MOVES else i]
         measured = False
         queued = parts = np.int64(0)
         for segment in range(left // GRID, (right + GRID - 1) // GRID):
             first = GRID * segment
             start, end = max(first, left), min(first + GRID, right)
             keep = in_kept_row and first < kept[3] and first + GRID > kept[2]
-            floor_samples = count_ids(ids, 2 * i, 2 * first, np.int64(FLOOR)) if alpha == ONE else 0
+            kind = ground.kinds[i, segment]
+            floor_samples = sky_samples = np.int64(0)
+            if alpha == ONE:
+                if is_begun[i, segment] or kind == SOME_GROUND or keep or end - start < GRID:
+                    begin(scene, camera, plane, (i, i + 1, segment, segment + 1))
+                    floor_samples = count_ids(ids, 2 * i, 2 * first, np.int64(FLOOR))
+                    sky_samples = count_ids(ids, 2 * i, 2 * first, np.int64(NOTHING))
+                elif known == KNOWN and (kind == NO_GROUND or lies_beside(scene.shadow_map, ground.bounds[i, segment])):
+                    copy_pixels(ground.images, image, i, first)
+                    continue
+                elif kind == ALL_GROUND:
+                    floor_samples = np.int64(4 * GRID)
+                else:
+                    sky_samples = np.int64(4 * GRID)
             if floor_samples > 0:
-                if measure:
+                if known == MOVES:
                     if not measured:
                         measure_row(scene, camera, plane, i)
                         measured = True
-                    colour_ground(scene, camera, i, segment, known[segment])
-                lay_floor(known[segment], scene.shadow_map, laid)
+                    colour_ground(scene, camera, i, segment, colours[segment])
+                lay_floor(colours[segment], scene.shadow_map, laid)
                 if floor_samples == 4 * GRID and end - start == GRID and not keep:
                     finish_segment(image, i, first, laid)
                     continue
-            sky_samples = count_ids(ids, 2 * i, 2 * first, np.int64(NOTHING)) if alpha == ONE else 0
             if sky_samples > 0:
                 shade_sky(scene.sky, scene.floor, camera, i, first, sky)
                 if sky_samples == 4 * GRID and end - start == GRID and not keep:
@@ -379,10 +427,10 @@ def _can_cache() -> bool:
         return False
 
 
-def _compile(sources: int) -> Callable[[Scene, Poses, Views, Floats, Image], None]:
+def _compile(sources: int) -> Callable[[Scene, Poses, Views, Grounds, Image], None]:
     """Make `draw`; `sources` makes numba compile anew when any of the modules that it uses has changed."""
 
-    def draw(scene: Scene, poses: Poses, views: Views, grounds: Floats, images: Image) -> None:
+    def draw(scene: Scene, poses: Poses, views: Views, grounds: Grounds, images: Image) -> None:
         """Draw what some cameras see into images (n, H, W, 3)."""
         if sources >= 0:
             pose(scene, poses)
@@ -390,9 +438,9 @@ def _compile(sources: int) -> Callable[[Scene, Poses, Views, Floats, Image], Non
             if scene.lights.shadow >= 0:
                 draw_shadows(scene)
             for k in range(views.cameras.shape[0]):
-                draw_camera(
-                    scene, look_through(scene, poses, views, k), grounds[views.slots[k]], views.known[k], images[k]
-                )
+                slot = views.slots[k]
+                ground = Grounds(grounds.kinds[slot], grounds.colours[slot], grounds.bounds[slot], grounds.images[slot])
+                draw_camera(scene, look_through(scene, poses, views, k), ground, views.known[k], images[k])
 
     return entry(draw)
 

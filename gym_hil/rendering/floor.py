@@ -8,19 +8,25 @@ of it.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from gym_hil.rendering.scene import (
+    ALL_GROUND,
     DIRECTIONAL,
+    FINITE_FLOOR,
     FLOOR,
     FULL,
     HALF,
     MIP_LEVEL,
     NO_FLOOR,
+    NO_GROUND,
+    NOTHING,
     ONE,
     SHADOW_DIFFUSE,
     SHADOW_SPECULAR,
+    SOME_GROUND,
     SPECULAR,
     TWO,
     ZERO,
@@ -31,6 +37,7 @@ from gym_hil.rendering.scene import (
     Scene,
     ShadowMap,
     Vector,
+    Window,
     helper,
     inlined,
 )
@@ -41,7 +48,7 @@ from gym_hil.rendering.simd import (
     between,
     fill_lanes,
     floors,
-    gather,
+    gather_four,
     greater,
     largest,
     less,
@@ -73,41 +80,115 @@ def find_plane(floor: Floor, camera: Camera) -> Vector:
     return -c - a * camera.half_width + b * camera.half_height, a, -b
 
 
-@helper
-def fill_floor(scene: Scene, camera: Camera, plane: Vector) -> None:
-    """Fill the samples that show a floor with an end, before anything else is filled."""
-    floor, depth, ids = scene.floor, scene.buffers.depth, scene.buffers.ids
-    origin, r = floor.origin, scene.shapes.rotations[floor.shape]
+class Edges(NamedTuple):
+    """What `edges_at` needs to know of a floor with an end and of a camera."""
+
+    x_axis: Vector
+    y_axis: Vector
+    camera_x: Real  # where the camera is along these axes, from the floor's middle
+    camera_y: Real
+    half_x: Real
+    half_y: Real
+    nearest: Real  # greatest 1/depth
+
+
+@inlined
+def find_edges(scene: Scene, camera: Camera) -> Edges:
+    """The edges of a floor with an end, zeros for another."""
+    origin, none = scene.floor.origin, (ZERO, ZERO, ZERO)
+    if scene.floor.shape < 0:
+        return Edges(none, none, ZERO, ZERO, ZERO, ZERO, ZERO)
+    r = scene.shapes.rotations[scene.floor.shape]
     x_axis, y_axis = (r[0], r[3], r[6]), (r[1], r[4], r[7])
     cx, cy, cz = camera.position[0] - origin[0], camera.position[1] - origin[1], camera.position[2] - origin[2]
     camera_x = x_axis[0] * cx + x_axis[1] * cy + x_axis[2] * cz
     camera_y = y_axis[0] * cx + y_axis[1] * cy + y_axis[2] * cz
-    half_x, half_y, slope, nearest = floor.half[0], floor.half[1], plane[1], ONE / camera.near
-    for i in range(depth.shape[0]):
-        y = np.float32(i) + HALF
-        ray_x, ray_x_step = along(x_axis, camera, y)
-        ray_y, ray_y_step = along(y_axis, camera, y)
-        # the point on the floor, times 1/depth w: straight lines along the row, like w itself
-        step_x, step_y = camera_x * slope + ray_x_step, camera_y * slope + ray_y_step
-        steps = (
-            half_x * slope - step_x,
-            half_x * slope + step_x,
-            half_y * slope - step_y,
-            half_y * slope + step_y,
-            -slope,
-        )
-        for j in range(0, depth.shape[1] - LANES, LANES):
-            x = np.float32(j) + HALF
-            w = plane[0] + plane[2] * y + slope * x
-            point_x, point_y = camera_x * w + ray_x + ray_x_step * x, camera_y * w + ray_y + ray_y_step * x
-            edges = (
-                half_x * w - point_x,
-                half_x * w + point_x,
-                half_y * w - point_y,
-                half_y * w + point_y,
-                nearest - w,
-            )
-            fill_lanes(depth, ids, i, j, edges, steps, w, slope, np.int64(FLOOR))
+    return Edges(x_axis, y_axis, camera_x, camera_y, scene.floor.half[0], scene.floor.half[1], ONE / camera.near)
+
+
+@inlined
+def edges_at(
+    edges: Edges, plane: Vector, camera: Camera, x: Real, y: Real
+) -> tuple[Real, Real, Real, Real, Real, Real]:
+    """Values of which none is negative where a sample shows the floor, no nearer than allowed; the last is 1/depth.
+
+    They are planes over the samples.
+    """
+    ray_x, ray_x_step = along(edges.x_axis, camera, y)
+    ray_y, ray_y_step = along(edges.y_axis, camera, y)
+    w = plane[0] + plane[2] * y + plane[1] * x
+    # the point on the floor, times w
+    point_x, point_y = edges.camera_x * w + ray_x + ray_x_step * x, edges.camera_y * w + ray_y + ray_y_step * x
+    return (
+        edges.half_x * w - point_x,
+        edges.half_x * w + point_x,
+        edges.half_y * w - point_y,
+        edges.half_y * w + point_y,
+        edges.nearest - w,
+        w,
+    )
+
+
+@helper
+def begin(scene: Scene, camera: Camera, plane: Vector, window: Window) -> None:
+    """Empty the samples of those segments of a window that are not begun, and fill in a floor with an end.
+
+    The window is given in rows of pixels and in segments.
+    """
+    depth, ids, is_begun = scene.buffers.depth, scene.buffers.ids, scene.buffers.is_begun
+    has_floor = scene.floor.kind == FINITE_FLOOR and (plane[0] != ZERO or plane[1] != ZERO or plane[2] != ZERO)
+    edges, slope = find_edges(scene, camera), plane[1]
+    _, ray_x_step = along(edges.x_axis, camera, ZERO)
+    _, ray_y_step = along(edges.y_axis, camera, ZERO)
+    step_x, step_y = edges.camera_x * slope + ray_x_step, edges.camera_y * slope + ray_y_step
+    steps = (
+        edges.half_x * slope - step_x,
+        edges.half_x * slope + step_x,
+        edges.half_y * slope - step_y,
+        edges.half_y * slope + step_y,
+        -slope,
+    )
+    for i in range(window[0], window[1]):
+        for segment in range(window[2], window[3]):
+            if is_begun[i, segment]:
+                continue
+            is_begun[i, segment] = True
+            for part in range(4):
+                row, column = 2 * i + part // 2, 2 * GRID * segment + LANES * (part % 2)
+                for k in range(LANES):
+                    depth[row, column + k] = ZERO
+                    ids[row, column + k] = NOTHING
+                if has_floor:
+                    x, y = np.float32(column) + HALF, np.float32(row) + HALF
+                    a, b, c, d, e, w = edges_at(edges, plane, camera, x, y)
+                    fill_lanes(depth, ids, row, column, (a, b, c, d, e), steps, w, slope, np.int64(FLOOR))
+
+
+@helper
+def find_ground(scene: Scene, camera: Camera, plane: Vector, kinds: Floats) -> None:
+    """Write into `kinds` which segments show nothing but a floor with an end, and which show none of it."""
+    kinds[:] = NO_GROUND
+    if scene.floor.kind != FINITE_FLOOR or (plane[0] == ZERO and plane[1] == ZERO and plane[2] == ZERO):
+        return
+    edges = find_edges(scene, camera)
+    half, step = max(edges.half_x, edges.half_y), np.float32(2 * GRID)
+    for i in range(kinds.shape[0]):
+        y = np.float32(2 * i) + HALF
+        for segment in range(0, kinds.shape[1] - LANES, LANES):
+            # samples in the corners of eight segments
+            left = ramp(np.float32(2 * GRID * segment) + HALF, step)
+            right = ramp(np.float32(2 * GRID * segment + 2 * GRID - 1) + HALF, step)
+            p, q = edges_at(edges, plane, camera, left, y), edges_at(edges, plane, camera, right, y)
+            r, s = edges_at(edges, plane, camera, left, y + ONE), edges_at(edges, plane, camera, right, y + ONE)
+            inside = outside = ramp(LIT, ZERO)
+            for k in range(6):
+                inside = less(inside, less(less(p[k], q[k]), less(r[k], s[k])))
+                outside = less(outside, greater(greater(p[k], q[k]), greater(r[k], s[k])))
+            w = greater(greater(p[5], q[5]), greater(r[5], s[5]))
+            # what rounding may change
+            slack = np.float32(1e-4) * half * greater(w, -w) + np.float32(1e-6) * edges.nearest + np.float32(1e-5)
+            kind = where_less(slack, inside, ALL_GROUND, SOME_GROUND)
+            store(kinds, (i, segment), where_less(outside, -slack, NO_GROUND, kind))
 
 
 @helper
@@ -242,7 +323,12 @@ def veil(scene: Scene, camera: Camera, i: int, segment: int, ground: Floats) -> 
 @inlined
 def lay_floor(ground: Floats, shadow_map: ShadowMap, out: Floats) -> None:
     """The ground of a segment with the shadows that lie on it, laid out as in `Buffers.pixels`, into out (6, GRID)."""
-    share = look_up(shadow_map, load(ground, (6, 0)), load(ground, (7, 0)), load(ground, (8, 0)))
+    light_ground(ground, look_up(shadow_map, load(ground, (6, 0)), load(ground, (7, 0)), load(ground, (8, 0))), out)
+
+
+@inlined
+def light_ground(ground: Floats, share: Lanes, out: Floats) -> None:
+    """The ground of a segment with a share of the light that casts shadows, likewise."""
     for k in range(3):
         plain = load(ground, (k, 0))
         store(out, (k, 0), plain)
@@ -259,23 +345,20 @@ def sample_texture(floor: Floor, level: int, u: Lanes, v: Lanes) -> tuple[Lanes,
     right = less(greater(floors(u), ZERO), np.float32(width))
     below = less(greater(floors(v), ZERO), np.float32(height))
     wide, four, first = np.int64(4 * (width + 2)), np.int64(4), np.int64(4 * start)
-    red = gather(texels, first, below, wide, right, four)
-    green = gather(texels, first + 1, below, wide, right, four)
-    blue = gather(texels, first + 2, below, wide, right, four)
-    if largest(ONE - gather(texels, first + 3, below, wide, right, four)) > ZERO:
+    red, green, blue, is_plain = gather_four(texels, first, below, wide, right, four)
+    if largest(ONE - is_plain) > ZERO:
         u, v = u - right, v - below
-        red = blend(texels, first, wide, right, below, red, u, v)
-        green = blend(texels, first + 1, wide, right, below, green, u, v)
-        blue = blend(texels, first + 2, wide, right, below, blue, u, v)
+        beside = gather_four(texels, first + 4, below, wide, right, four)
+        low = gather_four(texels, first + wide, below, wide, right, four)
+        last = gather_four(texels, first + wide + 4, below, wide, right, four)
+        red = blend(red, beside[0], low[0], last[0], u, v)
+        green = blend(green, beside[1], low[1], last[1], u, v)
+        blue = blend(blue, beside[2], low[2], last[2], u, v)
     return red, green, blue
 
 
 @inlined
-def blend(texels: Floats, first: int, wide: int, right: Lanes, below: Lanes, here: Lanes, u: Lanes, v: Lanes) -> Lanes:
-    """One channel between four texels, of which the upper left one is `here`."""
-    four = np.int64(4)
-    beside = gather(texels, first + 4, below, wide, right, four)
-    low = gather(texels, first + wide, below, wide, right, four)
-    last = gather(texels, first + wide + 4, below, wide, right, four)
+def blend(here: Lanes, beside: Lanes, low: Lanes, last: Lanes, u: Lanes, v: Lanes) -> Lanes:
+    """What lies between four neighbours."""
     above = between(here, beside, u)
     return above + (between(low, last, u) - above) * v

@@ -86,7 +86,7 @@ def _join(parts: list[Triangles], looks: list[tuple[Floats, Material]]) -> Shape
     return Shapes(
         vertices=np.ascontiguousarray(np.pad(vertices, ((0, LANES), (0, 0))).T),
         normals=_rows([normals for _, normals, _ in parts], np.float32),
-        triangles=triangles,
+        triangles=np.pad(triangles, ((0, LANES), (0, 0))),
         shape=np.repeat(np.arange(count, dtype=np.int32), np.diff(triangle_spans, axis=1)[:, 0]),
         surface=surfaces(triangles, len(vertices)),
         vertex_spans=vertex_spans,

@@ -13,7 +13,7 @@ from gym_hil.rendering.drawing import draw
 from gym_hil.rendering.floor import GRID
 from gym_hil.rendering.geometry import extract, reshape
 from gym_hil.rendering.renderer import Image, Renderer
-from gym_hil.rendering.scene import KNOWN, MOVES, NOTHING, STAYS, Buffers, Floats, Poses, Scene, ShadowMap, Views
+from gym_hil.rendering.scene import KNOWN, MOVES, NOTHING, STAYS, Buffers, Grounds, Poses, Scene, ShadowMap, Views
 from gym_hil.rendering.simd import LANES
 
 SHADOW_TEXELS = 2  # per pixel, along the side of the shadow map, which is fitted to what casts shadows
@@ -42,8 +42,8 @@ class RasterRenderer(Renderer):
             shadow_map=ShadowMap(
                 axes=np.zeros((3, 3), dtype=np.float32),
                 depth=np.zeros((texels, texels + LANES), dtype=np.float32),
-                corner=np.zeros(2, dtype=np.float32),
-                scale=np.zeros(1, dtype=np.float32),
+                corner=np.zeros(LANES, dtype=np.float32),
+                scale=np.ones(LANES, dtype=np.float32),
             ),
             buffers=self._buffers(len(self._geometry.shapes.normals), len(self._geometry.shapes.radii)),
         )
@@ -54,15 +54,22 @@ class RasterRenderer(Renderer):
         self._poses: tuple[mujoco.MjData, Poses] | None = None
         self._light_direction: list[float] = []
 
-    def _empty_grounds(self, count: int) -> Floats:
-        return np.zeros((count, self.height, -(-self.width // GRID), 9, GRID), dtype=np.float32)
+    def _empty_grounds(self, count: int) -> Grounds:
+        size = count, self.height, -(-self.width // GRID)
+        return Grounds(
+            kinds=np.zeros((*size[:2], size[2] + LANES), dtype=np.float32),
+            colours=np.zeros((*size, 9, GRID), dtype=np.float32),
+            bounds=np.zeros((*size, 4), dtype=np.float32),
+            images=np.zeros((count, self.height, self.width, 3), dtype=np.uint8),
+        )
 
     def _buffers(self, vertices: int, shapes: int) -> Buffers:
         rows, columns = (-(-side // GRID) + 1 for side in (self.height, self.width))
         samples = (2 * self.height, 2 * GRID * (columns - 1) + LANES)
         return Buffers(
             world=np.zeros((3, vertices + LANES), dtype=np.float32),
-            screen=np.zeros((3, vertices + LANES), dtype=np.float32),
+            screen=np.zeros((vertices + LANES, 4), dtype=np.float32),
+            setup=np.zeros((16, LANES), dtype=np.float32),
             depth=np.zeros(samples, dtype=np.float32),
             ids=np.full(samples, NOTHING, dtype=np.int32),
             layer_depth=np.zeros(samples, dtype=np.float32),
@@ -75,7 +82,9 @@ class RasterRenderer(Renderer):
             laid=np.zeros((6, GRID), dtype=np.float32),
             sky=np.zeros((6, GRID), dtype=np.float32),
             distances=np.zeros(shapes, dtype=np.float32),
-            corners=np.zeros((4, 3), dtype=np.float32),
+            corners=np.zeros((4, 4), dtype=np.float32),
+            is_begun=np.zeros((self.height, columns - 1), dtype=np.bool_),
+            fan=np.array([[0, 1, 2], [0, 2, 3], *LANES * [[0, 0, 0]]], dtype=np.int32),
             queue=np.zeros((7, 4 * self.width + LANES), dtype=np.float32),
             queue_pixels=np.zeros(4 * self.width, dtype=np.int32),
             shaded=np.zeros((6, LANES), dtype=np.float32),
@@ -135,8 +144,9 @@ class RasterRenderer(Renderer):
         if is_known:
             return slot, KNOWN
         if slot == 0:
-            slot = len(self._grounds)
-            self._grounds = np.concatenate([self._grounds, self._empty_grounds(1)])
+            slot = len(self._grounds.kinds)
+            pairs: Any = zip(self._grounds, self._empty_grounds(1), strict=True)
+            self._grounds = Grounds(*(np.concatenate(pair) for pair in pairs))
         self._stays[number] = place, slot, True
         return slot, STAYS
 

@@ -43,6 +43,8 @@ NOTHING, FLOOR = -1, -2
 SPECULAR, SHADOW_DIFFUSE, SHADOW_SPECULAR = 3, 4, 5
 MIP_LEVEL = 6  # a further column on the floor
 RIGHT, UP, FORWARD = 6, 7, 8  # further columns of a vertex, m: where the light that casts shadows sees it
+# What a segment, see `floor`, shows of the floor where nothing stands before it.
+NO_GROUND, ALL_GROUND, SOME_GROUND = ZERO, ONE, TWO
 # What is known of the floor that a camera sees. MOVES: nothing, and only visible pixels are computed. STAYS: the camera
 # does not move, and all pixels are computed, to be kept. KNOWN: all pixels were computed and are used again.
 MOVES, STAYS, KNOWN = 0, 1, 2
@@ -53,7 +55,7 @@ class Shapes(NamedTuple):
 
     vertices: Floats  # (3, V + M)
     normals: Floats  # (V, 3) unit vectors
-    triangles: Ints  # (T, 3) columns of `vertices`, counter-clockwise seen from outside
+    triangles: Ints  # (T + M, 3) columns of `vertices`, counter-clockwise seen from outside
     shape: Ints  # (T,) the shape of each triangle
     surface: Ints  # (T,) triangles of one number form one smooth surface
     vertex_spans: Ints  # (S, 2) first and last + 1 vertex of each shape
@@ -117,15 +119,16 @@ class ShadowMap(NamedTuple):
 
     axes: Floats  # (3, 3) right, up and forward of the light, in rows
     depth: Floats  # (N, N + M) 1/distance from the light
-    corner: Floats  # (2,) x and y of the map's corner in the light's plane
-    scale: Floats  # (1,) texels per unit of that plane; 0 for an empty map
+    corner: Floats  # (8,) x and y of the map's corner in the light's plane, 0, 0; these again
+    scale: Floats  # (8,) texels per unit of that plane, 0 for an empty map, twice; 1, 1; these again
 
 
 class Buffers(NamedTuple):
     """What is computed on the way to an image."""
 
     world: Floats  # (3, V + M) vertices in the world
-    screen: Floats  # (3, V + M) x, y in samples and 1/depth
+    screen: Floats  # (V + M, 4) x, y in samples and 1/depth; one number is not used
+    setup: Floats  # (16, 8) of eight triangles that are filled, see `triangles.fill`
     depth: Floats  # (2H, 2W + M) 1/depth of each sample
     ids: Ints  # (2H, 2W + M) triangle of each sample, or FLOOR, or NOTHING
     layer_depth: Floats  # (2H, 2W + M) like `depth`, of one translucent shape
@@ -138,7 +141,9 @@ class Buffers(NamedTuple):
     laid: Floats  # (6, 8) the floor with its shadows in eight pixels, laid out like `pixels`
     sky: Floats  # (6, 8) likewise, the sky
     distances: Floats  # (S,) of the translucent shapes that are still to be drawn
-    corners: Floats  # (4, 3) of a triangle that is clipped
+    corners: Floats  # (4, 4) of a triangle that is clipped, laid out like `screen`
+    is_begun: NDArray[np.bool_]  # (H, segments) whether `depth` and `ids` hold for the camera that is drawn
+    fan: Ints  # (2 + M, 3) the rows of `corners` that make two triangles
     queue: (
         Floats  # (7, 4W + M) what is to be shaded in a row: vertices of a triangle, shape, x and y in samples, weight
     )
@@ -147,6 +152,15 @@ class Buffers(NamedTuple):
     parts: Ints  # segments of the row that show more than the floor
     row: Floats  # (W, 6) one row of `pixels`, where they are not kept
     pixels: Floats  # (H, W, 6) 0..255, RGB without, and RGB only from, the light that casts shadows
+
+
+class Grounds(NamedTuple):
+    """What stays of views while camera, lights and floor do, n of them; see `floor`."""
+
+    kinds: Floats  # (n, H, segments + M) what each segment shows: NO_GROUND, ALL_GROUND or SOME_GROUND
+    colours: Floats  # (n, H, segments, 9, 8) as `floor.colour_ground` lays them out
+    bounds: Floats  # (n, H, segments, 4) least and greatest right, then up, of the seventh and eighth of these rows
+    images: NDArray[np.uint8]  # (n, H, W, 3) without anything that stands there, and without shadows
 
 
 class Scene(NamedTuple):
@@ -187,6 +201,7 @@ class Views(NamedTuple):
 
 
 Vector = tuple[Real, Real, Real]
+Window = tuple[int, int, int, int]  # first and last + 1 row, first and last + 1 column
 
 
 class Camera(NamedTuple):

@@ -52,10 +52,11 @@ from gym_hil.rendering.simd import (
     ramp,
     roots,
     store,
+    store_rows,
     where_at_least,
     where_less,
 )
-from gym_hil.rendering.triangles import fill_facing, ray
+from gym_hil.rendering.triangles import fill, ray
 
 SHADOW_BIAS: Real = np.float32(0.004)  # m; hides the shadow map's texels on the faces that cast it
 DARK: Real = np.float32(8.0)  # e to the power of minus this is less than one step of a byte
@@ -165,26 +166,21 @@ def draw_shadows(scene: Scene) -> None:
             box = project_to_light(scene, s)
             low_x, high_x = min(low_x, box[0]), max(high_x, box[1])
             low_y, high_y = min(low_y, box[2]), max(high_y, box[3])
-    corner[:] = ZERO
-    scale[:] = ZERO
     shadow_map.depth[:] = ZERO
-    if high_x < low_x:
-        return
     size = np.float32(shadow_map.depth.shape[0] - MARGIN)
     step = max(high_x - low_x, high_y - low_y, np.float32(1e-4)) / size
-    corner[0] = low_x - TWO * step
-    corner[1] = low_y - TWO * step
-    scale[0] = ONE / step
-    for i in range(0, screen.shape[1] - LANES, LANES):
-        for k in range(2):
-            store(screen, (k, i), (load(screen, (k, i)) - corner[k]) * scale[0])
+    for k in range(0, LANES, 4):
+        corner[k], corner[k + 1] = low_x - TWO * step, low_y - TWO * step
+        scale[k] = scale[k + 1] = ZERO if high_x < low_x else ONE / step
+    if high_x < low_x:
+        return
+    for i in range(0, screen.shape[0] - LANES, 2):
+        store(screen, (i, 0), (load(screen, (i, 0)) - load(corner, (0,))) * load(scale, (0,)))
     for s in range(shapes.radii.shape[0]):
-        if not casts_shadow(shapes, scene.floor, s):
-            continue
-        for t in range(shapes.triangle_spans[s, 0], shapes.triangle_spans[s, 1]):
-            a, b, c = shapes.triangles[t, 0], shapes.triangles[t, 1], shapes.triangles[t, 2]
-            if screen[2, a] > ZERO and screen[2, b] > ZERO and screen[2, c] > ZERO:
-                fill_facing(screen, a, b, c, np.int64(t), shadow_map.depth, None)
+        if casts_shadow(shapes, scene.floor, s):
+            last = np.int64(shapes.triangle_spans[s, 1])
+            for t in range(np.int64(shapes.triangle_spans[s, 0]), last, LANES):
+                fill(screen, shapes.triangles, t, last, (t, np.int64(1)), scene.buffers.setup, shadow_map.depth, None)
 
 
 @inlined
@@ -207,7 +203,7 @@ def project_to_light(scene: Scene, s: int) -> tuple[Real, Real, Real, Real]:
     if not directional and cutoff > HALF:
         reach = math.sqrt(ONE - cutoff * cutoff) / cutoff
     low_x = low_y = high_x = high_y = ramp(-EMPTY, ZERO)  # the low ones with the other sign
-    for i in range(spans[s, 0], spans[s, 1], LANES):
+    for i in range(np.int64(spans[s, 0]), np.int64(spans[s, 1]), LANES):
         x, y, z = to_light(load(world, (0, i)), load(world, (1, i)), load(world, (2, i)), lights, scene.shadow_map)
         # of this shape, and not behind the light
         counts = where_less(ramp(np.float32(i), ONE), np.float32(spans[s, 1]), ONE, ZERO)
@@ -217,9 +213,7 @@ def project_to_light(scene: Scene, s: int) -> tuple[Real, Real, Real, Real]:
             w = ONE / greater(z, LIGHT_NEAR)
             x, y = greater(less(x * w, reach), -reach), greater(less(y * w, reach), -reach)
             counts, w = where_less(LIGHT_NEAR, z, counts, ZERO), where_less(LIGHT_NEAR, z, w, -ONE)
-        store(screen, (0, i), x)
-        store(screen, (1, i), y)
-        store(screen, (2, i), w)
+        store_rows(screen, i, x, y, w)
         low_x = where_less(HALF, counts, greater(low_x, -x), low_x)
         high_x = where_less(HALF, counts, greater(high_x, x), high_x)
         low_y = where_less(HALF, counts, greater(low_y, -y), low_y)
@@ -264,6 +258,18 @@ def look_up(shadow_map: ShadowMap, right: Lanes, up: Lanes, w: Lanes) -> Lanes:
         above, below = between(p, q, u - j), between(r, s, u - j)
         share = where_less(inside, HALF, ONE, above + (below - above) * (v - i))
     return share
+
+
+@inlined
+def lies_beside(shadow_map: ShadowMap, bounds: Floats) -> bool:
+    """Whether points between bounds, least and greatest right and up, (4,), lie outside of the map."""
+    scale, end = shadow_map.scale[0], np.float32(shadow_map.depth.shape[0] - 1)
+    return (
+        (bounds[1] - shadow_map.corner[0]) * scale - HALF < ZERO
+        or (bounds[0] - shadow_map.corner[0]) * scale - HALF >= end
+        or (bounds[3] - shadow_map.corner[1]) * scale - HALF < ZERO
+        or (bounds[2] - shadow_map.corner[1]) * scale - HALF >= end
+    )
 
 
 @inlined

@@ -22,6 +22,7 @@ intrinsic: Any = extending.intrinsic  # its own types ask for what numba adds to
 Lanes = Any  # inside compiled code
 
 _REALS, _INTS = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.IntType(32), LANES)
+_QUAD = ir.VectorType(ir.FloatType(), 4)
 _INT = ir.IntType(32)
 _STEPS = [float(k) for k in range(LANES)]
 
@@ -121,6 +122,7 @@ def _function_of_llvm(name: str) -> Any:
 
 
 floors = _function_of_llvm("floor")  # of each lane, to a whole number
+ceilings = _function_of_llvm("ceil")  # likewise
 roots = _function_of_llvm("sqrt")
 
 
@@ -165,26 +167,126 @@ def store(typing_context: Any, array: Any, index: Any, lanes: Any) -> Any:
 
 
 @intrinsic
+def store_all(typing_context: Any, array: Any, lanes: Any) -> Any:
+    """Write a tuple of lanes into the first rows of an array (n, 8)."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        size = ir.IntType(context.address_size)
+        for row, each in enumerate(cgutils.unpack_tuple(builder, values[1])):
+            pointer = _pointer(context, builder, signature.args[0], values[0], [size(row), size(0)], _REALS)
+            builder.store(each, pointer, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, lanes), generate
+
+
+@intrinsic
+def store_rows(typing_context: Any, array: Any, row: Any, x: Any, y: Any, z: Any) -> Any:
+    """Write lanes x, y and z into the first three columns of eight rows of an array (n, 4)."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        array, row, x, y, z = values
+        long = ir.VectorType(_INT, 2 * LANES)
+        pairs = builder.shuffle_vector(x, y, ir.Constant(long, list(range(2 * LANES))))
+        rest = builder.shuffle_vector(z, z, ir.Constant(long, list(range(2 * LANES))))
+        order = [c * LANES + k for k in range(LANES) for c in range(4)]
+        rows = builder.shuffle_vector(pairs, rest, ir.Constant(ir.VectorType(_INT, 4 * LANES), order))
+        zero = ir.Constant(ir.IntType(context.address_size), 0)
+        pointer = _pointer(context, builder, signature.args[0], array, [row, zero], rows.type)
+        builder.store(rows, pointer, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, row, x, y, z), generate
+
+
+def _columns(builder: Any, rows: list[Any]) -> list[Any]:
+    """Four vectors with what stands in each column of eight rows of four."""
+    while len(rows) > 1:  # laid side by side
+        wide = ir.VectorType(_INT, 2 * rows[0].type.count)
+        every = ir.Constant(wide, list(range(wide.count)))
+        rows = [builder.shuffle_vector(*rows[k : k + 2], every) for k in range(0, len(rows), 2)]
+    steps = ([4 * k + c for k in range(LANES)] for c in range(4))
+    return [builder.shuffle_vector(rows[0], rows[0], ir.Constant(_INTS, step)) for step in steps]
+
+
+@intrinsic
+def gather_vertices(typing_context: Any, screen: Any, triangles: Any, first: Any, corner: Any) -> Any:
+    """Rows of `screen`, (n, 4), that eight rows of `triangles`, (m, 3), name from a row on in one column."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        screen, triangles, first, corner = values
+        start = context.make_array(signature.args[0])(context, builder, screen).data
+        made = context.make_array(signature.args[1])(context, builder, triangles)
+        rows, size = [], ir.IntType(context.address_size)
+        for k in range(LANES):
+            index = [builder.add(first, first.type(k)), corner]
+            at = builder.load(cgutils.get_item_pointer(context, builder, signature.args[1], made, index, False))
+            pointer = builder.gep(start, [builder.shl(builder.sext(at, size), size(2))])
+            rows.append(builder.load(builder.bitcast(pointer, _QUAD.as_pointer()), align=4))
+        return context.make_tuple(builder, signature.return_type, _columns(builder, rows))
+
+    return types.UniTuple(_LANES, 4)(screen, triangles, first, corner), generate
+
+
+@intrinsic
+def lanes_above_zero(typing_context: Any, values: Any) -> Any:
+    """A whole number whose bit k is 1 where lane k is more than 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        above = builder.fcmp_ordered(">", arguments[0], ir.Constant(_REALS, [0.0] * LANES))
+        return builder.zext(builder.bitcast(above, ir.IntType(LANES)), ir.IntType(64))
+
+    return types.int64(values), generate
+
+
+@intrinsic
+def lowest_bit(typing_context: Any, number: Any) -> Any:
+    """The place of the lowest bit that is 1 in a number that is not 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return types.int64(types.int64), generate
+
+
+def _places(context: Any, builder: Any, signature: Any, values: Any) -> list[Any]:
+    """Pointers to the numbers that `gather` finds."""
+    array, first, rows, row_size, columns, column_size = values
+    start = context.make_array(signature.args[0])(context, builder, array).data
+    place = _splat(builder, builder.trunc(first, _INT), _INTS)
+    for lanes, size in ((rows, row_size), (columns, column_size)):
+        step = _splat(builder, builder.trunc(size, _INT), _INTS)
+        place = builder.add(place, builder.mul(builder.fptosi(lanes, _INTS), step))
+    return [builder.gep(start, [builder.extract_element(place, ir.Constant(_INT, k))]) for k in range(LANES)]
+
+
+@intrinsic
 def gather(
     typing_context: Any, array: Any, first: Any, rows: Any, row_size: Any, columns: Any, column_size: Any
 ) -> Any:
     """The numbers first + row row_size + column column_size of an array, for lanes of whole rows and columns."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        array, first, rows, row_size, columns, column_size = values
-        start = context.make_array(signature.args[0])(context, builder, array).data
-        place = _splat(builder, builder.trunc(first, _INT), _INTS)
-        for lanes, size in ((rows, row_size), (columns, column_size)):
-            step = _splat(builder, builder.trunc(size, _INT), _INTS)
-            place = builder.add(place, builder.mul(builder.fptosi(lanes, _INTS), step))
         found = ir.Constant(_REALS, ir.Undefined)
-        for k in range(LANES):
-            at = ir.Constant(_INT, k)
-            pointer = builder.gep(start, [builder.extract_element(place, at)])
-            found = builder.insert_element(found, builder.load(pointer), at)
+        for k, pointer in enumerate(_places(context, builder, signature, values)):
+            found = builder.insert_element(found, builder.load(pointer), ir.Constant(_INT, k))
         return found
 
     return _LANES(array, first, rows, row_size, columns, column_size), generate
+
+
+@intrinsic
+def gather_four(
+    typing_context: Any, array: Any, first: Any, rows: Any, row_size: Any, columns: Any, column_size: Any
+) -> Any:
+    """The same number as `gather` finds, and the three behind it."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        places = _places(context, builder, signature, values)
+        rows = [builder.load(builder.bitcast(place, _QUAD.as_pointer()), align=4) for place in places]
+        return context.make_tuple(builder, signature.return_type, _columns(builder, rows))
+
+    return types.UniTuple(_LANES, 4)(array, first, rows, row_size, columns, column_size), generate
 
 
 @intrinsic
@@ -206,6 +308,20 @@ def store_bytes(typing_context: Any, image: Any, row: Any, column: Any, red: Any
         return context.get_dummy_value()
 
     return types.void(image, row, column, red, green, blue), generate
+
+
+@intrinsic
+def copy_pixels(typing_context: Any, source: Any, target: Any, row: Any, column: Any) -> Any:
+    """Write eight pixels of an image (height, width, 3) of bytes into another one, at the same place."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        source, target, row, column = values
+        pixels, index = ir.VectorType(ir.IntType(8), 3 * LANES), [row, column, ir.IntType(context.address_size)(0)]
+        found = builder.load(_pointer(context, builder, signature.args[0], source, index, pixels), align=1)
+        builder.store(found, _pointer(context, builder, signature.args[1], target, index, pixels), align=1)
+        return context.get_dummy_value()
+
+    return types.void(source, target, row, column), generate
 
 
 @intrinsic

@@ -6,8 +6,39 @@ import math
 
 import numpy as np
 
-from gym_hil.rendering.scene import HALF, ONE, ZERO, Buffers, Camera, Floats, Ints, Real, Shapes, helper, inlined
-from gym_hil.rendering.simd import LANES, fill_lanes, greater, load, store, where_less
+from gym_hil.rendering.scene import (
+    HALF,
+    ONE,
+    ZERO,
+    Buffers,
+    Camera,
+    Floats,
+    Ints,
+    Real,
+    Shapes,
+    Window,
+    helper,
+    inlined,
+)
+from gym_hil.rendering.simd import (
+    LANES,
+    ceilings,
+    fill_lanes,
+    floors,
+    gather_vertices,
+    greater,
+    lanes_above_zero,
+    largest,
+    less,
+    load,
+    lowest_bit,
+    ramp,
+    store,
+    store_all,
+    store_rows,
+    where_at_least,
+    where_less,
+)
 
 MAX_COORDINATE: Real = np.float32(1e8)  # samples
 _STRIDE: Real = np.float32(LANES)
@@ -84,28 +115,49 @@ def is_in_view(x: Real, y: Real, z: Real, radius: Real, camera: Camera) -> bool:
 
 @helper
 def fill_shape(shapes: Shapes, s: int, camera: Camera, buffers: Buffers, depth: Floats, ids: Ints) -> None:
-    """Fill the triangles of one shape."""
-    triangles, screen = shapes.triangles, buffers.screen
-    project(shapes, s, camera, buffers)
-    for t in range(shapes.triangle_spans[s, 0], shapes.triangle_spans[s, 1]):
-        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        wa, wb, wc = screen[2, a], screen[2, b], screen[2, c]
-        if wa > ZERO and wb > ZERO and wc > ZERO:
-            fill_facing(screen, a, b, c, t, depth, ids)
-        elif wa > ZERO or wb > ZERO or wc > ZERO:
-            fill_clipped(shapes, t, camera, buffers, depth, ids)
+    """Fill the triangles of one shape that was projected."""
+    last = np.int64(shapes.triangle_spans[s, 1])
+    for t in range(np.int64(shapes.triangle_spans[s, 0]), last, LANES):
+        cut = fill(buffers.screen, shapes.triangles, t, last, (t, np.int64(1)), buffers.setup, depth, ids)
+        while cut != 0:
+            fill_clipped(shapes, t + lowest_bit(cut), camera, buffers, depth, ids)
+            cut &= cut - 1
+
+
+@helper
+def project(shapes: Shapes, s: int, camera: Camera, buffers: Buffers) -> Window:
+    """Write the vertices of a shape to the screen; 1/depth is -1 behind the near plane.
+
+    Returns the rows of pixels and the segments that the shape may cover.
+    """
+    world, screen, last = buffers.world, buffers.screen, np.int64(shapes.vertex_spans[s, 1])
+    low_x = low_y = low_w = ramp(MAX_COORDINATE, ZERO)
+    high_x = high_y = ramp(-MAX_COORDINATE, ZERO)
+    for i in range(np.int64(shapes.vertex_spans[s, 0]), last, LANES):
+        x, y, z = to_camera(load(world, (0, i)), load(world, (1, i)), load(world, (2, i)), camera)
+        w = ONE / greater(z, camera.near)
+        x, y = camera.half_width + camera.focal * x * w, camera.half_height - camera.focal * y * w
+        w = where_less(camera.near, z, w, -ONE)
+        store_rows(screen, i, x, y, w)
+        number, count = ramp(ZERO, ONE), np.float32(last - i)
+        low_x = where_less(number, count, less(x, low_x), low_x)
+        low_y = where_less(number, count, less(y, low_y), low_y)
+        low_w = where_less(number, count, less(w, low_w), low_w)
+        high_x = where_less(number, count, greater(x, high_x), high_x)
+        high_y = where_less(number, count, greater(y, high_y), high_y)
+    rows, segments = buffers.is_begun.shape
+    if -largest(-low_w) < ZERO:
+        return 0, rows, 0, segments
+    top, bottom = covered(-largest(-low_y), largest(high_y), 2 * rows)
+    left, right = covered(-largest(-low_x), largest(high_x), 2 * LANES * segments)
+    return top // 2, (bottom + 1) // 2, left // (2 * LANES), (right + 2 * LANES - 1) // (2 * LANES)
 
 
 @inlined
-def project(shapes: Shapes, s: int, camera: Camera, buffers: Buffers) -> None:
-    """Screen x, y and 1/depth of the vertices of a shape; 1/depth is -1 behind the near plane."""
-    world, screen = buffers.world, buffers.screen
-    for i in range(shapes.vertex_spans[s, 0], shapes.vertex_spans[s, 1], LANES):
-        x, y, z = to_camera(load(world, (0, i)), load(world, (1, i)), load(world, (2, i)), camera)
-        w = ONE / greater(z, camera.near)
-        store(screen, (0, i), camera.half_width + camera.focal * x * w)
-        store(screen, (1, i), camera.half_height - camera.focal * y * w)
-        store(screen, (2, i), where_less(camera.near, z, w, -ONE))
+def covered(low: Real, high: Real, count: int) -> tuple[int, int]:
+    """First and last + 1 of a row of `count` samples that lie between two coordinates."""
+    first = int(math.ceil(min(max(low - HALF, ZERO), np.float32(count))))
+    return first, max(int(math.floor(min(max(high - HALF, -ONE), np.float32(count - 1)))) + 1, first)
 
 
 @helper
@@ -130,66 +182,81 @@ def fill_clipped(shapes: Shapes, t: int, camera: Camera, buffers: Buffers, depth
             corners[n, 1] = camera.half_height - focal * (ay + s * (by - ay)) / near
             corners[n, 2] = ONE / near
             n += 1
-    for k in range(2, n):
-        fill(
-            corners[0, 0], corners[0, 1], corners[0, 2],
-            corners[k - 1, 0], corners[k - 1, 1], corners[k - 1, 2],
-            corners[k, 0], corners[k, 1], corners[k, 2],
-            t, depth, ids,
-        )  # fmt: skip
-
-
-@inlined
-def fill_facing(screen: Floats, a: int, b: int, c: int, name: int, depth: Floats, ids: Ints | None) -> None:
-    """Fill the triangle of three vertices on the screen if its front is seen."""
-    ax, ay, bx, by, cx, cy = screen[0, a], screen[1, a], screen[0, b], screen[1, b], screen[0, c], screen[1, c]
-    if (bx - ax) * (cy - ay) < (cx - ax) * (by - ay):
-        fill(ax, ay, screen[2, a], bx, by, screen[2, b], cx, cy, screen[2, c], name, depth, ids)
+    fill(corners, buffers.fan, np.int64(0), np.int64(n - 2), (t, np.int64(0)), buffers.setup, depth, ids)
 
 
 @inlined
 def fill(
-    x0: Real, y0: Real, w0: Real, x1: Real, y1: Real, w1: Real, x2: Real, y2: Real, w2: Real,
-    triangle: int, depth: Floats, ids: Ints | None,
-) -> None:  # fmt: skip
-    """Write one counter-clockwise triangle (y down) wherever its 1/depth w is the greatest so far.
+    screen: Floats, triangles: Ints, first: int, last: int, name: tuple[int, int], setup: Floats,
+    depth: Floats, ids: Ints | None,
+) -> int:  # fmt: skip
+    """Write up to eight triangles, counter-clockwise (y down), wherever their 1/depth w is the greatest so far.
 
-    The last LANES columns of `depth` and `ids` are a margin, which no image shows. `ids` may be None.
+    The last LANES columns of `depth` and `ids` are a margin, which no image shows.
+
+    Args:
+        screen: (n, 4) vertices: x, y and w, which is not more than 0 behind the near plane.
+        triangles: (m, 3) rows of `screen`.
+        first: row of the first triangle.
+        last: last row + 1, or more than eight behind the first.
+        name: what is written into `ids` for the first triangle, and what each further one adds to that.
+        setup: (16, 8) memory.
+        depth: 1/depth of samples.
+        ids: names of samples, or None.
+
+    Returns:
+        A number whose bit k is 1 where triangle `first` + k crosses the near plane; those are left out.
     """
+    x0, y0, w0, _ = gather_vertices(screen, triangles, first, np.int64(0))
+    x1, y1, w1, _ = gather_vertices(screen, triangles, first, np.int64(1))
+    x2, y2, w2, _ = gather_vertices(screen, triangles, first, np.int64(2))
+    there = where_less(ramp(ZERO, ONE), np.float32(last - first), ONE, ZERO)
+    behind, front = less(less(w0, w1), w2), greater(greater(w0, w1), w2)
+    cut = where_less(ZERO, front, where_less(ZERO, behind, ZERO, there), ZERO)
     area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-    if not area < -np.float32(1e-7):
-        return
-    height, width = depth.shape[0], depth.shape[1] - LANES
-    top = min(y0, y1, y2) - HALF
-    bottom = max(y0, y1, y2) - HALF
-    left = min(x0, x1, x2) - HALF
-    right = max(x0, x1, x2) - HALF
+    seen = where_less(ZERO, behind, where_less(area, -np.float32(1e-7), there, ZERO), ZERO)
+    left, right = less(less(x0, x1), x2) - HALF, greater(greater(x0, x1), x2) - HALF
+    top, bottom = less(less(y0, y1), y2) - HALF, greater(greater(y0, y1), y2) - HALF
     # also keeps whatever is not finite away from the index arithmetic below
-    if not (min(top, left) > -MAX_COORDINATE and max(bottom, right) < MAX_COORDINATE):
-        return
-    top, bottom = max(top, ZERO), min(bottom, np.float32(height - 1))
-    left, right = max(left, ZERO), min(right, np.float32(width - 1))
-    if top > bottom or left > right:
-        return
-    first_row, last_row = int(np.ceil(top)), int(bottom)
-    first_column, last_column = int(np.ceil(left)), int(right)
-    if first_row > last_row or first_column > last_column:
-        return
-    inverse = ONE / area
-    w_x = ((w1 - w0) * (y2 - y0) - (w2 - w0) * (y1 - y0)) * inverse
-    w_y = ((w2 - w0) * (x1 - x0) - (w1 - w0) * (x2 - x0)) * inverse
-    x, y = np.float32(first_column) + HALF, np.float32(first_row) + HALF
-    ux, uy, vx, vy, tx, ty = x1 - x0, y1 - y0, x2 - x1, y2 - y1, x0 - x2, y0 - y2
-    e0 = uy * (x - x0) - ux * (y - y0) + FILL_SLACK * (abs(ux) + abs(uy))
-    e1 = vy * (x - x1) - vx * (y - y1) + FILL_SLACK * (abs(vx) + abs(vy))
-    e2 = ty * (x - x2) - tx * (y - y2) + FILL_SLACK * (abs(tx) + abs(ty))
-    w = w0 + (x - x0) * w_x + (y - y0) * w_y
-    for row in range(first_row, last_row + 1):
+    seen = where_less(-MAX_COORDINATE, less(left, top), seen, ZERO)
+    seen = where_less(greater(right, bottom), MAX_COORDINATE, seen, ZERO)
+    height, width = depth.shape[0], depth.shape[1] - LANES
+    first_row, last_row = ceilings(greater(top, ZERO)), floors(less(bottom, np.float32(height - 1)))
+    first_column, last_column = ceilings(greater(left, ZERO)), floors(less(right, np.float32(width - 1)))
+    seen = where_at_least(last_row, first_row, where_at_least(last_column, first_column, seen, ZERO), ZERO)
+    left_over = lanes_above_zero(seen)
+    if left_over != 0:
+        inverse = ONE / area
+        w_x = ((w1 - w0) * (y2 - y0) - (w2 - w0) * (y1 - y0)) * inverse
+        w_y = ((w2 - w0) * (x1 - x0) - (w1 - w0) * (x2 - x0)) * inverse
+        x, y = first_column + HALF, first_row + HALF
+        ux, uy, vx, vy, tx, ty = x1 - x0, y1 - y0, x2 - x1, y2 - y1, x0 - x2, y0 - y2
+        e0 = uy * (x - x0) - ux * (y - y0) + FILL_SLACK * (greater(ux, -ux) + greater(uy, -uy))
+        e1 = vy * (x - x1) - vx * (y - y1) + FILL_SLACK * (greater(vx, -vx) + greater(vy, -vy))
+        e2 = ty * (x - x2) - tx * (y - y2) + FILL_SLACK * (greater(tx, -tx) + greater(ty, -ty))
+        w = w0 + (x - x0) * w_x + (y - y0) * w_y
+        lanes = first_row, last_row, first_column, last_column, e0, e1, e2, w, ux, uy, vx, vy, tx, ty, w_x, w_y
+        store_all(setup, lanes)
+    while left_over != 0:
+        k = lowest_bit(left_over)
+        left_over &= left_over - 1
+        fill_one(setup[:, k], name[0] + name[1] * k, depth, ids)
+    return lanes_above_zero(cut)
+
+
+@inlined
+def fill_one(setup: Floats, name: int, depth: Floats, ids: Ints | None) -> None:
+    """Write one triangle, of which `fill` has computed `setup` (16,)."""
+    e0, e1, e2, w = setup[4], setup[5], setup[6], setup[7]
+    ux, uy, vx, vy, tx, ty = setup[8], setup[9], setup[10], setup[11], setup[12], setup[13]
+    w_x, w_y = setup[14], setup[15]
+    first_column, last_column = int(setup[2]), int(setup[3])
+    for row in range(int(setup[0]), int(setup[1]) + 1):
         f0, f1, f2, here = e0, e1, e2, w
         # up to LANES - 1 samples behind the last column are tested too: they are outside of the triangle, or in the
         # margin of the row
         for column in range(first_column, last_column + 1, LANES):
-            fill_lanes(depth, ids, row, column, (f0, f1, f2), (uy, vy, ty), here, w_x, triangle)
+            fill_lanes(depth, ids, row, column, (f0, f1, f2), (uy, vy, ty), here, w_x, name)
             f0 += _STRIDE * uy
             f1 += _STRIDE * vy
             f2 += _STRIDE * ty
