@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-from make_console_images import ARGUMENTS, IMAGES, keep, slow_clock
+from make_console_images import ARGUMENTS, FINE, IMAGES, keep, slow_clock
 from playwright.sync_api import Page, sync_playwright
 
 from gym_hil.console import Console
@@ -60,7 +60,7 @@ def main() -> None:
             env.get_wrapper_attr("channel").set_session(**RECORDING)
             env.reset(seed=4)
             context = browser.new_context(**options, color_scheme="light")
-            context.add_init_script(script)
+            context.add_init_script(FINE + script)
             page = context.new_page()
             page.goto(console.url)
             page.wait_for_selector("[data-lock=you]")
@@ -84,9 +84,7 @@ def drive(env: Any, page: Page, mode: str) -> None:
     for _ in range(9):
         last = fitted.action(script.poll(), last)
         env.step(last)
-    page.evaluate(
-        f"import('/static/main.js').then(({{ page }}) => {{ page.view.slow = false; page.xr.toggle('{mode}') }})"
-    )
+    page.evaluate(f"import('/static/main.js').then(({{ page }}) => {{ page.xr.toggle('{mode}') }})")
     page.wait_for_timeout(4000)
     page.evaluate("device.controllers.right.updateButtonValue('squeeze', 1)")
     if mode == "immersive-ar":

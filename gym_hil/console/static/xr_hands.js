@@ -45,7 +45,7 @@ export class Hands {
   /** The touch areas of a phone. @type {HTMLElement | null} */
   #phone = null;
   #touched = { squeeze: false, trigger: false };
-  /** @type {Record<Side, THREE.Mesh<THREE.CapsuleGeometry, THREE.MeshStandardMaterial>>} */
+  /** @type {Record<Side, THREE.Mesh<THREE.CapsuleGeometry, THREE.MeshLambertMaterial>>} */
   #shapes;
 
   /**
@@ -58,7 +58,7 @@ export class Hands {
       [...this.#down.keys()].forEach((name) => this.#muted.add(name));
       this.#down.clear();
     });
-    const shape = () => new THREE.Mesh(new THREE.CapsuleGeometry(0.018, 0.07, 4, 12).rotateX(Math.PI / 3), new THREE.MeshStandardMaterial());
+    const shape = () => new THREE.Mesh(new THREE.CapsuleGeometry(0.018, 0.07, 4, 12).rotateX(Math.PI / 3), new THREE.MeshLambertMaterial());
     this.#shapes = { left: shape(), right: shape() };
     rig.add(this.#shapes.left, this.#shapes.right);
     const phone = html("phone");
