@@ -72,14 +72,15 @@ def defaults(task: str, obs: str, algorithm: str = "sac") -> TrainConfig:
         demos, offline_steps = "7", 3_000
         if algorithm == "acfql" and (is_boxes or is_peg):
             # A small error fails an episode, so the policy stays near to what it imitates.
-            flow = {"alpha": 100.0, "online_alpha": 100.0}
+            alpha = 300.0 if is_peg else 100.0
+            flow = {"alpha": alpha, "online_alpha": alpha}
         if is_boxes:
             demos, offline_steps = "45", 8_000
             flow |= {"batch_size": 512} if algorithm == "bc" else {"discount": 0.99}
             flow["attention_heads"] = 4
             operator["patience"] = 40  # one who takes over drives the rest of a long episode
         if is_peg:
-            demos, offline_steps = "40", 6_000
+            demos, offline_steps = "40", 24_000
         if sees_images:  # which make a window expensive
             demos = "35"
             flow |= {"batch_size": 64, "noise_samples": 4, "weight_decay": 1e-2, "buffer_capacity": 20_000}
