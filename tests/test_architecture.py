@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -80,7 +80,7 @@ FILES = {
     for package in ("gym_hil", "hil_trainer")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
-EACH_FILE = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+PACKAGES = {"gym_hil": ARROWS, "hil_trainer": TRAINER_ARROWS}
 
 
 def part_of(module: str) -> str:
@@ -88,16 +88,18 @@ def part_of(module: str) -> str:
     return [*module.split("."), "__init__"][1]
 
 
-def imported(path: Path) -> Iterator[str]:
+@functools.cache
+def imported(path: Path) -> set[str]:
     """Modules that a file imports, anywhere in it."""
-    known = set(FILES.values())
+    known, found = set(FILES.values()), set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno} imports relatively"
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-            yield from (name if name in known else str(node.module) for name in names)
+            found |= {name if name in known else str(node.module) for name in names}
+    return found
 
 
 def imported_parts(path: Path, package: str) -> set[str]:
@@ -105,34 +107,28 @@ def imported_parts(path: Path, package: str) -> set[str]:
     return {part_of(name) for name in imported(path) if name.partition(".")[0] == package and name != package}
 
 
-@pytest.mark.parametrize(("package", "arrows"), [("gym_hil", ARROWS), ("hil_trainer", TRAINER_ARROWS)])
+@pytest.mark.parametrize(("package", "arrows"), PACKAGES.items())
 def test_every_part_has_its_place(package: str, arrows: dict[str, set[str]]) -> None:
     assert {part_of(module) for module in FILES.values() if module.partition(".")[0] == package} == set(arrows)
 
 
-@EACH_FILE
-def test_imports_follow_the_arrows(path: Path) -> None:
-    module = FILES[path]
-    package, arrows = ("gym_hil", ARROWS) if module.startswith("gym_hil") else ("hil_trainer", TRAINER_ARROWS)
-    part = part_of(module)
-    assert imported_parts(path, package) - {part, "errors"} <= arrows[part]
-
-
-@pytest.mark.parametrize(("package", "arrows"), [("gym_hil", ARROWS), ("hil_trainer", TRAINER_ARROWS)])
-def test_parts_import_each_other_in_no_circle(package: str, arrows: dict[str, set[str]]) -> None:
+@pytest.mark.parametrize(("package", "arrows"), PACKAGES.items())
+def test_imports_follow_the_arrows_in_no_circle(package: str, arrows: dict[str, set[str]]) -> None:
     used: dict[str, set[str]] = {part: set() for part in arrows}
     for path, module in FILES.items():
         if module.partition(".")[0] == package:
-            used[part_of(module)] |= imported_parts(path, package) - {part_of(module), "errors"}
+            parts = imported_parts(path, package) - {part_of(module), "errors"}
+            assert parts <= arrows[part_of(module)], path
+            used[part_of(module)] |= parts
     graphlib.TopologicalSorter(used).prepare()
 
 
-@EACH_FILE
-def test_environments_know_nothing_of_the_trainer_and_the_trainer_nothing_of_the_command_line(path: Path) -> None:
-    if FILES[path].startswith("gym_hil"):
-        assert not imported_parts(path, "hil_trainer")
-    else:
-        assert "cli" not in imported_parts(path, "gym_hil")
+def test_environments_know_nothing_of_the_trainer_and_the_trainer_nothing_of_the_command_line() -> None:
+    for path, module in FILES.items():
+        if module.startswith("gym_hil"):
+            assert not imported_parts(path, "hil_trainer"), path
+        else:
+            assert "cli" not in imported_parts(path, "gym_hil"), path
 
 
 def test_files_import_each_other_in_no_circle() -> None:
@@ -155,16 +151,12 @@ def test_the_trainer_is_shallow() -> None:
     assert max(chains.values()) <= 10
 
 
-@pytest.mark.parametrize(
-    "also",
-    [
-        "",
-        "gymnasium.make('gym_hil/PandaPickCube-v0').reset(seed=0)",
-        "gymnasium.make('gym_hil/PandaPickCube-v0', image_obs=True)",
-    ],
-)
-def test_nothing_heavy_is_loaded_before_the_first_image(also: str) -> None:
-    code = f"import sys, gymnasium, gym_hil; {also}\nprint([name for name in {HEAVY} if name in sys.modules])"
+def test_nothing_heavy_is_loaded_before_the_first_image() -> None:
+    code = (
+        "import sys, gymnasium, gym_hil; gymnasium.make('gym_hil/PandaPickCube-v0').reset(seed=0);"
+        "gymnasium.make('gym_hil/PandaPickCube-v0', image_obs=True);"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
     # With MUJOCO_GL set, `import mujoco` itself loads OpenGL.
     environment = {key: value for key, value in os.environ.items() if key != "MUJOCO_GL"}
     command = [sys.executable, "-W", "ignore", "-c", code]
