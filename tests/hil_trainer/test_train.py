@@ -70,6 +70,15 @@ def finished(tmp_path_factory):
     return out
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """The directory of a dataset of one episode."""
+    root = str(tmp_path_factory.mktemp("recorded") / "data")
+    record = ["record", "--repo-id", "me/demo", "--root", root, "--device", "scripted", "--no-images"]
+    assert gym_hil_main([*record, "--task", "PandaPickCube-v1", "--episodes", "1"]) == 0
+    return root
+
+
 def test_a_run_leaves_everything_behind(finished):
     there = {str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()}
     wanted = {"config.json", "metrics.jsonl", "policy.safetensors", "policy.json"}
@@ -152,12 +161,10 @@ def test_a_directory_with_a_run_is_not_written_over(finished, capsys):
         ({"algorithm": "acfql", "task": "PandaArrangeBoxes-v1", "demos": "DATA"}, DemonstrationsError, "shape"),
     ],
 )
-def test_what_does_not_start_leaves_no_run(small, tmp_path, monkeypatch, settings, error, message):
+def test_what_does_not_start_leaves_no_run(small, tmp_path, recorded, monkeypatch, settings, error, message):
     monkeypatch.setitem(sys.modules, "wandb", None)
     if settings.get("demos") == "DATA":
-        settings = {**settings, "demos": str(tmp_path / "data")}
-        record = ["record", "--repo-id", "me/demo", "--root", settings["demos"], "--device", "scripted", "--no-images"]
-        assert gym_hil_main([*record, "--task", "PandaPickCube-v1", "--episodes", "1"]) == 0
+        settings = {**settings, "demos": recorded}
     with pytest.raises(error, match=message):
         Training(small(**settings), tmp_path / "run")
     assert not (tmp_path / "run" / "config.json").exists()
