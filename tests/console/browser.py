@@ -61,6 +61,13 @@ HTMLCanvasElement.prototype.getContext = function (kind, ...options) {
   return kind.startsWith("webgl") ? null : context.call(this, kind, ...options);
 };
 """
+# Moves everything to its place without drawing it, or draws again.
+DRAW = """(on) => import('/static/main.js').then(({page}) => {
+  if (!page.view) return;
+  const { renderer } = page.view;
+  renderer.draw ??= renderer.render;
+  renderer.render = on ? renderer.draw : (scene, camera) => { scene.updateMatrixWorld(); camera.updateMatrixWorld(); };
+})"""
 
 
 class Stand:
@@ -197,6 +204,11 @@ class Visitor(Tab):
     def until(self, expression: str) -> None:
         self.wait(lambda: self.js(expression))
 
+    def draw(self, on: bool = True) -> None:
+        """Draw the scene from now on, or do all but that, which takes a core where there is no graphics card."""
+        self.page.evaluate(DRAW, on)
+        self.js("page.view?.request()")
+
     def driver(self) -> str:
         return self.page.evaluate("document.body.dataset.driver")
 
@@ -224,6 +236,7 @@ class Visitor(Tab):
 
     def settle(self, stand: Stand) -> None:
         """Release everything, hand back, and take the controls: as a page that was just opened."""
+        self.draw(False)
         self.page.evaluate("window.pad = null; dispatchEvent(new Event('blur')); document.activeElement.blur()")
         if self.lock() != "you":
             # Not by the button: a test may have shown words there that are not true, and it would release then.
@@ -292,7 +305,7 @@ def module_visitor(browser: Any, module_stand: Stand, request: pytest.FixtureReq
 
 @pytest.fixture
 def visitor(module_visitor: Visitor, stand: Stand) -> Iterator[Visitor]:
-    """A page that has the controls and holds nothing; at the end it may not have complained."""
+    """A page that has the controls, holds nothing and does not draw; at the end it may not have complained."""
     module_visitor.settle(stand)
     yield module_visitor
     problems, module_visitor.problems = module_visitor.problems, []
@@ -307,6 +320,7 @@ def visit(browser: Any, stand: Stand, request: pytest.FixtureRequest) -> Iterato
     def open_page(**options: Any) -> Visitor:
         drawn = getattr(request.module, "DRAWN", True)
         visitors.append(Visitor(browser.new_context(**{**DESK, **options}), stand.console, drawn=drawn))
+        visitors[-1].draw(False)
         return visitors[-1]
 
     yield open_page

@@ -74,6 +74,7 @@ def test_bodies_and_cameras_are_where_the_environment_has_them_and_drawn_when_so
 
 
 def test_the_robot_is_drawn_and_so_are_its_cameras(visitor, stand):
+    visitor.draw()
     visitor.wait(lambda: visitor.page.locator("#cameras canvas").count() == 2)
     for selector in ("#view", "#cameras figure:nth-child(1) canvas", "#cameras figure:nth-child(2) canvas"):
         visitor.wait(lambda selector=selector: image(visitor, selector).std() > 10)

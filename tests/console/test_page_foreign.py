@@ -72,6 +72,7 @@ def test_an_environment_that_gives_no_frames_says_how_to_see_it(visitor, stand):
 
 def test_a_model_of_another_maker_is_drawn_and_followed(visitor, stand):
     env = gym_hil.wrap(gym.make("Ant-v5"), device="web", action_map="x=0")
+    visitor.draw()
     with shown(visitor, env):
         visitor.until("page.view.channel !== null && page.view.drawn > 0")
         visitor.wait(lambda: image(visitor, "#view").std() > 15)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gym_hil.console import messages
+from gym_hil.console.web_server import SECONDS_IDLE
 from gym_hil.teleop import Button
 from tests.console.browser import Stand, Visitor
 
@@ -91,6 +92,7 @@ def squeeze(headset: Visitor, stand: Stand) -> None:
 
 
 def test_scene_and_panel_are_drawn_in_the_session(visitor: Visitor, stand: Stand) -> None:
+    visitor.draw()
     enter(visitor)
     assert visitor.js("page.view.renderer.info.render.triangles") > 5000
     visitor.until("page.xr.panel.text.includes('Policy is driving')")
@@ -229,7 +231,7 @@ def test_page_that_counts_as_hidden_behind_the_session_drives_on(headset: Visito
 def test_connection_lasts_as_long_as_the_session(headset: Visitor, stand: Stand) -> None:
     squeeze(headset, stand)
     connection = stand.console._connections[headset.name]
-    headset.page.wait_for_timeout(40_000)
+    headset.page.wait_for_timeout(1500 * SECONDS_IDLE)  # the longest silence that is allowed, and half of it
     assert stand.console._connections[headset.name] is connection
     assert stand.operator
 
