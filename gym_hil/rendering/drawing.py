@@ -60,7 +60,7 @@ from gym_hil.rendering.scene import (
     helper,
     inlined,
 )
-from gym_hil.rendering.shading import draw_shadows, lies_beside, light_vertex, shade_sky, shade_triangles
+from gym_hil.rendering.shading import draw_shadows, lies_beside, light_vertices, shade_sky, shade_triangles
 from gym_hil.rendering.simd import LANES, copy_pixels, count_ids, largest, less, load, ramp, store_bytes
 from gym_hil.rendering.triangles import centre, fill_shape, is_in_view, place, project, ray
 
@@ -267,7 +267,8 @@ def resolve(
             floor_samples = sky_samples = np.int64(0)
             if alpha == ONE:
                 if is_begun[i, segment] or kind == SOME_GROUND or keep or end - start < GRID:
-                    begin(scene, camera, plane, (i, i + 1, segment, segment + 1))
+                    if not is_begun[i, segment]:
+                        begin(scene, camera, plane, (i, i + 1, segment, segment + 1))
                     floor_samples = count_ids(ids, 2 * i, 2 * first, np.int64(FLOOR))
                     sky_samples = count_ids(ids, 2 * i, 2 * first, np.int64(NOTHING))
                 elif known == KNOWN and (kind == NO_GROUND or lies_beside(scene.shadow_map, ground.bounds[i, segment])):
@@ -306,11 +307,18 @@ def resolve(
                         add_share(pixel, laid[:, j - first], count(FLOOR, t0, t1, t2, t3))
                     if sky_samples > 0:
                         add_share(pixel, sky[:, j - first], count(NOTHING, t0, t1, t2, t3))
-                if t0 >= 0 or t1 >= 0 or t2 >= 0 or t3 >= 0:
-                    queued = queue_surfaces(scene, camera, ids, i, j, same, alpha, queued)
+                if same and t0 >= 0:
+                    queue_triangle(scene, t0, np.float32(2 * j + 1), np.float32(2 * i + 1), j, queued)
+                    scene.buffers.queue[3, queued] = alpha
+                    queued += 1
+                elif t0 >= 0 or t1 >= 0 or t2 >= 0 or t3 >= 0:
+                    queued = queue_surfaces(scene, ids, i, j, alpha, queued)
             if not keep:
                 scene.buffers.parts[parts] = segment
                 parts += 1
+        for k in range(1, scene.buffers.unlit[0] + 1):
+            light_vertices(scene, camera, np.int64(scene.buffers.unlit[k]))
+        scene.buffers.unlit[0] = 0
         for item in range(0, queued, LANES):
             shade_triangles(scene, camera, item)
             for k in range(min(LANES, int(queued) - item)):
@@ -353,34 +361,36 @@ def add_share(pixel: Floats, colour: Floats, samples: int) -> None:
 
 
 @inlined
-def queue_surfaces(
-    scene: Scene, camera: Camera, ids: Ints, i: int, j: int, same: bool, alpha: Real, queued: int
-) -> int:
+def queue_surfaces(scene: Scene, ids: Ints, i: int, j: int, alpha: Real, queued: int) -> int:
     """Queue the triangles that a pixel's samples show, each surface once. Returns the new length of the queue."""
-    shapes, queue = scene.shapes, scene.buffers.queue
+    queue = scene.buffers.queue
     last = np.int32(NOTHING)
-    k = 0
-    while k < 4:
+    for k in range(4):
         t = ids[2 * i + k // 2, 2 * j + k % 2]
-        weight = QUARTER * alpha
-        if same:
-            k = 3
-            weight = alpha
         if t >= 0:
-            if shapes.surface[t] != last:
-                last = shapes.surface[t]
-                for corner in range(3):
-                    light_vertex(scene, camera, shapes.triangles[t, corner], shapes.shape[t])
-                    queue[corner, queued] = np.float32(shapes.triangles[t, corner])
-                queue[3, queued] = np.float32(shapes.shape[t])
-                queue[4, queued] = np.float32(2 * j + 1) if same else np.float32(2 * j + k % 2) + HALF
-                queue[5, queued] = np.float32(2 * i + 1) if same else np.float32(2 * i + k // 2) + HALF
-                queue[6, queued] = ZERO
-                scene.buffers.queue_pixels[queued] = j
+            if scene.shapes.surface[t] != last:
+                last = scene.shapes.surface[t]
+                x, y = np.float32(2 * j + k % 2) + HALF, np.float32(2 * i + k // 2) + HALF
+                queue_triangle(scene, t, x, y, j, queued)
+                queue[3, queued] = ZERO
                 queued += 1
-            queue[6, queued - 1] += weight
-        k += 1
+            queue[3, queued - 1] += QUARTER * alpha
     return queued
+
+
+@inlined
+def queue_triangle(scene: Scene, t: int, x: Real, y: Real, j: int, place: int) -> None:
+    """Put triangle t, as the sample at x, y shows it to the pixel in column j, into a place in the queue."""
+    shapes, queue, is_lit = scene.shapes, scene.buffers.queue, scene.buffers.is_lit
+    unlit = scene.buffers.unlit
+    for corner in range(3):
+        part = shapes.triangles[t, corner] // LANES
+        if not is_lit[part]:
+            is_lit[part] = True
+            unlit[0] += 1
+            unlit[unlit[0]] = part
+    queue[0, place], queue[1, place], queue[2, place] = np.float32(t), x, y
+    scene.buffers.queue_pixels[place] = j
 
 
 @inlined

@@ -55,6 +55,7 @@ from gym_hil.rendering.simd import (
     load,
     ramp,
     store,
+    store_four,
     where_less,
 )
 from gym_hil.rendering.triangles import ray
@@ -155,8 +156,8 @@ def begin(scene: Scene, camera: Camera, plane: Vector, window: Window) -> None:
             is_begun[i, segment] = True
             for part in range(4):
                 row, column = 2 * i + part // 2, 2 * GRID * segment + LANES * (part % 2)
+                store(depth, (row, column), ZERO)  # in one piece, which is faster to load again at once
                 for k in range(LANES):
-                    depth[row, column + k] = ZERO
                     ids[row, column + k] = NOTHING
                 if has_floor:
                     x, y = np.float32(column) + HALF, np.float32(row) + HALF
@@ -196,25 +197,28 @@ def light_floor(scene: Scene, camera: Camera, plane: Vector) -> None:
     """Compute the light on the floor, and the level of its texture, at every GRID-th pixel."""
     floor, grid = scene.floor, scene.buffers.grid
     nx, ny, nz = floor.normal[0], floor.normal[1], floor.normal[2]
-    last = np.float32(max(floor.mips.shape[0] - 1, 0))
     for i in range(grid.shape[0]):
         y = np.float32(2 * GRID * i + 1)
-        for j in range(grid.shape[1]):
-            x = np.float32(2 * GRID * j + 1)
+        for j in range(0, grid.shape[1] - LANES, LANES):
+            x = ramp(np.float32(2 * GRID * j + 1), np.float32(2 * GRID))
             dx, dy, dz = ray(x, y, camera)
-            z = ONE / max(plane[0] + plane[1] * x + plane[2] * y, np.float32(0.01))
+            z = ONE / greater(plane[0] + plane[1] * x + plane[2] * y, np.float32(0.01))
             cx, cy, cz = camera.position
             point = (cx + dx * z, cy + dy * z, cz + dz * z)
-            illuminate(point, (nx, ny, nz), floor.material[1], camera, scene.lights, grid[i, j])
+            red, green, blue, shine, diffuse, glow = illuminate(
+                point, (nx, ny, nz), floor.material[1], camera, scene.lights
+            )
             # a pixel is two samples wide; its longer side on the floor grows with the slant of the ray
             square = dx * dx + dy * dy + dz * dz
-            above = max(abs(dx * nx + dy * ny + dz * nz), np.float32(1e-3))
+            above = dx * nx + dy * ny + dz * nz
+            above = greater(greater(above, -above), np.float32(1e-3))
             wide = TWO * camera.pixel * square * z * floor.texels_per_metre / above
-            level = ZERO
-            while wide > np.float32(1.5) and level < last:
-                wide *= HALF
-                level += ONE
-            grid[i, j, MIP_LEVEL] = level
+            level = ramp(ZERO, ZERO)
+            for _ in range(floor.mips.shape[0] - 1):
+                level = where_less(np.float32(1.5), wide, level + ONE, level)
+                wide = wide * HALF
+            store_four(grid[i], j, np.int64(0), (red, green, blue, shine))
+            store_four(grid[i], j, np.int64(4), (diffuse, glow, level, level))
 
 
 @inlined
@@ -222,9 +226,8 @@ def mix_light(grid: Floats, band: Floats, i: int) -> None:
     """Interpolate the floor's light, known at the points of `grid`, along one row of pixels into `band`."""
     row = i // GRID
     f = np.float32(i % GRID) * (ONE / np.float32(GRID))
-    for j in range(grid.shape[1]):
-        for k in range(7):
-            band[j, k] = grid[row, j, k] + (grid[row + 1, j, k] - grid[row, j, k]) * f
+    for j in range(band.shape[0]):
+        store(band, (j, 0), between(load(grid, (row, j, 0)), load(grid, (row + 1, j, 0)), f))
 
 
 @inlined

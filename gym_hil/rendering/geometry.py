@@ -66,35 +66,42 @@ def reshape(model: mujoco.MjModel, geometry: Geometry) -> None:
     sized = [(model.geom_type[g], model.geom_size[g]) for g in geometry.geoms]
     sized += [(model.site_type[s], model.site_size[s]) for s in geometry.sites]
     for number, ((rgba, material), (kind, size)) in enumerate(zip(looked, sized, strict=True)):
-        shapes.colours[number], shapes.materials[number] = look(model, rgba, material)
+        shapes.colours[number], shapes.materials[number, :3] = look(model, rgba, material)
         if kind != mujoco.mjtGeom.mjGEOM_MESH:
             points, normals, _ = _primitive(kind, size)
             first, last = shapes.vertex_spans[number]
             if len(points) == last - first:  # a size of 0 has fewer, and the shape stays as it was
-                shapes.vertices[:, first:last], shapes.normals[first:last] = points.T, normals
+                shapes.vertices[:, first:last], shapes.normals[:, first:last] = points.T, normals.T
                 *shapes.centres[number], shapes.radii[number] = _bounding_sphere(points)
 
 
 def _join(parts: list[Triangles], looks: list[tuple[Floats, Material]]) -> Shapes:
     """Lay the triangles and the looks of all shapes one after the other."""
-    vertex_spans = _spans([len(points) for points, _, _ in parts])
+    counts = np.array([len(points) for points, _, _ in parts], dtype=np.int32)
+    fill = [((0, -n % LANES), (0, 0)) for n in counts]  # no eight vertices belong to two shapes
+    vertex_spans = _spans([n - n % -LANES for n in counts])
+    vertex_spans[:, 1] = vertex_spans[:, 0] + counts
     triangle_spans = _spans([len(faces) for _, _, faces in parts])
     triangles = _rows([part[2] + first for part, (first, _) in zip(parts, vertex_spans, strict=True)], np.int32)
-    vertices = _rows([points for points, _, _ in parts], np.float32)
+    vertices = _rows([np.pad(part[0], wide) for part, wide in zip(parts, fill, strict=True)], np.float32)
+    normals = _rows([np.pad(part[1], wide) for part, wide in zip(parts, fill, strict=True)], np.float32)
+    shape = np.repeat(np.arange(len(parts), dtype=np.int32), np.diff(triangle_spans, axis=1)[:, 0])
     spheres = np.array([_bounding_sphere(points) for points, _, _ in parts], dtype=np.float32).reshape(-1, 4)
     count = len(parts)
     return Shapes(
-        vertices=np.ascontiguousarray(np.pad(vertices, ((0, LANES), (0, 0))).T),
-        normals=_rows([normals for _, normals, _ in parts], np.float32),
+        vertices=np.ascontiguousarray(vertices.T),
+        normals=np.ascontiguousarray(normals.T),
         triangles=np.pad(triangles, ((0, LANES), (0, 0))),
-        shape=np.repeat(np.arange(count, dtype=np.int32), np.diff(triangle_spans, axis=1)[:, 0]),
+        faces=np.concatenate([triangles, shape[:, None]], axis=1).astype(np.float32),
+        shape=shape,
         surface=surfaces(triangles, len(vertices)),
+        owners=np.repeat(np.arange(len(parts), dtype=np.int32), -(-counts // LANES)),
         vertex_spans=vertex_spans,
         triangle_spans=triangle_spans,
         centres=np.ascontiguousarray(spheres[:, :3]),
         radii=np.ascontiguousarray(spheres[:, 3]),
         colours=np.array([colour for colour, _ in looks], dtype=np.float32).reshape(-1, 4),
-        materials=np.array([material for _, material in looks], dtype=np.float32).reshape(-1, 3),
+        materials=np.array([(*material, 0.0) for _, material in looks], dtype=np.float32).reshape(-1, 4),
         positions=np.zeros((count, 3), dtype=np.float32),
         rotations=np.zeros((count, 9), dtype=np.float32),
     )

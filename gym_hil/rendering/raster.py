@@ -45,7 +45,7 @@ class RasterRenderer(Renderer):
                 corner=np.zeros(LANES, dtype=np.float32),
                 scale=np.ones(LANES, dtype=np.float32),
             ),
-            buffers=self._buffers(len(self._geometry.shapes.normals), len(self._geometry.shapes.radii)),
+            buffers=self._buffers(self._geometry.shapes.normals.shape[1], len(self._geometry.shapes.radii)),
         )
         # The floor that cameras see, as `floor.colour_ground` lays it out: of those that stay, after one for others.
         self._grounds = self._empty_grounds(1)
@@ -67,17 +67,18 @@ class RasterRenderer(Renderer):
         rows, columns = (-(-side // GRID) + 1 for side in (self.height, self.width))
         samples = (2 * self.height, 2 * GRID * (columns - 1) + LANES)
         return Buffers(
-            world=np.zeros((3, vertices + LANES), dtype=np.float32),
-            screen=np.zeros((vertices + LANES, 4), dtype=np.float32),
+            world=np.zeros((3, vertices), dtype=np.float32),
+            screen=np.zeros((vertices, 4), dtype=np.float32),
             setup=np.zeros((16, LANES), dtype=np.float32),
             depth=np.zeros(samples, dtype=np.float32),
             ids=np.full(samples, NOTHING, dtype=np.int32),
             layer_depth=np.zeros(samples, dtype=np.float32),
             layer_ids=np.full(samples, NOTHING, dtype=np.int32),
-            lit=np.zeros((vertices, 9), dtype=np.float32),
-            is_lit=np.zeros(vertices, dtype=np.bool_),
-            grid=np.zeros((rows, columns, 7), dtype=np.float32),
-            band=np.zeros((columns, 7), dtype=np.float32),
+            lit=np.zeros((vertices, 12), dtype=np.float32),
+            is_lit=np.zeros(vertices // LANES, dtype=np.bool_),
+            unlit=np.zeros(1 + vertices // LANES, dtype=np.int32),
+            grid=np.zeros((rows, columns + LANES, 8), dtype=np.float32),
+            band=np.zeros((columns, 8), dtype=np.float32),
             line=np.zeros(17, dtype=np.float32),
             laid=np.zeros((6, GRID), dtype=np.float32),
             sky=np.zeros((6, GRID), dtype=np.float32),
@@ -85,7 +86,7 @@ class RasterRenderer(Renderer):
             corners=np.zeros((4, 4), dtype=np.float32),
             is_begun=np.zeros((self.height, columns - 1), dtype=np.bool_),
             fan=np.array([[0, 1, 2], [0, 2, 3], *LANES * [[0, 0, 0]]], dtype=np.int32),
-            queue=np.zeros((7, 4 * self.width + LANES), dtype=np.float32),
+            queue=np.zeros((4, 4 * self.width + LANES), dtype=np.float32),
             queue_pixels=np.zeros(4 * self.width, dtype=np.int32),
             shaded=np.zeros((6, LANES), dtype=np.float32),
             parts=np.zeros(columns, dtype=np.int32),

@@ -1,7 +1,8 @@
 """The scene as NamedTuples, which compiled functions take apart, and the options that those are compiled with.
 
-V vertices, T triangles, S shapes, L lights; images of H x W pixels with 2 x 2 samples each. M columns are a margin that
-vector instructions may reach. Lengths are in metres and colours 0..1 where nothing else is said.
+V vertices, those of each shape from a multiple of eight on, T triangles, S shapes, L lights; images of H x W pixels
+with 2 x 2 samples each. M columns are a margin that vector instructions may reach. Lengths are in metres and colours
+0..1 where nothing else is said.
 
 No fast-math: equal states give equal bytes. Nothing compiled here owns memory, so no reference counts are kept; they
 would cost more than the drawing. Where a helper is called from several places, whole numbers are made np.int64, so that
@@ -42,7 +43,6 @@ NOTHING, FLOOR = -1, -2
 # Columns of the light on a vertex or on a point of the floor; the first three are RGB irradiance.
 SPECULAR, SHADOW_DIFFUSE, SHADOW_SPECULAR = 3, 4, 5
 MIP_LEVEL = 6  # a further column on the floor
-RIGHT, UP, FORWARD = 6, 7, 8  # further columns of a vertex, m: where the light that casts shadows sees it
 # What a segment, see `floor`, shows of the floor where nothing stands before it.
 NO_GROUND, ALL_GROUND, SOME_GROUND = ZERO, ONE, TWO
 # What is known of the floor that a camera sees. MOVES: nothing, and only visible pixels are computed. STAYS: the camera
@@ -53,17 +53,19 @@ MOVES, STAYS, KNOWN = 0, 1, 2
 class Shapes(NamedTuple):
     """The visible geoms and sites as triangles, each shape in its own frame."""
 
-    vertices: Floats  # (3, V + M)
-    normals: Floats  # (V, 3) unit vectors
+    vertices: Floats  # (3, V)
+    normals: Floats  # (3, V) unit vectors
     triangles: Ints  # (T + M, 3) columns of `vertices`, counter-clockwise seen from outside
+    faces: Floats  # (T, 4) these once more, and the shape
     shape: Ints  # (T,) the shape of each triangle
     surface: Ints  # (T,) triangles of one number form one smooth surface
+    owners: Ints  # (V / 8,) the shape of eight vertices
     vertex_spans: Ints  # (S, 2) first and last + 1 vertex of each shape
     triangle_spans: Ints  # (S, 2) first and last + 1 triangle of each shape
     centres: Floats  # (S, 3) of a sphere around each shape
     radii: Floats  # (S,) of those spheres
     colours: Floats  # (S, 4) RGBA
-    materials: Floats  # (S, 3) specular strength, shininess exponent, emission
+    materials: Floats  # (S, 4) specular strength, shininess exponent, emission; one number is not used
     positions: Floats  # (S, 3) in the world
     rotations: Floats  # (S, 9) in the world, row by row
 
@@ -126,17 +128,19 @@ class ShadowMap(NamedTuple):
 class Buffers(NamedTuple):
     """What is computed on the way to an image."""
 
-    world: Floats  # (3, V + M) vertices in the world
-    screen: Floats  # (V + M, 4) x, y in samples and 1/depth; one number is not used
+    world: Floats  # (3, V) vertices in the world
+    screen: Floats  # (V, 4) x, y in samples and 1/depth; one number is not used
     setup: Floats  # (16, 8) of eight triangles that are filled, see `triangles.fill`
     depth: Floats  # (2H, 2W + M) 1/depth of each sample
     ids: Ints  # (2H, 2W + M) triangle of each sample, or FLOOR, or NOTHING
     layer_depth: Floats  # (2H, 2W + M) like `depth`, of one translucent shape
     layer_ids: Ints  # (2H, 2W + M) like `ids`, of one translucent shape; NOTHING between drawings
-    lit: Floats  # (V, 9) light on a vertex: RGB irradiance, and the columns named above
-    is_lit: NDArray[np.bool_]  # (V,) whether `lit` holds for the camera that is drawn
-    grid: Floats  # (rows, columns, 7) light on the floor at every few pixels, laid out like `lit`, then MIP_LEVEL
-    band: Floats  # (columns, 7) one row of `grid`
+    lit: Floats  # (V, 12) light on a vertex: RGB irradiance, the columns named above; right, up and forward of
+    # the light that casts shadows, m, and its place in the world, m
+    is_lit: NDArray[np.bool_]  # (V / 8,) whether `lit` holds for eight vertices and the camera that is drawn
+    unlit: Ints  # (1 + V / 8,) how many and which of these are to be lit before the queue is shaded
+    grid: Floats  # (rows, columns + M, 8) light on the floor at every few pixels, laid out like `lit`, then MIP_LEVEL
+    band: Floats  # (columns, 8) one row of `grid`
     line: Floats  # (17,) what changes along one row of pixels, see `floor.measure_row`
     laid: Floats  # (6, 8) the floor with its shadows in eight pixels, laid out like `pixels`
     sky: Floats  # (6, 8) likewise, the sky
@@ -144,9 +148,7 @@ class Buffers(NamedTuple):
     corners: Floats  # (4, 4) of a triangle that is clipped, laid out like `screen`
     is_begun: NDArray[np.bool_]  # (H, segments) whether `depth` and `ids` hold for the camera that is drawn
     fan: Ints  # (2 + M, 3) the rows of `corners` that make two triangles
-    queue: (
-        Floats  # (7, 4W + M) what is to be shaded in a row: vertices of a triangle, shape, x and y in samples, weight
-    )
+    queue: Floats  # (4, 4W + M) what is to be shaded in a row: triangle, x and y in samples, weight
     queue_pixels: Ints  # (4W,) the column of each
     shaded: Floats  # (6, 8) of eight in the queue, laid out like `pixels`, times their weights
     parts: Ints  # segments of the row that show more than the floor

@@ -14,17 +14,11 @@ import numpy as np
 
 from gym_hil.rendering.scene import (
     DIRECTIONAL,
-    FORWARD,
     FULL,
     HALF,
     ONE,
-    RIGHT,
-    SHADOW_DIFFUSE,
-    SHADOW_SPECULAR,
-    SPECULAR,
     SPOT,
     TWO,
-    UP,
     ZERO,
     Camera,
     Floats,
@@ -45,6 +39,7 @@ from gym_hil.rendering.simd import (
     between,
     floors,
     gather,
+    gather_four,
     greater,
     largest,
     less,
@@ -52,7 +47,7 @@ from gym_hil.rendering.simd import (
     ramp,
     roots,
     store,
-    store_rows,
+    store_four,
     where_at_least,
     where_less,
 )
@@ -67,89 +62,90 @@ MARGIN = 4  # texels of the map's side that nothing is drawn into
 
 
 @inlined
-def illuminate(point: Vector, normal: Vector, shininess: Real, camera: Camera, lights: Lights, out: Floats) -> None:
-    """OpenGL's fixed lighting of one point, as MuJoCo sets it up, into out (6,) in the layout of `Buffers.lit`."""
+def illuminate(
+    point: tuple[Lanes, Lanes, Lanes], normal: Vector, shininess: Real, camera: Camera, lights: Lights
+) -> tuple[Lanes, Lanes, Lanes, Lanes, Lanes, Lanes]:
+    """OpenGL's fixed lighting of eight points, as MuJoCo sets it up: the first six columns of `Buffers.lit`."""
     nx, ny, nz = normal
     bx, by, bz = camera.back
     vx, vy, vz, _ = towards(point, camera.position)
     # the headlight shines along the camera's axis wherever the point is
-    facing = max(nx * bx + ny * by + nz * bz, ZERO)
-    for c in range(3):
-        out[c] = lights.ambient[c] + lights.headlight[c] * facing
-        out[3 + c] = ZERO
-    if facing > ZERO and lights.headlight_specular > ZERO:
-        out[SPECULAR] = lights.headlight_specular * glint(nx, ny, nz, bx + vx, by + vy, bz + vz, shininess)
+    facing = greater(nx * bx + ny * by + nz * bz, ZERO)
+    red = lights.ambient[0] + lights.headlight[0] * facing
+    green = lights.ambient[1] + lights.headlight[1] * facing
+    blue = lights.ambient[2] + lights.headlight[2] * facing
+    shine = shadow_diffuse = shadow_shine = ramp(ZERO, ZERO)
+    if lights.headlight_specular > ZERO:
+        glow = lights.headlight_specular * glint(nx, ny, nz, bx + vx, by + vy, bz + vz, shininess)
+        shine = where_less(ZERO, facing, glow, ZERO)
     for k in range(lights.kind.shape[0]):
         position, direction = lights.position[k], lights.direction[k]
-        strength = ONE
-        if lights.kind[k] == DIRECTIONAL:
-            lx, ly, lz = -direction[0], -direction[1], -direction[2]
-        else:
+        strength = ramp(ONE, ZERO)
+        lx, ly, lz = ramp(-direction[0], ZERO), ramp(-direction[1], ZERO), ramp(-direction[2], ZERO)
+        if lights.kind[k] != DIRECTIONAL:
             lx, ly, lz, distance = towards(point, (position[0], position[1], position[2]))
-            if nx * lx + ny * ly + nz * lz <= ZERO:
-                continue
             strength = faded(lights, k, distance, -(lx * direction[0] + ly * direction[1] + lz * direction[2]))
         diffuse = nx * lx + ny * ly + nz * lz
-        if diffuse <= ZERO or strength <= ZERO:
-            continue
-        shine = ZERO
-        if lights.specular[k] > ZERO:
-            shine = strength * lights.specular[k] * glint(nx, ny, nz, lx + vx, ly + vy, lz + vz, shininess)
-        diffuse *= strength
+        strength = where_less(ZERO, diffuse, strength, ZERO)
+        glow = ramp(ZERO, ZERO)
+        if lights.specular[k] > ZERO and largest(strength) > ZERO:
+            glow = strength * lights.specular[k] * glint(nx, ny, nz, lx + vx, ly + vy, lz + vz, shininess)
+        diffuse = where_less(ZERO, strength, diffuse * strength, ZERO)
         if k == lights.shadow:
-            out[SHADOW_DIFFUSE] = diffuse
-            out[SHADOW_SPECULAR] = shine
+            shadow_diffuse, shadow_shine = diffuse, glow
         else:
-            for c in range(3):
-                out[c] += diffuse * lights.diffuse[k, c]
-            out[SPECULAR] += shine
+            red = red + diffuse * lights.diffuse[k, 0]
+            green = green + diffuse * lights.diffuse[k, 1]
+            blue = blue + diffuse * lights.diffuse[k, 2]
+            shine = shine + glow
+    return red, green, blue, shine, shadow_diffuse, shadow_shine
 
 
 @inlined
-def towards(start: Vector, end: Vector) -> tuple[Real, Real, Real, Real]:
-    """Unit vector from one point to another, and the distance between them."""
+def towards(start: tuple[Lanes, Lanes, Lanes], end: Vector) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+    """Unit vectors from eight points to another, and the distances between them."""
     x = end[0] - start[0]
     y = end[1] - start[1]
     z = end[2] - start[2]
-    distance = max(math.sqrt(x * x + y * y + z * z), np.float32(1e-6))
+    distance = greater(roots(x * x + y * y + z * z), np.float32(1e-6))
     scale = ONE / distance
     return x * scale, y * scale, z * scale, distance
 
 
 @inlined
-def faded(lights: Lights, k: int, distance: Real, cosine: Real) -> Real:
+def faded(lights: Lights, k: int, distance: Lanes, cosine: Lanes) -> Lanes:
     """Share of light k that arrives at a distance, and at an angle to its axis where it is a spot."""
     attenuation = lights.attenuation[k]
-    strength = ONE
     fading = attenuation[0] + distance * (attenuation[1] + distance * attenuation[2])
-    if fading != ONE:
-        strength /= max(fading, np.float32(1e-6))
+    strength = ONE / greater(fading, np.float32(1e-6))
     if lights.kind[k] != SPOT:
         return strength
-    if cosine < lights.cutoff[k] or cosine <= ZERO or lights.exponent[k] * (ONE - cosine) > DARK:
-        return ZERO
-    return strength * power(min(cosine, ONE), lights.exponent[k])
+    strength = strength * power(less(cosine, ONE), lights.exponent[k])
+    strength = where_less(cosine, lights.cutoff[k], ZERO, where_less(ZERO, cosine, strength, ZERO))
+    return where_less(DARK, lights.exponent[k] * (ONE - cosine), ZERO, strength)
 
 
 @inlined
-def glint(nx: Real, ny: Real, nz: Real, hx: Real, hy: Real, hz: Real, shininess: Real) -> Real:
+def glint(nx: Lanes, ny: Lanes, nz: Lanes, hx: Lanes, hy: Lanes, hz: Lanes, shininess: Real) -> Lanes:
     """Blinn's specular term for an unnormalised half vector, and 0 where that is too dark to see."""
     along = nx * hx + ny * hy + nz * hz
-    length = math.sqrt(hx * hx + hy * hy + hz * hz)
-    if along <= ZERO or shininess * (length - along) > DARK * length:
-        return ZERO
-    return power(min(along / length, ONE), shininess)
+    length = roots(hx * hx + hy * hy + hz * hz)
+    bright = where_less(DARK * length, shininess * (length - along), ZERO, where_less(ZERO, along, ONE, ZERO))
+    result = ramp(ZERO, ZERO)
+    if largest(bright) > ZERO:
+        result = where_less(HALF, bright, power(less(along / length, ONE), shininess), ZERO)
+    return result
 
 
 @inlined
-def power(base: Real, exponent: Real) -> Real:
-    """Raise a base in 0..1 to the nearest whole power: products are the same on every machine, logarithms are not."""
+def power(base: Lanes, exponent: Real) -> Lanes:
+    """Raise bases in 0..1 to the nearest whole power: products are the same on every machine, logarithms are not."""
     n = int(exponent + HALF)
-    result = ONE
+    result = ramp(ONE, ZERO)
     while n > 0:
         if n & 1:
-            result *= base
-        base *= base
+            result = result * base
+        base = base * base
         n >>= 1
     return result
 
@@ -174,7 +170,7 @@ def draw_shadows(scene: Scene) -> None:
         scale[k] = scale[k + 1] = ZERO if high_x < low_x else ONE / step
     if high_x < low_x:
         return
-    for i in range(0, screen.shape[0] - LANES, 2):
+    for i in range(0, screen.shape[0], 2):
         store(screen, (i, 0), (load(screen, (i, 0)) - load(corner, (0,))) * load(scale, (0,)))
     for s in range(shapes.radii.shape[0]):
         if casts_shadow(shapes, scene.floor, s):
@@ -213,7 +209,7 @@ def project_to_light(scene: Scene, s: int) -> tuple[Real, Real, Real, Real]:
             w = ONE / greater(z, LIGHT_NEAR)
             x, y = greater(less(x * w, reach), -reach), greater(less(y * w, reach), -reach)
             counts, w = where_less(LIGHT_NEAR, z, counts, ZERO), where_less(LIGHT_NEAR, z, w, -ONE)
-        store_rows(screen, i, x, y, w)
+        store_four(screen, i, np.int64(0), (x, y, w, w))
         low_x = where_less(HALF, counts, greater(low_x, -x), low_x)
         high_x = where_less(HALF, counts, greater(high_x, x), high_x)
         low_y = where_less(HALF, counts, greater(low_y, -y), low_y)
@@ -275,13 +271,13 @@ def lies_beside(shadow_map: ShadowMap, bounds: Floats) -> bool:
 @inlined
 def shade_triangles(scene: Scene, camera: Camera, item: int) -> None:
     """Colours of eight in the queue, each where the ray through a sample meets a triangle, or of its nearest point."""
-    shapes, lights, world, lit = scene.shapes, scene.lights, scene.buffers.world, scene.buffers.lit
+    shapes, lights, lit = scene.shapes, scene.lights, scene.buffers.lit
     queue, out = scene.buffers.queue, scene.buffers.shaded
-    a, b, c, s = load(queue, (0, item)), load(queue, (1, item)), load(queue, (2, item)), load(queue, (3, item))
-    dx, dy, dz = ray(load(queue, (4, item)), load(queue, (5, item)), camera)
-    ax, ay, az = point(world, a)
-    bx, by, bz = point(world, b)
-    cx, cy, cz = point(world, c)
+    a, b, c, s = four(shapes.faces, load(queue, (0, item)), np.int64(0))
+    dx, dy, dz = ray(load(queue, (1, item)), load(queue, (2, item)), camera)
+    far_a, ax, ay, az = four(lit, a, np.int64(8))
+    far_b, bx, by, bz = four(lit, b, np.int64(8))
+    far_c, cx, cy, cz = four(lit, c, np.int64(8))
     e1x, e1y, e1z = bx - ax, by - ay, bz - az
     e2x, e2y, e2z = cx - ax, cy - ay, cz - az
     px, py, pz = dy * e2z - dz * e2y, dz * e2x - dx * e2z, dx * e2y - dy * e2x
@@ -292,18 +288,20 @@ def shade_triangles(scene: Scene, camera: Camera, item: int) -> None:
     inverse = where_less(np.float32(1e-20), size, ONE / determinant, ZERO)
     u = less(greater((tx * px + ty * py + tz * pz) * inverse, ZERO), ONE)
     v = less(greater((dx * qx + dy * qy + dz * qz) * inverse, ZERO), ONE - u)
-    corners, shares = (a, b, c), (ONE - u - v, u, v)
-    weight, specular, emission = load(queue, (6, item)), column(shapes.materials, s, 0), column(shapes.materials, s, 2)
-    shine = specular * mixed(lit, SPECULAR, corners, shares)
-    diffuse = mixed(lit, SHADOW_DIFFUSE, corners, shares)
+    shares = (ONE - u - v, u, v)
+    weight = load(queue, (3, item))
+    specular, _, emission, _ = four(shapes.materials, s, np.int64(0))
+    red, green, blue, alpha = four(shapes.colours, s, np.int64(0))
+    p, q, r = four(lit, a, np.int64(0)), four(lit, b, np.int64(0)), four(lit, c, np.int64(0))
+    shine = specular * mixed(p[3], q[3], r[3], shares)
+    light = mixed(p[0], q[0], r[0], shares), mixed(p[1], q[1], r[1], shares), mixed(p[2], q[2], r[2], shares)
+    p, q, r = four(lit, a, np.int64(4)), four(lit, b, np.int64(4)), four(lit, c, np.int64(4))
+    diffuse = mixed(p[0], q[0], r[0], shares)
     share = glow = ramp(ZERO, ZERO)
     if largest(diffuse) > ZERO:
-        glow = specular * mixed(lit, SHADOW_SPECULAR, corners, shares)
-        right, up, forward = (
-            mixed(lit, RIGHT, corners, shares),
-            mixed(lit, UP, corners, shares),
-            mixed(lit, FORWARD, corners, shares),
-        )
+        glow = specular * mixed(p[1], q[1], r[1], shares)
+        right, up = mixed(p[2], q[2], r[2], shares), mixed(p[3], q[3], r[3], shares)
+        forward = mixed(far_a, far_b, far_c, shares)
         if lights.kind[lights.shadow] == DIRECTIONAL:
             share = look_up(scene.shadow_map, right, up, PARALLEL + SHADOW_BIAS - forward)
         else:
@@ -311,12 +309,12 @@ def shade_triangles(scene: Scene, camera: Camera, item: int) -> None:
             share = look_up(scene.shadow_map, right * w, up * w, w + SHADOW_BIAS * w * w)
             share = where_less(forward, LIGHT_NEAR, ONE, share)
         # MuJoCo lets no shadow fall on what is translucent
-        share = where_less(column(shapes.colours, s, 3), ONE, ONE, share)
+        share = where_less(alpha, ONE, ONE, share)
         share = where_less(ZERO, diffuse, share, ZERO)
+    colours = red, green, blue
     for k in range(3):
-        colour = column(shapes.colours, s, k)
-        plain = less(FULL * (colour * (mixed(lit, k, corners, shares) + emission) + shine), FULL)
-        bright = colour * diffuse * lights.diffuse[max(lights.shadow, 0), k] + glow
+        plain = less(FULL * (colours[k] * (light[k] + emission) + shine), FULL)
+        bright = colours[k] * diffuse * lights.diffuse[max(lights.shadow, 0), k] + glow
         store(out, (k, 0), plain * weight)
         store(out, (3 + k, 0), less(FULL * share * bright, FULL - plain) * weight)
 
@@ -328,42 +326,39 @@ def column(array: Floats, rows: Lanes, k: int) -> Lanes:
 
 
 @inlined
-def point(world: Floats, vertices: Lanes) -> tuple[Lanes, Lanes, Lanes]:
-    """Where eight vertices are."""
-    wide, one, none = np.int64(world.shape[1]), np.int64(1), ramp(ZERO, ZERO)
-    return (
-        gather(world, np.int64(0), none, one, vertices, one),
-        gather(world, wide, none, one, vertices, one),
-        gather(world, 2 * wide, none, one, vertices, one),
-    )
+def four(array: Floats, rows: Lanes, k: int) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+    """The numbers in column k, and in the three after it, of eight rows of an array."""
+    return gather_four(array, k, rows, array.shape[1], ramp(ZERO, ZERO), np.int64(0))
 
 
 @inlined
-def mixed(lit: Floats, k: int, corners: tuple[Lanes, Lanes, Lanes], shares: tuple[Lanes, Lanes, Lanes]) -> Lanes:
-    """Column k of the light on the corners of triangles, mixed by shares of the corners."""
-    return (
-        shares[0] * column(lit, corners[0], k)
-        + shares[1] * column(lit, corners[1], k)
-        + shares[2] * column(lit, corners[2], k)
-    )
+def mixed(a: Lanes, b: Lanes, c: Lanes, shares: tuple[Lanes, Lanes, Lanes]) -> Lanes:
+    """What lies between the values at the corners of triangles."""
+    return shares[0] * a + shares[1] * b + shares[2] * c
 
 
 @inlined
-def light_vertex(scene: Scene, camera: Camera, i: int, s: int) -> None:
-    """Compute the light on vertex i, which is one of shape s, unless that was done for this camera."""
-    if not scene.buffers.is_lit[i]:
-        scene.buffers.is_lit[i] = True
-        shapes, world, out = scene.shapes, scene.buffers.world, scene.buffers.lit[i]
-        px, py, pz = world[0, i], world[1, i], world[2, i]
-        n, r = shapes.normals[i], shapes.rotations[s]
-        nx = r[0] * n[0] + r[1] * n[1] + r[2] * n[2]
-        ny = r[3] * n[0] + r[4] * n[1] + r[5] * n[2]
-        nz = r[6] * n[0] + r[7] * n[1] + r[8] * n[2]
-        illuminate((px, py, pz), (nx, ny, nz), shapes.materials[s, 1], camera, scene.lights, out)
-        if scene.lights.shadow >= 0:
-            # a point above the surface, so that the shadow map's texels do not lie on the faces that cast them
-            x, y, z = px + SHADOW_BIAS * nx, py + SHADOW_BIAS * ny, pz + SHADOW_BIAS * nz
-            out[RIGHT], out[UP], out[FORWARD] = to_light(x, y, z, scene.lights, scene.shadow_map)
+def light_vertices(scene: Scene, camera: Camera, part: int) -> None:
+    """Compute the light on eight vertices, the first of which is 8 part."""
+    shapes, world, lit, i = scene.shapes, scene.buffers.world, scene.buffers.lit, LANES * part
+    s = shapes.owners[part]
+    r = shapes.rotations[s]
+    px, py, pz = load(world, (0, i)), load(world, (1, i)), load(world, (2, i))
+    x, y, z = load(shapes.normals, (0, i)), load(shapes.normals, (1, i)), load(shapes.normals, (2, i))
+    nx = r[0] * x + r[1] * y + r[2] * z
+    ny = r[3] * x + r[4] * y + r[5] * z
+    nz = r[6] * x + r[7] * y + r[8] * z
+    red, green, blue, shine, diffuse, glow = illuminate(
+        (px, py, pz), (nx, ny, nz), shapes.materials[s, 1], camera, scene.lights
+    )
+    # a point above the surface, so that the shadow map's texels do not lie on the faces that cast them
+    x, y, z = px + SHADOW_BIAS * nx, py + SHADOW_BIAS * ny, pz + SHADOW_BIAS * nz
+    right = up = forward = ramp(ZERO, ZERO)
+    if scene.lights.shadow >= 0:
+        right, up, forward = to_light(x, y, z, scene.lights, scene.shadow_map)
+    store_four(lit, i, np.int64(0), (red, green, blue, shine))
+    store_four(lit, i, np.int64(4), (diffuse, glow, right, up))
+    store_four(lit, i, np.int64(8), (forward, px, py, pz))
 
 
 @inlined

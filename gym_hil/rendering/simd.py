@@ -181,22 +181,22 @@ def store_all(typing_context: Any, array: Any, lanes: Any) -> Any:
 
 
 @intrinsic
-def store_rows(typing_context: Any, array: Any, row: Any, x: Any, y: Any, z: Any) -> Any:
-    """Write lanes x, y and z into the first three columns of eight rows of an array (n, 4)."""
+def store_four(typing_context: Any, array: Any, row: Any, column: Any, lanes: Any) -> Any:
+    """Write four lanes (a tuple) into four neighbouring columns of eight rows of an array from a row and column on."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        array, row, x, y, z = values
-        long = ir.VectorType(_INT, 2 * LANES)
-        pairs = builder.shuffle_vector(x, y, ir.Constant(long, list(range(2 * LANES))))
-        rest = builder.shuffle_vector(z, z, ir.Constant(long, list(range(2 * LANES))))
-        order = [c * LANES + k for k in range(LANES) for c in range(4)]
-        rows = builder.shuffle_vector(pairs, rest, ir.Constant(ir.VectorType(_INT, 4 * LANES), order))
-        zero = ir.Constant(ir.IntType(context.address_size), 0)
-        pointer = _pointer(context, builder, signature.args[0], array, [row, zero], rows.type)
-        builder.store(rows, pointer, align=4)
+        array, row, column, lanes = values
+        long = ir.Constant(ir.VectorType(_INT, 2 * LANES), list(range(2 * LANES)))
+        a, b, c, d = cgutils.unpack_tuple(builder, lanes)
+        left, right = builder.shuffle_vector(a, b, long), builder.shuffle_vector(c, d, long)
+        for k in range(LANES):
+            picked = ir.Constant(ir.VectorType(_INT, 4), [c * LANES + k for c in range(4)])
+            index = [builder.add(row, row.type(k)), column]
+            pointer = _pointer(context, builder, signature.args[0], array, index, _QUAD)
+            builder.store(builder.shuffle_vector(left, right, picked), pointer, align=4)
         return context.get_dummy_value()
 
-    return types.void(array, row, x, y, z), generate
+    return types.void(array, row, column, lanes), generate
 
 
 def _columns(builder: Any, rows: list[Any]) -> list[Any]:

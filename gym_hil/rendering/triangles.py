@@ -35,7 +35,7 @@ from gym_hil.rendering.simd import (
     ramp,
     store,
     store_all,
-    store_rows,
+    store_four,
     where_at_least,
     where_less,
 )
@@ -54,7 +54,6 @@ def place(shapes: Shapes, world: Floats) -> None:
         p = shapes.positions[s]
         r0, r1, r2, r3, r4, r5, r6, r7, r8 = r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8]
         p0, p1, p2 = p[0], p[1], p[2]
-        # what reaches into the next shape is overwritten by that
         for i in range(spans[s, 0], spans[s, 1], LANES):
             x, y, z = load(vertices, (0, i)), load(vertices, (1, i)), load(vertices, (2, i))
             store(world, (0, i), r0 * x + r1 * y + r2 * z + p0)
@@ -138,7 +137,7 @@ def project(shapes: Shapes, s: int, camera: Camera, buffers: Buffers) -> Window:
         w = ONE / greater(z, camera.near)
         x, y = camera.half_width + camera.focal * x * w, camera.half_height - camera.focal * y * w
         w = where_less(camera.near, z, w, -ONE)
-        store_rows(screen, i, x, y, w)
+        store_four(screen, i, np.int64(0), (x, y, w, w))
         number, count = ramp(ZERO, ONE), np.float32(last - i)
         low_x = where_less(number, count, less(x, low_x), low_x)
         low_y = where_less(number, count, less(y, low_y), low_y)
