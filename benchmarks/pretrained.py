@@ -38,9 +38,7 @@ RECIPES = {
     "pick_cube_state": Recipe("state", "--algorithm bc --demos 7 --seed 0"),
     "pick_cube_images": Recipe("two cameras of 64 pixels and proprioception", "--algorithm sac --obs pixels --seed 0"),
     "arrange_boxes_state": Recipe("state", "--algorithm bc --task PandaArrangeBoxes-v1 --steps 0 --seed 0"),
-    "insert_peg_state": Recipe(
-        "state", "--algorithm bc --task PandaInsertPeg-v1 --demos 60 --target 0.95 --steps 4000 --seed 0"
-    ),
+    "insert_peg_state": Recipe("state", "--algorithm bc --task PandaInsertPeg-v1 --steps 0 --seed 0"),
 }
 
 

@@ -75,7 +75,7 @@ def defaults(task: str, obs: str, algorithm: str = "sac") -> TrainConfig:
             alpha = 300.0 if is_peg else 100.0
             flow = {"alpha": alpha, "online_alpha": alpha}
         if is_boxes:
-            demos, offline_steps = "45", 8_000
+            demos, offline_steps = "45", 16_000
             flow |= {"batch_size": 512} if algorithm == "bc" else {"discount": 0.99}
             flow["attention_heads"] = 4
             operator["patience"] = 40  # one who takes over drives the rest of a long episode
