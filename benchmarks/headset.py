@@ -212,7 +212,7 @@ def headset_view(quick: bool = False) -> Row:
     return Row(what, bar, _in_words(times), met)
 
 
-def headset_view_floor(quick: bool = False) -> Row:
+def headset_view_empty(quick: bool = False) -> Row:
     """What of that is left where the page has nothing to draw."""
     what = "Headset: the same with an empty scene"
     times = _view(quick, script="page.view.scene.visible = false")
@@ -229,7 +229,7 @@ def _in_words(times: dict[str, list[float]]) -> str:
 
 
 def _view(quick: bool, *, script: str = "") -> dict[str, list[float]] | None:
-    """What was measured in VR, in ms; None without Chromium and iwer.
+    """Times in VR, in ms, as `drawn`, `handled` and `ages`; None without Chromium and iwer.
 
     Args:
         script: runs once the hand drives, with `page`.
@@ -273,7 +273,9 @@ def _view(quick: bool, *, script: str = "") -> dict[str, list[float]] | None:
         start, steps = time.monotonic(), 30 if quick else 200
         for step in range(steps):
             env.step(stay)
-            ages.append(time.time() * 1000 - offset - hands[device.applied])
+            newest = max((sent for sent in hands if sent <= device.applied), default=None)
+            if newest is not None:
+                ages.append(time.time() * 1000 - offset - hands[newest])
             page.wait_for_timeout(max(0.0, 1000 * (start + 0.1 * (step + 1) - time.monotonic())))
         drawn, handled = page.evaluate("[window.drawn, window.handled]")
     return {"drawn": drawn, "handled": handled, "ages": ages}

@@ -74,7 +74,7 @@ GROUPS: dict[str, tuple[Callable[..., Row], ...]] = {
         headset.headset_accuracy,
         headset.headset_radio,
         headset.headset_view,
-        headset.headset_view_floor,
+        headset.headset_view_empty,
     ),
     "operator_in_the_loop": (
         operator_in_the_loop.from_state,

@@ -65,11 +65,18 @@ window.setDrawing = (on) => { drawing = on; if (on) waiting.splice(0).forEach((s
 
 
 def main(names: Sequence[str]) -> None:
-    """Play, open the pages, and keep their images."""
+    """Play, open the pages, and keep their images.
+
+    Raises:
+        ValueError: no image has that name.
+    """
+    if unknown := set(names) - set(SCHEMES) - set(FOREIGN):
+        raise ValueError(f"{sorted(unknown)} are no images; expected names of {[*SCHEMES, *FOREIGN]}.")
     console = console_module._shared = Console(port=0)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        draw_panda(console, browser, [name for name in names if name in SCHEMES])
+        if own := [name for name in names if name in SCHEMES]:
+            draw_panda(console, browser, own)
         for name in names:
             if name in FOREIGN:
                 draw_foreign(console, browser, name)
@@ -84,7 +91,7 @@ def draw_panda(console: Console, browser: Browser, names: Sequence[str]) -> None
     )
     policy = ScriptedOperator(env, motion_noise=0.1, seed=0)
     env.reset(seed=4)
-    for record in play() if names else ():
+    for record in play():
         console.channels[0].add_episode(record)
     for name in names:
         options, scheme = SCHEMES[name]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from gym_hil.rendering.floor import (
     GRID,
-    begin,
+    clear_segments,
     colour_ground,
     find_ground,
     find_plane,
@@ -60,7 +60,7 @@ from gym_hil.rendering.scene import (
     helper,
     inlined,
 )
-from gym_hil.rendering.shading import draw_shadows, lies_beside, light_vertices, shade_sky, shade_triangles
+from gym_hil.rendering.shading import draw_shadows, is_outside, light_vertices, shade_sky, shade_triangles
 from gym_hil.rendering.simd import LANES, copy_pixels, count_ids, largest, less, load, ramp, store_bytes
 from gym_hil.rendering.triangles import centre, fill_shape, is_in_view, place, project, ray
 
@@ -72,12 +72,13 @@ _LOG = logging.getLogger(__name__)
 
 @helper
 def draw_camera(scene: Scene, camera: Camera, ground: Grounds, known: int, image: Image) -> None:
-    """Draw the image of one camera; `known` says what `ground` holds: MOVES, STAYS or KNOWN."""
+    """Draw the image of one camera; `known` says what `ground`, which is of this view alone, holds."""
     shapes, buffers, distances = scene.shapes, scene.buffers, scene.buffers.distances
     plane = find_plane(scene.floor, camera)
     sees_floor = plane[0] != ZERO or plane[1] != ZERO or plane[2] != ZERO
-    buffers.is_begun[:] = scene.floor.kind == ENDLESS_FLOOR and sees_floor
-    if scene.floor.kind == ENDLESS_FLOOR and sees_floor:
+    is_endless = scene.floor.kind == ENDLESS_FLOOR and sees_floor
+    buffers.is_cleared[:] = is_endless
+    if is_endless:
         fill_endless(scene, camera, plane)
     buffers.is_lit[:] = False
     translucent = 0
@@ -95,7 +96,7 @@ def draw_camera(scene: Scene, camera: Camera, ground: Grounds, known: int, image
             top, bottom, left, right = window_of(scene, s, camera)
             kept = (min(kept[0], top), max(kept[1], bottom), min(kept[2], left), max(kept[3], right))
         else:
-            begin(scene, camera, plane, project(shapes, s, camera, buffers))
+            clear_segments(scene, camera, plane, project(shapes, s, camera, buffers))
             fill_shape(shapes, s, camera, buffers, buffers.depth, buffers.ids)
     if known != KNOWN:
         find_ground(scene, camera, plane, ground.kinds)
@@ -116,6 +117,7 @@ def draw_camera(scene: Scene, camera: Camera, ground: Grounds, known: int, image
         project(shapes, farthest, camera, buffers)
         fill_shape(shapes, farthest, camera, buffers, buffers.layer_depth, buffers.layer_ids)
         alpha = shapes.colours[farthest, 3]
+        # KNOWN, because a layer lays no floor
         resolve(scene, camera, plane, window, buffers.layer_ids, alpha, kept, ground, KNOWN, image)
     for i in range(kept[0], kept[1]):
         for j in range(GRID * (kept[2] // GRID), min(GRID * ((kept[3] + GRID - 1) // GRID), columns)):
@@ -198,9 +200,9 @@ def keep_ground(scene: Scene, camera: Camera, plane: Vector, ground: Grounds) ->
             first, colours = GRID * segment, ground.colours[i, segment]
             colour_ground(scene, camera, i, segment, colours)
             for k in range(2):
-                place = load(colours, (6 + k, 0))
-                ground.bounds[i, segment, 2 * k] = -largest(-place)
-                ground.bounds[i, segment, 2 * k + 1] = largest(place)
+                lanes = load(colours, (6 + k, 0))
+                ground.bounds[i, segment, 2 * k] = -largest(-lanes)
+                ground.bounds[i, segment, 2 * k + 1] = largest(lanes)
             if first + GRID > columns:
                 ground.kinds[i, segment] = SOME_GROUND
             elif ground.kinds[i, segment] == ALL_GROUND:
@@ -252,7 +254,7 @@ def resolve(
     Pixels go straight into the image, but for segments in the window `kept`: those stay in `Buffers.pixels`.
     """
     top, bottom, left, right = window
-    laid, sky, is_begun = scene.buffers.laid, scene.buffers.sky, scene.buffers.is_begun
+    laid, sky, is_cleared = scene.buffers.laid, scene.buffers.sky, scene.buffers.is_cleared
     for i in range(top, bottom):
         in_kept_row = kept[0] <= i < kept[1]
         row = scene.buffers.pixels[i] if in_kept_row else scene.buffers.row
@@ -266,12 +268,12 @@ def resolve(
             kind = ground.kinds[i, segment]
             floor_samples = sky_samples = np.int64(0)
             if alpha == ONE:
-                if is_begun[i, segment] or kind == SOME_GROUND or keep or end - start < GRID:
-                    if not is_begun[i, segment]:
-                        begin(scene, camera, plane, (i, i + 1, segment, segment + 1))
+                if is_cleared[i, segment] or kind == SOME_GROUND or keep or end - start < GRID:
+                    if not is_cleared[i, segment]:
+                        clear_segments(scene, camera, plane, (i, i + 1, segment, segment + 1))
                     floor_samples = count_ids(ids, 2 * i, 2 * first, np.int64(FLOOR))
                     sky_samples = count_ids(ids, 2 * i, 2 * first, np.int64(NOTHING))
-                elif known == KNOWN and (kind == NO_GROUND or lies_beside(scene.shadow_map, ground.bounds[i, segment])):
+                elif known == KNOWN and (kind == NO_GROUND or is_outside(scene.shadow_map, ground.bounds[i, segment])):
                     copy_pixels(ground.images, image, i, first)
                     continue
                 elif kind == ALL_GROUND:
@@ -379,8 +381,8 @@ def queue_surfaces(scene: Scene, ids: Ints, i: int, j: int, alpha: Real, queued:
 
 
 @inlined
-def queue_triangle(scene: Scene, t: int, x: Real, y: Real, j: int, place: int) -> None:
-    """Put triangle t, as the sample at x, y shows it to the pixel in column j, into a place in the queue."""
+def queue_triangle(scene: Scene, t: int, x: Real, y: Real, j: int, item: int) -> None:
+    """Put triangle t, as the sample at x, y shows it to the pixel in column j, as an item of the queue."""
     shapes, queue, is_lit = scene.shapes, scene.buffers.queue, scene.buffers.is_lit
     unlit = scene.buffers.unlit
     for corner in range(3):
@@ -389,8 +391,8 @@ def queue_triangle(scene: Scene, t: int, x: Real, y: Real, j: int, place: int) -
             is_lit[part] = True
             unlit[0] += 1
             unlit[unlit[0]] = part
-    queue[0, place], queue[1, place], queue[2, place] = np.float32(t), x, y
-    scene.buffers.queue_pixels[place] = j
+    queue[0, item], queue[1, item], queue[2, item] = np.float32(t), x, y
+    scene.buffers.queue_pixels[item] = j
 
 
 @inlined

@@ -131,12 +131,12 @@ def edges_at(
 
 
 @helper
-def begin(scene: Scene, camera: Camera, plane: Vector, window: Window) -> None:
-    """Empty the samples of those segments of a window that are not begun, and fill in a floor with an end.
+def clear_segments(scene: Scene, camera: Camera, plane: Vector, window: Window) -> None:
+    """Empty the samples of those segments of a window that are not cleared, and fill in a floor with an end.
 
     The window is given in rows of pixels and in segments.
     """
-    depth, ids, is_begun = scene.buffers.depth, scene.buffers.ids, scene.buffers.is_begun
+    depth, ids, is_cleared = scene.buffers.depth, scene.buffers.ids, scene.buffers.is_cleared
     has_floor = scene.floor.kind == FINITE_FLOOR and (plane[0] != ZERO or plane[1] != ZERO or plane[2] != ZERO)
     edges, slope = find_edges(scene, camera), plane[1]
     _, ray_x_step = along(edges.x_axis, camera, ZERO)
@@ -151,9 +151,9 @@ def begin(scene: Scene, camera: Camera, plane: Vector, window: Window) -> None:
     )
     for i in range(window[0], window[1]):
         for segment in range(window[2], window[3]):
-            if is_begun[i, segment]:
+            if is_cleared[i, segment]:
                 continue
-            is_begun[i, segment] = True
+            is_cleared[i, segment] = True
             for part in range(4):
                 row, column = 2 * i + part // 2, 2 * GRID * segment + LANES * (part % 2)
                 store(depth, (row, column), ZERO)  # in one piece, which is faster to load again at once
@@ -181,7 +181,7 @@ def find_ground(scene: Scene, camera: Camera, plane: Vector, kinds: Floats) -> N
             right = ramp(np.float32(2 * GRID * segment + 2 * GRID - 1) + HALF, step)
             p, q = edges_at(edges, plane, camera, left, y), edges_at(edges, plane, camera, right, y)
             r, s = edges_at(edges, plane, camera, left, y + ONE), edges_at(edges, plane, camera, right, y + ONE)
-            inside = outside = ramp(LIT, ZERO)
+            inside = outside = ramp(np.float32(np.inf), ZERO)
             for k in range(6):
                 inside = less(inside, less(less(p[k], q[k]), less(r[k], s[k])))
                 outside = less(outside, greater(greater(p[k], q[k]), greater(r[k], s[k])))

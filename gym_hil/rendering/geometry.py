@@ -79,7 +79,7 @@ def _join(parts: list[Triangles], looks: list[tuple[Floats, Material]]) -> Shape
     """Lay the triangles and the looks of all shapes one after the other."""
     counts = np.array([len(points) for points, _, _ in parts], dtype=np.int32)
     fill = [((0, -n % LANES), (0, 0)) for n in counts]  # no eight vertices belong to two shapes
-    vertex_spans = _spans([n - n % -LANES for n in counts])
+    vertex_spans = _spans([n + -n % LANES for n in counts])
     vertex_spans[:, 1] = vertex_spans[:, 0] + counts
     triangle_spans = _spans([len(faces) for _, _, faces in parts])
     triangles = _rows([part[2] + first for part, (first, _) in zip(parts, vertex_spans, strict=True)], np.int32)
@@ -93,7 +93,6 @@ def _join(parts: list[Triangles], looks: list[tuple[Floats, Material]]) -> Shape
         normals=np.ascontiguousarray(normals.T),
         triangles=np.pad(triangles, ((0, LANES), (0, 0))),
         faces=np.concatenate([triangles, shape[:, None]], axis=1).astype(np.float32),
-        shape=shape,
         surface=surfaces(triangles, len(vertices)),
         owners=np.repeat(np.arange(len(parts), dtype=np.int32), -(-counts // LANES)),
         vertex_spans=vertex_spans,

@@ -43,11 +43,11 @@ class RasterRenderer(Renderer):
                 axes=np.zeros((3, 3), dtype=np.float32),
                 depth=np.zeros((texels, texels + LANES), dtype=np.float32),
                 corner=np.zeros(LANES, dtype=np.float32),
-                scale=np.ones(LANES, dtype=np.float32),
+                scale=np.tile(np.float32([0, 0, 1, 1]), LANES // 4),
             ),
             buffers=self._buffers(self._geometry.shapes.normals.shape[1], len(self._geometry.shapes.radii)),
         )
-        # The floor that cameras see, as `floor.colour_ground` lays it out: of those that stay, after one for others.
+        # What cameras see that stay, after a place for the others.
         self._grounds = self._empty_grounds(1)
         # Number of a camera -> poses of it, lights and floor; its place among the grounds; whether that was filled.
         self._stays: dict[int, tuple[Any, int, bool]] = {}
@@ -84,7 +84,7 @@ class RasterRenderer(Renderer):
             sky=np.zeros((6, GRID), dtype=np.float32),
             distances=np.zeros(shapes, dtype=np.float32),
             corners=np.zeros((4, 4), dtype=np.float32),
-            is_begun=np.zeros((self.height, columns - 1), dtype=np.bool_),
+            is_cleared=np.zeros((self.height, columns - 1), dtype=np.bool_),
             fan=np.array([[0, 1, 2], [0, 2, 3], *LANES * [[0, 0, 0]]], dtype=np.int32),
             queue=np.zeros((4, 4 * self.width + LANES), dtype=np.float32),
             queue_pixels=np.zeros(4 * self.width, dtype=np.int32),
@@ -95,7 +95,8 @@ class RasterRenderer(Renderer):
         )
 
     def _update(self) -> None:
-        self._stays, self._poses, self._light_direction = {}, None, []
+        self._stays, self._grounds = {}, self._empty_grounds(1)
+        self._poses, self._light_direction = None, []
         reshape(self._model, self._geometry)
         self._lights, lights = appearance.lights(self._model)
         self._scene = self._scene._replace(

@@ -56,8 +56,7 @@ class Shapes(NamedTuple):
     vertices: Floats  # (3, V)
     normals: Floats  # (3, V) unit vectors
     triangles: Ints  # (T + M, 3) columns of `vertices`, counter-clockwise seen from outside
-    faces: Floats  # (T, 4) these once more, and the shape
-    shape: Ints  # (T,) the shape of each triangle
+    faces: Floats  # (T, 4) these once more and the shape, in numbers that instructions gather
     surface: Ints  # (T,) triangles of one number form one smooth surface
     owners: Ints  # (V / 8,) the shape of eight vertices
     vertex_spans: Ints  # (S, 2) first and last + 1 vertex of each shape
@@ -121,8 +120,8 @@ class ShadowMap(NamedTuple):
 
     axes: Floats  # (3, 3) right, up and forward of the light, in rows
     depth: Floats  # (N, N + M) 1/distance from the light
-    corner: Floats  # (8,) x and y of the map's corner in the light's plane, 0, 0; these again
-    scale: Floats  # (8,) texels per unit of that plane, 0 for an empty map, twice; 1, 1; these again
+    corner: Floats  # (8,) x and y of the map's corner in the light's plane, 0, 0; again for a second vertex
+    scale: Floats  # (8,) texels per unit of that plane, 0 for an empty map, twice; 1, 1; again for a second vertex
 
 
 class Buffers(NamedTuple):
@@ -146,7 +145,7 @@ class Buffers(NamedTuple):
     sky: Floats  # (6, 8) likewise, the sky
     distances: Floats  # (S,) of the translucent shapes that are still to be drawn
     corners: Floats  # (4, 4) of a triangle that is clipped, laid out like `screen`
-    is_begun: NDArray[np.bool_]  # (H, segments) whether `depth` and `ids` hold for the camera that is drawn
+    is_cleared: NDArray[np.bool_]  # (H, segments) whether `depth` and `ids` hold for the camera that is drawn
     fan: Ints  # (2 + M, 3) the rows of `corners` that make two triangles
     queue: Floats  # (4, 4W + M) what is to be shaded in a row: triangle, x and y in samples, weight
     queue_pixels: Ints  # (4W,) the column of each
@@ -159,7 +158,7 @@ class Buffers(NamedTuple):
 class Grounds(NamedTuple):
     """What stays of views while camera, lights and floor do, n of them; see `floor`."""
 
-    kinds: Floats  # (n, H, segments + M) what each segment shows: NO_GROUND, ALL_GROUND or SOME_GROUND
+    kinds: Floats  # (n, H, segments + M) NO_GROUND, ALL_GROUND or SOME_GROUND, written eight at a time
     colours: Floats  # (n, H, segments, 9, 8) as `floor.colour_ground` lays them out
     bounds: Floats  # (n, H, segments, 4) least and greatest right, then up, of the seventh and eighth of these rows
     images: NDArray[np.uint8]  # (n, H, W, 3) without anything that stands there, and without shadows

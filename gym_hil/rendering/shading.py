@@ -17,6 +17,8 @@ from gym_hil.rendering.scene import (
     FULL,
     HALF,
     ONE,
+    SHADOW_DIFFUSE,
+    SPECULAR,
     SPOT,
     TWO,
     ZERO,
@@ -63,9 +65,16 @@ MARGIN = 4  # texels of the map's side that nothing is drawn into
 
 @inlined
 def illuminate(
-    point: tuple[Lanes, Lanes, Lanes], normal: Vector, shininess: Real, camera: Camera, lights: Lights
+    point: tuple[Lanes, Lanes, Lanes],
+    normal: Vector | tuple[Lanes, Lanes, Lanes],
+    shininess: Real,
+    camera: Camera,
+    lights: Lights,
 ) -> tuple[Lanes, Lanes, Lanes, Lanes, Lanes, Lanes]:
-    """OpenGL's fixed lighting of eight points, as MuJoCo sets it up: the first six columns of `Buffers.lit`."""
+    """OpenGL's fixed lighting of eight points, as MuJoCo sets it up: the first six columns of `Buffers.lit`.
+
+    The normal is that of each point, or of all.
+    """
     nx, ny, nz = normal
     bx, by, bz = camera.back
     vx, vy, vz, _ = towards(point, camera.position)
@@ -257,7 +266,7 @@ def look_up(shadow_map: ShadowMap, right: Lanes, up: Lanes, w: Lanes) -> Lanes:
 
 
 @inlined
-def lies_beside(shadow_map: ShadowMap, bounds: Floats) -> bool:
+def is_outside(shadow_map: ShadowMap, bounds: Floats) -> bool:
     """Whether points between bounds, least and greatest right and up, (4,), lie outside of the map."""
     scale, end = shadow_map.scale[0], np.float32(shadow_map.depth.shape[0] - 1)
     return (
@@ -293,14 +302,16 @@ def shade_triangles(scene: Scene, camera: Camera, item: int) -> None:
     specular, _, emission, _ = four(shapes.materials, s, np.int64(0))
     red, green, blue, alpha = four(shapes.colours, s, np.int64(0))
     p, q, r = four(lit, a, np.int64(0)), four(lit, b, np.int64(0)), four(lit, c, np.int64(0))
-    shine = specular * mixed(p[3], q[3], r[3], shares)
+    shine = specular * mixed(p[SPECULAR], q[SPECULAR], r[SPECULAR], shares)
     light = mixed(p[0], q[0], r[0], shares), mixed(p[1], q[1], r[1], shares), mixed(p[2], q[2], r[2], shares)
-    p, q, r = four(lit, a, np.int64(4)), four(lit, b, np.int64(4)), four(lit, c, np.int64(4))
-    diffuse = mixed(p[0], q[0], r[0], shares)
+    diffuse_a, glow_a, right_a, up_a = four(lit, a, np.int64(SHADOW_DIFFUSE))
+    diffuse_b, glow_b, right_b, up_b = four(lit, b, np.int64(SHADOW_DIFFUSE))
+    diffuse_c, glow_c, right_c, up_c = four(lit, c, np.int64(SHADOW_DIFFUSE))
+    diffuse = mixed(diffuse_a, diffuse_b, diffuse_c, shares)
     share = glow = ramp(ZERO, ZERO)
     if largest(diffuse) > ZERO:
-        glow = specular * mixed(p[1], q[1], r[1], shares)
-        right, up = mixed(p[2], q[2], r[2], shares), mixed(p[3], q[3], r[3], shares)
+        glow = specular * mixed(glow_a, glow_b, glow_c, shares)
+        right, up = mixed(right_a, right_b, right_c, shares), mixed(up_a, up_b, up_c, shares)
         forward = mixed(far_a, far_b, far_c, shares)
         if lights.kind[lights.shadow] == DIRECTIONAL:
             share = look_up(scene.shadow_map, right, up, PARALLEL + SHADOW_BIAS - forward)

@@ -144,7 +144,7 @@ def project(shapes: Shapes, s: int, camera: Camera, buffers: Buffers) -> Window:
         low_w = where_less(number, count, less(w, low_w), low_w)
         high_x = where_less(number, count, greater(x, high_x), high_x)
         high_y = where_less(number, count, greater(y, high_y), high_y)
-    rows, segments = buffers.is_begun.shape
+    rows, segments = buffers.is_cleared.shape
     if -largest(-low_w) < ZERO:
         return 0, rows, 0, segments
     top, bottom = covered(-largest(-low_y), largest(high_y), 2 * rows)
@@ -199,7 +199,7 @@ def fill(
         first: row of the first triangle.
         last: last row + 1, or more than eight behind the first.
         name: what is written into `ids` for the first triangle, and what each further one adds to that.
-        setup: (16, 8) memory.
+        setup: (16, 8) scratch array.
         depth: 1/depth of samples.
         ids: names of samples, or None.
 
@@ -252,8 +252,8 @@ def fill_one(setup: Floats, name: int, depth: Floats, ids: Ints | None) -> None:
     first_column, last_column = int(setup[2]), int(setup[3])
     for row in range(int(setup[0]), int(setup[1]) + 1):
         f0, f1, f2, here = e0, e1, e2, w
-        # up to LANES - 1 samples behind the last column are tested too: they are outside of the triangle, or in the
-        # margin of the row
+        # up to LANES - 1 samples behind the last column are tested too: they are outside of the triangle, but for
+        # FILL_SLACK, or in the margin of the row
         for column in range(first_column, last_column + 1, LANES):
             fill_lanes(depth, ids, row, column, (f0, f1, f2), (uy, vy, ty), here, w_x, name)
             f0 += _STRIDE * uy

@@ -69,7 +69,6 @@ def module_visitor(browser: Any, module_stand: Stand, emulator: str) -> Iterator
 def headset(visitor: Visitor) -> Iterator[Visitor]:
     """A page in VR, whose operator holds the right hand still."""
     visitor.page.evaluate("device.quaternion.set(0, 0, 0, 1); move(0.1, 1.3, -0.4); guessed = false; ticks.length = 0")
-    visitor.js("page.view.renderer.render = () => {}")  # what is drawn is the concern of the first test alone
     enter(visitor)
     yield visitor
     visitor.page.evaluate(
@@ -231,7 +230,7 @@ def test_page_that_counts_as_hidden_behind_the_session_drives_on(headset: Visito
 def test_connection_lasts_as_long_as_the_session(headset: Visitor, stand: Stand) -> None:
     squeeze(headset, stand)
     connection = stand.console._connections[headset.name]
-    headset.page.wait_for_timeout(1500 * SECONDS_IDLE)  # the longest silence that is allowed, and half of it
+    headset.page.wait_for_timeout(1500 * SECONDS_IDLE)
     assert stand.console._connections[headset.name] is connection
     assert stand.operator
 
@@ -340,7 +339,6 @@ def test_bare_hands_pinch_to_move_and_to_grip(headset: Visitor, stand: Stand) ->
 def test_phone_is_the_hand_and_its_touch_areas_are_the_buttons(visitor: Visitor, stand: Stand) -> None:
     overlay = "Object.defineProperty(XRSession.prototype, 'domOverlayState', { configurable: true, get: () => ({}) })"
     visitor.page.evaluate(f"{overlay}; document.getElementById('phone').style.zIndex = 1000; 0")
-    visitor.js("page.view.renderer.render = () => {}")
     visitor.js("page.xr.toggle('immersive-ar')")
     areas = "[...document.querySelectorAll('#phone button:not([hidden])')].map((area) => area.getBoundingClientRect())"
     visitor.wait(lambda: visitor.page.locator("#phone [data-button=STOP]").is_visible())

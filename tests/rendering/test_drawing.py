@@ -13,11 +13,12 @@ import gym_hil
 from gym_hil.rendering import drawing
 from tests.rendering.scenes import draw
 
-# draws random worlds with every index checked, where nothing can be written: both need code compiled on the spot
+# draws random worlds with every index checked (vector instructions reach memory without one), where nothing can be
+# written: both need code compiled on the spot
 UNWRITABLE = """
 from gym_hil.rendering import drawing
 from tests.rendering import test_any_world
-test_any_world.test_any_world_is_drawn_from_anywhere_and_twice_the_same()
+test_any_world.test_any_world_is_drawn_from_anywhere_and_always_the_same()
 print(drawing.__file__, type(drawing.draw._cache).__name__)
 """
 

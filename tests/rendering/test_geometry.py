@@ -46,11 +46,11 @@ def test_faces_without_area_are_left_out():
 
 def test_a_model_with_nothing_to_see_has_no_triangles():
     found = extract(load("")[0])
-    assert len(found.shapes.shape) == 0
+    assert len(found.shapes.faces) == 0
     assert found.floor == -1
 
 
 def test_an_endless_floor_has_no_triangles_and_a_finite_one_has_two():
     endless, finite = (extract(load(FLOOR.replace("5 5", size))[0]) for size in ("0 0", "5 5"))
-    assert (len(endless.shapes.shape), endless.floor, endless.is_endless) == (0, 0, True)
-    assert (len(finite.shapes.shape), finite.floor, finite.is_endless) == (2, 0, False)
+    assert (len(endless.shapes.faces), endless.floor, endless.is_endless) == (0, 0, True)
+    assert (len(finite.shapes.faces), finite.floor, finite.is_endless) == (2, 0, False)

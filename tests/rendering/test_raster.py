@@ -225,3 +225,15 @@ def test_a_camera_that_stays_sees_shadows_move_and_lights_change_as_a_new_render
         images.append(renderer.render(data, ["eye"])[0])
         assert np.array_equal(images[-1], make_renderer("raster", model, 48, 64).render(data, ["eye"])[0])
     assert all((one != other).any() for one, other in itertools.pairwise(images))
+
+
+def test_memory_does_not_grow_with_changes_of_what_is_seen():
+    model, data = load(LAMP + FLOOR)
+    renderer = make_renderer("raster", model, 16, 16)
+    kept = []
+    for number in range(4):
+        model.geom_rgba[0, 0] = number / 4
+        for _ in range(3):
+            renderer.render(data, ["eye"])
+        kept.append(len(renderer._grounds.images))
+    assert kept == [2, 2, 2, 2]

@@ -223,6 +223,7 @@ print("ready", flush=True)
     [
         ("", 0),
         ("raise RuntimeError('on purpose')", 1),
+        ("sys.exit(3)", 3),
         ("del keyboard", 0),
         ("os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
         ("os.kill(os.getpid(), signal.SIGHUP)", -signal.SIGHUP),

@@ -81,6 +81,16 @@ def test_imitation_learns_from_the_operator_s_steps_alone(learner):
     assert (len(one.online_buffer), len(one.demo_buffer), one.updates) == (0, 8, 1)
 
 
+def test_returns_are_drawn_once_critics_learn(learner):
+    one = learner(algorithm="acfql", offline_steps=3, offline_critic_steps=1)
+    one.add(rollout(20, demonstration=True, is_intervention=True))
+    drawn = []
+    for _ in range(3):
+        drawn.append(one.sample(8).returns is not None)
+        one.learn(1)
+    assert drawn == [False, False, True]
+
+
 def test_half_of_each_batch_and_of_each_update_s_share_is_from_the_demonstration_buffer(learner):
     one = learner()
     one.add(rollout(10, demonstration=True, reward=1.0))
