@@ -71,10 +71,20 @@ DRAW = """(on) => import('/static/main.js').then(({page}) => {
 
 
 class Stand:
-    """An environment with the device "web" on a console of its own, stepped by a thread with a policy that rests."""
+    """An environment with the device "web" on a console of its own, stepped by a thread with a policy that rests.
+
+    Args:
+        images: whether pages without WebGL get images of the scene. Where none looks at them they cost most of a core.
+    """
 
     def __init__(
-        self, id_: str = "gym_hil/PandaPickCubeWeb-v1", *, port: int = 0, token: str | None = None, **kwargs: Any
+        self,
+        id_: str = "gym_hil/PandaPickCubeWeb-v1",
+        *,
+        port: int = 0,
+        token: str | None = None,
+        images: bool = True,
+        **kwargs: Any,
     ):
         self.console = Console(port=port, token=token)
         self._before, console_module._shared = console_module._shared, self.console
@@ -89,6 +99,8 @@ class Stand:
         self._stay = self.env.get_wrapper_attr("idle_action")
         self.env.reset(seed=0)
         self.channel = self.console.channels[0]
+        if not images:
+            self.channel.view._drawn = lambda env, cameras: {}  # type: ignore[method-assign]
         self.device: Any = self.channel.device
         self.received: list[Input] = []
         self.operator = False
@@ -277,7 +289,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def module_stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
     """One for all tests of a module, made with the keyword arguments that the module has as ENV."""
-    made = Stand(**getattr(request.module, "ENV", {}))
+    made = Stand(images=getattr(request.module, "DRAWN", True), **getattr(request.module, "ENV", {}))
     yield made
     made.close()
 

@@ -124,7 +124,7 @@ def test_closing_the_page_ends_the_intervention(visitor, visit, stand, monkeypat
 @pytest.fixture
 def alone(browser: Any) -> Iterator[tuple[Stand, Visitor, Callable[..., Console]]]:
     """An environment and a page of the test's own, and what starts the console again after it was closed."""
-    stand = Stand()
+    stand = Stand(images=DRAWN)
     visitor = Visitor(browser.new_context(**DESK), stand.console, drawn=DRAWN, patient=False)
     visitor.wait(lambda: visitor.lock() == "you")
     consoles: list[Console] = []
