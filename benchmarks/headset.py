@@ -273,7 +273,7 @@ def _view(quick: bool, *, script: str = "") -> dict[str, list[float]] | None:
         start, steps = time.monotonic(), 30 if quick else 200
         for step in range(steps):
             env.step(stay)
-            newest = max((sent for sent in hands if sent <= device.applied), default=None)
+            newest = max((sent for sent in [*hands] if sent <= device.applied), default=None)
             if newest is not None:
                 ages.append(time.time() * 1000 - offset - hands[newest])
             page.wait_for_timeout(max(0.0, 1000 * (start + 0.1 * (step + 1) - time.monotonic())))
