@@ -43,7 +43,7 @@ class RasterRenderer(Renderer):
                 axes=np.zeros((3, 3), dtype=np.float32),
                 depth=np.zeros((texels, texels + LANES), dtype=np.float32),
                 corner=np.zeros(LANES, dtype=np.float32),
-                scale=np.tile(np.float32([0, 0, 1, 1]), LANES // 4),
+                scale=np.tile(np.array([0, 0, 1, 1], dtype=np.float32), LANES // 4),
             ),
             buffers=self._buffers(self._geometry.shapes.normals.shape[1], len(self._geometry.shapes.radii)),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any, get_args
 
 import numpy as np
@@ -86,7 +87,7 @@ def test_pause_is_shown_and_ended_by_the_same_button(visitor, stand):
     visitor.wait(lambda: visitor.text("pause-label") == "Resume")
     visitor.page.click("#pause")
     visitor.wait(lambda: not stand.channel.paused and not visitor.page.locator("#badge").is_visible())
-    assert visitor.js("document.getElementById('steps').textContent === `Step ${page.frame.status.step} of 100000`")
+    visitor.wait(lambda: re.fullmatch(r"Step \d+ of 100000", visitor.text("steps")))
 
 
 def test_recording_is_shown_with_dataset_count_and_what_is_waited_for(visitor, stand):
@@ -161,7 +162,8 @@ def test_another_environment_can_be_chosen_and_is_for_looking_only(visitor, stan
     channel = stand.console.channel_for(env)
     channel.publish({})
     visitor.wait(lambda: visitor.page.locator("#channels option").count() == 2)
-    visitor.page.select_option("#channels", str(channel.number))
+    with visitor.page.expect_response("**/meshes.bin"):  # or the scene would be asked for when it is gone
+        visitor.page.select_option("#channels", str(channel.number))
     visitor.ready()
     visitor.wait(lambda: visitor.text("lock-text") == "View only")
     assert visitor.driver() == "none"

@@ -111,6 +111,7 @@ class Page {
   #lockedAt = Infinity;
   #latency = 0; // ms
   #lastFrame = 0; // ms
+  #showing = 0; // the animation frame that will show the status; 0 for none
   #retryAt = 0; // ms
 
   /** @param {string} id */
@@ -393,14 +394,22 @@ class Page {
     } else if (!this.#loading && frame.revision > (this.description?.revision ?? 0)) {
       this.#load(this.channel);
     }
-    hud.showStatus(status, this.session);
     this.forces.add(status.force_torque);
-    this.#showDriver();
+    this.#showing ||= requestAnimationFrame(() => this.#showStatus());
     // Before that, the time is that of another page's clock.
     if (frame.inputTime > this.#lockedAt && frame.inputTime <= now) {
       const latency = now - frame.inputTime;
       this.#latency = this.#latency ? this.#latency + LATENCY_SHARE * (latency - this.#latency) : latency;
     }
+  }
+
+  /** When the browser draws the page, which a headset does not do while it shows the scene. */
+  #showStatus() {
+    this.#showing = 0;
+    if (this.frame) {
+      hud.showStatus(this.frame.status, this.session);
+    }
+    this.#showDriver();
   }
 
   /** @param {Frame} frame @param {number} duration ms */
