@@ -395,7 +395,11 @@ class Page {
       this.#load(this.channel);
     }
     this.forces.add(status.force_torque);
-    this.#showing ||= requestAnimationFrame(() => this.#showStatus());
+    if (this.xr?.session?.domOverlayState) {
+      this.#showStatus(); // a phone in AR shows buttons of the page, whether or not it runs the page's animation frames
+    } else {
+      this.#showing ||= requestAnimationFrame(() => this.#showStatus());
+    }
     // Before that, the time is that of another page's clock.
     if (frame.inputTime > this.#lockedAt && frame.inputTime <= now) {
       const latency = now - frame.inputTime;
