@@ -24,6 +24,7 @@ from gym_hil.rendering.floor import (
     colour_ground,
     find_ground,
     find_plane,
+    is_seen,
     lay_floor,
     light_floor,
     light_ground,
@@ -75,7 +76,7 @@ def draw_camera(scene: Scene, camera: Camera, ground: Grounds, known: int, image
     """Draw the image of one camera; `known` says what `ground`, which is of this view alone, holds."""
     shapes, buffers, distances = scene.shapes, scene.buffers, scene.buffers.distances
     plane = find_plane(scene.floor, camera)
-    sees_floor = plane[0] != ZERO or plane[1] != ZERO or plane[2] != ZERO
+    sees_floor = is_seen(plane)
     is_endless = scene.floor.kind == ENDLESS_FLOOR and sees_floor
     buffers.is_cleared[:] = is_endless
     if is_endless:

@@ -81,6 +81,12 @@ def find_plane(floor: Floor, camera: Camera) -> Vector:
     return -c - a * camera.half_width + b * camera.half_height, a, -b
 
 
+@inlined
+def is_seen(plane: Vector) -> bool:
+    """Whether the plane that `find_plane` found can be seen."""
+    return plane[0] != ZERO or plane[1] != ZERO or plane[2] != ZERO
+
+
 class Edges(NamedTuple):
     """What `edges_at` needs to know of a floor with an end and of a camera."""
 
@@ -137,7 +143,7 @@ def clear_segments(scene: Scene, camera: Camera, plane: Vector, window: Window) 
     The window is given in rows of pixels and in segments.
     """
     depth, ids, is_cleared = scene.buffers.depth, scene.buffers.ids, scene.buffers.is_cleared
-    has_floor = scene.floor.kind == FINITE_FLOOR and (plane[0] != ZERO or plane[1] != ZERO or plane[2] != ZERO)
+    has_floor = scene.floor.kind == FINITE_FLOOR and is_seen(plane)
     edges, slope = find_edges(scene, camera), plane[1]
     _, ray_x_step = along(edges.x_axis, camera, ZERO)
     _, ray_y_step = along(edges.y_axis, camera, ZERO)
@@ -169,7 +175,7 @@ def clear_segments(scene: Scene, camera: Camera, plane: Vector, window: Window) 
 def find_ground(scene: Scene, camera: Camera, plane: Vector, kinds: Floats) -> None:
     """Write into `kinds` which segments show nothing but a floor with an end, and which show none of it."""
     kinds[:] = NO_GROUND
-    if scene.floor.kind != FINITE_FLOOR or (plane[0] == ZERO and plane[1] == ZERO and plane[2] == ZERO):
+    if scene.floor.kind != FINITE_FLOOR or not is_seen(plane):
         return
     edges = find_edges(scene, camera)
     half, step = max(edges.half_x, edges.half_y), np.float32(2 * GRID)

@@ -58,7 +58,8 @@ export class Hands {
       [...this.#down.keys()].forEach((name) => this.#muted.add(name));
       this.#down.clear();
     });
-    const shape = () => new THREE.Mesh(new THREE.CapsuleGeometry(0.018, 0.07, 4, 12).rotateX(Math.PI / 3), new THREE.MeshLambertMaterial());
+    const capsule = new THREE.CapsuleGeometry(0.018, 0.07, 4, 12).rotateX(Math.PI / 3);
+    const shape = () => new THREE.Mesh(capsule, new THREE.MeshLambertMaterial());
     this.#shapes = { left: shape(), right: shape() };
     rig.add(this.#shapes.left, this.#shapes.right);
     const phone = html("phone");
